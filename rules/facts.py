@@ -1,0 +1,280 @@
+"""What a chart says about one patient, as plain dated facts.
+
+The mappers make these from FHIR; everything after them knows no FHIR. A fact is frozen, small and carries
+``refs``: the FHIR references (``Type/id``) it was read from. ``None`` always means "the chart does not say".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+Refs = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A point in time as the chart wrote it: every day it may mean, and the instant where the chart gave one.
+
+    ``2024-03`` is first=2024-03-01, last=2024-03-31. A full timestamp has first == last, the calendar date as
+    written in its own offset, and ``instant`` (aware).
+    """
+
+    first: date
+    last: date
+    instant: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.first == self.last:
+            return self.first.isoformat()
+        whole_year = (self.first.month, self.first.day, self.last.month, self.last.day) == (1, 1, 12, 31)
+        return f"{self.first:%Y}" if whole_year else f"{self.first:%Y-%m}"
+
+
+class Completeness(StrEnum):
+    """How much of one kind of resource reached us. Only COMPLETE allows a conclusion from absence."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    MISSING = "missing"
+
+
+class Indication(StrEnum):
+    """What a trial or an order says it is for. HEADACHE is plain headache (R51, 25064002)."""
+
+    MIGRAINE = "migraine"
+    HEADACHE = "headache"
+    OTHER = "other"
+    UNSTATED = "unstated"
+
+
+class StopReason(StrEnum):
+    """Why a trial ended, as recorded."""
+
+    INEFFICACY = "inefficacy"
+    INTOLERANCE = "intolerance"
+    CONTRAINDICATED = "contraindicated"
+    SUCCEEDED = "succeeded"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    birth: When | None = None
+    sex: str | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An active condition. ``names`` are the code sets of ``codes.yaml`` it belongs to (``migraine``, ``asthma``...)."""
+
+    names: frozenset[str]
+    onset: When | None = None
+    display: str = ""
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A measurement: ``kind`` is ``blood_pressure`` (mmHg), ``heart_rate`` (per minute) or ``pregnancy``."""
+
+    kind: str
+    when: When | None
+    systolic: float | None = None
+    diastolic: float | None = None
+    rate: float | None = None
+    pregnant: bool | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a trial at one dose. ``amount`` is per day, or per administration for injected drugs, in mg or units.
+
+    ``start``/``end`` are ``None`` where the chart does not say (or the drug is running). Steps of one trial are in
+    order and do not overlap; on days recorded twice the lower known dose stands.
+    """
+
+    start: When | None
+    end: When | None
+    amount: float | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """One dose or cycle that was given. ``amount`` in mg or units."""
+
+    when: When | None
+    amount: float | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The recorded reason of a trial's end. ``suspected``: the request reason was only ``sintol`` or ``salg``."""
+
+    reason: StopReason = StopReason.UNKNOWN
+    coded: bool = False
+    conflicting: bool = False
+    nonadherent: bool = False
+    suspected: bool = False
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One course of one drug, its dose steps joined and its double records merged.
+
+    ``drug`` is an id of ``drugs.yaml``; ``use`` is ``preventive`` or ``acute``; ``coded`` is False where the drug was
+    recognised by text only. ``start``/``end`` span all steps; a running trial has no end. ``single_dose`` (mg) and
+    ``route`` matter for acute drugs. ``interval_days`` is the recorded distance between administrations.
+    ``not_done`` says that an administration was recorded as not done.
+    """
+
+    drug: str
+    use: str
+    coded: bool = True
+    running: bool = False
+    start: When | None = None
+    end: When | None = None
+    steps: tuple[Step, ...] = ()
+    single_dose: float | None = None
+    route: str | None = None
+    interval_days: float | None = None
+    administrations: tuple[Administration, ...] = ()
+    not_done: bool = False
+    indication: Indication = Indication.UNSTATED
+    stop: Stop = Stop()
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttackRecord:
+    """How many attacks were treated with an acute drug and how many of them were relieved, at which dose."""
+
+    drug: str
+    treated: int
+    relieved: int
+    single_dose: float | None = None
+    route: str | None = None
+    indication: Indication = Indication.UNSTATED
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allergy:
+    """An active allergy or intolerance to a drug. ``kind`` is ``allergy``, ``intolerance`` or ``None`` (untyped)."""
+
+    drug: str
+    kind: str | None = None
+    coded: bool = True
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CoMedication:
+    """A drug the patient takes now that matters for others: a group of ``codes.yaml`` (``maoi``...)."""
+
+    group: str
+    display: str = ""
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadacheMonth:
+    """Days per calendar month. ``debilitating`` is attested; the others are proxies."""
+
+    month: date  # its first day
+    debilitating: float | None = None
+    headache: float | None = None
+    migraine: float | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcuteUseMonth:
+    """Days of acute medication in a calendar month, by overuse class. A class absent from the row is 0."""
+
+    month: date  # its first day
+    days: Mapping[str, float] = field(default_factory=dict)
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalVisit:
+    """An emergency or inpatient stay. ``reason`` is its first-listed reason as an indication."""
+
+    start: When | None
+    end: When | None
+    running: bool = False
+    reason: Indication = Indication.UNSTATED
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """Specialist care: ``kind`` is ``contact``, ``referral`` or ``appointment`` (ahead)."""
+
+    kind: str
+    when: When | None = None
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NonDrugTreatment:
+    """Acupuncture, biofeedback, CBT, relaxation or neurostimulation, done or ordered."""
+
+    kind: str
+    when: When | None = None
+    indication: Indication = Indication.UNSTATED
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOrder:
+    """One order in hand. ``ref`` is its ``Type/id``; ``use`` as in :class:`Trial`; ``systemic`` is False for eye drops and gels."""
+
+    ref: str
+    drug: str
+    use: str
+    coded: bool = True
+    systemic: bool = True
+    per_day: float | None = None
+    single_dose: float | None = None
+    route: str | None = None
+    indication: Indication = Indication.UNSTATED
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A resource that could not be read. It says where and why, never what was in it."""
+
+    kind: str
+    id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the chart says about one patient, and how complete each kind of resource was."""
+
+    patient: Patient | None = None
+    conditions: tuple[Condition, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    attack_records: tuple[AttackRecord, ...] = ()
+    allergies: tuple[Allergy, ...] = ()
+    co_medications: tuple[CoMedication, ...] = ()
+    headache_months: tuple[HeadacheMonth, ...] = ()
+    acute_use_months: tuple[AcuteUseMonth, ...] = ()
+    hospital_visits: tuple[HospitalVisit, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    non_drug_treatments: tuple[NonDrugTreatment, ...] = ()
+    orders: tuple[DraftOrder, ...] = ()
+    completeness: Mapping[str, Completeness] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
+    read: Mapping[str, int] = field(default_factory=dict)
