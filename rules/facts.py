@@ -131,7 +131,8 @@ class Trial:
     ``drug`` is an id of ``drugs.yaml``; ``use`` is ``preventive`` or ``acute``; ``coded`` is False where the drug was
     recognised by text only. ``start``/``end`` span all steps; a running trial has no end. ``single_dose`` (mg) and
     ``route`` matter for acute drugs. ``interval_days`` is the recorded distance between administrations.
-    ``not_done`` says that an administration was recorded as not done.
+    ``not_done`` says that an administration was recorded as not done. ``indication_coded`` is False where only text
+    names the indication.
     """
 
     drug: str
@@ -147,6 +148,7 @@ class Trial:
     administrations: tuple[Administration, ...] = ()
     not_done: bool = False
     indication: Indication = Indication.UNSTATED
+    indication_coded: bool = True
     stop: Stop = Stop()
     refs: Refs = ()
 
