@@ -1,0 +1,33 @@
+# The developer's interface: install, run, test, lint, bench, conformance (and lock, after a dependency changed).
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+PYTEST_ARGS ?=
+
+.PHONY: install run test lint bench conformance lock
+
+install: $(READY)
+
+$(READY): requirements.lock pyproject.toml tools/environment
+	VENV=$(VENV) sh tools/environment
+	@touch $@
+
+run: install
+	$(BIN)/prodrome serve
+
+test: install
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m bench
+
+conformance: install
+	$(BIN)/python -m tests.conformance
+
+lock:
+	uv pip compile pyproject.toml --group dev --extra postgresql --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
