@@ -1,0 +1,85 @@
+"""The hooks of the CDS Hooks library this service can answer, and what each puts in its context.
+
+Published hook definitions (cds-hooks-library 1.0.1); ``version`` is the ``hookVersion`` they state.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One hook: what it is called, the context members it requires, and which of them hold orders."""
+
+    name: str
+    version: str
+    title: str
+    when: str
+    required: tuple[str, ...]
+    orders: str | None = None
+    selects: bool = False
+
+
+_HOOKS = (
+    Hook("patient-view", "1.0", "on opening the chart", "a patient's chart is opened", ("userId", "patientId")),
+    Hook(
+        "order-select",
+        "1.0",
+        "on choosing an order",
+        "an order is being chosen",
+        ("userId", "patientId", "selections", "draftOrders"),
+        orders="draftOrders",
+        selects=True,
+    ),
+    Hook(
+        "order-sign",
+        "1.0",
+        "on signing orders",
+        "orders are about to be signed",
+        ("userId", "patientId", "draftOrders"),
+        orders="draftOrders",
+    ),
+    Hook(
+        "order-dispatch",
+        "1.1",
+        "on dispatching an order",
+        "an order goes to the one who carries it out",
+        ("patientId", "dispatchedOrders", "performer"),
+    ),
+    Hook(
+        "encounter-start",
+        "1.0",
+        "at the start of an encounter",
+        "an encounter starts",
+        ("userId", "patientId", "encounterId"),
+    ),
+    Hook(
+        "encounter-discharge",
+        "1.0",
+        "at discharge",
+        "a patient is being discharged",
+        ("userId", "patientId", "encounterId"),
+    ),
+    Hook(
+        "medication-refill",
+        "0.1.0",
+        "on a refill request",
+        "a refill is asked for",
+        ("patientId", "medications"),
+        orders="medications",
+    ),
+    Hook(
+        "appointment-book",
+        "1.0",
+        "on booking an appointment",
+        "an appointment is being booked",
+        ("userId", "patientId", "appointments"),
+    ),
+)
+HOOKS: Mapping[str, Hook] = MappingProxyType({hook.name: hook for hook in _HOOKS})
+
+DEPRECATED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"medication-prescribe": ("order-select", "medications"), "order-review": ("order-sign", "orders")}
+)
+"""Hooks of old: the hook that took their place, and the context member that held the orders."""
