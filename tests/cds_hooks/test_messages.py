@@ -270,16 +270,6 @@ JSON = st.recursive(
 )
 
 
-@given(
-    member=st.sampled_from(sorted([*body("order-select"), "fhirServer", "fhirAuthorization", "extension"])), value=JSON
-)
-def test_any_json_in_any_member_is_read_or_refused(member: str, value: object):
-    try:
-        read({**body("order-select"), member: value})
-    except Refused as refused:
-        assert refused.status in (400, 403, 412)
-
-
 def answer(call: Callable[[], object]) -> int:
     try:
         call()
