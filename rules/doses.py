@@ -1,0 +1,118 @@
+"""Doses beside the guideline's table: was a single dose a full one, was a preventive trial long and high enough."""
+
+import math
+from collections.abc import Iterable
+
+from rules.facts import Facts, Refs, Step, Trial
+from rules.guideline import Drug, Guideline, PreventiveUse
+from rules.spans import NONE, Span, length
+
+YES, NO, UNKNOWN = "yes", "no", "unknown"
+
+_IMPAIRMENTS = {"hepatic": ("liver_disease", "liver_severe"), "renal": ("ckd_severe", "esrd")}
+
+
+def full_dose(guideline: Guideline, drug: Drug, single_dose: float, route: str | None) -> float | None:
+    """The smallest full single dose (mg) of an acute drug by its route; ``None`` where there is none to compare with.
+
+    A route that is not said is oral, but a sumatriptan dose too small for a tablet belongs to another route, and a
+    small dose of aspirin is antiplatelet.
+    """
+    if drug.acute is None:
+        return None
+    if drug.id == "aspirin" and single_dose <= guideline.value("aspirin_antiplatelet_max_mg"):
+        return None
+    if route is None:
+        if drug.id == "sumatriptan" and single_dose <= guideline.value("sumatriptan_nonoral_max_mg"):
+            return None
+        route = "oral"
+    return next((dose.min_full for dose in drug.acute.doses if dose.route == route), None)
+
+
+def dose_exceptions(facts: Facts, drug: Drug) -> list[tuple[str, float, Refs]]:
+    """The dose exceptions of a drug that apply to the patient: (reason, dose that then is full in mg, references)."""
+    found: list[tuple[str, float, Refs]] = []
+    for exception in drug.acute.exceptions if drug.acute else ():
+        if exception.when == "propranolol":
+            refs = tuple(ref for t in facts.trials if t.running and t.drug == "propranolol" for ref in t.refs)
+        elif exception.when == "strong_cyp3a4_inhibitor":
+            refs = tuple(ref for m in facts.co_medications if m.group == exception.when for ref in m.refs)
+        else:
+            wanted = {name for organ, names in _IMPAIRMENTS.items() if organ in exception.when for name in names}
+            refs = tuple(ref for condition in facts.conditions if condition.names & wanted for ref in condition.refs)
+        if refs:
+            found.append((exception.when, exception.min_full, refs))
+    return found
+
+
+def at_full_dose(
+    facts: Facts, guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None
+) -> str:
+    """Whether a single dose is a full one: "yes", "no" or "unknown". An exception's dose is full where one applies."""
+    full = full_dose(guideline, drug, single_dose, route) if single_dose is not None else None
+    if single_dose is None or full is None:
+        return UNKNOWN
+    smallest = min([full, *(dose for _, dose, _ in dose_exceptions(facts, drug))])
+    return YES if single_dose >= smallest else NO
+
+
+def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool) -> tuple[str, bool]:
+    """Whether a preventive trial was long enough at a sufficient dose: ("yes" | "no" | "unknown", assumed).
+
+    "no" needs the shortfall to be certain for every day the dates may mean. ``assumed`` says that one recorded
+    administration stood for a longer course, so that the others were derived from its dates.
+    """
+    least_amount = use.min_adequate
+    if chronic and use.min_adequate_chronic is not None:
+        least_amount = use.min_adequate_chronic
+    at_target = days_at(trial.steps, least_amount)
+    if use.per == "day":
+        return _verdict((at_target, use.min_days)), False
+    quarterly = _is_quarterly(trial, use)
+    min_days = (quarterly and use.quarterly_min_days) or use.min_days
+    min_given = (quarterly and use.quarterly_min_administrations) or use.min_administrations
+    interval = float(trial.interval_days or (84 if quarterly else use.interval_days) or 28)
+    given = trial.administrations
+    assumed = len(given) == 1 and not trial.not_done and length(trial.start, trial.end).most > interval
+    if not given or assumed:
+        derived = Span(_administrations_in(at_target.least, interval), _administrations_in(at_target.most, interval))
+        return _verdict((at_target, min_days), (derived, min_given)), assumed
+    usual = next((step.amount for step in trial.steps if step.amount is not None), None)
+    amounts = [(one, one.amount if one.amount is not None else usual) for one in given]
+    unknown = [one for one, amount in amounts if amount is None or least_amount is None]
+    enough = [one for one, amount in amounts if amount is not None and least_amount is not None and amount >= least_amount]
+    dated = [one.when for one in (*enough, *unknown) if one.when]
+    first = min(dated, key=lambda when: (when.first, when.last), default=trial.start)
+    counted = Span(len(enough), len(enough) + len(unknown))
+    return _verdict((length(first, trial.end), min_days), (counted, min_given)), False
+
+
+def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:
+    """Days in steps at or above an amount. Where dose or dates are unknown the interval is wide."""
+    total = NONE
+    for step in steps:
+        span = length(step.start, step.end)
+        if step.amount is None or least_amount is None:
+            total += Span(0, span.most)
+        elif step.amount >= least_amount:
+            total += span
+    return total
+
+
+def _is_quarterly(trial: Trial, use: PreventiveUse) -> bool:
+    if use.quarterly_amount is None:
+        return False  # eptinezumab and botulinum toxin are quarterly by their own numbers
+    amounts = [one.amount for one in (*trial.administrations, *trial.steps) if one.amount is not None]
+    return bool(amounts) and min(amounts) >= use.quarterly_amount and (trial.interval_days or 84) >= 84
+
+
+def _verdict(*needs: tuple[Span, float]) -> str:
+    if any(span.most < needed for span, needed in needs):
+        return NO
+    return YES if all(span.least >= needed for span, needed in needs) else UNKNOWN
+
+
+def _administrations_in(days: float, interval: float) -> float:
+    if days <= 0:
+        return 0.0
+    return math.inf if math.isinf(days) else float(days // interval + 1)
