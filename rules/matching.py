@@ -1,0 +1,196 @@
+"""What a rule may ask of the facts, and a matcher that answers it plainly.
+
+A layer's rules are flat conjunctions: each condition (:class:`Pattern`) takes one fact of one type, tests its fields
+against literals and joins its text fields with those of facts taken by earlier conditions. A match is a rule id with
+the ids of the facts it took, in the order of its conditions. A fact takes at most one place in a match: two
+conditions on ``trial`` speak of two trials.
+
+An unknown field (missing, or empty text) satisfies nothing but ``absent``.
+"""
+
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Value = str | int | float | bool
+Match = tuple[str, tuple[str, ...]]
+
+MAX_FACTS = 2_000
+"""Facts one evaluation may hold."""
+
+MAX_MATCHES = 10_000
+"""Matches one layer may have, partial ones included."""
+
+
+class EngineError(Exception):
+    """The rules cannot be evaluated over these facts. Its text never holds what a fact says."""
+
+
+class LimitError(EngineError):
+    """More facts or matches than an evaluation may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One flat fact: measured from the chart, or concluded by ``rule`` from the facts whose ids are ``basis``.
+
+    ``refs`` are the FHIR references (``Type/id``) it rests on.
+    """
+
+    id: str
+    type: str
+    fields: Mapping[str, Value]
+    refs: tuple[str, ...] = ()
+    basis: tuple[str, ...] = ()
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A field compared with a literal. ``op`` is ``= != < <= > >=``, or ``present``/``absent`` (no value).
+
+    ``parameter`` names the guideline parameter the literal came from.
+    """
+
+    __test__ = False  # not a test case, whatever a test runner thinks of the name
+
+    field: str
+    op: str
+    value: Value = ""
+    parameter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A text field compared (``=`` or ``!=``) with a text field of the fact an earlier condition took."""
+
+    field: str
+    alias: str
+    other_field: str
+    op: str = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One condition: a fact of type ``fact`` that passes every test, join and ``one_of`` (field, values)."""
+
+    fact: str
+    alias: str
+    tests: tuple[Test, ...] = ()
+    joins: tuple[Join, ...] = ()
+    one_of: tuple[tuple[str, frozenset[Value]], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledLayer:
+    """The conditions of one layer's rules, ready for a matcher: (rule id, conditions in order)."""
+
+    name: str
+    rules: tuple[tuple[str, tuple[Pattern, ...]], ...]
+    reads: Mapping[str, frozenset[str]] = field(init=False)  # fact type -> fields some condition reads
+
+    def __post_init__(self) -> None:
+        reads: defaultdict[str, set[str]] = defaultdict(set)
+        for _, when in self.rules:
+            types = {pattern.alias: pattern.fact for pattern in when}
+            for pattern in when:
+                reads[pattern.fact].update(test.field for test in pattern.tests)
+                reads[pattern.fact].update(name for name, _ in pattern.one_of)
+                for join in pattern.joins:
+                    reads[pattern.fact].add(join.field)
+                    reads[types[join.alias]].add(join.other_field)
+        object.__setattr__(self, "reads", {kind: frozenset(names) for kind, names in reads.items()})
+
+
+class Matcher(Protocol):
+    """Finds every match of a layer's rules. Two matchers give the same set or one of them is wrong."""
+
+    def match(self, layer: CompiledLayer, facts: Sequence[Fact]) -> frozenset[Match]: ...
+
+
+_COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def known(fact: Fact, name: str) -> Value | None:
+    """The field's value, or ``None`` where it is not known (missing, or empty text)."""
+    value = fact.fields.get(name)
+    return None if value == "" else value
+
+
+def passes_test(test: Test, fact: Fact) -> bool:
+    """Whether one field of one fact passes one literal test."""
+    value = known(fact, test.field)
+    if value is None:
+        return test.op == "absent"
+    if test.op in _COMPARE:
+        return _COMPARE[test.op](value, test.value)
+    return test.op == "present"
+
+
+def passes(pattern: Pattern, fact: Fact) -> bool:
+    """Whether a fact passes everything a condition asks of it alone: its type, tests and ``one_of``."""
+    return (
+        fact.type == pattern.fact
+        and all(passes_test(test, fact) for test in pattern.tests)
+        and all(known(fact, name) in values for name, values in pattern.one_of)
+    )
+
+
+def passes_join(join: Join, fact: Fact, taken: Mapping[str, Fact]) -> bool:
+    """Whether a fact agrees with the facts taken so far (alias -> fact) in one join."""
+    mine, other = known(fact, join.field), known(taken[join.alias], join.other_field)
+    return mine is not None and other is not None and (mine == other) == (join.op == "=")
+
+
+def joined(pattern: Pattern, fact: Fact, taken: Mapping[str, Fact]) -> bool:
+    """Whether a fact agrees with the facts taken so far in every join of a condition."""
+    return all(passes_join(join, fact, taken) for join in pattern.joins)
+
+
+def group(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts by type, in the order given."""
+    by_type: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_type.setdefault(fact.type, []).append(fact)
+    return by_type
+
+
+def extend(pattern: Pattern, partial: Sequence[Mapping[str, Fact]], facts: Sequence[Fact]) -> list[dict[str, Fact]]:
+    """Every partial match (alias -> fact) with one more fact that the condition takes."""
+    candidates = [fact for fact in facts if passes(pattern, fact)]
+    longer = [
+        {**taken, pattern.alias: fact}
+        for taken in partial
+        for fact in candidates
+        if joined(pattern, fact, taken) and all(fact is not other for other in taken.values())
+    ]
+    if len(longer) > MAX_MATCHES:
+        raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")
+    return longer
+
+
+class ReferenceMatcher:
+    """Nested loops, condition by condition: the answer that every other matcher has to give."""
+
+    def match(self, layer: CompiledLayer, facts: Sequence[Fact]) -> frozenset[Match]:
+        by_type = group(facts)
+        matches: set[Match] = set()
+        for rule_id, when in layer.rules:
+            partial: list[dict[str, Fact]] = [{}]
+            for pattern in when:
+                partial = extend(pattern, partial, by_type.get(pattern.fact, ()))
+                if not partial:
+                    break
+            matches.update((rule_id, tuple(fact.id for fact in taken.values())) for taken in partial)
+        if len(matches) > MAX_MATCHES:
+            raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
+        return frozenset(matches)
