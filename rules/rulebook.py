@@ -63,9 +63,12 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """How loud a card is, and the field that names the order it speaks about (``None``: the patient)."""
+    """How loud a card is, and the field that names the order it speaks about (``None``: the patient).
 
-    indicator: str
+    The indicator may be read from a matched fact: a contraindication is critical or a warning.
+    """
+
+    indicator: str | FieldOf
     about: FieldOf | None = None
 
 
@@ -442,9 +445,12 @@ class _Reader:
     def card(self, entries: Mapping[str, Any]) -> Card:
         self.where += ": card"
         raw = self.entries(entries["card"], required=("indicator",), optional=("about",))
-        if raw["indicator"] not in INDICATORS:
-            raise self.fail(f"no indicator {raw['indicator']!r}{_meant(raw['indicator'], INDICATORS)}")
-        card = Card(raw["indicator"], self.about(raw.get("about")))
+        indicator = raw["indicator"]
+        if isinstance(indicator, str) and indicator.startswith("$"):
+            indicator = self.field_of(indicator)
+        elif indicator not in INDICATORS:
+            raise self.fail(f"no indicator {indicator!r}{_meant(indicator, INDICATORS)}")
+        card = Card(indicator, self.about(raw.get("about")))
         self.where = self.where.removesuffix(": card")
         return card
 

@@ -1,0 +1,157 @@
+"""The whole judgement of one patient on one day: facts in, findings out, every one with what it rests on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from rules.engine import Fired, Outcome, evaluate
+from rules.facts import Completeness, Facts, Refs
+from rules.guideline import Guideline, Parameter
+from rules.matching import Fact
+from rules.measures import measure
+from rules.rulebook import FieldOf, Rule, Rulebook
+from rules.vocabulary import KINDS
+
+SEVERITY = ("critical", "warning", "info")
+"""Indicators, the loudest first."""
+
+NO_ORDER = "none"
+"""What a rule about orders names where it speaks about the patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that holds, for the patient or for one order. ``matches`` are all the ways in which it does."""
+
+    rule: Rule
+    order: str | None
+    indicator: str
+    matches: tuple[Fired, ...]
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The flat facts its conditions matched, each once."""
+        return tuple({f.id: f for match in self.matches for f in match.bindings.values()}.values())
+
+    @property
+    def refs(self) -> Refs:
+        """The FHIR references those facts were read from."""
+        return tuple(dict.fromkeys(ref for fact in self.facts for ref in fact.refs))
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A rule that would hold if the kinds of resource in ``missing`` had come complete and shown nothing."""
+
+    rule: Rule
+    order: str | None
+    missing: tuple[str, ...]
+    reportable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the guideline concludes. All rules are judged; which findings are shown depends on the hook."""
+
+    findings: tuple[Finding, ...]
+    unjudged: tuple[Unjudged, ...]
+    outcome: Outcome
+    rulebook: Rulebook
+    guideline: Guideline
+    today: date
+    locale: str
+    engine: str
+    hook: str | None
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return self.outcome.facts
+
+    def of_type(self, type_: str) -> tuple[Fact, ...]:
+        """Every flat fact of a type, measured or concluded."""
+        return tuple(fact for fact in self.outcome.facts if fact.type == type_)
+
+    def holds(self, rule_id: str) -> bool:
+        return any(finding.rule.id == rule_id for finding in self.findings)
+
+    def parameters(self, rule: Rule) -> Mapping[str, Parameter]:
+        """The parameters a rule read, with their values in force."""
+        return {name: self.guideline.parameters[name] for name in rule.parameters}
+
+
+def judge(
+    facts: Facts,
+    guideline: Guideline,
+    today: date,
+    *,
+    locale: str = "US",
+    hook: str | None = None,
+    engine: str = "checked",
+) -> Judgement:
+    """Judge one patient. Raises ``rules.engine.EngineDisagreement`` when the two matchers differ: no card then."""
+    rulebook = guideline.rulebook
+    measured = measure(facts, guideline, today, locale=locale, hook=hook)
+    completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
+    outcome = evaluate(rulebook, measured, completeness, engine=engine)
+    return Judgement(
+        findings=_findings(rulebook, outcome),
+        unjudged=_unjudged(rulebook, outcome),
+        outcome=outcome,
+        rulebook=rulebook,
+        guideline=guideline,
+        today=today,
+        locale=locale,
+        engine=engine,
+        hook=hook,
+    )
+
+
+def _findings(rulebook: Rulebook, outcome: Outcome) -> tuple[Finding, ...]:
+    """One finding per rule and order, in the order of the rulebook."""
+    matches: dict[tuple[str, str | None], list[Fired]] = {}
+    for fired in outcome.fired:
+        rule = rulebook.rules[fired.rule]
+        if rule.card:
+            matches.setdefault((rule.id, _about(rule, fired.bindings)), []).append(fired)
+    place = {rule_id: number for number, rule_id in enumerate(rulebook.rules)}
+    ordered = sorted(matches.items(), key=lambda item: (place[item[0][0]], item[0][1] or ""))
+    return tuple(
+        Finding(rulebook.rules[rule_id], order, _loudest(rulebook.rules[rule_id], fired), tuple(fired))
+        for (rule_id, order), fired in ordered
+    )
+
+
+def _loudest(rule: Rule, matches: list[Fired]) -> str:
+    assert rule.card is not None
+    indicator = rule.card.indicator
+    if isinstance(indicator, str):
+        return indicator
+    said = {str(match.bindings[indicator.alias].fields[indicator.field]) for match in matches}
+    return min(said, key=SEVERITY.index)
+
+
+def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
+    found: dict[tuple[str, str | None], set[str]] = {}
+    for unjudged in outcome.unjudged:
+        rule = rulebook.rules[unjudged.rule]
+        if rule.card or rule.concludes_absence_for:
+            key = (rule.reported_as, _about(rule, unjudged.bindings))
+            found.setdefault(key, set()).update(unjudged.missing)
+    spoke = {(fired.rule, _about(rulebook.rules[fired.rule], fired.bindings)) for fired in outcome.fired}
+    return tuple(
+        Unjudged(
+            rulebook.rules[rule_id],
+            order,
+            tuple(kind for kind in KINDS if kind in missing),
+            rulebook.rules[rule_id].incomplete_card,
+        )
+        for (rule_id, order), missing in found.items()
+        if (rule_id, order) not in spoke
+    )
+
+
+def _about(rule: Rule, bindings: Mapping[str, Fact]) -> str | None:
+    if not isinstance(rule.about, FieldOf):
+        return None
+    order = str(bindings[rule.about.alias].fields[rule.about.field])
+    return None if order == NO_ORDER else order
