@@ -240,8 +240,12 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
+def _as_written(loader: _StrictLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 
 def _meant(word: object, choices: Collection[str]) -> str:
@@ -327,9 +331,7 @@ class _Reader:
                     if not _NAME.fullmatch(made):
                         raise self.fail(f"{made!r} is no fact type: lower-case letters, digits and _")
                     if made in (FINDING, UNJUDGED, TALLY) or made in self.measured:
-                        raise self.fail(
-                            f"a step cannot conclude {made!r}: that is {'measured' if made in self.measured else 'reserved'}"
-                        )
+                        raise self.fail(f"a step cannot conclude {made!r}: it is measured or made by the engine")
                     self.conclude(made, "", index)
                 else:
                     raise self.fail("an id is like DTT-01 (a card) or like failed-for-efficacy (a step)")
@@ -447,7 +449,7 @@ class _Reader:
         raw = self.entries(entries["card"], required=("indicator",), optional=("about",))
         indicator = raw["indicator"]
         if isinstance(indicator, str) and indicator.startswith("$"):
-            indicator = self.field_of(indicator)
+            indicator = self.text_field("indicator", indicator)
         elif indicator not in INDICATORS:
             raise self.fail(f"no indicator {indicator!r}{_meant(indicator, INDICATORS)}")
         card = Card(indicator, self.about(raw.get("about")))
@@ -455,11 +457,12 @@ class _Reader:
         return card
 
     def about(self, value: object) -> FieldOf | None:
-        if value is None:
-            return None
+        return None if value is None else self.text_field("about", value)
+
+    def text_field(self, what: str, value: object) -> FieldOf:
         target = self.field_of(str(value))
         if self.types[self.drawn[target.alias]][target.field] is not str:
-            raise self.fail(f"about: {value} is not text")
+            raise self.fail(f"{what}: {value} is not text")
         return target
 
     def finding(self, rule_id: str, about: FieldOf | None) -> Conclusion:
