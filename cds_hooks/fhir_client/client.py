@@ -1,0 +1,268 @@
+"""The client: one per process, pooled connections per server, all requests of a call side by side.
+
+Requests run on an event loop in a thread of its own, so that at the deadline whatever is still under way is truly
+abandoned, its connection closed, and no slow server holds a thread of the web server's.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import httpx
+
+from cds_hooks.fhir_client import references
+from cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Target, allowed
+from cds_hooks.fhir_client.backend_services import VISIBLE, BackendTokens
+from cds_hooks.fhir_client.breaker import Breaker
+from cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
+from cds_hooks.fhir_client.references import Resolved
+from cds_hooks.fhir_client.searching import Fetched, Search, missing
+from cds_hooks.fhir_client.transport import CheckedTransport
+
+MAX_SERVERS = 32
+VERSION_SECONDS = 3600.0
+FAIR_SECONDS = 0.5
+"""With less time than this a server that did not answer is not held to have failed."""
+R5_KINDS: Mapping[str, str] = {"DeviceUseStatement": "DeviceUsage"}
+
+T = TypeVar("T")
+
+Plan = Mapping[str, tuple[str, str]]
+Progress = Callable[[str, Fetched], None]
+
+
+class Authorization(Protocol):
+    """The token of one request (CDS Hooks, "Passing the Access Token")."""
+
+    @property
+    def access_token(self) -> str: ...
+    @property
+    def expires_in(self) -> int: ...
+
+
+class Request(Protocol):
+    """The part of a hook request that says where the chart is."""
+
+    @property
+    def fhir_server(self) -> str | None: ...
+    @property
+    def authorization(self) -> Authorization | None: ...
+    @property
+    def patient_id(self) -> str: ...
+
+
+@dataclass(slots=True)
+class Session:
+    """What is kept per server between calls: connections, its FHIR version, our own token, whether it answers."""
+
+    target: Target
+    http: httpx.AsyncClient
+    breaker: Breaker = field(default_factory=Breaker)
+    version: tuple[float, str] | None = None
+    tokens: BackendTokens | None = None
+
+
+class Client:
+    """Asks FHIR servers for what a request did not bring. *transport* is for tests."""
+
+    def __init__(self, transport: Callable[[Target], httpx.AsyncBaseTransport] = CheckedTransport) -> None:
+        self._transport = transport
+        self._sessions: OrderedDict[Target, Session] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loop: tuple[int, asyncio.AbstractEventLoop] | None = None
+
+    def complete(
+        self,
+        plan: Plan,
+        request: Request,
+        settings: Allowing,
+        deadline: float,
+        *,
+        issuer: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Fetched]:
+        """See :func:`cds_hooks.fhir_client.complete`."""
+        if not plan:
+            return {}
+
+        def none(problem: str) -> dict[str, Fetched]:
+            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
+
+        try:
+            target = _target(request, settings, issuer)
+        except NotAllowed as refusal:
+            return none(str(refusal))
+        return self._run(self._complete(plan, target, request, deadline, progress), deadline, none)
+
+    def resolve_references(
+        self,
+        resources: Iterable[object],
+        request: Request,
+        settings: Allowing,
+        deadline: float,
+        *,
+        issuer: str | None = None,
+        progress: Progress | None = None,
+    ) -> Resolved:
+        """See :func:`cds_hooks.fhir_client.resolve_references`."""
+        wanted = references.wanted(resources, base=request.fhir_server)
+        plan = references.plan(wanted)
+        fetched = self.complete(plan, request, settings, deadline, issuer=issuer, progress=progress)
+        return references.resolved(wanted, fetched)
+
+    def version(self, request: Request, settings: Allowing, deadline: float, *, issuer: str | None = None) -> str:
+        """The server's ``fhirVersion``, as in ``4.0.1``; asked once per server and hour. Raises :class:`Failure`."""
+        try:
+            target = _target(request, settings, issuer)
+        except NotAllowed as refusal:
+            raise Failure(str(refusal)) from None
+
+        async def asked() -> str | None:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await self._version(self._session(target), deadline)
+
+        version = self._run(asked(), deadline, lambda problem: None)
+        if version is None:
+            raise Failure("did not answer in time", answered=False)
+        return version
+
+    def close(self) -> None:
+        """Closes the connections and ends the thread. The client starts again when it is used again."""
+        with self._lock:
+            running, self._loop = self._loop, None
+        if running is None or running[0] != os.getpid():
+            return
+        loop = running[1]
+
+        async def close() -> None:
+            for session in self._sessions.values():
+                await session.http.aclose()
+            self._sessions.clear()
+
+        asyncio.run_coroutine_threadsafe(close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _run(self, work: Coroutine[Any, Any, T], deadline: float, late: Callable[[str], T]) -> T:
+        """*work* on the loop; *late* should the loop itself be too busy to keep the time."""
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
+        try:
+            return future.result(max(0.0, deadline - time.monotonic()) + 0.25)
+        except TimeoutError:
+            future.cancel()
+            return late("did not answer in time")
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._loop[0] != os.getpid():  # a forked worker inherits no thread
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=_serve, args=(loop,), name="fhir-client", daemon=True).start()
+                self._sessions = OrderedDict()
+                self._loop = (os.getpid(), loop)
+            return self._loop[1]
+
+    def _session(self, target: Target) -> Session:
+        session = self._sessions.get(target)
+        if session is None:
+            http = httpx.AsyncClient(transport=self._transport(target), headers=HEADERS, timeout=None, trust_env=False)
+            session = self._sessions[target] = Session(target, http)
+            if len(self._sessions) > MAX_SERVERS:
+                _, oldest = self._sessions.popitem(last=False)
+                asyncio.get_running_loop().create_task(oldest.http.aclose())
+        self._sessions.move_to_end(target)
+        return session
+
+    async def _complete(
+        self, plan: Plan, target: Target, request: Request, deadline: float, progress: Progress | None
+    ) -> dict[str, Fetched]:
+        session = self._session(target)
+        begun = time.monotonic()
+        waits = session.breaker.waits(begun)
+        if waits:
+            problem = f"failed repeatedly and is left alone for {waits:.0f} seconds"
+            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
+        searches: dict[str, Search] = {}
+
+        async def one(key: str, kind: str, query: str, headers: Mapping[str, str]) -> None:
+            search = searches[key] = Search(target, kind, query, headers, request.patient_id)
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    if kind in R5_KINDS:
+                        await self._named(session, search, deadline)
+                    await search.run(session.http, deadline)
+            except TimeoutError:
+                pass  # the search says itself that it did not end
+            if progress:
+                progress(key, search.result())
+
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                headers = await self._headers(session, request, deadline)
+        except (Failure, TimeoutError) as failure:
+            problem = failure.text if isinstance(failure, Failure) else "did not answer in time"
+            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
+        await asyncio.gather(*(one(key, kind, query, headers) for key, (kind, query) in plan.items()))
+        if session.tokens and any(search.status == 401 for search in searches.values()):
+            session.tokens.forget()
+        answered = any(search.answered for search in searches.values())
+        if answered or deadline - begun >= FAIR_SECONDS:
+            session.breaker.record(answered, time.monotonic())
+        return {key: search.result() for key, search in searches.items()}
+
+    async def _headers(self, session: Session, request: Request, deadline: float) -> dict[str, str]:
+        authorization = request.authorization
+        if authorization is not None:
+            if authorization.expires_in <= 0 or not VISIBLE.match(authorization.access_token):
+                raise Failure("cannot be asked: the access token has expired or cannot be read")
+            return {"Authorization": f"Bearer {authorization.access_token}"}
+        server = session.target.server
+        if server.backend is not None:
+            session.tokens = session.tokens or BackendTokens(session.target, server.backend)
+            token = await session.tokens.get(session.http, self._transport, deadline)
+            return {"Authorization": f"Bearer {token}"}
+        if server.open:
+            return {}
+        raise Failure("cannot be asked: no access token came with the request")
+
+    async def _named(self, session: Session, search: Search, deadline: float) -> None:
+        """Gives a kind that R5 renamed the name this server knows; R4's where it does not say."""
+        try:
+            version = await self._version(session, deadline)
+        except Failure:
+            return
+        if version.startswith("5."):
+            renamed = R5_KINDS[search.kind]
+            search.query = search.query.replace(search.kind, renamed, 1)
+            search.kind = renamed
+
+    async def _version(self, session: Session, deadline: float) -> str:
+        """From the CapabilityStatement, which needs no token (FHIR, "capabilities")."""
+        now = time.monotonic()
+        if session.version and now < session.version[0]:
+            return session.version[1]
+        request = session.http.build_request("GET", f"{session.target.base}/metadata")
+        statement, _ = await ask(session.http, request, deadline)
+        version = statement.get("fhirVersion") if isinstance(statement, dict) else None
+        if not isinstance(version, str):
+            raise Failure("does not say which version of FHIR it speaks")
+        session.version = (now + VERSION_SECONDS, version)
+        return version
+
+
+def _target(request: Request, settings: Allowing, issuer: str | None) -> Target:
+    if request.fhir_server is None:
+        raise NotAllowed("is not named in the request")
+    return allowed(request.fhir_server, settings, issuer)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()

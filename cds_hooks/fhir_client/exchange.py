@@ -1,0 +1,178 @@
+"""One question to a FHIR server and its answer as JSON, with everything that can go wrong said in plain words.
+
+A text here never holds anything from a chart or an address: it is shown to users and written to logs.
+"""
+
+import asyncio
+import ssl
+import time
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from cds_hooks.fhir_client.addresses import NotAllowed
+
+MAX_BYTES = 20_000_000
+"""How much one kind of resource may take, decompressed and all pages together."""
+TRIES = 3
+PAUSE_SECONDS = 0.25
+"""Before another try, where the server does not say how long to wait."""
+
+HEADERS = {"Accept": "application/fhir+json, application/json;q=0.9", "Accept-Encoding": "gzip"}
+
+
+class Failure(Exception):
+    """There is no usable answer. ``answered`` tells a server that said something from one that said nothing."""
+
+    def __init__(self, text: str, *, answered: bool = True, status: int | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.answered = answered
+        self.status = status
+
+
+class _Again(Exception):
+    """The same question may have an answer in a moment; ``failure`` if there is no time for it."""
+
+    def __init__(self, failure: Failure, pause: float) -> None:
+        self.failure = failure
+        self.pause = pause
+
+
+async def ask(
+    http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int = MAX_BYTES
+) -> tuple[Any, int]:
+    """The JSON a server answers with, read to its end, and its size in bytes; raises :class:`Failure`.
+
+    *deadline* is in seconds of ``time.monotonic``: no pause that ends later is begun (being late while waiting for
+    the answer is the caller's to notice). Every request is a read or a search, so it may be sent again: after 429 or
+    503 when the server says, after another server error or a dropped connection once.
+    """
+    for attempt in range(TRIES):
+        try:
+            return await _once(http, request, room, last=attempt == TRIES - 1, first=attempt == 0)
+        except _Again as again:
+            if time.monotonic() + again.pause >= deadline:
+                raise again.failure from None
+            await asyncio.sleep(again.pause)
+    raise AssertionError("the last try answers or fails")
+
+
+async def _once(
+    http: httpx.AsyncClient, request: httpx.Request, room: int, *, last: bool, first: bool
+) -> tuple[Any, int]:
+    try:
+        response = await http.send(request, stream=True, follow_redirects=False)
+        try:
+            _check(response, may_repeat=not last, may_repeat_error=first)
+            body = await _body(response, room)
+            return _parsed(body), len(body)
+        finally:
+            await response.aclose()
+    except NotAllowed as refused:
+        raise Failure(str(refused)) from None
+    except httpx.TimeoutException:
+        raise Failure("did not answer in time", answered=False) from None
+    except httpx.ConnectError as error:
+        raise Failure(_unreachable(error), answered=False) from None
+    except httpx.TransportError:
+        failure = Failure("broke off the connection", answered=False)
+        if first:
+            raise _Again(failure, 0.0) from None
+        raise failure from None
+
+
+def _unreachable(error: BaseException) -> str:
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(link, ssl.SSLCertVerificationError) for link in chain):
+        return "has a certificate that cannot be trusted"
+    if any(isinstance(link, ssl.SSLError) for link in chain):
+        return "does not speak TLS as it should"
+    return "cannot be reached"
+
+
+def _check(response: httpx.Response, *, may_repeat: bool, may_repeat_error: bool) -> None:
+    status = response.status_code
+    if 300 <= status < 400:
+        raise Failure(f"redirects elsewhere, which is not followed ({status})", status=status)
+    if status >= 400:
+        failure = Failure(f"{_refusal(status)} ({status})", status=status)
+        if status in (429, 503) and may_repeat:
+            raise _Again(failure, _retry_after(response.headers.get("Retry-After")))
+        if status >= 500 and may_repeat_error:
+            raise _Again(failure, PAUSE_SECONDS)
+        raise failure
+    content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if content_type and content_type != "application/json" and not content_type.endswith("+json"):
+        raise Failure("answers with something else than JSON")
+
+
+def _refusal(status: int) -> str:
+    if status >= 500:
+        return "failed"
+    return {
+        401: "does not accept the access token",
+        403: "does not allow this to be read",
+        404: "does not have this",
+        410: "does not have this any more",
+        429: "is too busy",
+    }.get(status, "refuses the query")
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds to wait (RFC 9110, 10.2.3): a number, or a date."""
+    if value is None:
+        return PAUSE_SECONDS
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return PAUSE_SECONDS
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+async def _body(response: httpx.Response, room: int) -> bytes:
+    """The body, decompressed no further than *room* bytes: a small answer can unpack to any size."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise Failure("answers in an encoding that was not asked for")
+    unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        try:
+            body += unpack.decompress(chunk, room + 1 - len(body)) if unpack else chunk
+        except zlib.error:
+            raise Failure("sends an answer that is damaged") from None
+        if len(body) > room:
+            raise Failure("sends more than can be taken")
+    if unpack and not unpack.eof:
+        raise Failure("sends an answer that is cut off")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        raise Failure("sends an answer that is not valid JSON") from None
+
+
+def errors(outcome: object) -> Iterator[str]:
+    """The codes of the issues of severity error or fatal in an OperationOutcome."""
+    issues = outcome.get("issue") if isinstance(outcome, dict) else None
+    for issue in issues if isinstance(issues, list) else [issues]:
+        if isinstance(issue, dict) and issue.get("severity") in ("error", "fatal"):
+            yield str(issue.get("code"))

@@ -1,0 +1,224 @@
+"""A read or a search, followed over its pages to the end, and how much of the answer came."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import httpx
+
+from cds_hooks.fhir_client.addresses import Target
+from cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
+from rules.facts import Completeness
+
+MAX_PAGES = 50
+MAX_ENTRIES = 10_000
+PAGE_SIZE = 250
+LONG_QUERY = 1800
+"""Characters of a query from which it is sent as POST _search: some servers cut addresses at 2,000."""
+
+_INCLUDES = re.compile(r"&?_(?:rev)?include(?::iterate)?=[^&]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What became of one query.
+
+    ``value`` can stand for the prefetch value: a Bundle of all pages, the resource of a read, or an OperationOutcome
+    where nothing came. A Bundle that is not whole keeps a ``next`` link, so that whoever reads it sees that.
+    ``problem`` completes the sentence "the FHIR server ..." and holds nothing from the chart; ``None`` when complete.
+    ``count`` is the number of matching resources, ``seconds`` the time it took.
+    """
+
+    kind: str
+    value: object = field(repr=False)
+    state: Completeness
+    problem: str | None = None
+    count: int = 0
+    seconds: float = 0.0
+    answered: bool = True
+
+
+def missing(kind: str, problem: str, *, seconds: float = 0.0, answered: bool = True) -> Fetched:
+    """Nothing came."""
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": "error", "code": "incomplete", "details": {"text": f"The FHIR server {problem}."}}],
+    }
+    return Fetched(kind, outcome, Completeness.MISSING, problem, seconds=seconds, answered=answered)
+
+
+@dataclass(slots=True)
+class Search:
+    """One query under way. What came so far stays readable when the time is up (:meth:`result`)."""
+
+    target: Target
+    kind: str
+    query: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    patient_id: str | None = None
+    entries: list[Any] = field(default_factory=list, repr=False)
+    resource: object = field(default=None, repr=False)
+    total: int | None = None
+    problem: str | None = "did not answer in time"
+    answered: bool = False
+    status: int | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    async def run(self, http: httpx.AsyncClient, deadline: float) -> None:
+        """Asks until there is no further page, or something stops it; never raises :class:`Failure`."""
+        try:
+            await (self._pages if "?" in self.query else self._read)(http, deadline)
+            self.problem = self._doubt()
+        except Failure as failure:
+            self.answered = self.answered or failure.answered
+            self.problem, self.status = failure.text, failure.status
+
+    def result(self) -> Fetched:
+        """What came, and what is known about the rest."""
+        seconds = time.monotonic() - self.started
+        if self.resource is not None:
+            return Fetched(self.kind, self.resource, Completeness.COMPLETE, None, 1, seconds)
+        if self.total is None and not self.entries and self.problem is not None:
+            return missing(self.kind, self.problem, seconds=seconds, answered=self.answered)
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "entry": self.entries}
+        if self.problem is not None:
+            bundle["link"] = [{"relation": "next", "url": f"{self.target.base}/{self.kind}"}]
+        state = Completeness.COMPLETE if self.problem is None else Completeness.INCOMPLETE
+        return Fetched(self.kind, bundle, state, self.problem, sum(1 for _ in self._matches()), seconds)
+
+    async def _read(self, http: httpx.AsyncClient, deadline: float) -> None:
+        resource, _ = await ask(http, self._request(http, f"{self.target.base}/{self.query}"), deadline)
+        self.answered = True
+        kind, _, bare = self.query.partition("/")
+        if not isinstance(resource, dict) or resource.get("resourceType") != kind or resource.get("id") != bare:
+            raise Failure("answers with another resource than was asked for")
+        self.resource = resource
+
+    async def _pages(self, http: httpx.AsyncClient, deadline: float) -> None:
+        room = MAX_BYTES
+        seen: set[str] = set()
+        request, url = self._first(http)
+        while True:
+            seen.add(url)
+            bundle, size = await self._page(http, request, deadline, room)
+            room -= size
+            self._take(bundle)
+            url = _next(bundle, url) or ""
+            if not url:
+                return
+            if url in seen:
+                raise Failure("repeats its pages without end")
+            if len(seen) >= MAX_PAGES or len(self.entries) >= MAX_ENTRIES or room <= 0:
+                raise Failure("has more than can be taken")
+            request = self._request(http, url)
+
+    async def _page(
+        self, http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int
+    ) -> tuple[dict[str, Any], int]:
+        try:
+            bundle, size = await ask(http, request, deadline, room)
+        except Failure as failure:
+            # A server that does not know an _include may refuse the whole search; references are resolved later.
+            plain = _INCLUDES.sub("", self.query)
+            if failure.status not in (400, 422, 501) or plain == self.query or self.answered or "://" in self.query:
+                raise
+            self.query = plain
+            request, _ = self._first(http)
+            bundle, size = await ask(http, request, deadline, room)
+        self.answered = True
+        if not isinstance(bundle, dict) or bundle.get("resourceType") not in ("Bundle", "OperationOutcome"):
+            raise Failure("answers with something else than a Bundle")
+        if bundle["resourceType"] == "OperationOutcome":
+            raise Failure(f"reports a problem ({', '.join(errors(bundle)) or 'no data'})")
+        return bundle, size
+
+    def _take(self, bundle: Mapping[str, Any]) -> None:
+        entries = bundle.get("entry")
+        if entries is None:
+            entries = []
+        if not isinstance(entries, list):
+            raise Failure("sends a Bundle that cannot be read")
+        total = bundle.get("total")
+        self.total = max(self.total or 0, total if isinstance(total, int) and total > 0 else 0)
+        space = MAX_ENTRIES - len(self.entries)
+        self.entries += entries[:space]
+        if len(entries) > space:
+            raise Failure("has more than can be taken")
+
+    def _doubt(self) -> str | None:
+        """Why the answer may not be all there is although no page is left."""
+        matches = list(self._matches())
+        if any(True for entry in self.entries for _ in errors(_resource_of(entry, "OperationOutcome"))):
+            return "reports a problem with part of its answer"
+        if self.patient_id and any(_of_another(resource, self.patient_id) for resource in matches):
+            return "answers with other patients' data"
+        identified = {str(resource["id"]) for resource in matches if "id" in resource}
+        if self.total and self.total > len(identified) + sum("id" not in resource for resource in matches):
+            return "sends less than it says there is"
+        return None
+
+    def _matches(self) -> Iterator[Mapping[str, Any]]:
+        for entry in self.entries:
+            mode = entry.get("search") if isinstance(entry, dict) else None
+            resource = _resource_of(entry, self.kind)
+            if resource and (mode.get("mode") if isinstance(mode, dict) else None) not in ("include", "outcome"):
+                yield resource
+
+    def _first(self, http: httpx.AsyncClient) -> tuple[httpx.Request, str]:
+        if "://" in self.query:
+            return self._request(http, self.query), self.query
+        path, _, query = self.query.partition("?")
+        if "_count" not in dict(parse_qsl(query)):
+            query = f"{query}&_count={PAGE_SIZE}" if query else f"_count={PAGE_SIZE}"
+        url = f"{self.target.base}/{path}?{query}"
+        if len(query) <= LONG_QUERY and not self.target.server.prefer_post:
+            return self._request(http, url), url
+        encoded = httpx.URL(url).query
+        headers = {**self.headers, "Content-Type": "application/x-www-form-urlencoded"}
+        post = http.build_request("POST", f"{self.target.base}/{path}/_search", content=encoded, headers=headers)
+        return post, url
+
+    def _request(self, http: httpx.AsyncClient, url: str) -> httpx.Request:
+        if not self.target.covers(url):
+            raise Failure("continues its answer at another address, which is not followed")
+        return http.build_request("GET", url, headers=dict(self.headers))
+
+
+def _next(bundle: Mapping[str, Any], current: str) -> str | None:
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            if not isinstance(link.get("url"), str):
+                raise Failure("sends a Bundle that cannot be read")
+            try:
+                return str(urljoin(current, link["url"]))
+            except ValueError:
+                raise Failure("sends a Bundle that cannot be read") from None
+    return None
+
+
+def _resource_of(entry: object, kind: str) -> Mapping[str, Any]:
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    return resource if isinstance(resource, dict) and resource.get("resourceType") == kind else {}
+
+
+def _of_another(resource: Mapping[str, Any], patient_id: str) -> bool:
+    """Whether a resource says that it is about another patient than the one asked for."""
+    subjects: Sequence[object] = [resource.get("subject"), resource.get("patient")]
+    if resource.get("resourceType") == "Appointment":
+        participants = resource.get("participant")
+        actors = [part.get("actor") for part in participants or () if isinstance(part, dict)]
+        patients = [patient for actor in actors if (patient := _patient(actor))]
+        return bool(patients) and patient_id not in patients
+    return any(patient not in (None, patient_id) for patient in map(_patient, subjects))
+
+
+def _patient(reference: object) -> str | None:
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    if not isinstance(text, str):
+        return None
+    segments = urlsplit(text).path.partition("/_history/")[0].split("/")
+    return segments[-1] if len(segments) > 1 and segments[-2] == "Patient" else None
