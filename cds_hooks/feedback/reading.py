@@ -1,0 +1,183 @@
+"""Feedback as clients send it: 2.0.1, and Epic's dialect of it, read tolerantly (requirements FB-03 to FB-18)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+MAX_TEXT = 4096
+"""Longest id, code or display kept; longer ones are refused."""
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one user did with one card."""
+
+    card: str
+    outcome: str  # accepted | overridden
+    at: datetime
+    suggestions: tuple[str, ...] = ()
+    reason_system: str | None = None
+    reason_code: str | None = None
+    reason_display: str | None = None
+    comment: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The same for the same feedback, however often it is sent."""
+        said = [
+            self.outcome,
+            self.at.isoformat(),
+            sorted(self.suggestions),
+            self.reason_system,
+            self.reason_code,
+            self.comment,
+        ]
+        return sha256(orjson.dumps(said)).hexdigest()
+
+
+class Malformed(Exception):
+    """The batch is not feedback; ``faults`` are (member, what is wrong with it)."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{member} {text}" for member, text in faults))
+
+
+def read_feedback(document: Mapping[str, Any]) -> list[Entry]:
+    """The entries of a batch. Raises Malformed with every fault of every entry: then nothing of it is kept."""
+    batch = document.get("feedback")
+    if not isinstance(batch, list):
+        raise Malformed([("feedback", "must be a list")])
+    faults: list[tuple[str, str]] = []
+    entries = []
+    for index, item in enumerate(batch):
+        reader = _Reader(f"feedback[{index}]", faults)
+        before = len(faults)
+        entry = reader.entry(item)
+        if len(faults) == before and entry is not None:
+            entries.append(entry)
+    if faults:
+        raise Malformed(faults)
+    return entries
+
+
+class _Reader:
+    def __init__(self, path: str, faults: list[tuple[str, str]]) -> None:
+        self.path = path
+        self.faults = faults
+
+    def fault(self, member: str, text: str) -> None:
+        self.faults.append((f"{self.path}.{member}" if member else self.path, text))
+
+    def entry(self, item: object) -> Entry | None:
+        if not isinstance(item, dict):
+            self.fault("", "must be an object")
+            return None
+        card = self.text(item, "card", "card", required=True)
+        outcome = item.get("outcome")
+        if outcome not in ("accepted", "overridden"):
+            self.fault("outcome", "must be accepted or overridden")
+        at = _timestamp(item.get("outcomeTimestamp"))
+        if at is None:
+            self.fault("outcomeTimestamp", "must be a date and time with offset (RFC 3339)")
+        suggestions = self.suggestions(item, required=outcome == "accepted")
+        reason: dict[str, str | None] = {}
+        if outcome == "overridden":
+            reason = self.reason(item)
+        if card is None or at is None or not isinstance(outcome, str):
+            return None
+        return Entry(card, outcome, at, suggestions, **reason)
+
+    def suggestions(self, item: Mapping[str, Any], *, required: bool) -> tuple[str, ...]:
+        accepted = item.get("acceptedSuggestions")
+        if accepted in (None, []) and not required:
+            return ()
+        if not isinstance(accepted, list) or not accepted:
+            self.fault("acceptedSuggestions", "must list the suggestions that were accepted")
+            return ()
+        ids = []
+        for index, suggestion in enumerate(accepted):
+            member = f"acceptedSuggestions[{index}]"
+            if isinstance(suggestion, dict):
+                ids.append(self.text(suggestion, "id", f"{member}.id", required=True))
+            else:
+                self.fault(member, "must be an object")
+        return tuple(found for found in ids if found is not None)
+
+    def reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
+        member = "overrideReason" if item.get("overrideReason") is not None else "overrideReasons"
+        override = item.get(member)
+        if isinstance(override, list) and len(override) == 1:
+            override = override[0]
+        if override in (None, {}, []):  # no reason is a valid answer (FB-14)
+            return self.epic_reason(item)
+        if not isinstance(override, dict):
+            self.fault(member, "must be an object")
+            return {}
+        coding = override.get("reason")
+        if coding is not None and not isinstance(coding, dict):
+            self.fault(f"{member}.reason", "must be a Coding")
+            coding = None
+        coding = coding or {}
+        found = {
+            f"reason_{name}": self.text(coding, name, f"{member}.reason.{name}")
+            for name in ("system", "code", "display")
+        }
+        if coding and found["reason_code"] is None:
+            self.fault(f"{member}.reason.code", "is missing")
+        return {**found, "comment": self.text(override, "userComment", f"{member}.userComment")}
+
+    def epic_reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
+        """Epic's own acknowledgement reason, where it has no coding of ours to name."""
+        extension = item.get("extension")
+        if not isinstance(extension, dict):
+            return {}
+        prefix = "com.epic.cdshooks.feedback.overrideReason."
+        said = {
+            key.removeprefix(prefix): value
+            for key, value in extension.items()
+            if key.startswith(prefix) and isinstance(value, str) and 0 < len(value) <= MAX_TEXT and "\0" not in value
+        }
+        code = said.get("code") or said.get("id")
+        if code is None:
+            return {}
+        return {
+            "reason_system": said.get("system", prefix.rstrip(".")),
+            "reason_code": code,
+            "reason_display": said.get("display") or said.get("title"),
+        }
+
+    def text(self, item: Mapping[str, Any], name: str, member: str, *, required: bool = False) -> str | None:
+        value = item.get(name)
+        if value is None or value == "":
+            if required:
+                self.fault(member, "is missing")
+            return None
+        if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+            self.fault(member, f"must be text of at most {MAX_TEXT} characters")
+            return None
+        return value
+
+
+def _timestamp(value: object) -> datetime | None:
+    match = _TIMESTAMP.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    day, minutes, seconds, fraction, sign, hours_off, minutes_off = match.groups()
+    try:
+        # A leap second is read as the second before it.
+        local = datetime.fromisoformat(f"{day}T{minutes}:{'59' if seconds == '60' else seconds}")
+        local = local.replace(tzinfo=UTC, microsecond=int((fraction or "0")[:6].ljust(6, "0")))
+        if sign is None:
+            return local
+        offset = timedelta(hours=int(hours_off), minutes=int(minutes_off))
+        return local - offset if sign == "+" else local + offset
+    except (ValueError, OverflowError):
+        return None
