@@ -1,0 +1,90 @@
+"""One JSON line per event on standard error: which request, which hook, how long, which rules and kinds.
+
+A line never holds anything from a chart: no ids of patients, no names, values, codes, bodies or tokens. Fields are
+named here and nowhere else so that this can be checked.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TextIO
+
+import orjson
+
+LOGGER = logging.getLogger("prodrome")
+
+FIELDS = frozenset(
+    {
+        "request_id",
+        "hook",
+        "service",
+        "status",
+        "ms",
+        "rules",
+        "cards",
+        "unjudged",
+        "missing",
+        "incomplete",
+        "skipped",
+        "fetched",
+        "problems",
+        "leniencies",
+        "issuer",
+        "reason",
+        "exception",
+        "where",
+        "member",
+        "method",
+        "route",
+        "engine",
+        "version",
+        "today",
+        "address",
+    }
+)
+"""Everything a log line may say besides its time, level and event."""
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line.update(getattr(record, "fields", {}))
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
+    """Write the lines of this service to *stream* (standard error)."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Lines())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level)
+    LOGGER.propagate = False
+
+
+def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:
+    """Write one line. A field that :data:`FIELDS` does not name is a mistake in this program."""
+    unknown = fields.keys() - FIELDS
+    if unknown:
+        raise TypeError(f"log fields not allowed: {', '.join(sorted(unknown))}")
+    LOGGER.log(level, event, extra={"fields": {k: v for k, v in fields.items() if v not in (None, (), [], {})}})
+
+
+def alarm(event: str, **fields: object) -> None:
+    """Write a line somebody should be woken by."""
+    log(event, level=logging.CRITICAL, **fields)
+
+
+def failure(error: BaseException) -> dict[str, object]:
+    """An unexpected exception as log fields: its type and where it arose. Its text may quote a chart: left out."""
+    places = []
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return {"exception": type(error).__name__, "where": places}
