@@ -50,9 +50,7 @@ def is_lastingly_barred(drug: Drug, active: Mapping[str, Active]) -> bool:
     return any(a.strength(drug.id) == ABSOLUTE and a.contraindication.counts_for_class for a in listed(drug, active))
 
 
-def _evidence(
-    contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date
-) -> tuple[str, Refs]:
+def _evidence(contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date) -> tuple[str, Refs]:
     if contraindication.id in ("pregnancy", "pregnancy_20w"):
         return _pregnancy(contraindication, facts, guideline, today)
     grade, refs = "", _refs(_conditions(contraindication, facts, today))
@@ -113,11 +111,9 @@ def _recent(facts: Facts, kind: str, days: float, today: date) -> list[Reading]:
     return [r for r in facts.readings if r.kind == kind and r.when and 0 <= days_ago(r.when, today).most <= days]
 
 
-def _pregnancy(
-    contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date
-) -> tuple[str, Refs]:
+def _pregnancy(contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date) -> tuple[str, Refs]:
     """Pregnant by an active condition or the latest status, the newer of the two; after 300 days either is over."""
-    limit = guideline.value("pregnancy_max_days")
+    limit = guideline.number("pregnancy_max_days")
     status = _latest(_recent(facts, "pregnancy", limit, today))
     conditions = [
         condition
@@ -138,9 +134,9 @@ def _pregnancy(
 
 def _high_pressure(facts: Facts, guideline: Guideline, today: date) -> Refs:
     """The latest reading of each of the last two days that have one, when both are high."""
-    systolic, diastolic = guideline.value("uncontrolled_systolic"), guideline.value("uncontrolled_diastolic")
+    systolic, diastolic = guideline.number("uncontrolled_systolic"), guideline.number("uncontrolled_diastolic")
     by_day: dict[date, list[Reading]] = {}
-    for reading in _recent(facts, "blood_pressure", guideline.value("blood_pressure_lookback_days"), today):
+    for reading in _recent(facts, "blood_pressure", guideline.number("blood_pressure_lookback_days"), today):
         if reading.when and (reading.systolic is not None or reading.diastolic is not None):
             by_day.setdefault(reading.when.last, []).append(reading)
     last = [_latest(by_day[day]) for day in sorted(by_day)[-2:]]
@@ -153,5 +149,5 @@ def _high_pressure(facts: Facts, guideline: Guideline, today: date) -> Refs:
 
 
 def _slow_heart(facts: Facts, guideline: Guideline, today: date) -> bool:
-    latest = _latest(_recent(facts, "heart_rate", guideline.value("heart_rate_lookback_days"), today))
-    return latest is not None and latest.rate is not None and latest.rate < guideline.value("severe_bradycardia_rate")
+    latest = _latest(_recent(facts, "heart_rate", guideline.number("heart_rate_lookback_days"), today))
+    return latest is not None and latest.rate is not None and latest.rate < guideline.number("severe_bradycardia_rate")

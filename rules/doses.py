@@ -20,10 +20,10 @@ def full_dose(guideline: Guideline, drug: Drug, single_dose: float, route: str |
     """
     if drug.acute is None:
         return None
-    if drug.id == "aspirin" and single_dose <= guideline.value("aspirin_antiplatelet_max_mg"):
+    if drug.id == "aspirin" and single_dose <= guideline.number("aspirin_antiplatelet_max_mg"):
         return None
     if route is None:
-        if drug.id == "sumatriptan" and single_dose <= guideline.value("sumatriptan_nonoral_max_mg"):
+        if drug.id == "sumatriptan" and single_dose <= guideline.number("sumatriptan_nonoral_max_mg"):
             return None
         route = "oral"
     return next((dose.min_full for dose in drug.acute.doses if dose.route == route), None)
@@ -45,9 +45,7 @@ def dose_exceptions(facts: Facts, drug: Drug) -> list[tuple[str, float, Refs]]:
     return found
 
 
-def at_full_dose(
-    facts: Facts, guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None
-) -> str:
+def at_full_dose(facts: Facts, guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None) -> str:
     """Whether a single dose is a full one: "yes", "no" or "unknown". An exception's dose is full where one applies."""
     full = full_dose(guideline, drug, single_dose, route) if single_dose is not None else None
     if single_dose is None or full is None:
@@ -80,7 +78,9 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool) -> tuple[str, b
     usual = next((step.amount for step in trial.steps if step.amount is not None), None)
     amounts = [(one, one.amount if one.amount is not None else usual) for one in given]
     unknown = [one for one, amount in amounts if amount is None or least_amount is None]
-    enough = [one for one, amount in amounts if amount is not None and least_amount is not None and amount >= least_amount]
+    enough = [
+        one for one, amount in amounts if amount is not None and least_amount is not None and amount >= least_amount
+    ]
     dated = [one.when for one in (*enough, *unknown) if one.when]
     first = min(dated, key=lambda when: (when.first, when.last), default=trial.start)
     counted = Span(len(enough), len(enough) + len(unknown))
@@ -102,7 +102,8 @@ def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:
 def _is_quarterly(trial: Trial, use: PreventiveUse) -> bool:
     if use.quarterly_amount is None:
         return False  # eptinezumab and botulinum toxin are quarterly by their own numbers
-    amounts = [one.amount for one in (*trial.administrations, *trial.steps) if one.amount is not None]
+    given = [one.amount for one in trial.administrations] + [step.amount for step in trial.steps]
+    amounts = [amount for amount in given if amount is not None]
     return bool(amounts) and min(amounts) >= use.quarterly_amount and (trial.interval_days or 84) >= 84
 
 

@@ -68,7 +68,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An active condition. ``names`` are the code sets of ``codes.yaml`` it belongs to (``migraine``, ``asthma``...)."""
+    """An active condition. ``names`` are the code sets of ``codes.yaml`` it is in (``migraine``, ``asthma``...)."""
 
     names: frozenset[str]
     onset: When | None = None
@@ -237,7 +237,10 @@ class NonDrugTreatment:
 
 @dataclass(frozen=True, slots=True)
 class DraftOrder:
-    """One order in hand. ``ref`` is its ``Type/id``; ``use`` as in :class:`Trial`; ``systemic`` is False for eye drops and gels."""
+    """One order in hand. ``ref`` is its ``Type/id``, ``use`` as in :class:`Trial`.
+
+    ``systemic`` is False for eye drops, gels and the like.
+    """
 
     ref: str
     drug: str

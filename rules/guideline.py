@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 
 import yaml
 
+from rules.rulebook import Rulebook, load_rulebook
+from rules.vocabulary import FACT_TYPES, HOOKS, KINDS
+
 FOLDER = Path(__file__).parent / "migraine"
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
@@ -177,6 +180,12 @@ class Drug:
     procedural: bool = False
     note: str = ""
 
+    @property
+    def targets_cgrp(self) -> bool:
+        """Whether it is an antibody or a gepant, which nobody takes but for migraine."""
+        preventive = self.preventive is not None and self.preventive.ehf_class == "E5"
+        return preventive or (self.acute is not None and self.acute.drug_class == "gepant")
+
 
 @dataclass(frozen=True, slots=True)
 class EhfClass:
@@ -302,6 +311,49 @@ class Guideline:
             return self.parameters[name].value
         except KeyError:
             raise GuidelineError(f"no parameter {name!r}{_meant(name, self.parameters)}") from None
+
+    def number(self, name: str) -> float:
+        """The value in force of a numeric parameter."""
+        value = self.value(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise GuidelineError(f"parameter {name!r} is not a number")
+        return value
+
+    def unavailable_classes(self, locale: str) -> frozenset[str]:
+        """The EHF classes without a drug in a locale."""
+        by_locale = self.value("locale_unavailable")
+        return frozenset(by_locale.get(locale, ()) if isinstance(by_locale, Mapping) else ())
+
+    @functools.cached_property
+    def rulebook(self) -> Rulebook:
+        """The rules of the same folder with this guideline's parameters. Raises rules.rulebook.RulebookError."""
+        return load_rulebook(
+            self.folder / "rulebook.yaml",
+            parameters={n: p.value for n, p in self.parameters.items() if not isinstance(p.value, Mapping)},
+            fact_types=FACT_TYPES,
+            sources=self.sources,
+            kinds=KINDS,
+            hooks=HOOKS,
+        )
+
+    @functools.cached_property
+    def counting_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs that count towards each EHF class."""
+        return {
+            id_: tuple(
+                d for d in self.drugs.values() if d.preventive and d.preventive.counts and d.preventive.ehf_class == id_
+            )
+            for id_ in self.classes
+        }
+
+    @functools.cached_property
+    def acute_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs of each class of acute drugs."""
+        members: dict[str, tuple[Drug, ...]] = {}
+        for drug in self.drugs.values():
+            if drug.acute:
+                members[drug.acute.drug_class] = (*members.get(drug.acute.drug_class, ()), drug)
+        return members
 
     def sets_of(self, system: str, code: str) -> frozenset[str]:
         """The names of all code sets that ``code`` of ``system`` (URL or alias) is in."""

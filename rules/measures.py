@@ -5,7 +5,7 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 
 from rules.contraindications import (
@@ -23,6 +23,7 @@ from rules.matching import Fact
 from rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 Value = str | float | bool
+
 
 def measure(facts: Facts, guideline: Guideline, today: date, *, locale: str, hook: str | None = None) -> list[Fact]:
     """Turn dated facts into the flat facts the rulebook reads.
@@ -46,7 +47,7 @@ class _Sheet:
     def __init__(self, facts: Facts, guideline: Guideline, today: date, locale: str) -> None:
         self.facts, self.guideline, self.today, self.locale = facts, guideline, today, locale
         self.names = frozenset(name for condition in facts.conditions for name in condition.names)
-        self.unavailable_classes = frozenset(guideline.value("locale_unavailable").get(locale, ()))
+        self.unavailable_classes = guideline.unavailable_classes(locale)
         self.active = active_contraindications(facts, guideline, today)
 
     def refs_of(self, name: str) -> Refs:
@@ -159,7 +160,7 @@ def _drug_uses(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
     """Drugs in the record or in hand that the patient has another active reason to take."""
-    for drug_id in dict.fromkeys(fact.drug for fact in (*sheet.facts.trials, *sheet.facts.orders)):
+    for drug_id in dict.fromkeys([t.drug for t in sheet.facts.trials] + [o.drug for o in sheet.facts.orders]):
         group = sheet.guideline.drugs[drug_id].also_given_for
         if group and group in sheet.names:
             yield "other_use", {"drug": sheet.base(drug_id)}, sheet.refs_of(group)
@@ -186,7 +187,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for id_, class_ in sheet.guideline.classes.items():
         members = [
             drug
-            for drug in sheet.guideline.counting_members(id_)
+            for drug in sheet.guideline.counting_members[id_]
             if sheet.available(drug) and id_ not in sheet.unavailable_classes
         ]
         fields: dict[str, Value] = {
@@ -211,16 +212,12 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
-    tried = {
-        sheet.base(fact.drug)
-        for fact in (*(t for t in sheet.facts.trials if t.use == "acute"), *sheet.facts.attack_records)
-        if sheet.is_for_migraine(fact)
-    }
-    for acute_class, members in sheet.guideline.acute_members().items():
+    taken = [trial for trial in sheet.facts.trials if trial.use == "acute"]
+    tried = {sheet.base(trial.drug) for trial in taken if sheet.is_for_migraine(trial)}
+    tried |= {sheet.base(record.drug) for record in sheet.facts.attack_records if sheet.is_for_migraine(record)}
+    for acute_class, members in sheet.guideline.acute_members.items():
         available = [drug for drug in members if sheet.available(drug)]
-        untried = [
-            drug for drug in available if not drug.counts_as and drug.id not in tried and not sheet.barred(drug)
-        ]
+        untried = [drug for drug in available if not drug.counts_as and drug.id not in tried and not sheet.barred(drug)]
         yield "acute_class", {"id": acute_class, "untried_members": float(len(untried))}, ()
         shared = set.intersection(*(set(drug.contraindications) for drug in members)) if sheet.active else set()
         for id_, active in sheet.active.items():
@@ -247,7 +244,7 @@ def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
                 "suggested": acute.suggest,
                 "treated": float(treated),
                 # Relieved in as many attacks as the definition asks for: 6 of 8 is 3 of 4.
-                "relieved_share": relieved * sheet.guideline.value("acute_attacks_required") / treated,
+                "relieved_share": relieved * sheet.guideline.number("acute_attacks_required") / treated,
             }
             yield "attacks", fields, tuple(ref for record in records for ref in record.refs)
 
@@ -281,7 +278,7 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
-    joined = episodes(sheet.facts.hospital_visits, sheet.guideline.value("episode_gap_days"))
+    joined = episodes(sheet.facts.hospital_visits, sheet.guideline.number("episode_gap_days"))
     for index, episode in enumerate(joined):
         ago = days_ago(episode.reckoned_from, sheet.today)
         fields: dict[str, Value] = {
@@ -334,7 +331,10 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
     fields: dict[str, Value] = {"order": order.ref, "drug": drug.id}
     for active in listed(drug, sheet.active):
-        reason = {"contraindication": active.contraindication.id, "strength": active.strength(drug.id)}
+        reason: dict[str, Value] = {
+            "contraindication": active.contraindication.id,
+            "strength": active.strength(drug.id),
+        }
         yield "order_contraindication", fields | reason, active.refs
     for allergy in sheet.facts.allergies:
         if allergy.drug == drug.id:

@@ -140,3 +140,15 @@ KINDS: tuple[str, ...] = (
     "Appointment",
 )
 """The kinds of resource a rule may need complete."""
+
+HOOKS: tuple[str, ...] = (
+    "patient-view",
+    "order-select",
+    "order-sign",
+    "order-dispatch",
+    "encounter-start",
+    "encounter-discharge",
+    "appointment-book",
+    "medication-refill",
+)
+"""The CDS Hooks hooks a rule may speak at."""
