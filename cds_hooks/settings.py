@@ -32,6 +32,8 @@ from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from rules.guideline import GuidelineError, load_guideline
+
 PREFIX = "PRODROME_"
 FILE_VARIABLE = "PRODROME_SETTINGS"
 DEFAULT_FILE = Path("prodrome.toml")
@@ -353,6 +355,10 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         details = error.errors(include_url=False)
         problems = [_problem(detail, origins) for detail in details if detail["type"] not in _CONSEQUENCES]
         raise SettingsError(problems) from None
+    try:
+        load_guideline().with_parameters(settings.parameters)
+    except GuidelineError as error:
+        raise SettingsError([f"parameters: {error}"]) from None
     settings._origins = origins
     return settings
 

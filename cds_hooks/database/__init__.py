@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make
 from sqlalchemy.exc import SQLAlchemyError
 
 from cds_hooks.logs import alarm, failure
+from cds_hooks.settings import SettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2
@@ -28,16 +29,20 @@ _ADVISORY_LOCK = 5_297_361
 class Database:
     """Connections to the database at *url*, its schema brought up to date when it is opened.
 
-    Raises :class:`sqlalchemy.exc.SQLAlchemyError` where the database cannot be reached or written.
+    Raises :class:`SettingsError` where it cannot be opened, and later :class:`sqlalchemy.exc.SQLAlchemyError`.
     """
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._rests_until = 0.0
-        with self.writing(durable=True) as connection:
-            if self.engine.dialect.name == "postgresql":  # workers that start together migrate one after the other
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-            _migrate(connection)
+        try:
+            with self.writing(durable=True) as connection:
+                if self.engine.dialect.name == "postgresql":  # workers that start together migrate one after the other
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                _migrate(connection)
+        except SQLAlchemyError as error:
+            self.engine.dispose()
+            raise SettingsError([f"database_url: the database cannot be opened ({type(error).__name__})"]) from error
 
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[Connection]:
