@@ -22,7 +22,18 @@ from itertools import product
 import durable_rules_engine as engine
 import orjson
 
-from rules.matching import MAX_FACTS, MAX_MATCHES, CompiledLayer, EngineError, Fact, LimitError, Match, Pattern, Value
+from rules.matching import (
+    MAX_FACTS,
+    MAX_MATCHES,
+    CompiledLayer,
+    EngineError,
+    Fact,
+    FactsByType,
+    LimitError,
+    Match,
+    Pattern,
+    Value,
+)
 
 MAX_FIELDS = 200
 """Fields one layer may read. Up to here no two tokens share a hash in the library (tested)."""
@@ -44,7 +55,7 @@ class DurableMatcher:
     def __init__(self) -> None:
         self._local = threading.local()
 
-    def match(self, layer: CompiledLayer, facts: Sequence[Fact]) -> frozenset[Match]:
+    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         rulesets: weakref.WeakKeyDictionary[CompiledLayer, _Ruleset] | None
         rulesets = getattr(self._local, "rulesets", None)
         if rulesets is None:
@@ -62,7 +73,7 @@ def number(value: float) -> str:
     """
     if not -1e15 < value < 1e15:
         raise EngineError("a number that cannot be compared")
-    if isinstance(value, int) or value.is_integer():
+    if value == int(value):
         return str(int(value))
     text = repr(value)
     return f"{value:.340f}".rstrip("0") if "e" in text else text
@@ -103,12 +114,14 @@ class _Ruleset:
                     for pattern, chosen in zip(when, choice, strict=True)
                 ]
                 definition[name] = {"all": conditions, "count": 1}
+        self._heads = {
+            kind: f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"' for kind, token in self._types.items()
+        }
         self._sent = {
-            kind: (
-                f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"',
-                tuple((n, fields[n], f',"h{fields[n]}":"{_TRUE}"' if n in marked[kind] else "") for n in sorted(names)),
+            kind: tuple(
+                (name, fields[name], _mark(fields[name]) if name in marked[kind] else "") for name in sorted(names)
             )
-            for (kind, names), token in zip(sorted(layer.reads.items()), self._types.values(), strict=True)
+            for kind, names in layer.reads.items()
         }
         self._handle = engine.create_ruleset("layer", orjson.dumps(definition).decode())
         weakref.finalize(self, engine.delete_ruleset, self._handle).atexit = False
@@ -142,34 +155,35 @@ class _Ruleset:
             comparison = {f"n{index}": orjson.Fragment(number(value))}
         return comparison if op == "=" else {_OPERATORS[op]: comparison}
 
-    def _render(self, facts: Sequence[Fact]) -> Iterator[str]:
-        """The facts as the library gets them: what this layer reads of them, numbered by their place."""
+    def _render(self, facts: FactsByType) -> Iterator[tuple[Fact, str]]:
+        """The facts as the library gets them: what this layer reads of them, numbered in the order they are sent."""
         tokens = dict(self._literals)
-        for place, fact in enumerate(facts, 1):
-            sent = self._sent.get(fact.type)
-            if sent is None:
-                continue
-            head, names = sent
-            parts = [f'{{"id":"f{place}{head}']
-            for name, index, mark in names:
-                value = fact.fields.get(name)
-                if isinstance(value, str):
-                    if not value:
+        place = 0
+        for kind, names in self._sent.items():
+            for fact in facts.get(kind, ()):
+                place += 1
+                text = f'{{"id":"f{place}{self._heads[kind]}'
+                for name, index, mark in names:
+                    value = fact.fields.get(name)
+                    if value is None:
                         continue
-                    parts.append(f',"p{index}":"{tokens.setdefault(value, f"x{len(tokens)}")}"{mark}')
-                elif isinstance(value, bool):
-                    parts.append(f',"b{index}":"{"true" if value else "false"}"{mark}')
-                elif value is not None:
-                    parts.append(f',"n{index}":{number(value)}{mark}')
-            parts.append("}")
-            yield "".join(parts)
+                    if isinstance(value, str):
+                        token = tokens.get(value)
+                        if token is None:
+                            token = tokens[value] = f"x{len(tokens)}"
+                        text += f',"p{index}":"{token}"{mark}'
+                    elif isinstance(value, bool):
+                        text += f',"b{index}":"{"true" if value else "false"}"{mark}'
+                    else:
+                        text += f',"n{index}":{number(value)}{mark}'
+                yield fact, text + "}"
 
-    def match(self, facts: Sequence[Fact]) -> frozenset[Match]:
-        if len(facts) > MAX_FACTS:
-            raise LimitError(f"{len(facts)} facts; at most {MAX_FACTS}")
+    def match(self, facts: FactsByType) -> frozenset[Match]:
         rendered = list(self._render(facts))
         if not rendered:
             return frozenset()
+        if len(rendered) > MAX_FACTS:
+            raise LimitError(f"{len(rendered)} facts; at most {MAX_FACTS}")
         handle = self._handle
         code, state = engine.assert_fact(handle, _OPEN)
         opened = engine.start_action_for_state(handle, state)
@@ -177,16 +191,16 @@ class _Ruleset:
             raise DurableError(f"layer {self._name}: the session did not open")
         try:
             engine.complete_and_start_action(handle, state)
-            for text in rendered:
+            for _, text in rendered:
                 code, _ = engine.assert_fact(handle, text)
                 if code not in (_STORED, _NOT_READ):
                     raise DurableError(f"layer {self._name}: a fact was taken for another")
             first = engine.start_action_for_state(handle, state)
-            return frozenset(self._fired(facts, state, first[1] if first else None))
+            return frozenset(self._fired([fact.id for fact, _ in rendered], state, first[1] if first else None))
         finally:
             engine.delete_state(handle, _SESSION)
 
-    def _fired(self, facts: Sequence[Fact], state: int, message: str | None) -> Iterator[Match]:
+    def _fired(self, ids: Sequence[str], state: int, message: str | None) -> Iterator[Match]:
         count = 0
         while message is not None:
             count += 1
@@ -194,5 +208,10 @@ class _Ruleset:
                 raise LimitError(f"layer {self._name} has more than {MAX_MATCHES} matches")
             ((name, taken),) = orjson.loads(message).items()
             rule_id, aliases = self._rules[name]
-            yield rule_id, tuple(facts[int(taken[alias]["id"][1:]) - 1].id for alias in aliases)
+            yield rule_id, tuple([ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases])
             message = engine.complete_and_start_action(self._handle, state)
+
+
+def _mark(index: int) -> str:
+    """What says that a field is known, for conditions that ask only that."""
+    return f',"h{index}":"{_TRUE}"'

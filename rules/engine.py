@@ -10,14 +10,17 @@ content and numbered ``f1``, ``f2``... anew.
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import itemgetter
 
 import orjson
 
 from rules.matching import (
     MAX_FACTS,
+    Bindings,
     EngineError,
     Fact,
+    FactsByType,
     LimitError,
     Match,
     Matcher,
@@ -25,7 +28,6 @@ from rules.matching import (
     ReferenceMatcher,
     Value,
     joined,
-    known,
     passes,
 )
 from rules.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
@@ -45,10 +47,6 @@ class EngineDisagreement(EngineError):
 
 class FactError(EngineError):
     """A fact that the rulebook's fact types do not allow. Names type and field, never the value."""
-
-
-Bindings = Mapping[str, Fact]
-"""Which fact each condition took, by alias, in the order of the conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +106,11 @@ def evaluate(
     state = _State()
     state.add(_in_order(rulebook, measured))
     for layer in rulebook.layers:
-        _judge(state, layer, _matches(layer, state.facts, engine), completeness)
+        _judge(state, layer, _matches(layer, state.by_type, engine), completeness)
     return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
 
 
-def _matches(layer: Layer, facts: Sequence[Fact], engine: str) -> frozenset[Match]:
+def _matches(layer: Layer, facts: FactsByType, engine: str) -> frozenset[Match]:
     if engine == "reference" or _DURABLE is None:
         return _REFERENCE.match(layer.compiled, facts)
     if engine == "durable":
@@ -127,9 +125,12 @@ def _matches(layer: Layer, facts: Sequence[Fact], engine: str) -> frozenset[Matc
 def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
     if len(measured) > MAX_FACTS:
         raise LimitError(f"{len(measured)} facts; at most {MAX_FACTS}")
-    plain = [replace(fact, fields=_plain(rulebook, fact)) for fact in measured]
-    plain.sort(key=_content)
-    return [replace(fact, id=f"f{number}") for number, fact in enumerate(plain, 1)]
+    found = []
+    for fact in measured:
+        fields = _plain(rulebook, fact)
+        found.append(((fact.type, _content(fields), fact.refs), fields))
+    found.sort(key=itemgetter(0))
+    return [Fact(f"f{number}", kind, fields, refs) for number, ((kind, _, refs), fields) in enumerate(found, 1)]
 
 
 def _plain(rulebook: Rulebook, fact: Fact) -> dict[str, Value]:
@@ -153,8 +154,8 @@ def _plain(rulebook: Rulebook, fact: Fact) -> dict[str, Value]:
     return fields
 
 
-def _content(fact: Fact) -> tuple[str, bytes, tuple[str, ...]]:
-    return fact.type, orjson.dumps(fact.fields, option=orjson.OPT_SORT_KEYS), fact.refs
+def _content(fields: Mapping[str, Value]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
 class _State:
@@ -228,10 +229,10 @@ class _Concluded:
     def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> _Key:
         fields: dict[str, Value] = {}
         for name, term in then.fields.items():
-            value = known(taken[term.alias], term.field) if isinstance(term, FieldOf) else term
+            value = taken[term.alias].fields.get(term.field) if isinstance(term, FieldOf) else term
             if value is not None:
                 fields[name] = value
-        key = (then.fact, orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
+        key = (then.fact, _content(fields))
         _, _, basis = self.found.setdefault(key, (rule_id, fields, {}))
         basis.update(dict.fromkeys(fact.id for fact in taken.values()))
         return key
@@ -254,7 +255,7 @@ def _derived(
 
 
 def _count(state: _State, tally: Tally, number: int) -> Fact:
-    counted = [fact for fact in state.satisfying(tally.of) if known(fact, tally.distinct) is not None]
+    counted = [fact for fact in state.satisfying(tally.of) if tally.distinct in fact.fields]
     fields: dict[str, Value] = {"name": tally.name, "count": len({fact.fields[tally.distinct] for fact in counted})}
     return _derived(state, f"f{number}", TALLY, fields, (fact.id for fact in counted), None)
 

@@ -5,7 +5,7 @@ against literals and joins its text fields with those of facts taken by earlier 
 the ids of the facts it took, in the order of its conditions. A fact takes at most one place in a match: two
 conditions on ``trial`` speak of two trials.
 
-An unknown field (missing, or empty text) satisfies nothing but ``absent``.
+An unknown field satisfies nothing but ``absent``.
 """
 
 import operator
@@ -36,6 +36,7 @@ class LimitError(EngineError):
 class Fact:
     """One flat fact: measured from the chart, or concluded by ``rule`` from the facts whose ids are ``basis``.
 
+    ``fields`` holds what is known, and nothing else: no ``None``, no empty text.
     ``refs`` are the FHIR references (``Type/id``) it rests on.
     """
 
@@ -45,6 +46,11 @@ class Fact:
     refs: tuple[str, ...] = ()
     basis: tuple[str, ...] = ()
     rule: str | None = None
+
+
+FactsByType = Mapping[str, Sequence[Fact]]
+Bindings = Mapping[str, Fact]
+"""Which fact each condition took, by alias, in the order of the conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ class CompiledLayer:
 class Matcher(Protocol):
     """Finds every match of a layer's rules. Two matchers give the same set or one of them is wrong."""
 
-    def match(self, layer: CompiledLayer, facts: Sequence[Fact]) -> frozenset[Match]: ...
+    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]: ...
 
 
 _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
@@ -117,80 +123,68 @@ _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
+    "present": lambda known, _: True,
+    "absent": lambda known, _: False,
 }
 
 
-def known(fact: Fact, name: str) -> Value | None:
-    """The field's value, or ``None`` where it is not known (missing, or empty text)."""
-    value = fact.fields.get(name)
-    return None if value == "" else value
-
-
-def passes_test(test: Test, fact: Fact) -> bool:
-    """Whether one field of one fact passes one literal test."""
-    value = known(fact, test.field)
-    if value is None:
-        return test.op == "absent"
-    if test.op in _COMPARE:
-        return _COMPARE[test.op](value, test.value)
-    return test.op == "present"
-
-
 def passes(pattern: Pattern, fact: Fact) -> bool:
-    """Whether a fact passes everything a condition asks of it alone: its type, tests and ``one_of``."""
-    return (
-        fact.type == pattern.fact
-        and all(passes_test(test, fact) for test in pattern.tests)
-        and all(known(fact, name) in values for name, values in pattern.one_of)
-    )
+    """Whether a fact of the condition's type passes what the condition asks of it alone: its tests and ``one_of``."""
+    for test in pattern.tests:
+        value = fact.fields.get(test.field)
+        if value is None:
+            if test.op != "absent":
+                return False
+        elif not _COMPARE[test.op](value, test.value):
+            return False
+    return all(fact.fields.get(name) in values for name, values in pattern.one_of) if pattern.one_of else True
 
 
-def passes_join(join: Join, fact: Fact, taken: Mapping[str, Fact]) -> bool:
-    """Whether a fact agrees with the facts taken so far (alias -> fact) in one join."""
-    mine, other = known(fact, join.field), known(taken[join.alias], join.other_field)
+def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
+    """Whether a fact agrees with the facts taken so far in one join."""
+    mine, other = fact.fields.get(join.field), taken[join.alias].fields.get(join.other_field)
     return mine is not None and other is not None and (mine == other) == (join.op == "=")
 
 
-def joined(pattern: Pattern, fact: Fact, taken: Mapping[str, Fact]) -> bool:
+def joined(pattern: Pattern, fact: Fact, taken: Bindings) -> bool:
     """Whether a fact agrees with the facts taken so far in every join of a condition."""
-    return all(passes_join(join, fact, taken) for join in pattern.joins)
+    return all(passes_join(join, fact, taken) for join in pattern.joins) if pattern.joins else True
 
 
-def group(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     """Facts by type, in the order given."""
-    by_type: dict[str, list[Fact]] = {}
+    found: dict[str, list[Fact]] = {}
     for fact in facts:
-        by_type.setdefault(fact.type, []).append(fact)
-    return by_type
+        found.setdefault(fact.type, []).append(fact)
+    return found
 
 
-def extend(pattern: Pattern, partial: Sequence[Mapping[str, Fact]], facts: Sequence[Fact]) -> list[dict[str, Fact]]:
-    """Every partial match (alias -> fact) with one more fact that the condition takes."""
+def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:
+    """Every partial match with one more fact that the condition takes."""
     candidates = [fact for fact in facts if passes(pattern, fact)]
-    longer = [
-        {**taken, pattern.alias: fact}
-        for taken in partial
-        for fact in candidates
-        if joined(pattern, fact, taken) and all(fact is not other for other in taken.values())
-    ]
-    if len(longer) > MAX_MATCHES:
-        raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")
+    longer: list[Bindings] = []
+    for taken in partial:
+        for fact in candidates:
+            if joined(pattern, fact, taken) and fact.id not in [other.id for other in taken.values()]:
+                longer.append({**taken, pattern.alias: fact})
+        if len(longer) > MAX_MATCHES:
+            raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")
     return longer
 
 
 class ReferenceMatcher:
     """Nested loops, condition by condition: the answer that every other matcher has to give."""
 
-    def match(self, layer: CompiledLayer, facts: Sequence[Fact]) -> frozenset[Match]:
-        by_type = group(facts)
+    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         matches: set[Match] = set()
         for rule_id, when in layer.rules:
-            partial: list[dict[str, Fact]] = [{}]
+            partial: list[Bindings] = [{}]
             for pattern in when:
-                partial = extend(pattern, partial, by_type.get(pattern.fact, ()))
+                partial = extend(pattern, partial, facts.get(pattern.fact, ()))
                 if not partial:
                     break
-            matches.update((rule_id, tuple(fact.id for fact in taken.values())) for taken in partial)
+            for taken in partial:
+                matches.add((rule_id, tuple([fact.id for fact in taken.values()])))
         if len(matches) > MAX_MATCHES:
             raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
         return frozenset(matches)
