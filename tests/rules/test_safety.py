@@ -1,0 +1,186 @@
+"""SAF-01: what is contraindicated for whom, how strongly, and when that cannot be said."""
+
+from dataclasses import replace
+
+import pytest
+
+from rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading
+from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rules_of
+
+
+def has(*names: str, onset: int | None = None) -> Condition:
+    return Condition(frozenset(names), ago(onset) if onset is not None else None, refs=(f"Condition/{names[0]}",))
+
+
+def level(drug: str, use: str = "preventive", *, facts: Facts | None = None, **more: object) -> str | None:
+    """The indicator of SAF-01 for an order of the drug; None where it is silent."""
+    whole = replace(facts or patient(**more), orders=(order(drug, use),))  # type: ignore[arg-type]
+    found = [f.indicator for f in judged(whole, "order-sign").findings if f.rule.id == "SAF-01"]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("drug", "condition", "expected"),
+    [
+        ("metoprolol", "asthma", "critical"),
+        ("metoprolol", "copd", None),
+        ("metoprolol", "bradycardia_severe", "warning"),
+        ("propranolol", "depression", None),
+        ("flunarizine", "depression", "critical"),
+        ("cinnarizine", "depression", "critical"),
+        ("candesartan", "angioedema_history", None),
+        ("lisinopril", "angioedema_history", "critical"),
+        ("amitriptyline", "angle_closure_glaucoma", "critical"),
+        ("topiramate", "kidney_stones", None),
+        ("valproate", "liver_disease", "critical"),
+        ("verapamil", "heart_failure", "warning"),
+        ("onabotulinumtoxina", "myasthenia_gravis", "warning"),
+        ("topiramate", "asthma", None),
+    ],
+)
+def test_the_table_decides_how_strong(drug: str, condition: str, expected: str | None) -> None:
+    assert level(drug, conditions=(MIGRAINE, has(condition))) == expected
+
+
+@pytest.mark.parametrize(
+    ("drug", "condition", "expected"),
+    [
+        ("sumatriptan", "cad_ihd", "critical"),
+        ("sumatriptan", "hemiplegic_migraine", "critical"),
+        ("sumatriptan", "liver_severe", "critical"),
+        ("naratriptan", "ckd_severe", "critical"),
+        ("sumatriptan", "ckd_severe", None),
+        ("ibuprofen", "gi_bleed_ulcer", "critical"),
+        ("ibuprofen", "pregnancy", "warning"),
+        ("metoclopramide", "epilepsy", "critical"),
+        ("lasmiditan", "cad_ihd", None),
+    ],
+)
+def test_acute_drugs_too(drug: str, condition: str, expected: str | None) -> None:
+    assert level(drug, "acute", conditions=(MIGRAINE, has(condition))) == expected
+
+
+def test_for_any_indication_and_any_age() -> None:
+    facts = patient(patient=Patient(on("2015")), conditions=(has("asthma"),))
+    whole = replace(facts, orders=(order("propranolol", "preventive", indication=Indication.OTHER),))
+    assert rules_of(whole, "order-sign") == {"SAF-01"}
+
+
+def test_eye_drops_and_gels_are_left_alone() -> None:
+    whole = patient(conditions=(MIGRAINE, has("asthma")), orders=(order("timolol", "preventive", systemic=False),))
+    assert rules_of(whole, "order-sign") == set()
+
+
+@pytest.mark.parametrize(("onset", "expected"), [(0, "critical"), (180, "critical"), (181, None), (None, None)])
+def test_a_heart_attack_rules_out_amitriptyline_for_half_a_year(onset: int | None, expected: str | None) -> None:
+    assert level("amitriptyline", conditions=(MIGRAINE, has("mi_recent", onset=onset))) == expected
+
+
+def status(days: int, pregnant: bool) -> Reading:
+    return Reading("pregnancy", ago(days), pregnant=pregnant, refs=(f"Observation/{days}",))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "readings", "expected"),
+    [
+        ((), (status(10, True),), "critical"),
+        ((), (status(10, False),), None),
+        ((), (status(301, True),), None),
+        ((), (status(20, True), status(10, False)), None),
+        ((), (status(20, False), status(10, True)), "critical"),
+        ((has("pregnancy", onset=300),), (), "critical"),
+        ((has("pregnancy", onset=301),), (), None),
+        ((has("pregnancy"),), (), "critical"),
+        ((has("pregnancy", onset=30),), (status(10, False),), None),
+        ((has("pregnancy", onset=10),), (status(30, False),), "critical"),
+    ],
+)
+def test_pregnancy_is_what_is_newer(
+    conditions: tuple[Condition, ...], readings: tuple[Reading, ...], expected: str | None
+) -> None:
+    assert level("topiramate", conditions=(MIGRAINE, *conditions), readings=readings) == expected
+
+
+def test_late_pregnancy_rules_out_nsaids() -> None:
+    early = has("pregnancy", onset=60)
+    late = has("pregnancy", "pregnancy_20_weeks", onset=10)
+    assert level("naproxen", "acute", conditions=(MIGRAINE, early)) == "warning"
+    assert level("naproxen", "acute", conditions=(MIGRAINE, late)) == "critical"
+
+
+def pressure(days: int, systolic: float | None, diastolic: float | None = None) -> Reading:
+    return Reading("blood_pressure", ago(days), systolic, diastolic, refs=(f"Observation/bp-{days}",))
+
+
+@pytest.mark.parametrize(
+    ("readings", "expected"),
+    [
+        ((pressure(1, 160, 90), pressure(2, 165, 95)), "critical"),
+        ((pressure(1, 150, 100), pressure(2, 160, 90)), "critical"),
+        ((pressure(1, 159, 99), pressure(2, 180, 110)), None),
+        ((pressure(1, 180, 110),), None),
+        ((pressure(1, 180, 110), pressure(2, 150, 90), pressure(3, 180, 110)), None),
+        ((pressure(1, 180, 110), pressure(366, 180, 110)), None),
+    ],
+)
+def test_uncontrolled_hypertension_is_two_days_of_high_readings(
+    readings: tuple[Reading, ...], expected: str | None
+) -> None:
+    assert level("sumatriptan", "acute", readings=readings) == expected
+
+
+def test_bradycardia_is_severe_by_the_heart_rate() -> None:
+    slow = (MIGRAINE, has("bradycardia_severe"))
+    rate = Reading("heart_rate", ago(10), rate=49, refs=("Observation/hr",))
+    assert level("metoprolol", conditions=slow, readings=(rate,)) == "critical"
+    assert level("metoprolol", conditions=slow, readings=(replace(rate, rate=50),)) == "warning"
+    assert level("metoprolol", conditions=slow, readings=(replace(rate, when=ago(366)),)) == "warning"
+    assert level("metoprolol", readings=(rate,)) is None
+
+
+@pytest.mark.parametrize(
+    ("drug", "use", "group"),
+    [
+        ("amitriptyline", "preventive", "maoi"),
+        ("rizatriptan", "acute", "mao_a_inhibitor"),
+        ("eletriptan", "acute", "strong_cyp3a4_inhibitor"),
+        ("ubrogepant", "acute", "strong_cyp3a4_inhibitor"),
+    ],
+)
+def test_interactions_with_what_is_taken_now(drug: str, use: str, group: str) -> None:
+    assert level(drug, use, co_medications=(CoMedication(group, refs=("MedicationStatement/m",)),)) == "critical"
+    assert level(drug, use) is None
+
+
+@pytest.mark.parametrize(
+    ("allergy", "kind", "ordered", "expected"),
+    [
+        ("sumatriptan", "allergy", "sumatriptan", "critical"),
+        ("sumatriptan", "intolerance", "sumatriptan", "warning"),
+        ("sumatriptan", None, "sumatriptan", "warning"),
+        ("sumatriptan", "allergy", "rizatriptan", None),
+        ("aspirin", "allergy", "ibuprofen", "critical"),
+        ("aspirin", "intolerance", "ibuprofen", "warning"),
+        ("acetaminophen", "allergy", "ibuprofen", None),
+    ],
+)
+def test_allergies(allergy: str, kind: str | None, ordered: str, expected: str | None) -> None:
+    allergies = (Allergy(allergy, kind, True, ("AllergyIntolerance/a",)),)
+    assert level(ordered, "acute", allergies=allergies) == expected
+
+
+def test_several_reasons_make_one_card_as_loud_as_the_worst() -> None:
+    conditions = (MIGRAINE, has("asthma"), has("bradycardia_severe"))
+    assert level("metoprolol", conditions=conditions) == "critical"
+
+
+def test_silence_needs_a_complete_problem_list() -> None:
+    facts = replace(patient(missing=["Condition"]), orders=(order("metoprolol", "preventive"),))
+    unjudged = {u.rule.id: (u.order, u.missing, u.reportable) for u in judged(facts, "order-sign").unjudged}
+    assert unjudged["SAF-01"] == ("MedicationRequest/metoprolol", ("Condition",), True)
+    nothing_listed = replace(facts, orders=(order("gabapentin", "preventive"),))
+    assert "SAF-01" not in {u.rule.id for u in judged(nothing_listed, "order-sign").unjudged}
+    found = replace(facts, conditions=(has("asthma"),))
+    assert rules_of(found, "order-sign") == {"SAF-01"}
+    assert "SAF-01" not in {u.rule.id for u in judged(found, "order-sign").unjudged}
