@@ -1,0 +1,262 @@
+"""The types of the guideline's content: drugs, classes, contraindications, code sets, parameters, sources."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
+STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
+ACUTE_CLASSES = (
+    "triptan",
+    "ditan",
+    "gepant",
+    "ergot",
+    "nsaid",
+    "simple_analgesic",
+    "combination",
+    "antiemetic",
+    "opioid",
+)
+OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
+EXCEPTIONS = (
+    "hepatic_impairment",
+    "renal_impairment",
+    "hepatic_or_renal_impairment",
+    "propranolol",
+    "strong_cyp3a4_inhibitor",
+)
+NOT_SYSTEMIC = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
+
+ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A publication. ``read`` says how much of it was read for this guideline (full, table, abstract, nothing...)."""
+
+    id: str
+    citation: str
+    url: str | None
+    read: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A threshold or an open choice, with its unit and source. ``overridden`` marks a value set by the site."""
+
+    name: str
+    value: ParameterValue
+    kind: str  # integer | number | yes_no | choice | classes_by_locale
+    unit: str
+    decides: str
+    sources: tuple[str, ...]
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    overridden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SideEffects:
+    """What to tell a patient who starts a preventive. ``judge_weeks``: when to judge benefit, at target dose."""
+
+    common: tuple[str, ...]
+    usually_lessen: tuple[str, ...]
+    stop_and_call: tuple[str, ...]
+    onset_weeks: str
+    judge_weeks: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreventiveUse:
+    """A drug as a preventive: its classes, and what an adequate trial of it is.
+
+    Doses are in ``unit`` per ``per``: a day for drugs taken by mouth, one administration for injected and infused
+    ones. ``min_days`` counts days at or above ``min_adequate``; ``interval_days`` is the distance between
+    administrations that a month's or a quarter's dose is meant for.
+    """
+
+    ehf_class: str
+    drug_class: str
+    counts: bool
+    unit: str
+    per: str
+    min_adequate: float | None
+    min_adequate_chronic: float | None
+    target: float | None
+    maximum: float | None
+    min_days: int
+    min_administrations: int
+    interval_days: int | None
+    quarterly_amount: float | None
+    quarterly_min_days: int | None
+    quarterly_min_administrations: int | None
+    side_effects: SideEffects | None
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AcuteDose:
+    """Doses of an acute drug by one route, in mg. ``min_full``: the lowest single dose that is a full dose."""
+
+    route: str
+    min_full: float | None
+    usual: float | None
+    max_24h: float | None
+    repeat_hours: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DoseException:
+    """A condition (``when``) under which a lower single dose, ``min_full`` mg, is the full dose."""
+
+    when: str
+    min_full: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcuteUse:
+    """A drug as attack treatment. ``overuse_class`` is its ICHD-3 8.2 class; ``suggest`` False: never proposed."""
+
+    drug_class: str
+    overuse_class: str | None
+    doses: tuple[AcuteDose, ...]
+    exceptions: tuple[DoseException, ...]
+    suggest: bool
+    sources: tuple[str, ...]
+    not_evaluated: tuple[str, ...] = ()
+
+    def dose(self, route: str) -> AcuteDose | None:
+        """The doses by ``route``; ``None`` where the table has none."""
+        return next((dose for dose in self.doses if dose.route == route), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """One drug: how it is recognised, what it is used for, and who should not have it.
+
+    ``codes`` maps ``rxnorm``, ``atc`` and ``snomed`` to codes. ``counts_as``: a trial of it is a trial of that drug.
+    ``also_given_for`` names the code set of its other indications. ``procedural``: given with procedures and
+    infusions only, recognised but not judged.
+    """
+
+    id: str
+    name: str
+    codes: Mapping[str, tuple[str, ...]]
+    preventive: PreventiveUse | None
+    acute: AcuteUse | None
+    only_for_migraine: bool
+    counts_as: str | None
+    also_given_for: str | None
+    unavailable_in: tuple[str, ...]
+    contraindications: tuple[str, ...]
+    cautions: tuple[str, ...]
+    sources: tuple[str, ...]
+    procedural: bool = False
+    note: str = ""
+
+    @property
+    def targets_cgrp(self) -> bool:
+        """Whether it is an antibody or a gepant, which nobody takes but for migraine."""
+        preventive = self.preventive is not None and self.preventive.ehf_class == "E5"
+        return preventive or (self.acute is not None and self.acute.drug_class == "gepant")
+
+
+@dataclass(frozen=True, slots=True)
+class EhfClass:
+    """A preventive class of the EHF consensus. ``required``: whether refractory migraine needs it exhausted."""
+
+    id: str
+    name: str
+    only_if: str | None
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A treatment that is no drug class: ``kind`` is combination, procedure, device or non_drug.
+
+    ``code_set`` names the code set that shows it was used, ``drugs`` what is given for it; ``avoid`` says who should
+    not have it.
+    """
+
+    id: str
+    kind: str
+    name: str
+    avoid: str | None
+    code_set: str | None
+    drugs: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contraindication:
+    """A reason not to give a drug that lists it, how strong it is, and what in a chart shows it.
+
+    ``by_drug`` holds strengths that differ for single drugs. ``counts_for_class``: an absolute one can make a class
+    contraindicated. ``within_days``: it holds only that long after onset. ``absolute_when`` names the measurement
+    that lifts it from relative to absolute.
+    """
+
+    id: str
+    label: str
+    strength: str
+    counts_for_class: bool
+    by_drug: Mapping[str, str]
+    code_set: str | None
+    co_medication: str | None
+    within_days: int | None
+    absolute_when: str | None
+    note: str
+    source: str
+
+    def strength_for(self, drug: str) -> str:
+        """How strong it is for ``drug`` (an id of drugs.yaml) before any measurement."""
+        return self.by_drug.get(drug, self.strength)
+
+
+def plain(code: str) -> str:
+    """An ICD or ATC code as it is compared: without dots, in capitals."""
+    return code.replace(".", "").upper()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSet:
+    """A named set of codes. Keys of the three maps are system URLs and their OID aliases.
+
+    ``prefixes`` (ICD, ATC) match every code that starts with one of them, except those that start with one of
+    ``without``; dots do not matter. ``exact`` (all other systems) matches the code itself.
+    """
+
+    name: str
+    title: str
+    exact: Mapping[str, frozenset[str]]
+    prefixes: Mapping[str, tuple[str, ...]]
+    without: Mapping[str, tuple[str, ...]]
+
+    def contains(self, system: str, code: str) -> bool:
+        """Whether ``code`` of ``system`` (URL or alias) is in the set."""
+        codes = self.exact.get(system)
+        if codes is not None and code in codes:
+            return True
+        prefixes = self.prefixes.get(system)
+        if not prefixes:
+            return False
+        bare = plain(code)
+        return bare.startswith(prefixes) and not bare.startswith(self.without.get(system, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product of the RxNorm table.
+
+    ``drug`` is ``""`` for a product that is known and none of ours (an unlisted combination, an eye drop). Where
+    ``strength`` is known it is the amount (mg or units) in one countable unit: a tablet, a puff, a syringe;
+    ``per_ml`` is the concentration. ``route`` is one of ``ROUTES``, or ``injection`` where RxNorm does not say which.
+    """
+
+    drug: str
+    strength: float | None
+    per_ml: float | None
+    route: str | None
+    systemic: bool

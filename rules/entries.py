@@ -1,0 +1,191 @@
+"""Strict reading of a YAML file: every field named, typed and accounted for.
+
+An error is a :class:`GuidelineError` that names the file, the entry, what was expected, what came, and what was
+probably meant.
+"""
+
+import difflib
+import functools
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class GuidelineError(ValueError):
+    """The guideline's data is wrong: says in which file and entry, what was expected and what came."""
+
+
+_MISSING: Any = object()
+
+
+class Entry:
+    """One mapping of a file, read field by field. Fields that nobody asked for are an error at :meth:`done`.
+
+    ``values`` are the parameters in force: a field written ``$name`` has that parameter's value.
+    """
+
+    def __init__(self, where: str, data: object, values: Mapping[str, object] | None = None) -> None:
+        if not isinstance(data, dict):
+            raise GuidelineError(f"{where}: expected fields, found {shown(data)}")
+        self.where = where
+        self.data: Mapping[object, object] = data
+        self.values = values or {}
+        self._asked: set[str] = set()
+
+    def get(self, key: str, default: Any = _MISSING) -> Any:
+        """The field as it stands. Without a default, its absence is an error."""
+        self._asked.add(key)
+        if key not in self.data:
+            if default is _MISSING:
+                raise GuidelineError(f"{self.where}: {key} is missing{meant(key, map(str, self.data))}")
+            return default
+        value = self.data[key]
+        if isinstance(value, str) and value.startswith("$"):
+            self.known(key, value[1:], self.values)
+            return self.values[value[1:]]
+        return value
+
+    def wrong(self, key: str, expected: str) -> GuidelineError:
+        """The error to raise for a field that is not what it should be."""
+        return GuidelineError(f"{self.where}: {key} should be {expected}, found {shown(self.data.get(key))}")
+
+    def known(self, key: str, value: str, known: Collection[str]) -> None:
+        """Raises unless ``value`` is one of ``known``."""
+        if value not in known:
+            raise GuidelineError(f"{self.where}: {key} names {value!r}, which is unknown{meant(value, known)}")
+
+    def all_known(self, key: str, values: Iterable[str], known: Collection[str]) -> None:
+        """Raises unless every one of ``values`` is one of ``known``."""
+        for value in values:
+            self.known(key, value, known)
+
+    def text(self, key: str, default: Any = _MISSING) -> Any:
+        value = self.get(key, default)
+        if value is not default and (not isinstance(value, str) or not value.strip()):
+            raise self.wrong(key, "text")
+        return value
+
+    def one_of(self, key: str, known: Collection[str], default: Any = _MISSING) -> Any:
+        value = self.text(key, default)
+        if value is not default:
+            self.known(key, value, known)
+        return value
+
+    def number(self, key: str, default: Any = _MISSING) -> Any:
+        value = self.get(key, default)
+        if value is not default and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            raise self.wrong(key, "a number, 0 or more")
+        return value
+
+    def integer(self, key: str, default: Any = _MISSING) -> Any:
+        value = self.number(key, default)
+        if value is not default and not isinstance(value, int):
+            raise self.wrong(key, "a whole number")
+        return value
+
+    def flag(self, key: str, default: Any = _MISSING) -> Any:
+        value = self.get(key, default)
+        if value is not default and not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
+        return value
+
+    def texts(self, key: str, default: Any = _MISSING, known: Collection[str] | None = None) -> tuple[str, ...]:
+        value = self.get(key, default)
+        if value is not default:
+            if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+                raise self.wrong(key, "a list of texts")
+            if len(set(value)) != len(value):
+                raise self.wrong(key, "a list without repetitions")
+        if known is not None:
+            self.all_known(key, value, known)
+        return tuple(value)
+
+    def text_map(self, key: str, default: Any = _MISSING) -> dict[str, str]:
+        value = self.get(key, default)
+        if value is not default and (
+            not isinstance(value, dict)
+            or not all(isinstance(name, str) and isinstance(text, str) and text for name, text in value.items())
+        ):
+            raise self.wrong(key, "names with texts")
+        return dict(value)
+
+    def entry(self, key: str, default: Any = _MISSING) -> Any:
+        """The fields below ``key``."""
+        value = self.get(key, default)
+        return default if value is default else Entry(f"{self.where}, {key}", value, self.values)
+
+    def entries(self, key: str, default: Any = _MISSING) -> list["Entry"]:
+        """A list of entries below ``key``."""
+        value = self.get(key, default)
+        if value is not default and not isinstance(value, list):
+            raise self.wrong(key, "a list")
+        return [Entry(f"{self.where}, {key} {number}", item, self.values) for number, item in enumerate(value, 1)]
+
+    def named(self, key: str) -> dict[str, "Entry"]:
+        """Entries by their id below ``key``."""
+        value = self.get(key)
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise self.wrong(key, "ids with their fields")
+        return {name: Entry(f"{self.where}: {name}", fields, self.values) for name, fields in value.items()}
+
+    def done(self) -> None:
+        """Raises if a field was not asked for."""
+        for key in self.data:
+            if key not in self._asked:
+                raise GuidelineError(f"{self.where}: unknown field {key!r}{meant(str(key), self._asked)}")
+
+
+def read_file(folder: Path, name: str) -> Entry:
+    """The top of a YAML file, its ``version`` and ``date`` checked."""
+    entry = Entry(name, _parsed(folder / name))
+    if not re.fullmatch(r"\d+\.\d+\.\d+", entry.text("version")):
+        raise entry.wrong("version", 'a version in quotes such as "1.0.0"')
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", entry.text("date")):
+        raise entry.wrong("date", 'a date in quotes such as "2026-01-31"')
+    return entry
+
+
+def shown(value: object) -> str:
+    """``value`` for an error message, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` where one of ``known`` is close to ``word``."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which a key given twice is an error, not a silent overwrite."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    mapping: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in mapping:
+            raise GuidelineError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice")
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(path: Path) -> object:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise GuidelineError(f"{path.name}: cannot be read ({error.strerror})") from error
+    except GuidelineError as error:
+        raise GuidelineError(f"{path.name}: {error}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise GuidelineError(f"{path.name}: not valid YAML{line}: {getattr(error, 'problem', error)}") from None
