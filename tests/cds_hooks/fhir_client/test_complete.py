@@ -1,0 +1,472 @@
+"""What becomes of a query, whatever the server does. Completeness is the point: only COMPLETE allows conclusions."""
+
+import gzip
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from cds_hooks.fhir_client import Client, complete, searching
+from cds_hooks.settings import Issuer, Settings
+from fhir_mappers.collecting import collect
+from rules.facts import Completeness
+from tests.cds_hooks.fhir_client.fake import (
+    BASE,
+    FHIR,
+    FakeServer,
+    bundle,
+    client_of,
+    encounters,
+    fetch,
+    hook_request,
+    site,
+)
+
+COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
+
+
+def next_link(url: str) -> list[dict[str, str]]:
+    return [{"relation": "self", "url": BASE}, {"relation": "next", "url": url}]
+
+
+def test_what_a_search_finds_is_complete() -> None:
+    fetched = fetch({"Encounter": [bundle(*encounters("a", "b"), total=2)]})
+    assert (fetched.state, fetched.count, fetched.problem) == (COMPLETE, 2, None)
+
+
+@pytest.mark.requirement("PFD-04")
+@pytest.mark.parametrize("empty", [{"entry": []}, {"total": 0, "entry": []}])
+def test_an_empty_searchset_is_complete(empty: dict[str, Any]) -> None:
+    assert fetch({"Encounter": [bundle(**empty)]}).state is COMPLETE
+
+
+@pytest.mark.requirement("PFD-07")
+def test_a_warning_among_the_matches_changes_nothing() -> None:
+    warning = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "4101"}]}
+    entry = {"resource": warning, "search": {"mode": "outcome"}}
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), entry, total=1)]})
+    assert (fetched.state, fetched.count) == (COMPLETE, 1)
+
+
+def test_a_read_is_complete_with_the_resource_asked_for() -> None:
+    patient = {"resourceType": "Patient", "id": "1"}
+    fetched = fetch({"Patient/1": [httpx.Response(200, json=patient, headers=FHIR)]}, "Patient/1")
+    assert (fetched.value, fetched.state) == (patient, COMPLETE)
+
+
+def test_a_read_that_answers_with_another_resource_is_missing() -> None:
+    other = httpx.Response(200, json={"resourceType": "Patient", "id": "2"}, headers=FHIR)
+    fetched = fetch({"Patient/1": [other]}, "Patient/1")
+    assert (fetched.state, fetched.problem) == (MISSING, "answers with another resource than was asked for")
+
+
+@pytest.mark.requirement("PFD-10")
+@pytest.mark.parametrize("second", [f"{BASE}?_getpages=x&_offset=1", "?page=2", "/fhir?page=2"])
+def test_pages_are_followed_to_the_end_by_opaque_links(second: str) -> None:
+    server = FakeServer(
+        {
+            "Encounter": [
+                bundle(*encounters("a"), link=next_link(second), total=2),
+                bundle(*encounters("b"), total=2),
+            ],
+            "": [bundle(*encounters("b"), total=2)],
+        }
+    )
+    fetched = fetch(server)
+    assert (fetched.state, fetched.count) == (COMPLETE, 2)
+    assert str(server.asked[1].url).endswith(second.rpartition("?")[2])
+
+
+@pytest.mark.requirement("PFD-12")
+@pytest.mark.parametrize(
+    "link", ["https://evil.example/fhir?page=2", "http://ehr.example.org/fhir?page=2", "/x", "//["]
+)
+def test_a_page_elsewhere_is_not_asked_for(link: str) -> None:
+    server = FakeServer({"Encounter": [bundle(*encounters("a"), link=next_link(link))]})
+    fetched = fetch(server)
+    assert (fetched.state, fetched.count, len(server.asked)) == (INCOMPLETE, 1, 1)
+
+
+def test_circular_pages_end() -> None:
+    server = FakeServer({"Encounter": [bundle(*encounters("a"), link=next_link(f"{BASE}/Encounter?page=2"))]})
+    fetched = fetch(server)
+    assert (fetched.state, fetched.problem) == (INCOMPLETE, "repeats its pages without end")
+    assert len(server.asked) == 2
+
+
+def test_endless_pages_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MAX_PAGES", 7)
+    count = iter(range(1000))
+
+    def page(request: httpx.Request) -> httpx.Response:
+        number = next(count)
+        return bundle(*encounters(f"e{number}"), link=next_link(f"{BASE}/Encounter?page={number}"))
+
+    server = FakeServer({"Encounter": [page]})
+    fetched = fetch(server)
+    assert (fetched.state, fetched.problem) == (INCOMPLETE, "has more than can be taken")
+    assert len(server.asked) == 7
+
+
+def test_more_entries_than_the_limit_are_cut_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "MAX_ENTRIES", 10)
+    fetched = fetch({"Encounter": [bundle(*encounters(*map(str, range(30))))]})
+    assert (fetched.state, fetched.count) == (INCOMPLETE, 10)
+
+
+def test_a_total_larger_than_what_came_is_incomplete() -> None:
+    fetched = fetch({"Encounter": [bundle(*encounters("a", "b"), total=12)]})
+    assert (fetched.state, fetched.problem) == (INCOMPLETE, "sends less than it says there is")
+
+
+def test_the_same_match_twice_counts_once_towards_the_total() -> None:
+    assert fetch({"Encounter": [bundle(*encounters("a", "a"), total=2)]}).state is INCOMPLETE
+
+
+def test_included_resources_do_not_count_as_matches() -> None:
+    included = {"resource": {"resourceType": "PractitionerRole", "id": "r"}, "search": {"mode": "include"}}
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), included, total=2)]})
+    assert (fetched.state, fetched.count) == (INCOMPLETE, 1)
+
+
+def test_a_failing_second_page_leaves_the_first_and_says_so() -> None:
+    server = FakeServer(
+        {
+            "Encounter": [bundle(*encounters("a"), link=next_link(f"{BASE}/Encounter?page=2")), httpx.Response(500)],
+        }
+    )
+    fetched = fetch(server)
+    assert (fetched.state, fetched.count, fetched.problem) == (INCOMPLETE, 1, "failed (500)")
+
+
+ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "security"}]}
+ENTRIES_ARE_NO_LIST = {"resourceType": "Bundle", "entry": 1}
+
+
+def ok(body: bytes | dict[str, Any], **headers: str) -> httpx.Response:
+    content = httpx.ByteStream(body if isinstance(body, bytes) else json.dumps(body).encode())
+    return httpx.Response(200, stream=content, headers={**FHIR, **headers})
+
+
+FAULTS: dict[str, tuple[httpx.Response | Exception, str]] = {
+    "401": (httpx.Response(401), "does not accept the access token (401)"),
+    "403": (httpx.Response(403), "does not allow this to be read (403)"),
+    "404": (httpx.Response(404), "does not have this (404)"),
+    "410": (httpx.Response(410), "does not have this any more (410)"),
+    "400": (httpx.Response(400, json=ERROR), "refuses the query (400)"),
+    "500": (httpx.Response(500), "failed (500)"),
+    "302": (
+        httpx.Response(302, headers={"Location": "https://evil.example"}),
+        "redirects elsewhere, which is not followed (302)",
+    ),
+    "an error as the body": (ok(ERROR), "reports a problem (security)"),
+    "HTML": (httpx.Response(200, html="<p>Log in"), "answers with something else than JSON"),
+    "broken JSON": (ok(b'{"resourceType":'), "sends an answer that is not valid JSON"),
+    "deep JSON": (ok(b"[" * 100_000), "sends an answer that is not valid JSON"),
+    "a number": (ok(b"1"), "answers with something else than a Bundle"),
+    "another resource": (ok({"resourceType": "Patient"}), "answers with something else than a Bundle"),
+    "entries that are no list": (ok(ENTRIES_ARE_NO_LIST), "sends a Bundle that cannot be read"),
+    "an odd encoding": (ok(b"x", **{"Content-Encoding": "own"}), "answers in an encoding that was not asked for"),
+    "refused": (httpx.ConnectError("no"), "cannot be reached"),
+    "broken off": (httpx.RemoteProtocolError("no"), "broke off the connection"),
+    "reset": (httpx.ReadError("no"), "broke off the connection"),
+}
+
+
+@pytest.mark.requirement("PFD-02")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_leaves_the_kind_missing_and_says_why(fault: str) -> None:
+    answer, problem = FAULTS[fault]
+    fetched = fetch({"Encounter": [answer]})
+    assert (fetched.state, fetched.problem) == (MISSING, problem)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_value_of_what_failed_reads_as_missing_by_itself(fault: str) -> None:
+    fetched = fetch({"Encounter": [FAULTS[fault][0]]})
+    _, completeness = collect([("Encounter", fetched.value)])
+    assert completeness == {"Encounter": MISSING}
+
+
+def test_the_value_of_what_came_in_part_reads_as_incomplete_by_itself() -> None:
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), link=next_link("https://evil.example"))]})
+    found, completeness = collect([("Encounter", fetched.value)])
+    assert completeness == {"Encounter": INCOMPLETE}
+    assert len(found["Encounter"]) == 1
+
+
+@pytest.mark.parametrize("subject", ["Patient/2", "https://ehr.example.org/fhir/Patient/2/_history/3"])
+def test_another_patients_data_in_the_answer_make_it_incomplete(subject: str) -> None:
+    stranger = {"resourceType": "Encounter", "id": "x", "subject": {"reference": subject}}
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), stranger)]})
+    assert (fetched.state, fetched.problem) == (INCOMPLETE, "answers with other patients' data")
+
+
+@pytest.mark.parametrize("patients", [["Patient/2", "Patient/1"], []])
+def test_an_appointment_of_several_people_is_the_patients_own(patients: list[str]) -> None:
+    people = [{"actor": {"reference": reference}} for reference in [*patients, "Practitioner/9"]]
+    appointment = {"resourceType": "Appointment", "id": "x", "participant": people}
+    assert fetch({"Appointment": [bundle(appointment)]}, "Appointment?patient=1").state is COMPLETE
+
+
+def test_a_server_error_is_asked_again_once() -> None:
+    server = FakeServer({"Encounter": [httpx.Response(500), bundle()]})
+    assert fetch(server).state is COMPLETE
+    server = FakeServer({"Encounter": [httpx.Response(502), httpx.Response(502), bundle()]})
+    assert (fetch(server).problem, len(server.asked)) == ("failed (502)", 2)
+
+
+def test_a_dropped_connection_is_tried_again_once() -> None:
+    server = FakeServer({"Encounter": [httpx.RemoteProtocolError("dropped"), bundle()]})
+    assert fetch(server).state is COMPLETE
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("after", ["0", format_datetime(datetime(2020, 1, 1, tzinfo=UTC), usegmt=True), "soon", None])
+def test_a_busy_server_is_asked_again(status: int, after: str | None) -> None:
+    headers = {} if after is None else {"Retry-After": after}
+    server = FakeServer({"Encounter": [httpx.Response(status, headers=headers), bundle()]})
+    assert fetch(server).state is COMPLETE
+
+
+def test_retry_after_is_waited_for_inside_the_deadline() -> None:
+    server = FakeServer({"Encounter": [httpx.Response(503, headers={"Retry-After": "1"}), bundle()]})
+    assert fetch(server).state is COMPLETE
+    assert server.times[1] - server.times[0] >= 1
+
+
+@pytest.mark.parametrize("after", ["30", format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)])
+def test_retry_after_beyond_the_deadline_is_not_waited_for(after: str) -> None:
+    begun = time.monotonic()
+    fetched = fetch({"Encounter": [httpx.Response(429, headers={"Retry-After": after})]})
+    assert (fetched.state, fetched.problem) == (MISSING, "is too busy (429)")
+    assert time.monotonic() - begun < 1
+
+
+def test_what_has_not_come_by_the_deadline_is_missing() -> None:
+    begun = time.monotonic()
+    fetched = fetch(FakeServer({"Encounter": [bundle()]}, delay=30), seconds=0.3)
+    assert (fetched.state, fetched.problem) == (MISSING, "did not answer in time")
+    assert time.monotonic() - begun < 0.6
+
+
+def test_pages_that_came_before_the_deadline_are_kept() -> None:
+    pages = [bundle(*encounters(str(n)), link=next_link(f"{BASE}/Encounter?page={n}")) for n in range(9)]
+    fetched = fetch(FakeServer({"Encounter": [*pages]}, delay=0.2), seconds=0.5)
+    assert (fetched.state, fetched.count, fetched.problem) == (INCOMPLETE, 2, "did not answer in time")
+
+
+def test_requests_go_out_side_by_side() -> None:
+    kinds = [f"Kind{letter}" for letter in "abcdefghijk"]
+    server = FakeServer({kind: [bundle()] for kind in kinds}, delay=0.3)
+    begun = time.monotonic()
+    with client_of(server) as client:
+        plan = {kind: (kind, f"{kind}?patient=1") for kind in kinds}
+        fetched = complete(plan, hook_request(), site(), begun + 4, client=client)
+    assert {answer.state for answer in fetched.values()} == {COMPLETE}
+    assert time.monotonic() - begun < 0.6
+
+
+def test_one_fault_does_not_touch_the_other_kinds() -> None:
+    server = FakeServer({"Encounter": [bundle()], "Condition": [httpx.Response(403)]})
+    plan = {"encounters": ("Encounter", "Encounter?patient=1"), "conditions": ("Condition", "Condition?patient=1")}
+    with client_of(server) as client:
+        fetched = complete(plan, hook_request(), site(), time.monotonic() + 2, client=client)
+    assert {key: answer.state for key, answer in fetched.items()} == {"encounters": COMPLETE, "conditions": MISSING}
+
+
+def test_each_answer_is_told_as_it_comes() -> None:
+    told: list[tuple[str, int]] = []
+    with client_of(FakeServer({"Encounter": [bundle(*encounters("a"))]})) as client:
+        plan = {"encounters": ("Encounter", "Encounter?patient=1")}
+        complete(
+            plan,
+            hook_request(),
+            site(),
+            time.monotonic() + 2,
+            client=client,
+            progress=lambda k, f: told.append((k, f.count)),
+        )
+    assert told == [("encounters", 1)]
+
+
+@pytest.mark.requirement("FRA-02", "FRA-13", "FRA-14", "FRA-12")
+def test_the_token_goes_to_the_server_it_came_with() -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    fetch(server, request=hook_request("t-1"))
+    fetch(server, request=hook_request("t-2"))
+    assert [request.headers["Authorization"] for request in server.asked] == ["Bearer t-1", "Bearer t-2"]
+    assert {request.headers["Accept"].split(",")[0] for request in server.asked} == {"application/fhir+json"}
+
+
+@pytest.mark.requirement("FRA-11")
+def test_without_a_token_only_an_open_server_is_asked() -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    fetched = fetch(server, request=hook_request(None))
+    assert (fetched.state, fetched.problem) == (MISSING, "cannot be asked: no access token came with the request")
+    assert not server.asked
+    assert fetch(server, request=hook_request(None), settings=site(open=True)).state is COMPLETE
+    assert "Authorization" not in server.asked[0].headers
+
+
+@pytest.mark.requirement("FRA-04")
+@pytest.mark.parametrize(("token", "expires_in"), [("secret", 0), ("secret", -5), ("a\r\nX: y", 300), ("ü", 300)])
+def test_a_token_that_has_expired_or_is_none_is_not_sent(token: str, expires_in: int) -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    assert fetch(server, request=hook_request(token, expires_in=expires_in)).state is MISSING
+    assert not server.asked
+
+
+@pytest.mark.requirement("REQ-08")
+def test_a_server_that_is_not_listed_is_never_asked() -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    fetched = fetch(server, request=hook_request(server="https://evil.example/fhir"))
+    assert (fetched.state, fetched.problem) == (MISSING, "is not on the list of allowed FHIR servers")
+    assert fetch(server, request=hook_request(server=None)).problem == "is not named in the request"
+    assert not server.asked
+
+
+@pytest.mark.parametrize("query", ["/Encounter?x", "../Encounter?patient=1", "https://evil.example/fhir?x=1"])
+def test_a_query_never_leaves_the_base_address(query: str) -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    fetch(server, query)
+    assert all(str(request.url).startswith(f"{BASE}/") for request in server.asked)
+
+
+def test_the_rest_of_a_bundle_that_came_in_part_is_fetched_by_its_link() -> None:
+    server = FakeServer({"Encounter": [bundle(*encounters("b"))]})
+    fetched = fetch(server, f"{BASE}/Encounter?page=2")
+    assert (fetched.state, fetched.count) == (COMPLETE, 1)
+    assert str(server.asked[0].url) == f"{BASE}/Encounter?page=2"
+
+
+def test_a_long_query_is_posted() -> None:
+    codes = ",".join(str(n) for n in range(10_000, 10_400))
+    server = FakeServer({"Condition/_search": [bundle()]})
+    assert fetch(server, f"Condition?patient=1&code={codes}").state is COMPLETE
+    (request,) = server.asked
+    assert (request.method, request.url.query) == ("POST", b"")
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.content.decode().startswith("patient=1&code=10000")
+
+
+def test_a_site_may_prefer_searches_by_post() -> None:
+    server = FakeServer({"Encounter/_search": [bundle()]})
+    assert fetch(server, settings=site(prefer_post=True)).state is COMPLETE
+
+
+def test_an_include_the_server_does_not_know_is_left_out() -> None:
+    server = FakeServer({"MedicationRequest": [httpx.Response(400), bundle()]})
+    fetched = fetch(server, "MedicationRequest?patient=1&_include=MedicationRequest:medication")
+    assert fetched.state is COMPLETE
+    assert b"_include" in server.asked[0].url.query
+    assert b"_include" not in server.asked[1].url.query
+
+
+def test_compressed_answers_are_read() -> None:
+    content = gzip.compress(bundle(*encounters("a")).content)
+    fetched = fetch(
+        {
+            "Encounter": [
+                httpx.Response(200, stream=httpx.ByteStream(content), headers={**FHIR, "Content-Encoding": "gzip"})
+            ]
+        }
+    )
+    assert (fetched.state, fetched.count) == (COMPLETE, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(b" " * 50_000_000), "sends more than can be taken"),
+        (gzip.compress(bundle().content)[:-12], "sends an answer that is cut off"),
+        (b"not compressed", "sends an answer that is damaged"),
+    ],
+)
+def test_an_answer_that_does_not_unpack_as_it_should_is_missing(content: bytes, problem: str) -> None:
+    answer = httpx.Response(200, stream=httpx.ByteStream(content), headers={**FHIR, "Content-Encoding": "gzip"})
+    fetched = fetch({"Encounter": [answer]})
+    assert (fetched.state, fetched.problem) == (MISSING, problem)
+
+
+def test_the_circuit_opens_after_calls_without_any_answer_and_closes_with_one() -> None:
+    server = FakeServer({"Encounter": [httpx.ConnectError("no")] * 3 + [bundle()]})
+    plan = {"it": ("Encounter", "Encounter?patient=1")}
+    with client_of(server) as client:
+
+        def ask() -> str | None:
+            return complete(plan, hook_request(), site(), time.monotonic() + 2, client=client)["it"].problem
+
+        assert [ask() for _ in range(3)] == ["cannot be reached"] * 3
+        assert "left alone for" in str(ask())
+        assert len(server.asked) == 3
+        (session,) = client._sessions.values()
+        session.breaker.retry_at = 0.0
+        assert ask() is None
+        assert (session.breaker.failures, session.breaker.retry_at) == (0, None)
+
+
+def test_refusals_do_not_open_the_circuit() -> None:
+    server = FakeServer({"Encounter": [httpx.Response(403)]})
+    plan = {"it": ("Encounter", "Encounter?patient=1")}
+    with client_of(server) as client:
+        for _ in range(9):
+            problem = complete(plan, hook_request(), site(), time.monotonic() + 2, client=client)["it"].problem
+    assert problem == "does not allow this to be read (403)"
+
+
+DEVICES = {"devices": ("DeviceUseStatement", "DeviceUseStatement?patient=1")}
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"), [("4.0.1", "DeviceUseStatement"), ("4.3.0", "DeviceUseStatement"), ("5.0.0", "DeviceUsage")]
+)
+def test_a_kind_is_asked_for_by_its_name_in_the_servers_version(version: str, asked: str) -> None:
+    server = FakeServer(
+        {"metadata": [httpx.Response(200, json={"fhirVersion": version}, headers=FHIR)], asked: [bundle()]}
+    )
+    with client_of(server) as client:
+        for _ in range(2):
+            fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
+    assert fetched["devices"].state is COMPLETE
+    assert server.paths() == ["metadata", asked, asked]
+
+
+def test_a_server_that_hides_its_version_is_taken_for_r4() -> None:
+    server = FakeServer({"metadata": [httpx.Response(403)], "DeviceUseStatement": [bundle()]})
+    with client_of(server) as client:
+        fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
+    assert fetched["devices"].state is COMPLETE
+
+
+def test_problems_hold_nothing_of_the_request() -> None:
+    for answer, _ in FAULTS.values():
+        problem = str(fetch({"Encounter": [answer]}, request=hook_request("tok3n")).problem)
+        assert not any(word in problem for word in ("tok3n", "patient=1", "example.org"))
+
+
+def test_a_client_starts_again_after_it_was_closed() -> None:
+    server = FakeServer({"Encounter": [bundle()]})
+    client = Client(server.transport)
+    plan = {"it": ("Encounter", "Encounter?patient=1")}
+    for _ in range(2):
+        fetched = client.complete(plan, hook_request(), site(), time.monotonic() + 2)
+        assert fetched["it"].state is COMPLETE
+        client.close()
+
+
+def test_only_a_client_with_a_right_to_it_reaches_a_kept_server() -> None:
+    settings = site(issuers=["https://ehr.example.org"])
+    keys = {"keys": [{"kty": "EC", "kid": "1"}]}
+    settings = Settings(fhir_servers=settings.fhir_servers, issuers=(Issuer(iss="https://ehr.example.org", jwks=keys),))
+    server = FakeServer({"Encounter": [bundle()]})
+    plan = {"it": ("Encounter", "Encounter?patient=1")}
+    with client_of(server) as client:
+        soon = time.monotonic() + 2
+        assert complete(plan, hook_request(), settings, soon, client=client)["it"].state is MISSING
+        allowed = complete(plan, hook_request(), settings, soon, client=client, issuer="https://ehr.example.org")
+    assert allowed["it"].state is COMPLETE
