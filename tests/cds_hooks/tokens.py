@@ -57,7 +57,7 @@ class Client:
             {name: value for name, value in said.items() if value is not None},
             self.key,
             algorithm=self.algorithm,
-            headers={name: value for name, value in head.items() if value is not None},
+            headers={name: value for name, value in head.items() if value is not None or name == "typ"},
         )
 
     def bearer(self, audience: object = BASE + SERVICE, **claims: Any) -> str:
