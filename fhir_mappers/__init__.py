@@ -1,0 +1,58 @@
+"""FHIR resources to plain dated facts: R4, R4B and R5, by shape, read tolerantly.
+
+Only the elements a fact needs are read. A resource that cannot be read is skipped, disclosed in ``Facts.skipped``, and
+makes its kind incomplete. Nothing here decides anything clinical, and nothing raises, whatever JSON comes in.
+"""
+
+from datetime import date
+
+from fhir_mappers.administrations import read_given
+from fhir_mappers.allergies import read_allergies
+from fhir_mappers.chart import KINDS, Chart, Record
+from fhir_mappers.co_medications import read_co_medications
+from fhir_mappers.collecting import Entry, collect
+from fhir_mappers.conditions import read_conditions
+from fhir_mappers.courses import read_courses
+from fhir_mappers.encounters import read_encounters
+from fhir_mappers.follow_ups import read_follow_ups
+from fhir_mappers.medications import lexicon_of
+from fhir_mappers.observations import read_observations
+from fhir_mappers.orders import read_orders
+from fhir_mappers.patients import read_patient
+from fhir_mappers.treatments import read_treatments
+from fhir_mappers.trials import build_trials
+from rules.facts import Facts
+from rules.guideline import Guideline
+
+__all__ = ["KINDS", "Entry", "Record", "collect", "read_facts"]
+
+
+def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
+    """Everything a record says about its patient, as of ``today``. Never raises on the JSON in it."""
+    chart = Chart(record, guideline, today)
+    lexicon = lexicon_of(guideline)
+    rows = read_courses(chart, lexicon)
+    courses = [row.course for row in rows if row.course]
+    trials = build_trials(courses, read_given(chart, lexicon), guideline)
+    allergies, to_class = read_allergies(chart, lexicon)
+    visits, contacts = read_encounters(chart)
+    observed = read_observations(chart, lexicon)
+    facts = Facts(
+        patient=read_patient(chart),
+        conditions=(*read_conditions(chart), *to_class),
+        readings=tuple(observed.readings),
+        trials=tuple(trials),
+        attack_records=tuple(observed.attack_records),
+        allergies=tuple(allergies),
+        co_medications=tuple(read_co_medications(rows, lexicon)),
+        headache_months=tuple(observed.headache_months),
+        acute_use_months=tuple(observed.acute_use_months),
+        hospital_visits=tuple(visits),
+        follow_ups=(*contacts, *read_follow_ups(chart)),
+        non_drug_treatments=tuple(read_treatments(chart)),
+        orders=tuple(read_orders(chart, lexicon, record.selections)),
+        completeness=chart.completeness(record.completeness),
+        skipped=tuple(chart.skipped.values()),
+        read=chart.counts(),
+    )
+    return facts

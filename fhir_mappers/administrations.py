@@ -1,0 +1,87 @@
+"""Doses and cycles that were given: administrations of injected preventives and the chemodenervation procedure."""
+
+from typing import NamedTuple
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import read_concept, sets_of
+from fhir_mappers.dates import read_moment
+from fhir_mappers.doses import quantity_in
+from fhir_mappers.elements import JsonObject, read_object, read_text
+from fhir_mappers.indications import Reason, read_reason
+from fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
+from rules.facts import When
+from rules.guideline import Drug
+
+DONE = frozenset({"completed", "in-progress"})
+NOT_DONE = "not-done"
+CHEMODENERVATION = "chemodenervation"  # code set
+
+
+class Given(NamedTuple):
+    """One administration or procedure, done or recorded as not done. ``amount`` in mg or units."""
+
+    ref: str
+    drug: Drug
+    when: When | None
+    amount: float | None
+    coded: bool
+    unspecific: bool
+    not_done: bool
+    is_procedure: bool
+    reason: Reason
+
+
+def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
+    """Every administration of a drug whose trials count administrations."""
+    given: list[Given] = []
+    toxin = next(
+        (d for d in chart.guideline.drugs.values() if d.preventive and d.preventive.drug_class == TOXIN_CLASS), None
+    )
+
+    def read_administration(ref: str, resource: JsonObject) -> None:
+        status = read_text(resource, "status")
+        if status not in DONE and status != NOT_DONE:
+            return
+        medicine = lexicon.recognise(read_named(chart, resource))
+        if medicine is None or not medicine.drug.preventive or medicine.drug.preventive.per != "administration":
+            return
+        if not medicine.systemic:
+            return
+        dosage = read_object(resource, "dosage")
+        given.append(
+            Given(
+                ref=ref,
+                drug=medicine.drug,
+                when=read_moment(resource, "effective", "occurence", "occurrence"),  # R5 spells it both ways
+                amount=quantity_in(read_object(dosage, "dose") if dosage else None, medicine),
+                coded=medicine.coded,
+                unspecific=medicine.unspecific,
+                not_done=status == NOT_DONE,
+                is_procedure=False,
+                reason=read_reason(chart, resource),
+            )
+        )
+
+    def read_procedure(ref: str, resource: JsonObject) -> None:
+        status = read_text(resource, "status")
+        if toxin is None or (status not in DONE and status != NOT_DONE):
+            return
+        if CHEMODENERVATION not in sets_of(chart.guideline, read_concept(resource, "code").codes):
+            return
+        given.append(
+            Given(
+                ref=ref,
+                drug=toxin,
+                when=read_moment(resource, "performed", "occurrence"),
+                amount=None,
+                coded=True,
+                unspecific=False,
+                not_done=status == NOT_DONE,
+                is_procedure=True,
+                reason=read_reason(chart, resource),
+            )
+        )
+
+    chart.each("MedicationAdministration", read_administration)
+    chart.each("Procedure", read_procedure)
+    return given

@@ -1,0 +1,19 @@
+"""Drugs taken now that matter for others: inhibitors of monoamine oxidase and strong inhibitors of CYP3A4."""
+
+from collections.abc import Iterable
+
+from fhir_mappers.courses import Row
+from fhir_mappers.medications import Lexicon, form_words
+from fhir_mappers.words import NOT_SYSTEMIC
+from rules.facts import CoMedication
+
+
+def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedication]:
+    """The co-medication groups among running rows; ointments and shampoos are left out."""
+    return [
+        CoMedication(group, row.named.concept.label, (row.ref,) if row.ref else ())
+        for row in rows
+        if row.running and row.course is None
+        for group in sorted(lexicon.co_medications(row.named.concept))
+        if NOT_SYSTEMIC.isdisjoint(form_words(row.named))
+    ]

@@ -1,0 +1,130 @@
+"""Prefetch values and search results, as they come, to resources by kind and how complete each kind is.
+
+A value is what stands under a prefetch key: a Bundle, one resource, ``null``, an OperationOutcome, or one of the
+wrappings seen in the wild.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rules.facts import Completeness
+
+COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
+
+ALIASES: Mapping[str, str] = {"DeviceUsage": "DeviceUseStatement"}  # R5 names of kinds that R4 names otherwise
+HARMLESS = frozenset({"warning", "information", "success"})
+DEEPEST = 4  # wrappings and Bundles inside one another
+
+_WORSE = {COMPLETE: 0, INCOMPLETE: 1, MISSING: 2}
+
+
+class Entry(NamedTuple):
+    """A resource (unchecked JSON) and the ``fullUrl`` of the Bundle entry it came in."""
+
+    resource: object
+    full_url: str | None = None
+
+
+def kind_of(resource: object, otherwise: str = "") -> str:
+    """The kind of a resource under its R4 name; ``otherwise`` where it does not say."""
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    if not isinstance(kind, str):
+        return otherwise
+    return ALIASES.get(kind, kind)
+
+
+def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]], dict[str, Completeness]]:
+    """Sort (kind asked for, value) pairs into resources by kind and the completeness of each kind asked for.
+
+    ``null`` is complete and empty; an OperationOutcome, or what is no FHIR at all, is missing; a Bundle that goes on,
+    lacks some of its total or reports an error inside is incomplete. A kind asked for twice is as complete as the
+    worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
+    """
+    found: dict[str, list[Entry]] = {}
+    completeness: dict[str, Completeness] = {}
+    for asked, value in parts:
+        kind = ALIASES.get(asked, asked)
+        state = _collect_value(kind, value, found, 0)
+        completeness[kind] = worse(completeness.get(kind, COMPLETE), state)
+    return found, completeness
+
+
+def worse(one: Completeness, other: Completeness) -> Completeness:
+    """The less complete of two states."""
+    return one if _WORSE[one] >= _WORSE[other] else other
+
+
+def _collect_value(kind: str, value: object, found: dict[str, list[Entry]], depth: int) -> Completeness:
+    if value is None:
+        return COMPLETE
+    if isinstance(value, list):  # a Bundle's entries without the Bundle
+        value = {"resourceType": "Bundle", "entry": value} if value else None
+    if not isinstance(value, dict) or depth > DEEPEST:
+        return MISSING
+    type_ = value.get("resourceType")
+    if type_ == "Bundle":
+        return _collect_bundle(kind, value, found, depth)
+    if type_ == "OperationOutcome":
+        return MISSING
+    if not isinstance(type_, str):
+        if "resource" in value and _succeeded(value.get("response")):
+            return _collect_value(kind, value["resource"], found, depth + 1)
+        return MISSING
+    own = kind_of(value)
+    found.setdefault(own, []).append(Entry(value))
+    return COMPLETE if own == kind else MISSING
+
+
+def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[Entry]], depth: int) -> Completeness:
+    state = INCOMPLETE if _goes_on(bundle) else COMPLETE
+    matches = 0
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
+        if not isinstance(entry, dict):
+            state = INCOMPLETE
+            continue
+        bare = "resource" not in entry and isinstance(entry.get("resourceType"), str)
+        resource = entry if bare else entry.get("resource")
+        if not isinstance(resource, dict):
+            state = INCOMPLETE
+            continue
+        own = kind_of(resource, kind)
+        if own == "OperationOutcome":
+            if not is_harmless(resource):
+                state = INCOMPLETE
+        elif own == "Bundle":
+            state = worse(state, _collect_value(kind, resource, found, depth + 1))
+        else:
+            full_url = entry.get("fullUrl")
+            found.setdefault(own, []).append(Entry(resource, full_url if isinstance(full_url, str) else None))
+            matches += own == kind and _is_match(entry)
+    total = bundle.get("total")
+    if isinstance(total, int) and total > matches:
+        state = worse(state, INCOMPLETE)
+    return state
+
+
+def _goes_on(bundle: dict[str, object]) -> bool:
+    links = bundle.get("link")
+    return any(
+        isinstance(link, dict) and link.get("relation") == "next"
+        for link in (links if isinstance(links, list) else [links])
+    )
+
+
+def _is_match(entry: dict[str, object]) -> bool:
+    search = entry.get("search")
+    return not isinstance(search, dict) or search.get("mode") in (None, "match")
+
+
+def is_harmless(outcome: dict[str, object]) -> bool:
+    """Whether an OperationOutcome only warns or informs."""
+    issues = outcome.get("issue")
+    issues = issues if isinstance(issues, list) else [issues]
+    return bool(issues) and all(isinstance(issue, dict) and issue.get("severity") in HARMLESS for issue in issues)
+
+
+def _succeeded(response: object) -> bool:
+    """Whether the ``response`` of an old ``{response, resource}`` wrapping is a success; absent is."""
+    status = response.get("status") if isinstance(response, dict) else None
+    return status is None or str(status)[:80].strip().startswith("2")

@@ -1,0 +1,54 @@
+"""Active conditions, by the code sets they belong to. Text alone never makes a diagnosis."""
+
+from datetime import date
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import read_concept, sets_of, status_codes
+from fhir_mappers.dates import read_period, read_when
+from fhir_mappers.elements import JsonObject
+from rules.facts import Condition, When
+
+ACTIVE = frozenset({"active", "recurrence", "relapse"})
+NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
+
+
+def read_conditions(chart: Chart) -> list[Condition]:
+    """The active conditions that are in any code set."""
+    conditions: list[Condition] = []
+
+    def read(ref: str, resource: JsonObject) -> None:
+        said = read_concept(resource, "code")
+        names = sets_of(chart.guideline, said.codes) if said.codes else None
+        if names and is_active(resource, chart.today):
+            refs = (ref,) if ref else ()
+            conditions.append(Condition(frozenset(names), _onset(resource), said.label, refs))
+
+    chart.each("Condition", read)
+    return conditions
+
+
+def is_active(resource: JsonObject, today: date) -> bool:
+    """Whether a Condition holds now: by its status, or without one by the absence of a past abatement."""
+    if not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+        return False
+    status = status_codes(resource, "clinicalStatus")
+    if status:
+        return not status.isdisjoint(ACTIVE)
+    return not _has_abated(resource, today)
+
+
+def _has_abated(resource: JsonObject, today: date) -> bool:
+    when = read_when(resource, "abatementDateTime") or read_period(resource, "abatementPeriod")[1]
+    if when:
+        return when.first < today  # a partial date that may be past is
+    return any(name in resource for name in ("abatementAge", "abatementRange", "abatementString")) or (
+        resource.get("abatementBoolean") is True
+    )
+
+
+def _onset(resource: JsonObject) -> When | None:
+    return (
+        read_when(resource, "onsetDateTime")
+        or read_period(resource, "onsetPeriod")[0]
+        or read_when(resource, "recordedDate")
+    )

@@ -1,0 +1,185 @@
+"""Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
+
+from datetime import date
+from typing import NamedTuple
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import Concept, read_concepts
+from fhir_mappers.dates import NOTHING, read_period, read_when
+from fhir_mappers.doses import ALTERNATE_DAYS, Dosing, read_bounds, read_dosing
+from fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
+from fhir_mappers.indications import Reason, read_reason
+from fhir_mappers.medications import Lexicon, Medicine, Named, read_named
+from fhir_mappers.stop_reasons import NO_REASON, read_stop
+from rules.facts import Stop, StopReason, When
+
+PREVENTIVE, ACUTE = "preventive", "acute"
+
+RUNNING, STOPPED, ENDED, BY_PERIOD = "running", "stopped", "ended", "by period"
+
+STATEMENT = {"active": RUNNING, "completed": ENDED, "stopped": STOPPED, "unknown": BY_PERIOD, None: BY_PERIOD}
+REQUEST = {**STATEMENT, "ended": ENDED}
+NOT_ORDERED = frozenset({"proposal", "plan"})  # intents
+
+
+class Course(NamedTuple):
+    """One row of one recognised medicine. ``stopped``: somebody ended it, rather than that it ran out."""
+
+    ref: str
+    medicine: Medicine
+    use: str
+    start: When | None
+    end: When | None
+    running: bool
+    stopped: bool
+    dosing: Dosing
+    reason: Reason
+    stop: Stop
+
+
+class Row(NamedTuple):
+    """A row that counts, before anybody asks which medicine it is of."""
+
+    ref: str
+    resource: JsonObject
+    named: Named
+    running: bool
+    course: Course | None
+
+
+def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
+    """Every medication row that counts, recognised or not."""
+    rows: list[Row] = []
+
+    def read_statement(ref: str, resource: JsonObject) -> None:
+        state = statement_state(resource)
+        if state is not None:
+            rows.append(_row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource)))
+
+    def read_request(ref: str, resource: JsonObject) -> None:
+        state = request_state(resource)
+        if state is not None:
+            rows.append(_row(chart, lexicon, ref, resource, state, "dosageInstruction", _request_period(resource)))
+
+    chart.each("MedicationStatement", read_statement)
+    chart.each("MedicationRequest", read_request)
+    return rows
+
+
+def statement_state(resource: JsonObject) -> str | None:
+    """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
+    status = read_text(resource, "status")
+    if status != "recorded":
+        return STATEMENT.get(status)
+    adherence = read_object(resource, "adherence")  # R5
+    code = read_object(adherence, "code") if adherence else None
+    if code is None:
+        return BY_PERIOD
+    for each in read_objects(code, "coding"):
+        said = read_text(each, "code") or ""
+        if said.startswith("taking"):
+            return RUNNING
+        if said == "not-taking" or said.startswith("stopped"):
+            return STOPPED
+        if said.startswith("on-hold"):
+            return None
+    return BY_PERIOD
+
+
+def request_state(resource: JsonObject) -> str | None:
+    """Whether a MedicationRequest runs or ended; ``None`` where it makes no trial."""
+    if read_flag(resource, "doNotPerform") or read_text(resource, "intent") in NOT_ORDERED:
+        return None
+    return REQUEST.get(read_text(resource, "status"))
+
+
+class _Dates(NamedTuple):
+    """When a course was. ``is_open``: an unknown status without an end goes on."""
+
+    start: When | None
+    end: When | None
+    is_open: bool
+
+
+def _statement_period(resource: JsonObject) -> _Dates:
+    start, end = read_period(resource, "effectivePeriod")
+    if start or end:
+        return _Dates(start, end, is_open=end is None)
+    return _Dates(read_when(resource, "effectiveDateTime"), None, is_open=False)
+
+
+def _request_period(resource: JsonObject) -> _Dates:
+    start, end = read_bounds(read_objects(resource, "dosageInstruction"))
+    if not (start or end):
+        dispense = read_object(resource, "dispenseRequest")
+        start, end = read_period(dispense, "validityPeriod") if dispense else NOTHING
+    if start or end:
+        return _Dates(start, end, is_open=end is None)
+    return _Dates(read_when(resource, "authoredOn"), None, is_open=False)
+
+
+def _row(chart: Chart, lexicon: Lexicon, ref: str, resource: JsonObject, state: str, dosage: str, dates: _Dates) -> Row:
+    named = read_named(chart, resource)
+    medicine = lexicon.recognise(named)
+    running = _is_running(state, dates, chart.today)
+    course = _course(chart, ref, resource, medicine, dosage, state, dates, running) if medicine else None
+    return Row(ref, resource, named, running, course)
+
+
+def _course(
+    chart: Chart,
+    ref: str,
+    resource: JsonObject,
+    medicine: Medicine,
+    dosage: str,
+    state: str,
+    dates: _Dates,
+    running: bool,
+) -> Course | None:
+    dosing = read_dosing(read_objects(resource, dosage), medicine, chart.guideline)
+    use = use_of(medicine, dosing)
+    if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
+        return None
+    stop = NO_REASON if running else read_stop(_stop_concepts(resource), chart.guideline)
+    return Course(
+        ref=ref,
+        medicine=medicine,
+        use=use,
+        start=dates.start,
+        end=None if running else dates.end,
+        running=running,
+        stopped=not running and (state == STOPPED or stop.reason is not StopReason.UNKNOWN),
+        dosing=dosing,
+        reason=read_reason(chart, resource),
+        stop=stop,
+    )
+
+
+def _stop_concepts(resource: JsonObject) -> list[Concept]:
+    adherence = read_object(resource, "adherence")  # R5
+    reasons = read_concepts(adherence, "reason") if adherence else []
+    return read_concepts(resource, "statusReason") + reasons
+
+
+def _is_running(state: str, dates: _Dates, today: date) -> bool:
+    """A running status with an end in the past has ended; an unknown one goes by its period."""
+    if state == RUNNING or (state == BY_PERIOD and dates.end):
+        return dates.end is None or dates.end.last >= today
+    return state == BY_PERIOD and dates.is_open
+
+
+def use_of(medicine: Medicine, dosing: Dosing) -> str | None:
+    """Preventive or acute: what the drug is for, and for a drug that is both how it is taken."""
+    drug = medicine.drug
+    if drug.preventive and drug.acute:
+        often = dosing.times_per_day or 0
+        return PREVENTIVE if often >= ALTERNATE_DAYS and not dosing.as_needed else ACUTE
+    if drug.preventive:
+        return PREVENTIVE
+    return ACUTE if drug.acute else None
+
+
+def is_antiplatelet(chart: Chart, medicine: Medicine, dosing: Dosing) -> bool:
+    """Whether aspirin is taken at the dose that keeps blood from clotting rather than against pain."""
+    limit = chart.guideline.number("aspirin_antiplatelet_max_mg")
+    return medicine.drug.id == "aspirin" and dosing.single is not None and dosing.single <= limit

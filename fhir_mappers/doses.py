@@ -1,0 +1,284 @@
+"""How much and how often: a Dosage (R4 and R5, and the older shape with the quantity on it) to mg or units.
+
+What the chart does not say is ``None``: an unknown dose is never guessed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
+from fhir_mappers.dates import Period, read_period
+from fhir_mappers.elements import (
+    JsonObject,
+    Unreadable,
+    read_flag,
+    read_number,
+    read_object,
+    read_objects,
+    read_one,
+    read_text,
+)
+from fhir_mappers.medications import Medicine, strengths
+from fhir_mappers.words import COUNTED, NOT_SYSTEMIC
+from rules.guideline import Guideline
+
+MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
+UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "[arb'u]", "[usp'u]"})
+VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"})
+DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4, "a": 365.0}
+PER_DAY: Mapping[str, float] = {
+    "QD": 1, "BID": 2, "TID": 3, "QID": 4, "QOD": 0.5, "AM": 1, "PM": 1, "BED": 1, "HS": 1, "QHS": 1,
+    "Q1H": 24, "Q2H": 12, "Q3H": 8, "Q4H": 6, "Q6H": 4, "Q8H": 3, "Q12H": 2, "WK": 1 / 7, "MO": 1 / 30,
+}  # fmt: skip
+"""Times per day of the codes of ``Timing.code``."""
+
+ALTERNATE_DAYS = 3 / 7 - 1e-9  # three days of a week are the least that counts as every other day
+
+_ROUTE_WORDS = {
+    "oral": "oral", "orally": "oral", "mouth": "oral", "po": "oral",
+    "subcutaneous": "subcutaneous", "subcutaneously": "subcutaneous", "subcut": "subcutaneous", "sc": "subcutaneous",
+    "sq": "subcutaneous", "subq": "subcutaneous",
+    "nasal": "nasal", "nasally": "nasal", "intranasal": "nasal",
+    "intramuscular": "intramuscular", "im": "intramuscular", "intravenous": "intravenous", "iv": "intravenous",
+    "rectal": "rectal", "rectally": "rectal", "pr": "rectal",
+}  # fmt: skip
+
+
+class Dosing(NamedTuple):
+    """What a row says about dose: mg (or units) per day, in one administration, and days between administrations."""
+
+    per_day: float | None = None
+    single: float | None = None
+    interval_days: float | None = None
+    times_per_day: float | None = None
+    as_needed: bool = False
+    route: str | None = None
+    systemic: bool = True
+
+
+UNKNOWN = Dosing()
+
+
+class _Part(NamedTuple):
+    amount: float | None
+    times_per_day: float | None
+    interval_days: float | None
+    sequence: float | None
+
+
+def read_dosing(entries: list[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
+    """The dose that a list of Dosage entries makes. Raises Unreadable.
+
+    Entries add up, unless ``sequence`` puts them in order: then the last one stands.
+    """
+    if not entries:
+        return UNKNOWN
+    parts = []
+    as_needed = False
+    route: str | None = None
+    systemic = True
+    for entry in entries:
+        timing = read_object(entry, "timing")
+        repeat = read_object(timing, "repeat") if timing else None
+        times, interval = _frequency(timing, repeat)
+        parts.append(_Part(_amount(entry, medicine), times, interval, read_number(entry, "sequence")))
+        as_needed = as_needed or _is_as_needed(entry)
+        where = read_concept(entry, "route") if entry.get("route") is not None else NOTHING
+        if where is not NOTHING:
+            named = _route(where, guideline)
+            systemic = (
+                systemic and named not in ("ophthalmic", "topical") and NOT_SYSTEMIC.isdisjoint(words_of(where.texts))
+            )
+            route = route or named
+    parts = _in_force(parts)
+    single, interval = _one_administration(parts)
+    amounts = [part.amount for part in parts if part.amount is not None]
+    every_time = [part.times_per_day for part in parts if part.times_per_day is not None]
+    return Dosing(
+        per_day=_per_day(parts),
+        single=min(amounts) if amounts and not _is_injected(medicine) else single,
+        interval_days=interval,
+        times_per_day=sum(every_time) if every_time else None,
+        as_needed=as_needed,
+        route=route,
+        systemic=systemic,
+    )
+
+
+def read_bounds(entries: list[JsonObject]) -> Period:
+    """The period that the timings of some Dosage entries span: the first start, and the last end if all have one."""
+    periods = []
+    for entry in entries:
+        timing = read_object(entry, "timing")
+        repeat = read_object(timing, "repeat") if timing else None
+        if repeat and "boundsPeriod" in repeat:
+            periods.append(read_period(repeat, "boundsPeriod"))
+    starts = [start for start, _ in periods if start]
+    ends = [end for _, end in periods if end]
+    return (
+        min(starts, key=lambda when: when.last) if starts else None,
+        max(ends, key=lambda when: when.last) if ends and len(ends) == len(periods) else None,
+    )
+
+
+def _is_injected(medicine: Medicine) -> bool:
+    return medicine.drug.preventive is not None and medicine.drug.preventive.per == "administration"
+
+
+def _in_force(parts: list[_Part]) -> list[_Part]:
+    orders = [part.sequence for part in parts if part.sequence is not None]
+    if len(set(orders)) < 2:
+        return parts
+    return [part for part in parts if part.sequence == max(orders)]
+
+
+def _per_day(parts: list[_Part]) -> float | None:
+    total = 0.0
+    for amount, times, _, _ in parts:
+        if amount is None or times is None:
+            return None
+        total += amount * times
+    return round(total, 6)
+
+
+def _one_administration(parts: list[_Part]) -> tuple[float | None, float | None]:
+    """Amount of one administration and the days to the next: what is given at the same distance adds up."""
+    by_interval: dict[float | None, list[float | None]] = {}
+    for part in parts:
+        by_interval.setdefault(part.interval_days, []).append(part.amount)
+    regular = {interval: amounts for interval, amounts in by_interval.items() if interval is not None} or by_interval
+    sums = [
+        (sum(amount for amount in amounts if amount is not None) if None not in amounts else None, interval)
+        for interval, amounts in regular.items()
+    ]
+    known = [each for each in sums if each[0] is not None]
+    return min(known, key=lambda each: each[0] or 0.0) if known else (None, sums[0][1])
+
+
+def _is_as_needed(entry: JsonObject) -> bool:
+    if read_flag(entry, "asNeededBoolean") or read_object(entry, "asNeededCodeableConcept") is not None:
+        return True
+    if "asNeeded" in entry and type(read_one(entry, "asNeeded")) is bool:  # R5
+        return read_flag(entry, "asNeeded")
+    return bool(read_objects(entry, "asNeededFor"))  # R5
+
+
+def _route(where: Concept, guideline: Guideline) -> str | None:
+    for name in sorted(sets_of(guideline, where.codes)):
+        if name.startswith("route."):
+            return name.removeprefix("route.")
+    words = (word for text in where.texts for word in WORD.findall(text.lower()))
+    return next((_ROUTE_WORDS[word] for word in words if word in _ROUTE_WORDS), None)
+
+
+def _amount(entry: JsonObject, medicine: Medicine) -> float | None:
+    """One administration in mg or units: of several doses the ordered one, then the calculated; of a range the low."""
+    rates = [rate for rate in read_objects(entry, "doseAndRate") if "doseQuantity" in rate or "doseRange" in rate]
+    if not rates:
+        rates = [entry]  # the shape before R4
+    elif len(rates) > 1:
+        rates.sort(key=_preference)
+    dose = read_object(rates[0], "doseQuantity")
+    if dose is None:
+        range_ = read_object(rates[0], "doseRange")
+        dose = read_object(range_, "low") if range_ else None
+    return quantity_in(dose, medicine)
+
+
+def _preference(rate: JsonObject) -> int:
+    type_ = read_object(rate, "type")
+    if type_ is None:
+        return 2
+    codes = {read_text(each, "code") for each in read_objects(type_, "coding")} | {read_text(type_, "text")}
+    return 0 if "ordered" in codes else 1 if "calculated" in codes else 2
+
+
+def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None:
+    """A dose quantity in the unit the guideline uses for the drug (mg, or units of toxin); ``None`` where unknown."""
+    if quantity is None:
+        return None
+    value = read_number(quantity, "value")
+    if value is None or value <= 0 or quantity.get("comparator") is not None:
+        return None
+    preventive = medicine.drug.preventive
+    in_units = preventive is not None and preventive.unit == "units"
+    for name in ("code", "unit"):
+        unit = read_text(quantity, name)
+        if unit is None:
+            continue
+        factor = _factor(unit.strip().lower().removeprefix("{").removesuffix("}"), medicine, in_units)
+        if factor is not None:
+            return round(value * factor, 6)
+    return None
+
+
+def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
+    if unit in MASS:
+        return None if in_units else MASS[unit]
+    if unit in UNITS:
+        return 1.0 if in_units else None
+    if unit in COUNTED:
+        return medicine.strength if medicine.strength is not None else strengths(medicine.labels)[0]
+    if unit in VOLUME:
+        return medicine.per_ml if medicine.per_ml is not None else strengths(medicine.labels)[1]
+    return None
+
+
+def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[float | None, float | None]:
+    """Times per day, and days between two administrations, ``None`` where the timing does not say."""
+    if timing is None:
+        return None, None
+    times: float | None = None
+    interval: float | None = None
+    if repeat:
+        times, interval = _repeated(repeat)
+    if times is None and timing.get("code") is not None:
+        times = _coded_frequency(timing)
+        interval = round(1 / times) if times and times < 1 else None
+    return times, interval
+
+
+def _repeated(repeat: JsonObject) -> tuple[float | None, float | None]:
+    frequency = read_number(repeat, "frequency")
+    unit = read_text(repeat, "periodUnit")
+    weekdays = len(_codes(repeat, "dayOfWeek"))
+    slots = len(_codes(repeat, "timeOfDay")) or len(_codes(repeat, "when"))
+    if unit is None:
+        times = float(slots) if slots else None
+        if weekdays:
+            times = max(slots, 1) * weekdays / 7
+        return times, None
+    period = read_number(repeat, "period")
+    period = 1.0 if period is None else period
+    often = frequency if frequency is not None else float(slots or 1)
+    if unit not in DAYS or period <= 0 or often <= 0:
+        return None, None
+    days = DAYS[unit] * period
+    if unit == "mo":
+        days = float(round(days))
+    if weekdays and unit == "wk":
+        often = max(often, weekdays)
+    elif weekdays and unit == "d" and period == 1:
+        often = often * weekdays / 7
+    times = often / days
+    return times, (days / often if days / often >= 1 else None)
+
+
+def _codes(repeat: JsonObject, name: str) -> list[Any]:
+    """A list of codes, of which only the number matters; one alone is a list of one."""
+    value = repeat.get(name)
+    if value is None:
+        return []
+    if type(value) is str:
+        return [value]
+    if type(value) is not list or not all(type(each) is str for each in value):
+        raise Unreadable(f"{name}: not a list of codes")
+    return value
+
+
+def _coded_frequency(timing: JsonObject) -> float | None:
+    code = read_object(timing, "code")
+    if code is None:
+        return None
+    said = [read_text(each, "code") for each in read_objects(code, "coding")] + [read_text(code, "text")]
+    return next((PER_DAY[each.upper()] for each in said if each and each.upper() in PER_DAY), None)

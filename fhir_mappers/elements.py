@@ -1,0 +1,113 @@
+"""Reading elements of JSON that came from anywhere: absent is ``None``, a list of one is its item, else it is typed.
+
+Only the elements a fact needs are read, so that one odd corner of a resource never costs the rest of it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+
+class Unreadable(Exception):
+    """An element that a fact needs has the wrong type or an impossible value.
+
+    The message names the element and what was expected, never what was in it: it may be shown and logged.
+    """
+
+
+def read_one(parent: Mapping[str, Any], name: str) -> Any:
+    """The single value of an element; a list of one is read as its item, an empty list as absent."""
+    value = parent.get(name)
+    if type(value) is list:
+        if len(value) > 1:
+            raise Unreadable(f"{name}: several values where the standard has one")
+        return value[0] if value else None
+    return value
+
+
+def read_object(parent: Mapping[str, Any], name: str) -> JsonObject | None:
+    """An element that is a JSON object. Raises Unreadable for another type."""
+    value = read_one(parent, name)
+    if value is None or type(value) is dict:
+        return value
+    raise Unreadable(f"{name}: not an object")
+
+
+def read_objects(parent: Mapping[str, Any], name: str) -> list[JsonObject]:
+    """An element that is a list of JSON objects; one object alone is a list of one, nulls are left out."""
+    value = parent.get(name)
+    if value is None:
+        return []
+    if type(value) is dict:
+        return [value]
+    if type(value) is not list:
+        raise Unreadable(f"{name}: not a list of objects")
+    for item in value:
+        if type(item) is not dict:
+            if item is None:
+                return read_objects({name: [each for each in value if each is not None]}, name)
+            raise Unreadable(f"{name}: an item is not an object")
+    return value
+
+
+def read_text(parent: Mapping[str, Any], name: str) -> str | None:
+    """An element that is text; blank text is absent. Raises Unreadable for another type."""
+    value = read_one(parent, name)
+    if value is None:
+        return None
+    if type(value) is not str:
+        raise Unreadable(f"{name}: not text")
+    return value if value and not value.isspace() else None
+
+
+def read_flag(parent: Mapping[str, Any], name: str) -> bool:
+    """An element that is true or false; absent is false. Raises Unreadable for another type."""
+    value = read_one(parent, name)
+    if value is None:
+        return False
+    if type(value) is not bool:
+        raise Unreadable(f"{name}: not true or false")
+    return value
+
+
+def read_number(parent: Mapping[str, Any], name: str) -> float | None:
+    """An element that is a finite number. Raises Unreadable for another type, NaN, infinity and absurd sizes."""
+    value = read_one(parent, name)
+    if value is None:
+        return None
+    if type(value) is int and abs(value) < 10**15:
+        return float(value)
+    if type(value) is float and math.isfinite(value):
+        return value
+    raise Unreadable(f"{name}: not a number")
+
+
+def read_count(parent: Mapping[str, Any], name: str) -> int | None:
+    """An element that is a whole number, 0 or more. Raises Unreadable otherwise."""
+    value = read_number(parent, name)
+    if value is None:
+        return None
+    if value < 0 or value != int(value):
+        raise Unreadable(f"{name}: not a whole number, 0 or more")
+    return int(value)
+
+
+def reference_key(reference: str) -> str:
+    """What a reference points to, however it was written: ``Type/id``, ``urn:...`` or ``#contained``.
+
+    Absolute addresses and versions are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
+    """
+    if "/" not in reference or reference.startswith(("#", "urn:")):
+        return reference
+    parts = reference.partition("/_history/")[0].rstrip("/").split("/")
+    return "/".join(parts[-2:])
+
+
+def read_reference(parent: Mapping[str, Any] | None) -> str | None:
+    """The key (see :func:`reference_key`) of a FHIR Reference object, ``None`` where it has no address."""
+    if parent is None:
+        return None
+    text = read_text(parent, "reference")
+    return reference_key(text) if text else None

@@ -1,0 +1,59 @@
+"""Specialist care beside encounters: appointments and referrals."""
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import Concept, concept, read_concepts
+from fhir_mappers.dates import read_when
+from fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
+from fhir_mappers.encounters import service_types
+from fhir_mappers.specialists import is_referral, is_specialist
+from rules.facts import FollowUp
+
+AHEAD = frozenset({"booked", "arrived", "checked-in"})
+FULFILLED = "fulfilled"
+ORDERED = frozenset({"active", "completed"})
+ORDER_INTENTS = frozenset({"order", "original-order", "reflex-order", "filler-order", "instance-order", None})
+
+
+def read_follow_ups(chart: Chart) -> list[FollowUp]:
+    """Appointments with a specialist that are ahead or were kept, and referrals to one."""
+    found: list[FollowUp] = []
+
+    def read_appointment(ref: str, resource: JsonObject) -> None:
+        status = read_text(resource, "status")
+        if status not in AHEAD and status != FULFILLED:
+            return
+        if not is_specialist(read_concepts(resource, "specialty") + service_types(resource), chart.guideline):
+            return
+        start = read_when(resource, "start")
+        refs = (ref,) if ref else ()
+        if status == FULFILLED:
+            found.append(FollowUp("contact", start, refs))
+        elif start and start.first >= chart.today:
+            found.append(FollowUp("appointment", start, refs))
+
+    def read_service_request(ref: str, resource: JsonObject) -> None:
+        if is_ordered(resource) and is_referral(
+            order_code(resource), read_concepts(resource, "performerType"), chart.guideline
+        ):
+            found.append(FollowUp("referral", read_when(resource, "authoredOn"), (ref,) if ref else ()))
+
+    chart.each("Appointment", read_appointment)
+    chart.each("ServiceRequest", read_service_request)
+    return found
+
+
+def is_ordered(resource: JsonObject) -> bool:
+    """Whether a ServiceRequest or DeviceRequest is an order that stands."""
+    return (
+        read_text(resource, "status") in ORDERED
+        and read_text(resource, "intent") in ORDER_INTENTS
+        and not read_flag(resource, "doNotPerform")
+    )
+
+
+def order_code(resource: JsonObject) -> Concept:
+    """What a ServiceRequest asks for: a concept [R5: in a CodeableReference]."""
+    code = read_object(resource, "code")
+    if code is not None and "concept" in code:
+        return concept(read_object(code, "concept"))
+    return concept(code)

@@ -1,0 +1,97 @@
+"""What something was for: ``reasonCode``, ``reasonReference`` and their R5 form, as an indication."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import DIAGNOSIS_SYSTEMS, Concept, concept, read_concept
+from fhir_mappers.collecting import kind_of
+from fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
+from fhir_mappers.phrases import found_in, phrases
+from rules.facts import Indication
+from rules.guideline import Guideline
+
+MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
+
+_STRENGTH = {Indication.MIGRAINE: 0, Indication.HEADACHE: 1, Indication.OTHER: 2, Indication.UNSTATED: 3}
+_NAMED_IN_TEXT = phrases({MIGRAINE: ("migraine", "migraines")})
+
+
+class Reason(NamedTuple):
+    """An indication and whether a code (or text alone) names it."""
+
+    indication: Indication = Indication.UNSTATED
+    coded: bool = True
+
+
+UNSTATED = Reason()
+
+
+def of_codes(said: Concept, guideline: Guideline) -> Indication:
+    """The indication that a concept's diagnosis codes name; UNSTATED where it has none."""
+    named = Indication.UNSTATED
+    for system, code in said.codes:
+        if system in DIAGNOSIS_SYSTEMS:
+            names = guideline.sets_of(system, code)
+            if MIGRAINE in names:
+                return Indication.MIGRAINE
+            if HEADACHE in names:
+                named = Indication.HEADACHE
+            elif named is Indication.UNSTATED:
+                named = Indication.OTHER
+    return named
+
+
+def of_concept(said: Concept, guideline: Guideline) -> Reason:
+    """The indication a concept names: by diagnosis code, else by the word migraine in its text."""
+    coded = of_codes(said, guideline)
+    if coded is not Indication.UNSTATED or not said.texts:
+        return Reason(coded)
+    named = any(found_in(text, _NAMED_IN_TEXT) for text in said.texts)
+    return Reason(Indication.MIGRAINE if named else Indication.OTHER, coded=False)
+
+
+def strongest(reasons: Iterable[Reason]) -> Reason:
+    """What several reasons name together: migraine, alone or among others; codes before text."""
+    return min(reasons, key=_rank, default=UNSTATED)
+
+
+def _rank(reason: Reason) -> tuple[int, bool]:
+    return _STRENGTH[reason.indication], not reason.coded
+
+
+def read_reason(chart: Chart, resource: JsonObject) -> Reason:
+    """The indication of a statement, request, administration, procedure or device use. Raises Unreadable."""
+    concepts = [concept(each) for each in read_objects(resource, "reasonCode")]
+    references = read_objects(resource, "reasonReference")
+    for reason in read_objects(resource, "reason"):  # R5: each a concept or a reference
+        said, reference = concept_and_reference(reason)
+        concepts += [said] if said else []
+        references = references + ([reference] if reference else [])
+    concepts += [said for said in (condition_concept(chart, each, resource) for each in references) if said]
+    if not concepts:
+        return UNSTATED
+    return strongest(of_concept(said, chart.guideline) for said in concepts)
+
+
+def concept_and_reference(value: Mapping[str, Any]) -> tuple[Concept | None, JsonObject | None]:
+    """The two halves of an R5 CodeableReference; a plain CodeableConcept is read as its first half."""
+    if "concept" in value or "reference" in value:
+        said = read_object(value, "concept")
+        reference = value.get("reference")
+        if type(reference) is str:  # a plain Reference
+            return (concept(said) if said else None), dict(value)
+        return (concept(said) if said else None), read_object(value, "reference")
+    return concept(dict(value)), None
+
+
+def condition_concept(chart: Chart, reference: JsonObject, within: JsonObject) -> Concept | None:
+    """The code of the Condition a Reference names; its display alone where the Condition did not come."""
+    target = chart.resolve(read_reference(reference), within)
+    if target is not None:
+        return read_concept(target, "code") if kind_of(target) == "Condition" else None
+    key = read_reference(reference)
+    if key is not None and "/" in key and not key.startswith("Condition/"):
+        return None
+    display = read_text(reference, "display")
+    return Concept((), (display,), ()) if display else None

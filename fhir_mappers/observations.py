@@ -1,0 +1,279 @@
+"""Headache diary, attack records, acute medication days, and the measurements contraindications ask for."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple
+
+from fhir_mappers.chart import Chart, seconds, unique
+from fhir_mappers.codes import DIARY, LOINC, SNOMED, Code, read_concept
+from fhir_mappers.courses import ACUTE, use_of
+from fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
+from fhir_mappers.doses import read_dosing
+from fhir_mappers.elements import (
+    JsonObject,
+    Unreadable,
+    read_count,
+    read_number,
+    read_object,
+    read_objects,
+    read_reference,
+    read_text,
+)
+from fhir_mappers.indications import read_reason
+from fhir_mappers.medications import Lexicon, read_named
+from rules.facts import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+
+VALID = frozenset({"final", "amended", "corrected"})
+OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})
+DAY_FIELDS = {"debilitating-headache-days": "debilitating", "headache-days": "headache", "migraine-days": "migraine"}
+DAY_UNITS = frozenset({"d", "day", "days", "{days}", "{day}"})
+THREE_MONTHS = 92  # days, at most
+PREGNANT: frozenset[Code] = frozenset({(SNOMED, "77386006"), (LOINC, "LA15173-0")})
+NOT_PREGNANT: frozenset[Code] = frozenset({(SNOMED, "60001007")})
+PREGNANCY_UNKNOWN: Code = (LOINC, "LA4489-6")
+
+_Rank = tuple[float, float]
+
+
+class _Count(NamedTuple):
+    """A count of days and which of several stands: the one issued last, else the lower."""
+
+    value: float
+    stamp: float
+    ref: str
+
+    @property
+    def rank(self) -> tuple[float, float, str]:
+        return self.stamp, -self.value, self.ref
+
+
+class Observed(NamedTuple):
+    """What the observations of a record say."""
+
+    headache_months: list[HeadacheMonth]
+    acute_use_months: list[AcuteUseMonth]
+    attack_records: list[AttackRecord]
+    readings: list[Reading]
+
+
+def read_observations(chart: Chart, lexicon: Lexicon) -> Observed:
+    """Read every Observation by its code; all other codes are passed over."""
+    reader = _Reader(chart, lexicon)
+    chart.each("Observation", reader.read)
+    return Observed(reader.headache_months(), reader.acute_use_months(), reader.attack_records, reader.readings)
+
+
+class _Reader:
+    def __init__(self, chart: Chart, lexicon: Lexicon) -> None:
+        self.chart = chart
+        self.lexicon = lexicon
+        self.days: dict[tuple[date, str], list[_Count]] = defaultdict(list)
+        self.estimates: dict[date, list[_Count]] = defaultdict(list)
+        self.acute_days: dict[date, dict[str, list[_Count]]] = defaultdict(dict)
+        self.attack_records: list[AttackRecord] = []
+        self.readings: list[Reading] = []
+        self.by_code: dict[Code, Callable[[str, JsonObject], None]] = {
+            **{(DIARY, code): self._diary(field) for code, field in DAY_FIELDS.items()},
+            (DIARY, "acute-medication-days"): self._acute_medication_days,
+            (DIARY, "attack-response"): self._attack_response,
+            (LOINC, "65380-8"): self._three_months,
+            (LOINC, "82810-3"): self._pregnancy,
+            (LOINC, "85354-9"): self._blood_pressure,
+            (LOINC, "8867-4"): self._heart_rate,
+        }
+
+    def read(self, ref: str, resource: JsonObject) -> None:
+        if read_text(resource, "status") not in VALID:
+            return
+        for code in read_concept(resource, "code").codes:
+            if reader := self.by_code.get(code):
+                reader(ref, resource)
+                return
+
+    # --- The diary ---------------------------------------------------------------------------------------------------
+
+    def _diary(self, field: str) -> Callable[[str, JsonObject], None]:
+        def read(ref: str, resource: JsonObject) -> None:
+            month = _calendar_month(resource)
+            if month and (value := _days(resource, last_of_month(month).day)) is not None:
+                self.days[month, field].append(_Count(value, _issued(resource), ref))
+
+        return read
+
+    def _three_months(self, ref: str, resource: JsonObject) -> None:
+        when = read_moment(resource, "effective")
+        value = _days(resource, THREE_MONTHS)
+        if value is None or when is None or (when.first.year, when.first.month) != (when.last.year, when.last.month):
+            return
+        for month in months_before(when.first, 3):
+            self.estimates[month].append(_Count(value / 3, _issued(resource), ref))
+
+    def headache_months(self) -> list[HeadacheMonth]:
+        """The calendar months with any count, in order. A diary row beats an estimate."""
+        chosen: dict[date, dict[str, _Count]] = defaultdict(dict)
+        for month, counts in self.estimates.items():
+            chosen[month]["headache"] = _standing(counts)
+        for (month, field), counts in self.days.items():
+            chosen[month][field] = _standing(counts)
+        return [
+            HeadacheMonth(
+                month=month,
+                **{field: count.value for field, count in fields.items()},
+                refs=unique(count.ref for count in fields.values()),
+            )
+            for month, fields in sorted(chosen.items())
+        ]
+
+    def _acute_medication_days(self, ref: str, resource: JsonObject) -> None:
+        month = _calendar_month(resource)
+        if month is None:
+            return
+        stamp = _issued(resource)
+        counts = {}
+        for component in read_objects(resource, "component"):
+            value = _days(component, last_of_month(month).day)
+            for system, code in read_concept(component, "code").codes:
+                if system == DIARY and code in OVERUSE_CLASSES and value is not None:
+                    counts[code] = _Count(value, stamp, ref)
+        row = self.acute_days[month]
+        for overuse_class, count in counts.items():
+            row.setdefault(overuse_class, []).append(count)
+
+    def acute_use_months(self) -> list[AcuteUseMonth]:
+        """The calendar months with a row of acute medication days, in order."""
+        months = []
+        for month, row in sorted(self.acute_days.items()):
+            standing = {overuse_class: _standing(counts) for overuse_class, counts in sorted(row.items())}
+            days = {overuse_class: count.value for overuse_class, count in standing.items()}
+            months.append(AcuteUseMonth(month, days, unique(count.ref for count in standing.values())))
+        return months
+
+    def _attack_response(self, ref: str, resource: JsonObject) -> None:
+        counts: dict[str, int] = {}
+        for component in read_objects(resource, "component"):
+            value = read_count(component, "valueInteger")
+            for system, code in read_concept(component, "code").codes:
+                if system == DIARY and value is not None:
+                    counts[code] = value
+        treated, relieved = counts.get("attacks-treated"), counts.get("attacks-relieved")
+        if treated is None or relieved is None:
+            return
+        if relieved > treated:
+            raise Unreadable("component: more attacks relieved than treated")
+        for name in ("partOf", "focus"):
+            for reference in read_objects(resource, name):
+                record = self._attacks_with(reference, resource, ref, treated, relieved)
+                if record:
+                    self.attack_records.append(record)
+                    return
+
+    def _attacks_with(
+        self, reference: JsonObject, within: JsonObject, ref: str, treated: int, relieved: int
+    ) -> AttackRecord | None:
+        """The record of attacks treated with the drug of a statement or request."""
+        key = read_reference(reference)
+        row = self.chart.resolve(key, within)
+        dosage = _DOSAGES.get(str(row.get("resourceType"))) if row else None
+        if row is None or dosage is None or read_text(row, "status") == "entered-in-error":
+            return None
+        medicine = self.lexicon.recognise(read_named(self.chart, row))
+        if medicine is None or not medicine.systemic:
+            return None
+        dosing = read_dosing(read_objects(row, dosage), medicine, self.chart.guideline)
+        if use_of(medicine, dosing) != ACUTE:
+            return None
+        return AttackRecord(
+            drug=medicine.drug.id,
+            treated=treated,
+            relieved=relieved,
+            single_dose=dosing.single,
+            route=dosing.route or medicine.route,
+            indication=read_reason(self.chart, row).indication,
+            refs=unique([ref, key or ""]),
+        )
+
+    # --- Measurements ------------------------------------------------------------------------------------------------
+
+    def _pregnancy(self, ref: str, resource: JsonObject) -> None:
+        codes = set(read_concept(resource, "valueCodeableConcept").codes)
+        pregnant: bool | None = None
+        if codes & PREGNANT:
+            pregnant = True
+        elif codes & NOT_PREGNANT or any(code[0] == LOINC and code != PREGNANCY_UNKNOWN for code in codes):
+            pregnant = False
+        if pregnant is not None:
+            self.readings.append(Reading("pregnancy", _measured(resource), pregnant=pregnant, refs=unique([ref])))
+
+    def _blood_pressure(self, ref: str, resource: JsonObject) -> None:
+        values: dict[str, float | None] = {}
+        for component in read_objects(resource, "component"):
+            for system, code in read_concept(component, "code").codes:
+                if system == LOINC and code in ("8480-6", "8462-4"):
+                    values[code] = _quantity(component, frozenset({"mm[Hg]", "mmHg", "mm Hg"}))
+        systolic, diastolic = values.get("8480-6"), values.get("8462-4")
+        if systolic is not None or diastolic is not None:
+            self.readings.append(
+                Reading(
+                    "blood_pressure", _measured(resource), systolic=systolic, diastolic=diastolic, refs=unique([ref])
+                )
+            )
+
+    def _heart_rate(self, ref: str, resource: JsonObject) -> None:
+        rate = _quantity(resource, None)
+        if rate is not None:
+            self.readings.append(Reading("heart_rate", _measured(resource), rate=rate, refs=unique([ref])))
+
+
+_DOSAGES = {"MedicationStatement": "dosage", "MedicationRequest": "dosageInstruction"}
+
+
+def _standing(counts: list[_Count]) -> _Count:
+    return counts[0] if len(counts) == 1 else max(counts, key=lambda count: count.rank)
+
+
+def _issued(resource: JsonObject) -> float:
+    when = read_when(resource, "issued") or read_when(read_object(resource, "meta") or {}, "lastUpdated")
+    return seconds(when)
+
+
+def _measured(resource: JsonObject) -> When | None:
+    return read_moment(resource, "effective") or read_when(resource, "issued")
+
+
+def _calendar_month(resource: JsonObject) -> date | None:
+    """The first day of the calendar month that ``effectivePeriod`` is, as written; else ``None``."""
+    start, end = read_period(resource, "effectivePeriod")
+    if start is None or end is None:
+        return None
+    first = start.first
+    last = last_of_month(first)
+    begins = first.day == 1 and start.last in (first, last)
+    ends = end.last == last and end.first in (first, last)
+    return first if begins and ends else None
+
+
+def _days(parent: JsonObject, most: int) -> float | None:
+    """A whole number of days up to ``most``, from ``valueInteger`` or a ``valueQuantity`` in days."""
+    value = read_count(parent, "valueInteger")
+    if value is None:
+        quantity = read_object(parent, "valueQuantity")
+        if quantity is None:
+            return None
+        units = {read_text(quantity, "code"), read_text(quantity, "unit")} - {None}
+        if units.isdisjoint(DAY_UNITS):
+            raise Unreadable("valueQuantity: not in days")
+        value = read_count(quantity, "value")
+    if value is not None and value > most:
+        raise Unreadable("value: more days than there are")
+    return None if value is None else float(value)
+
+
+def _quantity(parent: JsonObject, units: frozenset[str] | None) -> float | None:
+    quantity = read_object(parent, "valueQuantity")
+    if quantity is None:
+        return None
+    said = {read_text(quantity, "code"), read_text(quantity, "unit")} - {None}
+    if units is not None and said and said.isdisjoint(units):
+        raise Unreadable("valueQuantity: not in the unit of the measurement")
+    return read_number(quantity, "value")

@@ -1,0 +1,19 @@
+"""The patient: birth date and sex."""
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.dates import read_when
+from fhir_mappers.elements import JsonObject, read_text
+from rules.facts import Patient
+
+
+def read_patient(chart: Chart) -> Patient | None:
+    """The Patient resource of our patient, ``None`` where it did not come."""
+    found: list[Patient] = []
+
+    def read(ref: str, resource: JsonObject) -> None:
+        if chart.patient_id is None or resource.get("id") in (None, chart.patient_id):
+            birth, sex = read_when(resource, "birthDate"), read_text(resource, "gender")
+            found.append(Patient(birth, sex, (ref,) if ref else ()))
+
+    chart.each("Patient", read)
+    return found[0] if found else None

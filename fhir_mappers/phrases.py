@@ -1,0 +1,47 @@
+"""Finding phrases in short clinical texts: whole words, not after a word that denies them."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+NEGATIONS = frozenset({"no", "not", "without", "denies"})
+REACH = 3  # words before a phrase in which a negation denies it
+
+_CLAUSES = re.compile(r"[.,;:!?()\n]|\bbut\b")
+_WORDS = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+
+Phrases = Mapping[str, tuple[tuple[str, ...], ...]]
+
+
+def phrases(named: Mapping[str, Iterable[str]]) -> Phrases:
+    """Phrase lists by name, split into words."""
+    return {name: tuple(tuple(_WORDS.findall(text.lower())) for text in texts) for name, texts in named.items()}
+
+
+def found_in(text: str, wanted: Phrases) -> set[str]:
+    """The names of the lists of which a phrase stands in ``text`` undenied.
+
+    A negation denies a phrase when it stands up to three words before it in the same clause, unless it is itself part
+    of a phrase ("not effective, side effects" names both).
+    """
+    names: set[str] = set()
+    for clause in _CLAUSES.split(text.lower()):
+        words = _WORDS.findall(clause)
+        if words:
+            names |= _in_clause(words, wanted)
+    return names
+
+
+def _in_clause(words: list[str], wanted: Phrases) -> set[str]:
+    matches: list[tuple[int, int, str]] = []
+    for name, lists in wanted.items():
+        for phrase in lists:
+            length = len(phrase)
+            for at in range(len(words) - length + 1):
+                if words[at] == phrase[0] and tuple(words[at : at + length]) == phrase:
+                    matches.append((at, at + length, name))
+    own = {at for start, end, _ in matches for at in range(start, end)}
+    return {
+        name
+        for start, _, name in matches
+        if not any(words[at] in NEGATIONS and at not in own for at in range(max(0, start - REACH), start))
+    }

@@ -1,0 +1,107 @@
+"""Why a course ended, from ``statusReason`` or ``adherence.reason``: coded first, else in words at low certainty."""
+
+from collections.abc import Iterable
+
+from fhir_mappers.codes import Concept
+from fhir_mappers.phrases import found_in, phrases
+from rules.facts import Stop, StopReason
+from rules.guideline import Guideline
+
+ORDER = (
+    StopReason.INTOLERANCE,
+    StopReason.INEFFICACY,
+    StopReason.CONTRAINDICATED,
+    StopReason.SUCCEEDED,
+    StopReason.OTHER,
+    StopReason.UNKNOWN,
+)
+"""Of several reasons the first of these stands: a failure wins, and intolerance needs no minimum dose or length."""
+
+PREFIX = "stop_reason."
+NONADHERENCE = PREFIX + "nonadherence"
+SUSPECTED = PREFIX + "suspected"
+_BY_SET = {PREFIX + reason.value: reason for reason in StopReason}
+
+PHRASES = phrases(
+    {
+        StopReason.INEFFICACY.value: (
+            "ineffective",
+            "not effective",
+            "no effect",
+            "no benefit",
+            "no improvement",
+            "lack of efficacy",
+            "did not work",
+            "did not help",
+            "inadequate response",
+        ),
+        StopReason.INTOLERANCE.value: (
+            "side effect",
+            "side effects",
+            "adverse effect",
+            "adverse reaction",
+            "intolerant",
+            "intolerance",
+            "not tolerated",
+            "could not tolerate",
+        ),
+    }
+)
+
+
+def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:
+    """One row's reason. Text speaks only where no code says why; what nothing explains is UNKNOWN."""
+    if not concepts:
+        return NO_REASON
+    certain: set[StopReason] = set()
+    suspected = nonadherent = False
+    for concept in concepts:
+        for system, code in concept.codes:
+            names = guideline.sets_of(system, code)
+            nonadherent = nonadherent or NONADHERENCE in names
+            if SUSPECTED in names:
+                suspected = True
+            else:
+                certain |= {_BY_SET[name] for name in names if name in _BY_SET}
+    label = next((concept.label for concept in concepts if concept.label), "")
+    certain.discard(StopReason.UNKNOWN)
+    if certain & {StopReason.INEFFICACY, StopReason.INTOLERANCE} or (certain and not suspected):
+        return Stop(first(certain), coded=True, nonadherent=nonadherent, display=label)
+    if suspected:
+        return Stop(StopReason.INTOLERANCE, coded=True, nonadherent=nonadherent, suspected=True, display=label)
+    said = {name for concept in concepts for text in concept.texts for name in found_in(text, PHRASES)}
+    if said:
+        reason = first(StopReason(name) for name in said)
+        return Stop(reason, coded=False, nonadherent=nonadherent, display=label)
+    if nonadherent:
+        return Stop(StopReason.OTHER, coded=True, nonadherent=True, display=label)
+    return Stop(display=label)
+
+
+NO_REASON = Stop()
+
+
+def first(reasons: Iterable[StopReason]) -> StopReason:
+    """The reason that stands of several."""
+    return min(reasons, key=ORDER.index)
+
+
+def merge_stops(stops: list[Stop]) -> Stop:
+    """The ending of one course that several rows tell of: coded beats text beats none, disagreement is kept."""
+    known = [stop for stop in stops if stop.reason is not StopReason.UNKNOWN]
+    nonadherent = any(stop.nonadherent for stop in stops)
+    if not known:
+        label = min((stop.display for stop in stops if stop.display), default="")
+        return Stop(nonadherent=nonadherent, display=label)
+    told = [stop for stop in known if stop.coded] or known
+    outcomes = {stop.reason for stop in told}
+    reason = first(outcomes)
+    chosen = [stop for stop in told if stop.reason is reason]
+    return Stop(
+        reason=reason,
+        coded=chosen[0].coded,
+        conflicting=len(outcomes) > 1,
+        nonadherent=nonadherent,
+        suspected=all(stop.suspected for stop in chosen),
+        display=min((stop.display for stop in chosen if stop.display), default=""),
+    )

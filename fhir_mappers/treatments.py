@@ -1,0 +1,129 @@
+"""Treatments without drugs, done or ordered: acupuncture, biofeedback, CBT, relaxation, neurostimulation."""
+
+from fhir_mappers.chart import Chart
+from fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of
+from fhir_mappers.dates import read_period, read_when
+from fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
+from fhir_mappers.follow_ups import is_ordered, order_code
+from fhir_mappers.indications import concept_and_reference, read_reason
+from fhir_mappers.phrases import found_in, phrases
+from rules.facts import NonDrugTreatment, When
+
+DONE = frozenset({"completed", "in-progress"})
+USED = frozenset({"active", "completed", "stopped"})
+NEUROSTIMULATION = "neurostimulation"
+KINDS = ("acupuncture", "biofeedback", "cbt", "relaxation", NEUROSTIMULATION)  # code sets
+
+_NERVES = ("vagus", "vagal", "trigeminal", "supraorbital", "occipital", "transcranial magnetic", "remote electrical")
+_WORDS = phrases(
+    {
+        "acupuncture": ("acupuncture",),
+        "biofeedback": ("biofeedback",),
+        "cbt": (
+            "cbt",
+            "cognitive behaviour therapy",
+            "cognitive behavior therapy",
+            "cognitive behavioural therapy",
+            "cognitive behavioral therapy",
+        ),
+        "relaxation": ("relaxation",),
+        NEUROSTIMULATION: (
+            "neurostimulation",
+            "neurostimulator",
+            "neuromodulation",
+            *(f"{nerve} {noun}" for nerve in _NERVES for noun in ("stimulation", "stimulator", "neuromodulation")),
+            *(f"{nerve} nerve {noun}" for nerve in _NERVES[:5] for noun in ("stimulation", "stimulator")),
+        ),
+    }
+)
+
+
+def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
+    """Non-drug treatments, each dated by when it was done, ordered or last used."""
+    found: list[NonDrugTreatment] = []
+
+    def add(ref: str, resource: JsonObject, kinds: set[str], when: When | None) -> None:
+        if kinds:
+            indication = read_reason(chart, resource).indication
+            found.extend(NonDrugTreatment(kind, when, indication, (ref,) if ref else ()) for kind in sorted(kinds))
+
+    def read_procedure(ref: str, resource: JsonObject) -> None:
+        status = read_text(resource, "status")
+        if status in DONE and (kinds := _kinds(chart, read_concept(resource, "code"))):
+            add(ref, resource, kinds, _last_used(chart, resource, ("performed", "occurrence"), status))
+
+    def read_service_request(ref: str, resource: JsonObject) -> None:
+        if is_ordered(resource) and (kinds := _kinds(chart, order_code(resource))):
+            add(ref, resource, kinds, read_when(resource, "authoredOn"))
+
+    def read_device_request(ref: str, resource: JsonObject) -> None:
+        if is_ordered(resource):
+            kinds = _device_kinds(chart, resource, ("codeCodeableConcept", "codeReference", "code"))
+            add(ref, resource, kinds, read_when(resource, "authoredOn"))
+
+    def read_device_use(ref: str, resource: JsonObject) -> None:
+        status = read_text(resource, "status")
+        if status in USED:
+            add(ref, resource, _device_kinds(chart, resource, ("device",)), _device_used(chart, resource, status))
+
+    chart.each("Procedure", read_procedure)
+    chart.each("ServiceRequest", read_service_request)
+    chart.each("DeviceRequest", read_device_request)
+    chart.each("DeviceUseStatement", read_device_use)
+    return found
+
+
+def _kinds(chart: Chart, said: Concept) -> set[str]:
+    kinds = set(sets_of(chart.guideline, said.codes).intersection(KINDS)) if said.codes else set()
+    for text in said.texts:
+        kinds |= found_in(text, _WORDS)
+    return kinds
+
+
+def _device_kinds(chart: Chart, resource: JsonObject, names: tuple[str, ...]) -> set[str]:
+    """What a device use or order is of: its concept, the device's type and names, or the display of the reference."""
+    kinds: set[str] = set()
+    for name in names:
+        for value in read_objects(resource, name):
+            said, reference = concept_and_reference(value)
+            if reference is not None:
+                said = _device(chart, reference, resource)
+            kinds |= _kinds(chart, said or NOTHING)
+    return kinds & {NEUROSTIMULATION, "biofeedback"}
+
+
+def _device(chart: Chart, reference: JsonObject, within: JsonObject) -> Concept:
+    display = read_text(reference, "display")
+    texts = (display,) if display else ()
+    device = chart.resolve(read_reference(reference), within)
+    if device is None:
+        return Concept((), texts, ())
+    types = [concept(each) for each in read_objects(device, "type")]
+    names = [read_text(each, "name") for each in read_objects(device, "deviceName")]
+    return Concept(
+        codes=tuple(code for said in types for code in said.codes),
+        texts=texts + tuple(text for said in types for text in said.texts) + tuple(name for name in names if name),
+        displays=(),
+    )
+
+
+def _last_used(chart: Chart, resource: JsonObject, stems: tuple[str, ...], status: str | None) -> When | None:
+    """The last day something was done: of an open period, today while it goes on, else its start."""
+    for stem in stems:
+        if when := read_when(resource, stem + "DateTime"):
+            return when
+        start, end = read_period(resource, stem + "Period")
+        if start or end:
+            return _last_of(chart, start, end, status in ("active", "in-progress"))
+    return None
+
+
+def _device_used(chart: Chart, resource: JsonObject, status: str | None) -> When | None:
+    when = _last_used(chart, resource, ("timing",), status)
+    return when or read_when(resource, "recordedOn") or read_when(resource, "dateAsserted")
+
+
+def _last_of(chart: Chart, start: When | None, end: When | None, goes_on: bool) -> When | None:
+    if end and end.last < chart.today:
+        return end
+    return When(chart.today, chart.today) if goes_on else end or start
