@@ -1,0 +1,155 @@
+"""The subcommands of ``prodrome``, by name."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import orjson
+
+from cds_hooks.consultation import Environment, consult
+from cds_hooks.health import health
+from cds_hooks.logs import configure, log
+from cds_hooks.messages import parse, read_request
+from cds_hooks.reasons import tree
+from cds_hooks.settings import Settings, describe, load_settings
+from rules.explain import condition_in_words
+from rules.rulebook import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: what it is for, its arguments, and what it does (returns the exit status)."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _settings(asked: argparse.Namespace) -> Settings:
+    names = ("host", "port", "today", "engine")
+    return load_settings(overrides={name: getattr(asked, name, None) for name in names})
+
+
+def _today(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+
+
+def _engine(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
+
+
+def _serve_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    command.add_argument("--port", type=int, help="the port to listen on (8080)")
+    _today(command)
+    _engine(command)
+
+
+THREADS = 8
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "order-sign-contraindicated.json"
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    import waitress
+
+    from cds_hooks.app import create_app
+
+    settings = _settings(asked)
+    configure()
+    app = create_app(settings)
+    environment: Environment = app.extensions["prodrome"]
+    well = health(environment)
+    server = waitress.create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
+    url = settings.base_url or f"http://{settings.host}:{server.effective_port}"
+    print(f"Discovery: {url}/cds-services")
+    if "note" in well:
+        print(f"Note: {well['note']}")
+    print(f"Engine: {well['engine']}; rulebook {environment.guideline.rulebook.version}; locale {settings.locale}")
+    if EXAMPLE.exists():
+        print("Try it:")
+        print(f"  curl -s -H 'Content-Type: application/json' -d @examples/{EXAMPLE.name} \\")
+        print(f"       {url}/cds-services/prodrome-order-sign")
+    sys.stdout.flush()
+    log("serving", address=url, engine=well["engine"], version=well["version"], today=well["today"])
+    try:
+        server.run()
+    finally:
+        server.close()
+    return 0
+
+
+def _consult_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("request", metavar="REQUEST.json", help="a CDS Hooks request; - for standard input")
+    command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
+    command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
+    _today(command)
+    _engine(command)
+
+
+def _consult(asked: argparse.Namespace) -> int:
+    environment = Environment.of(_settings(asked))
+    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
+    hooks = frozenset(service.hook.name for service in environment.services().values())
+    consultation = consult(read_request(parse(body), hooks, body=body), environment)
+    if asked.why or asked.steps:
+        print(tree(consultation, steps=asked.steps))
+    else:
+        sys.stdout.write(orjson.dumps(consultation.response, option=orjson.OPT_INDENT_2).decode() + "\n")
+    return 0
+
+
+def _rules_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--conditions", action="store_true", help="also say the conditions of each rule in words")
+
+
+def _rules(asked: argparse.Namespace) -> int:
+    environment = Environment.of(_settings(asked))
+    rulebook = environment.guideline.rulebook
+    print(f"Rulebook {rulebook.version} of {rulebook.date}")
+    shown = [rule for rule in rulebook.rules.values() if rule.card is not None]
+    widths = [max(len(row[column]) for row in map(_row, shown)) for column in range(3)]
+    for rule in shown:
+        id_, hooks, sources, title = _row(rule)
+        print(f"{id_:{widths[0]}}  {hooks:{widths[1]}}  {sources:{widths[2]}}  {title}")
+        if asked.conditions:
+            for word, patterns in (("when", rule.when), ("unless", rule.unless)):
+                for pattern in patterns:
+                    print(f"{'':{widths[0]}}  {word} {condition_in_words(pattern)}")
+    print()
+    cited = sorted({source for rule in shown for source in rule.sources})
+    for name in cited:
+        source = environment.guideline.sources[name]
+        print(f"{name}: {source.citation}")
+    print()
+    print("Not evaluated:")
+    for what in rulebook.not_evaluated:
+        print(f"- {what}")
+    return 0
+
+
+def _row(rule: Rule) -> tuple[str, str, str, str]:
+    return rule.id, ", ".join(rule.hooks), ", ".join(rule.sources), rule.title
+
+
+def _nothing_more(_: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def _show_settings(asked: argparse.Namespace) -> int:
+    lines = describe(_settings(asked))
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    for name, value, origin in lines:
+        print(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}".rstrip())
+    return 0
+
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
+    "consult": Command("answer one CDS Hooks request from a file", _consult_arguments, _consult),
+    "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
+    "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),
+}

@@ -1,0 +1,67 @@
+"""A service for tests: created from settings, asked as a CDS client asks it."""
+
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import waitress
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from cds_hooks.app import create_app
+from cds_hooks.settings import Settings
+
+TODAY = "2026-06-15"
+"""The day the labelled patients are judged on."""
+
+
+def service(**settings: Any) -> Flask:
+    """The application as a test wants it: the clock stands still and every answer is checked."""
+    return create_app(Settings(**{"today": TODAY, "validate_output": True, **settings}))
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """The application on a free port of this machine; its base address."""
+    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        server.close()
+        thread.join(5)
+
+
+def discovered(client: FlaskClient, hook: str) -> dict[str, Any]:
+    """The service discovery lists for a hook."""
+    services = client.get("/cds-services").get_json()["services"]
+    return next(service for service in services if service["hook"] == hook)
+
+
+def filled(prefetch: Mapping[str, str], by_kind: Mapping[str, Any], absent: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What a client sends for these templates, from resources by kind: ``null`` where there is none of a kind."""
+    return {key: by_kind.get(kind(query)) for key, query in prefetch.items() if kind(query) not in absent}
+
+
+def kind(template: str) -> str:
+    """The kind of resource a prefetch template asks for."""
+    found = re.match(r"[A-Za-z]+", template)
+    assert found, template
+    return found.group()
+
+
+def ask(client: FlaskClient, patient: Mapping[str, Any]) -> TestResponse:
+    """Ask the service of the patient's hook, its prefetch filled from ``request_by_kind``."""
+    request = patient["request_by_kind"]
+    service = discovered(client, request["hook"])
+    prefetch = filled(service["prefetch"], request["prefetch"], tuple(patient.get("absent", ())))
+    return client.post(f"/cds-services/{service['id']}", json={**request, "prefetch": prefetch})
+
+
+def rules_in(answer: Mapping[str, Any]) -> list[str]:
+    """The rules whose cards an answer holds, sorted."""
+    return sorted(card["source"]["topic"]["code"] for card in answer["cards"])
