@@ -54,7 +54,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "order-sign-contraindicate
 
 
 def _serve(asked: argparse.Namespace) -> int:
-    import waitress
+    from waitress.server import create_server
 
     from cds_hooks.app import create_app
 
@@ -63,7 +63,7 @@ def _serve(asked: argparse.Namespace) -> int:
     app = create_app(settings)
     environment: Environment = app.extensions["prodrome"]
     well = health(environment)
-    server = waitress.create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
+    server = create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
     url = settings.base_url or f"http://{settings.host}:{server.effective_port}"
     print(f"Discovery: {url}/cds-services")
     if "note" in well:

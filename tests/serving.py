@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import waitress
 from flask import Flask
 from flask.testing import FlaskClient
+from waitress.server import create_server
 from werkzeug.test import TestResponse
 
 from cds_hooks.app import create_app
@@ -26,7 +26,7 @@ def service(**settings: Any) -> Flask:
 @contextmanager
 def listening(app: Flask) -> Iterator[str]:
     """The application on a free port of this machine; its base address."""
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=4)
+    server = create_server(app, host="127.0.0.1", port=0, threads=4)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
