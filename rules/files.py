@@ -110,8 +110,8 @@ def _parameter_value(parameter: Parameter, value: object, where: str, classes: C
     if parameter.kind == "classes_by_locale":
         if not isinstance(value, Mapping):
             raise wrong("locales with lists of classes")
-        for locale, names in value.items():
-            if not isinstance(locale, str) or not isinstance(names, list | tuple) or not set(names) <= set(classes):
+        for names in value.values():
+            if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n in classes for n in names):
                 raise wrong("locales with lists of classes out of " + ", ".join(classes))
         return frozen({locale: tuple(names) for locale, names in value.items()})
     whole = parameter.kind == "integer"
