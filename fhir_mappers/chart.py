@@ -72,6 +72,7 @@ class Chart:
         for value in record.orders:
             self._add_order(value)
         self.patient_id = self._whose(record.patient_id)
+        self._plain = f"Patient/{self.patient_id}"
         ordered = {reference for reference, _ in self.orders if reference}
         self.rows: dict[str, list[Row]] = {
             kind: self._own(kind, [row for row in rows if row[0] not in ordered])
@@ -79,8 +80,7 @@ class Chart:
         }
 
     def _add(self, kind: str, value: object) -> None:
-        entry = value if isinstance(value, Entry) else Entry(value)
-        resource = entry.resource
+        resource, full_url = value if type(value) is Entry else (value, None)
         kind = kind_of(resource, kind)
         if type(resource) is not dict:
             self.skip(kind, "", "not an object", resource)
@@ -93,8 +93,8 @@ class Chart:
             self._resources.setdefault(kind, []).append((key, resource))
             if key:
                 self._targets[key] = resource
-        if entry.full_url:
-            self._targets.setdefault(reference_key(entry.full_url), self._targets.get(key, resource))
+        if full_url and not (key and full_url.endswith(key)):
+            self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
 
     def _settle_double(self, kind: str, key: str, resource: JsonObject) -> None:
         """One Type/id counts once, wherever it came: the version that was updated last."""
@@ -141,12 +141,14 @@ class Chart:
         """Whether a resource is about our patient, or does not say about whom. Raises Unreadable."""
         if self.patient_id is None:
             return True
+        subject = resource.get("subject") or resource.get("patient")
+        if type(subject) is dict and subject.get("reference") == self._plain:
+            return True
         if "participant" in resource and kind_of(resource) == "Appointment":
             actors = [read_reference(read_object(each, "actor")) for each in read_objects(resource, "participant")]
             patients = [actor for actor in actors if actor and actor.startswith(("Patient/", "urn:"))]
             known = [actor for actor in patients if self._is_us(actor)]
             return bool(known) or not any(actor.startswith("Patient/") for actor in patients)
-        subject = resource.get("subject") or resource.get("patient")
         if subject is None:
             return True
         if type(subject) is not dict:

@@ -4,10 +4,10 @@ A code of a known system is judged by the code alone. The display of any other s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
+from fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from rules.guideline import Guideline
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -64,49 +64,36 @@ def concept(value: JsonObject | None) -> Concept:
     """Read a CodeableConcept. Raises Unreadable for wrong types in it."""
     if value is None:
         return NOTHING
-    codes: list[Code] = []
-    texts: list[str] = []
-    displays: list[str] = []
     text = read_text(value, "text")
-    if text:
-        texts.append(text[:LONGEST_TEXT])
-    for coding in read_objects(value, "coding"):
-        _add_coding(coding, codes, texts, displays)
-    return Concept(tuple(codes), tuple(texts), tuple(displays))
+    return _concept(read_objects(value, "coding"), (text[:LONGEST_TEXT],) if text else ())
 
 
-def coding(value: JsonObject | None) -> Concept:
+def coding(value: JsonObject) -> Concept:
     """Read a single Coding as a Concept. Raises Unreadable for wrong types in it."""
-    if value is None:
-        return NOTHING
-    codes: list[Code] = []
-    texts: list[str] = []
-    displays: list[str] = []
-    _add_coding(value, codes, texts, displays)
-    return Concept(tuple(codes), tuple(texts), tuple(displays))
+    return _concept((value,), ())
 
 
-def _add_coding(value: JsonObject, codes: list[Code], texts: list[str], displays: list[str]) -> None:
-    system = value.get("system")
-    known = None
-    if system is not None:
-        if type(system) is not str:
-            raise Unreadable("coding.system: not text")
-        known = SYSTEMS.get(system)
-    display = read_text(value, "display")
-    if known:
-        code = read_text(value, "code")
+def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
+    codes: tuple[Code, ...] = ()
+    displays: tuple[str, ...] = ()
+    for value in codings:
+        system, code, display = value.get("system"), value.get("code"), value.get("display")
+        if not (type(system) is type(code) is type(display) is str):
+            system, code, display = read_text(value, "system"), read_text(value, "code"), read_text(value, "display")
+        known = SYSTEMS.get(system) if system else None
+        if known is None:
+            texts += (display[:LONGEST_TEXT],) if display else ()
+            continue
         if code:
-            codes.append((known, code))
+            codes += ((known, code),)
         if display:
-            displays.append(display[:LONGEST_TEXT])
-    elif display:
-        texts.append(display[:LONGEST_TEXT])
+            displays += (display[:LONGEST_TEXT],)
+    return Concept(codes, texts, displays)
 
 
 def read_concept(parent: Mapping[str, Any], name: str) -> Concept:
     """The CodeableConcept ``name`` of a resource. Raises Unreadable."""
-    return concept(read_object(parent, name))
+    return concept(read_object(parent, name)) if name in parent else NOTHING
 
 
 def read_concepts(parent: Mapping[str, Any], name: str) -> list[Concept]:
@@ -128,9 +115,14 @@ def status_codes(parent: Mapping[str, Any], name: str) -> frozenset[str]:
 
 def sets_of(guideline: Guideline, codes: tuple[Code, ...]) -> frozenset[str]:
     """The names of all code sets that any of the codes is in."""
+    if not codes:
+        return NO_SETS
     if len(codes) == 1:
         return guideline.sets_of(*codes[0])
     return frozenset(name for system, code in codes for name in guideline.sets_of(system, code))
+
+
+NO_SETS: frozenset[str] = frozenset()
 
 
 def words_of(texts: tuple[str, ...]) -> set[str]:

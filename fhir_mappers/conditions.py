@@ -21,7 +21,9 @@ def read_conditions(chart: Chart) -> list[Condition]:
         names = sets_of(chart.guideline, said.codes) if said.codes else None
         if names and is_active(resource, chart.today):
             refs = (ref,) if ref else ()
-            conditions.append(Condition(frozenset(names), _onset(resource), said.label, refs))
+            recorded = read_when(resource, "recordedDate")
+            onset = _onset(resource) or recorded
+            conditions.append(Condition(frozenset(names), onset, recorded, said.label, refs))
 
     chart.each("Condition", read)
     return conditions
@@ -47,8 +49,4 @@ def _has_abated(resource: JsonObject, today: date) -> bool:
 
 
 def _onset(resource: JsonObject) -> When | None:
-    return (
-        read_when(resource, "onsetDateTime")
-        or read_period(resource, "onsetPeriod")[0]
-        or read_when(resource, "recordedDate")
-    )
+    return read_when(resource, "onsetDateTime") or read_period(resource, "onsetPeriod")[0]

@@ -3,7 +3,7 @@
 What the chart does not say is ``None``: an unknown dose is never guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
@@ -66,7 +66,7 @@ class _Part(NamedTuple):
     sequence: float | None
 
 
-def read_dosing(entries: list[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
+def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
     """The dose that a list of Dosage entries makes. Raises Unreadable.
 
     Entries add up, unless ``sequence`` puts them in order: then the last one stands.
@@ -105,7 +105,7 @@ def read_dosing(entries: list[JsonObject], medicine: Medicine, guideline: Guidel
     )
 
 
-def read_bounds(entries: list[JsonObject]) -> Period:
+def read_bounds(entries: Sequence[JsonObject]) -> Period:
     """The period that the timings of some Dosage entries span: the first start, and the last end if all have one."""
     periods = []
     for entry in entries:

@@ -4,7 +4,7 @@ Only the elements a fact needs are read, so that one odd corner of a resource ne
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 JsonObject = dict[str, Any]
@@ -29,19 +29,22 @@ def read_one(parent: Mapping[str, Any], name: str) -> Any:
 
 def read_object(parent: Mapping[str, Any], name: str) -> JsonObject | None:
     """An element that is a JSON object. Raises Unreadable for another type."""
+    value = parent.get(name)
+    if value is None or type(value) is dict:
+        return value
     value = read_one(parent, name)
     if value is None or type(value) is dict:
         return value
     raise Unreadable(f"{name}: not an object")
 
 
-def read_objects(parent: Mapping[str, Any], name: str) -> list[JsonObject]:
+def read_objects(parent: Mapping[str, Any], name: str) -> Sequence[JsonObject]:
     """An element that is a list of JSON objects; one object alone is a list of one, nulls are left out."""
     value = parent.get(name)
     if value is None:
-        return []
+        return ()
     if type(value) is dict:
-        return [value]
+        return (value,)
     if type(value) is not list:
         raise Unreadable(f"{name}: not a list of objects")
     for item in value:
@@ -54,11 +57,15 @@ def read_objects(parent: Mapping[str, Any], name: str) -> list[JsonObject]:
 
 def read_text(parent: Mapping[str, Any], name: str) -> str | None:
     """An element that is text; blank text is absent. Raises Unreadable for another type."""
-    value = read_one(parent, name)
+    value = parent.get(name)
     if value is None:
         return None
     if type(value) is not str:
-        raise Unreadable(f"{name}: not text")
+        value = read_one(parent, name)
+        if value is None:
+            return None
+        if type(value) is not str:
+            raise Unreadable(f"{name}: not text")
     return value if value and not value.isspace() else None
 
 

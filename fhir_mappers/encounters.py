@@ -1,7 +1,7 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
 from fhir_mappers.chart import Chart
-from fhir_mappers.codes import ACT_CODE, NOTHING, Concept, coding, concept, read_concepts, sets_of
+from fhir_mappers.codes import ACT_CODE, NOTHING, SYSTEMS, Concept, concept, read_concepts, sets_of
 from fhir_mappers.dates import Period, read_period
 from fhir_mappers.elements import (
     JsonObject,
@@ -32,9 +32,9 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
             return
         classes = _classes(chart, resource)
         types = read_concepts(resource, "type")
-        names = frozenset(name for said in types for name in sets_of(chart.guideline, said.codes))
+        emergency = any(EMERGENCY in sets_of(chart.guideline, said.codes) for said in types)
         refs = (ref,) if ref else ()
-        if HOSPITAL in classes or EMERGENCY in names:
+        if HOSPITAL in classes or emergency:
             start, end = _period(resource)
             running = status in RUNNING and (end is None or end.last >= chart.today)
             reason = _reason(chart, resource)
@@ -48,15 +48,13 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
 
 def _classes(chart: Chart, resource: JsonObject) -> frozenset[str]:
     """The code sets of the encounter's class: a Coding [R5: concepts]; one without a system is of the standard's."""
-    names: set[str] = set()
+    names: frozenset[str] = frozenset()
     for value in read_objects(resource, "class"):
-        said = concept(value) if "coding" in value else coding(value)
-        for each in read_objects(value, "coding") if "coding" in value else [value]:
-            code = read_text(each, "code")
-            if code and each.get("system") is None:
+        for each in read_objects(value, "coding") if "coding" in value else (value,):
+            system = read_text(each, "system") or ACT_CODE
+            if SYSTEMS.get(system) == ACT_CODE and (code := read_text(each, "code")):
                 names |= chart.guideline.sets_of(ACT_CODE, code)
-        names |= sets_of(chart.guideline, said.codes)
-    return frozenset(names)
+    return names
 
 
 def _period(resource: JsonObject) -> Period:

@@ -63,14 +63,16 @@ def _rank(reason: Reason) -> tuple[int, bool]:
 def read_reason(chart: Chart, resource: JsonObject) -> Reason:
     """The indication of a statement, request, administration, procedure or device use. Raises Unreadable."""
     concepts = [concept(each) for each in read_objects(resource, "reasonCode")]
-    references = read_objects(resource, "reasonReference")
+    references = list(read_objects(resource, "reasonReference"))
     for reason in read_objects(resource, "reason"):  # R5: each a concept or a reference
         said, reference = concept_and_reference(reason)
         concepts += [said] if said else []
-        references = references + ([reference] if reference else [])
+        references += [reference] if reference else []
     concepts += [said for said in (condition_concept(chart, each, resource) for each in references) if said]
     if not concepts:
         return UNSTATED
+    if len(concepts) == 1:
+        return of_concept(concepts[0], chart.guideline)
     return strongest(of_concept(said, chart.guideline) for said in concepts)
 
 

@@ -83,13 +83,22 @@ class _Reader:
             (LOINC, "8867-4"): self._heart_rate,
         }
 
+        self.wanted = frozenset(code for _, code in self.by_code)
+
     def read(self, ref: str, resource: JsonObject) -> None:
-        if read_text(resource, "status") not in VALID:
+        if not self._may_matter(resource.get("code")) or read_text(resource, "status") not in VALID:
             return
         for code in read_concept(resource, "code").codes:
             if reader := self.by_code.get(code):
                 reader(ref, resource)
                 return
+
+    def _may_matter(self, code: object) -> bool:
+        """A quick look that passes over the many observations of other codes, without reading them."""
+        codings = code.get("coding") if type(code) is dict else ()
+        if type(codings) is not list:
+            return True
+        return any(type(each) is not dict or each.get("code") in self.wanted for each in codings)
 
     # --- The diary ---------------------------------------------------------------------------------------------------
 

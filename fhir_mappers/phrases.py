@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 NEGATIONS = frozenset({"no", "not", "without", "denies"})
 REACH = 3  # words before a phrase in which a negation denies it
@@ -9,12 +10,19 @@ REACH = 3  # words before a phrase in which a negation denies it
 _CLAUSES = re.compile(r"[.,;:!?()\n]|\bbut\b")
 _WORDS = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
-Phrases = Mapping[str, tuple[tuple[str, ...], ...]]
+
+class Phrases(NamedTuple):
+    """Phrase lists by name, split into words; ``hint`` matches every text that any of them could be in."""
+
+    named: Mapping[str, tuple[tuple[str, ...], ...]]
+    hint: re.Pattern[str]
 
 
 def phrases(named: Mapping[str, Iterable[str]]) -> Phrases:
-    """Phrase lists by name, split into words."""
-    return {name: tuple(tuple(_WORDS.findall(text.lower())) for text in texts) for name, texts in named.items()}
+    """Make phrase lists ready for :func:`found_in`."""
+    split = {name: tuple(tuple(_WORDS.findall(text.lower())) for text in texts) for name, texts in named.items()}
+    longest = {max(phrase, key=len) for lists in split.values() for phrase in lists}
+    return Phrases(split, re.compile("|".join(sorted(map(re.escape, longest)))))
 
 
 def found_in(text: str, wanted: Phrases) -> set[str]:
@@ -23,15 +31,15 @@ def found_in(text: str, wanted: Phrases) -> set[str]:
     A negation denies a phrase when it stands up to three words before it in the same clause, unless it is itself part
     of a phrase ("not effective, side effects" names both).
     """
+    text = text.lower()
     names: set[str] = set()
-    for clause in _CLAUSES.split(text.lower()):
-        words = _WORDS.findall(clause)
-        if words:
-            names |= _in_clause(words, wanted)
+    if wanted.hint.search(text):
+        for clause in _CLAUSES.split(text):
+            names |= _in_clause(_WORDS.findall(clause), wanted.named)
     return names
 
 
-def _in_clause(words: list[str], wanted: Phrases) -> set[str]:
+def _in_clause(words: list[str], wanted: Mapping[str, tuple[tuple[str, ...], ...]]) -> set[str]:
     matches: list[tuple[int, int, str]] = []
     for name, lists in wanted.items():
         for phrase in lists:
