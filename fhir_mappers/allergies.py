@@ -23,7 +23,7 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> tuple[list[Allergy], list[
         refs = (ref,) if ref else ()
         said = read_concept(resource, "code")
         if NSAID_CLASS in sets_of(chart.guideline, said.codes):
-            to_class.append(Condition(frozenset({NSAID_CLASS}), None, said.label, refs))
+            to_class.append(Condition(frozenset({NSAID_CLASS}), display=said.label, refs=refs))
             return
         medicine = lexicon.recognise(Named(said))
         if medicine:

@@ -3,7 +3,7 @@
 Strengths, time limits and thresholds come from ``contraindications.yaml`` and ``parameters.yaml``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -34,9 +34,10 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date) ->
     for id_, contraindication in guideline.contraindications.items():
         if contraindication.strength == "not_evaluated":
             continue
-        grade, refs = _evidence(contraindication, facts, guideline, today)
-        if refs:
-            found[id_] = Active(contraindication, grade, tuple(dict.fromkeys(refs)))
+        grade, evidence = _evidence(contraindication, facts, guideline, today)
+        if evidence:
+            refs = tuple(dict.fromkeys(ref for fact in evidence for ref in fact.refs))
+            found[id_] = Active(contraindication, grade, refs)
     return found
 
 
@@ -50,35 +51,35 @@ def is_lastingly_barred(drug: Drug, active: Mapping[str, Active]) -> bool:
     return any(a.strength(drug.id) == ABSOLUTE and a.contraindication.counts_for_class for a in listed(drug, active))
 
 
-def _evidence(contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date) -> tuple[str, Refs]:
-    if contraindication.id in ("pregnancy", "pregnancy_20w"):
-        return _pregnancy(contraindication, facts, guideline, today)
-    grade, refs = "", _refs(_conditions(contraindication, facts, today))
-    if contraindication.co_medication:
-        refs += _refs([m for m in facts.co_medications if m.group == contraindication.co_medication])
-    if contraindication.id == "uncontrolled_hypertension":
-        refs += _high_pressure(facts, guideline, today)
-    if contraindication.id == "nsaid_hypersensitivity":
-        allergies = [a for a in facts.allergies if is_nsaid(guideline.drugs.get(a.drug))]
-        if not refs:
-            grade = ABSOLUTE if any(a.kind == "allergy" for a in allergies) else RELATIVE
-        refs += _refs(allergies)
-    if contraindication.absolute_when == "heart_rate_below_50":
-        grade = ABSOLUTE if _slow_heart(facts, guideline, today) else RELATIVE
-    return grade, refs
-
-
-def is_nsaid(drug: Drug | None) -> bool:
-    return drug is not None and drug.acute is not None and drug.acute.drug_class == "nsaid"
-
-
-class _HasRefs(Protocol):
+class _Evidence(Protocol):
     @property
     def refs(self) -> Refs: ...
 
 
-def _refs(facts: Iterable[_HasRefs]) -> Refs:
-    return tuple(ref for fact in facts for ref in fact.refs)
+def _evidence(
+    contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date
+) -> tuple[str, Sequence[_Evidence]]:
+    """The grade and the facts that show a contraindication; no facts, no contraindication."""
+    if contraindication.id in ("pregnancy", "pregnancy_20w"):
+        return _pregnancy(contraindication, facts, guideline, today)
+    grade = ""
+    evidence: list[_Evidence] = [*_conditions(contraindication, facts, today)]
+    if contraindication.co_medication:
+        evidence += [m for m in facts.co_medications if m.group == contraindication.co_medication]
+    if contraindication.id == "uncontrolled_hypertension":
+        evidence += _high_pressure(facts, guideline, today)
+    if contraindication.id == "nsaid_hypersensitivity":
+        allergies = [a for a in facts.allergies if is_nsaid(guideline.drugs.get(a.drug))]
+        if not evidence:
+            grade = ABSOLUTE if any(a.kind == "allergy" for a in allergies) else RELATIVE
+        evidence += allergies
+    if contraindication.absolute_when == "heart_rate_below_50":
+        grade = ABSOLUTE if _slow_heart(facts, guideline, today) else RELATIVE
+    return grade, evidence
+
+
+def is_nsaid(drug: Drug | None) -> bool:
+    return drug is not None and drug.acute is not None and drug.acute.drug_class == "nsaid"
 
 
 def _conditions(contraindication: Contraindication, facts: Facts, today: date) -> list[Condition]:
@@ -111,28 +112,38 @@ def _recent(facts: Facts, kind: str, days: float, today: date) -> list[Reading]:
     return [r for r in facts.readings if r.kind == kind and r.when and 0 <= days_ago(r.when, today).most <= days]
 
 
-def _pregnancy(contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date) -> tuple[str, Refs]:
-    """Pregnant by an active condition or the latest status, the newer of the two; after 300 days either is over."""
+def _pregnancy(
+    contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date
+) -> tuple[str, Sequence[_Evidence]]:
+    """Pregnant by an active condition or the latest status, the newer of the two.
+
+    A condition recorded more than ``pregnancy_max_days`` ago is over; one without a record date is taken at its word.
+    """
     limit = guideline.number("pregnancy_max_days")
     status = _latest(_recent(facts, "pregnancy", limit, today))
     conditions = [
         condition
         for condition in facts.conditions
-        if "pregnancy" in condition.names and (condition.onset is None or _within(condition.onset, limit, today))
+        if "pregnancy" in condition.names and (condition.recorded is None or _within(condition.recorded, limit, today))
     ]
-    if status and status.pregnant is False and status.when:
-        # An undated condition stays: nothing says that it is the older one.
-        conditions = [c for c in conditions if c.onset is None or c.onset.last > status.when.last]
-    refs = _refs(conditions)
+    evidence: list[_Evidence] = [c for c in conditions if not _is_outdated(c, status)]
     if status and status.pregnant:
-        refs += status.refs
+        evidence.append(status)
     if contraindication.absolute_when != "pregnancy_20_weeks":
-        return "", refs
-    late = any("pregnancy_20_weeks" in condition.names for condition in conditions)
-    return (ABSOLUTE if late else RELATIVE), refs
+        return "", evidence
+    late = any("pregnancy_20_weeks" in c.names for c in conditions if not _is_outdated(c, status))
+    return (ABSOLUTE if late else RELATIVE), evidence
 
 
-def _high_pressure(facts: Facts, guideline: Guideline, today: date) -> Refs:
+def _is_outdated(condition: Condition, status: Reading | None) -> bool:
+    """Whether a later status says "not pregnant"; an undated condition stays, for nothing says it is the older one."""
+    if status is None or status.when is None or status.pregnant is not False:
+        return False
+    said = condition.recorded or condition.onset
+    return said is not None and said.last <= status.when.last
+
+
+def _high_pressure(facts: Facts, guideline: Guideline, today: date) -> list[Reading]:
     """The latest reading of each of the last two days that have one, when both are high."""
     systolic, diastolic = guideline.number("uncontrolled_systolic"), guideline.number("uncontrolled_diastolic")
     by_day: dict[date, list[Reading]] = {}
@@ -145,7 +156,7 @@ def _high_pressure(facts: Facts, guideline: Guideline, today: date) -> Refs:
         for reading in last
         if reading and ((reading.systolic or 0) >= systolic or (reading.diastolic or 0) >= diastolic)
     ]
-    return _refs(high) if len(high) == 2 else ()
+    return high if len(high) == 2 else []
 
 
 def _slow_heart(facts: Facts, guideline: Guideline, today: date) -> bool:

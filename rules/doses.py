@@ -1,9 +1,9 @@
 """Doses beside the guideline's table: was a single dose a full one, was a preventive trial long and high enough."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from rules.facts import Facts, Refs, Step, Trial
+from rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial
 from rules.guideline import Drug, Guideline, PreventiveUse
 from rules.spans import NONE, Span, length
 
@@ -33,15 +33,16 @@ def dose_exceptions(facts: Facts, drug: Drug) -> list[tuple[str, float, Refs]]:
     """The dose exceptions of a drug that apply to the patient: (reason, dose that then is full in mg, references)."""
     found: list[tuple[str, float, Refs]] = []
     for exception in drug.acute.exceptions if drug.acute else ():
+        evidence: Sequence[Trial | CoMedication | Condition]
         if exception.when == "propranolol":
-            refs = tuple(ref for t in facts.trials if t.running and t.drug == "propranolol" for ref in t.refs)
+            evidence = [trial for trial in facts.trials if trial.running and trial.drug == "propranolol"]
         elif exception.when == "strong_cyp3a4_inhibitor":
-            refs = tuple(ref for m in facts.co_medications if m.group == exception.when for ref in m.refs)
+            evidence = [one for one in facts.co_medications if one.group == exception.when]
         else:
             wanted = {name for organ, names in _IMPAIRMENTS.items() if organ in exception.when for name in names}
-            refs = tuple(ref for condition in facts.conditions if condition.names & wanted for ref in condition.refs)
-        if refs:
-            found.append((exception.when, exception.min_full, refs))
+            evidence = [condition for condition in facts.conditions if condition.names & wanted]
+        if evidence:
+            found.append((exception.when, exception.min_full, tuple(ref for fact in evidence for ref in fact.refs)))
     return found
 
 

@@ -68,10 +68,14 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An active condition. ``names`` are the code sets of ``codes.yaml`` it is in (``migraine``, ``asthma``...)."""
+    """An active condition. ``names`` are the code sets of ``codes.yaml`` it is in (``migraine``, ``asthma``...).
+
+    ``onset`` is when it began (when it was recorded, where the chart does not say); ``recorded`` when it was entered.
+    """
 
     names: frozenset[str]
     onset: When | None = None
+    recorded: When | None = None
     display: str = ""
     refs: Refs = ()
 

@@ -9,7 +9,8 @@ from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rule
 
 
 def has(*names: str, onset: int | None = None) -> Condition:
-    return Condition(frozenset(names), ago(onset) if onset is not None else None, refs=(f"Condition/{names[0]}",))
+    when = ago(onset) if onset is not None else None
+    return Condition(frozenset(names), when, when, refs=(f"Condition/{names[0]}",))
 
 
 def level(drug: str, use: str = "preventive", *, facts: Facts | None = None, **more: object) -> str | None:
@@ -100,6 +101,16 @@ def test_pregnancy_is_what_is_newer(
     conditions: tuple[Condition, ...], readings: tuple[Reading, ...], expected: str | None
 ) -> None:
     assert level("topiramate", conditions=(MIGRAINE, *conditions), readings=readings) == expected
+
+
+def test_a_pregnancy_that_began_implausibly_long_ago_stands_until_a_later_status_ends_it() -> None:
+    long_ago = Condition(frozenset({"pregnancy"}), ago(4000), None, refs=("Condition/p",))
+    assert level("topiramate", conditions=(MIGRAINE, long_ago)) == "critical"
+    assert level("topiramate", conditions=(MIGRAINE, long_ago), readings=(status(10, False),)) is None
+
+
+def test_a_condition_without_an_id_is_still_a_condition() -> None:
+    assert level("metoprolol", conditions=(MIGRAINE, Condition(frozenset({"asthma"})))) == "critical"
 
 
 def test_late_pregnancy_rules_out_nsaids() -> None:
