@@ -4,6 +4,7 @@ Two ways to write. *Durable*: on disk before the call returns, for what a caller
 the death of this process but not from a power cut, for what is written while a clinician waits.
 """
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ WAIT_SECONDS = 2
 REST_SECONDS = 5.0
 """After a failure the calls of clinicians do without the database for so long."""
 _ADVISORY_LOCK = 5_297_361
+_MIGRATING = threading.Lock()  # alembic keeps its context in its module
 
 
 class Database:
@@ -124,4 +126,5 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _MIGRATING:
+        command.upgrade(config, "head")
