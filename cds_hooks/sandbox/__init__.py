@@ -1,0 +1,1 @@
+"""What integration testers use: example patients for a sandbox FHIR server, and consultations without an EHR."""
