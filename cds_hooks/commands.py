@@ -135,6 +135,15 @@ def _row(rule: Rule) -> tuple[str, str, str, str]:
     return rule.id, ", ".join(rule.hooks), ", ".join(rule.sources), rule.title
 
 
+def _prefetch(asked: argparse.Namespace) -> int:
+    for service in Environment.of(_settings(asked)).services().values():
+        print(service.id)
+        width = max(len(query.key) for query in service.queries)
+        for query in service.queries:
+            print(f"  {query.key:{width}}  {query.template}")
+    return 0
+
+
 def _nothing_more(_: argparse.ArgumentParser) -> None:
     """No arguments."""
 
@@ -151,5 +160,6 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
     "consult": Command("answer one CDS Hooks request from a file", _consult_arguments, _consult),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
+    "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
     "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),
 }

@@ -7,7 +7,7 @@ and answered in cards. Nothing is kept between calls but what feedback needs.
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -22,11 +22,12 @@ from cds_hooks.messages import HookRequest
 from cds_hooks.operation_outcome import Refused
 from cds_hooks.services import Service, services
 from cds_hooks.settings import Settings
+from cds_hooks.trace import EXTENSION as TRACE
 from fhir_mappers import Record, read_facts
 from fhir_mappers.collecting import collect, worse
 from rules.facts import Completeness, Facts
 from rules.guideline import Guideline, load_guideline
-from rules.judge import Finding, Judgement, judge
+from rules.judge import Judgement, judge
 
 EXTENSION = "org.prodrome.judgement"
 """The key of the response's extension: what could not be judged, and what was set aside."""
@@ -52,6 +53,7 @@ class Environment:
         guideline = load_guideline()
         if settings.parameters:
             guideline = guideline.with_parameters(settings.parameters)
+        cards.check(guideline)
         return cls(settings, guideline, clock(settings.today), store)
 
     def services(self) -> Mapping[str, Service]:
@@ -124,9 +126,7 @@ def consult(
         patient=request.patient_id,
         caller=caller,
     )
-    shown = _without_overridden(judgement, request.hook, environment.store, visit, gathered.notes)
-    answered = cards.build(shown, facts, request, environment.settings)
-    _remember(answered, shown, environment.store, visit)
+    answered = _cards(judgement, facts, request, environment, visit, gathered.notes)
     response: dict[str, Any] = {
         "cards": with_numbers_as_written(answered, request),
         "extension": {EXTENSION: _extension(service, judgement, facts, gathered)},
@@ -143,44 +143,29 @@ def consult(
     )
 
 
-def _without_overridden(
-    judgement: Judgement, hook: str, store: Store | None, visit: Visit, notes: list[str]
-) -> Judgement:
-    """The judgement without the findings this user overrode for this patient lately. Safety is never left out."""
+def _cards(
+    judgement: Judgement,
+    facts: Facts,
+    request: HookRequest,
+    environment: Environment,
+    visit: Visit,
+    notes: list[str],
+) -> list[dict[str, Any]]:
+    """The cards, without the findings this user overrode for this patient lately; those shown are remembered."""
+    store, dialect = environment.store, environment.settings.dialect
     if store is None:
-        return judgement
-    keys = {
-        _identity(finding)
-        for finding in judgement.findings
-        if hook in finding.rule.hooks and finding.rule.id not in SAFETY_RULES and finding.indicator != "critical"
+        return cards.build(judgement, facts, request, dialect=dialect)
+    candidates = {
+        cards.key(finding, facts)
+        for finding in cards.shown(judgement)
+        if finding.rule.id not in SAFETY_RULES and finding.indicator != "critical"
     }
-    hidden = store.suppressed(visit, keys)
-    if not hidden:
-        return judgement
-    kept = tuple(finding for finding in judgement.findings if _identity(finding) not in hidden)
-    notes.append(f"{len(judgement.findings) - len(kept)} findings this user overrode lately are not shown.")
-    return replace(judgement, findings=kept)
-
-
-def _remember(answered: list[dict[str, Any]], judgement: Judgement, store: Store | None, visit: Visit) -> None:
-    """Note the cards, so that feedback to them is known. Cards of one rule come in the order of its findings."""
-    if store is None:
-        return
-    waiting: dict[str, list[Finding]] = {}
-    for finding in judgement.findings:
-        waiting.setdefault(finding.rule.id, []).append(finding)
-    shown = []
-    for card in answered:
-        found = waiting.get(card["source"]["topic"]["code"])
-        shown.append(Shown.of(card, _identity(found.pop(0)) if found else None))
-    store.remember(visit, shown)
-
-
-def _identity(finding: Finding) -> str:
-    """What makes two findings the same to a user: the rule, its drugs, and the hospital stay it speaks of."""
-    about = {str(fact.fields["drug"]) for fact in finding.facts if "drug" in fact.fields}
-    about |= {ref for fact in finding.facts if fact.type == "episode" for ref in fact.refs}
-    return " ".join([finding.rule.id, *sorted(about)])
+    overridden = store.suppressed(visit, candidates)
+    if overridden:
+        notes.append(f"{len(overridden)} findings are not shown: this user overrode them for this patient lately.")
+    answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
+    store.remember(visit, [Shown.of(card, card["extension"][TRACE].get("finding")) for card in answered])
+    return answered
 
 
 @dataclass
@@ -204,7 +189,10 @@ def _gather(request: HookRequest, service: Service, environment: Environment, to
     further = {key: (service.kind_of(key), link) for key, value in came.items() if (link := _next(value))}
     fetched = ask.for_queries(plan | further)
     for key, answer in fetched.items():
-        came[key] = answer.value if key in plan else _joined(came[key], answer)
+        if key in further:
+            came[key] = _joined(came[key], answer)
+        elif answer.state is not Completeness.MISSING:
+            came[key] = answer.value
     problems = {answer.kind: answer.problem for answer in fetched.values() if answer.problem}
     lacking = {query.kind for query in service.queries if query.key not in came}
     parts = [(query.kind, came[query.key]) for query in service.queries if query.key in came]
@@ -215,7 +203,7 @@ def _gather(request: HookRequest, service: Service, environment: Environment, to
         there = resources.get(kind) or any(asked == kind for asked, _ in parts)
         completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
     if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
-        raise Refused(412, _nothing(problems))
+        raise Refused(412, " ".join([_nothing(problems), *notes]))
     orders = _own(request.orders, request.patient_id, notes)
     referred = ask.for_references([*(entry.resource for rows in resources.values() for entry in rows), *orders])
     if referred is not None:
@@ -275,6 +263,9 @@ def _joined(first: Any, rest: Fetched) -> object:
     return {**first, "entry": entries, "link": pages.get("link", [])}
 
 
+_SET_ASIDE = "The prefetched Patient is not the patient of the context and was set aside."
+
+
 def _prefetched(
     request: HookRequest, service: Service, site_keys: Mapping[str, str], notes: list[str]
 ) -> tuple[dict[str, object], list[tuple[str, object]]]:
@@ -290,10 +281,13 @@ def _prefetched(
         if name not in ours:
             foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds)]
         elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
-            notes.append("The prefetched Patient is not the patient of the context and was set aside.")
+            notes.append(_SET_ASIDE)
         else:
             came[name] = value
-    return came, [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
+    own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
+    if len(own) < len(foreign):
+        notes.append(_SET_ASIDE)
+    return came, own
 
 
 def _kinds_in(value: object) -> frozenset[str]:
