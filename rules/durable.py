@@ -8,7 +8,8 @@ answer wrongly. Here one ruleset is compiled per layer and thread, and each eval
 - types, fields, literals and texts travel as short tokens, numbers as plain decimals, each kind under a name of its
   own: nothing a chart says reaches the library as text, so there is nothing to escape, to cut or to mistake for
   another kind;
-- an unknown field is not sent at all: no nulls, no empty text;
+- an unknown field is not sent at all: no nulls, no empty text; a condition asks for a mark that the fields it joins
+  with, and those that later conditions join with, are known, because a join with an unknown field is an error;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
 - each thread has rulesets of its own, and the session is deleted whatever happens.
@@ -16,7 +17,7 @@ answer wrongly. Here one ruleset is compiled per layer and thread, and each eval
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 import durable_rules_engine as engine
@@ -88,6 +89,16 @@ def _choices(when: Sequence[Pattern]) -> Iterator[tuple[tuple[tuple[str, Value],
     return product(*per_condition)
 
 
+def _known(when: Sequence[Pattern]) -> dict[str, set[str]]:
+    """Per alias, the fields that have to be known: those a condition asks for, and both ends of every join."""
+    known = {pattern.alias: {test.field for test in pattern.tests if test.op == "present"} for pattern in when}
+    for pattern in when:
+        for join in pattern.joins:
+            known[pattern.alias].add(join.field)
+            known[join.alias].add(join.other_field)
+    return known
+
+
 class _Ruleset:
     """One layer, compiled for one thread."""
 
@@ -104,13 +115,14 @@ class _Ruleset:
         definition: dict[str, object] = {"open": {"all": [{"m": {"t": "open"}}], "count": 1}}
         for rule_id, when in layer.rules:
             aliases = {pattern.alias: f"a{index}" for index, pattern in enumerate(when)}
+            known = _known(when)
             for pattern in when:
-                marked[pattern.fact].update(test.field for test in pattern.tests if test.op == "present")
+                marked[pattern.fact] |= known[pattern.alias]
             for choice in _choices(when):
                 name = f"r{len(self._rules)}"
                 self._rules[name] = rule_id, tuple(aliases.values())
                 conditions = [
-                    {aliases[pattern.alias]: self._condition(pattern, chosen, aliases)}
+                    {aliases[pattern.alias]: self._condition(pattern, chosen, known[pattern.alias], aliases)}
                     for pattern, chosen in zip(when, choice, strict=True)
                 ]
                 definition[name] = {"all": conditions, "count": 1}
@@ -127,15 +139,16 @@ class _Ruleset:
         weakref.finalize(self, engine.delete_ruleset, self._handle).atexit = False
 
     def _condition(
-        self, pattern: Pattern, chosen: Sequence[tuple[str, Value]], aliases: Mapping[str, str]
+        self,
+        pattern: Pattern,
+        chosen: Sequence[tuple[str, Value]],
+        known: Iterable[str],
+        aliases: Mapping[str, str],
     ) -> dict[str, object]:
         tests: list[dict[str, object]] = [{"t": self._types[pattern.fact]}]
         tests.extend(self._comparison(name, "=", value) for name, value in chosen)
-        for test in pattern.tests:
-            if test.op == "present":
-                tests.append({f"h{self._fields[test.field]}": _TRUE})
-            else:
-                tests.append(self._comparison(test.field, test.op, test.value))
+        tests.extend({f"h{self._fields[name]}": _TRUE} for name in sorted(known))
+        tests.extend(self._comparison(t.field, t.op, t.value) for t in pattern.tests if t.op != "present")
         for join in pattern.joins:
             other = {aliases[join.alias]: f"p{self._fields[join.other_field]}"}
             comparison: dict[str, object] = {f"p{self._fields[join.field]}": other}
