@@ -19,6 +19,7 @@ PAGE_SIZE = 250
 LONG_QUERY = 1800
 """Characters of a query from which it is sent as POST _search: some servers cut addresses at 2,000."""
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _INCLUDES = re.compile(r"&?_(?:rev)?include(?::iterate)?=[^&]*")
 
 
@@ -122,8 +123,8 @@ class Search:
             bundle, size = await ask(http, request, deadline, room)
         except Failure as failure:
             # A server that does not know an _include may refuse the whole search; references are resolved later.
-            plain = _INCLUDES.sub("", self.query)
-            if failure.status not in (400, 422, 501) or plain == self.query or self.answered or "://" in self.query:
+            plain = self.query if _ABSOLUTE.match(self.query) else _INCLUDES.sub("", self.query)
+            if failure.status not in (400, 422, 501) or plain == self.query or self.answered:
                 raise
             self.query = plain
             request, _ = self._first(http)
@@ -168,7 +169,7 @@ class Search:
                 yield resource
 
     def _first(self, http: httpx.AsyncClient) -> tuple[httpx.Request, str]:
-        if "://" in self.query:
+        if _ABSOLUTE.match(self.query):
             return self._request(http, self.query), self.query
         path, _, query = self.query.partition("?")
         if "_count" not in dict(parse_qsl(query)):

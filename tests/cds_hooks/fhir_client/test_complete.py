@@ -337,6 +337,12 @@ def test_a_query_never_leaves_the_base_address(query: str) -> None:
     assert all(str(request.url).startswith(f"{BASE}/") for request in server.asked)
 
 
+def test_a_query_may_hold_the_address_of_a_code_system() -> None:
+    server = FakeServer({"Observation": [bundle()]})
+    assert fetch(server, "Observation?patient=1&code=https://example.org/codes|x").state is COMPLETE
+    assert server.asked[0].url.params["code"] == "https://example.org/codes|x"
+
+
 def test_the_rest_of_a_bundle_that_came_in_part_is_fetched_by_its_link() -> None:
     server = FakeServer({"Encounter": [bundle(*encounters("b"))]})
     fetched = fetch(server, f"{BASE}/Encounter?page=2")

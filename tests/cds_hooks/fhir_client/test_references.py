@@ -82,6 +82,9 @@ def test_more_references_than_the_limit_are_said() -> None:
     assert len(server.asked) == 5
 
 
-@pytest.mark.parametrize("odd", [None, 1, "x", [], {}, {"resourceType": 1}, request_for("x" * 9999), {"resourceType": "Encounter", "participant": [[[{"reference": 1}]]]}])  # fmt: skip
+NESTED = {"resourceType": "Encounter", "participant": [[[{"reference": 1}]]]}
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], {}, {"resourceType": 1}, request_for("x" * 9999), NESTED])
 def test_odd_resources_are_passed_over(odd: object) -> None:
     assert follow(FakeServer({}), odd).value["entry"] == []
