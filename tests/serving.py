@@ -1,4 +1,4 @@
-"""A service for tests: created from settings, asked as a CDS client asks it."""
+"""A service for tests: listening on a port of this machine, asked as a CDS client asks it."""
 
 import re
 import threading
@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 from flask import Flask
-from flask.testing import FlaskClient
 from waitress.server import create_server
-from werkzeug.test import TestResponse
 
 from cds_hooks.app import create_app
 from cds_hooks.settings import Settings
@@ -25,18 +24,66 @@ def service(**settings: Any) -> Flask:
 
 @contextmanager
 def listening(app: Flask) -> Iterator[str]:
-    """The application on a free port of this machine; its base address."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    """The application on a free port of this machine, served as the product serves it; its base address."""
+    server = create_server(app, host="127.0.0.1", port=0, threads=4, ident=None)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        server.close()
-        thread.join(5)
+        server.trigger.pull_trigger(server.close)
+        thread.join(10)
+        server.task_dispatcher.shutdown()
 
 
-def discovered(client: FlaskClient, hook: str) -> dict[str, Any]:
+class Answer:
+    """An HTTP answer."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status_code = response.status_code
+        self.headers = response.headers
+        self.data = response.content
+        self.mimetype = response.headers.get("Content-Type", "").partition(";")[0]
+        self.get_json = response.json
+
+
+class Client:
+    """A CDS client that follows no redirects."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def open(
+        self,
+        path: str,
+        *,
+        method: str,
+        json: object = None,
+        data: bytes | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        sent = {**(headers or {}), **({} if content_type is None else {"Content-Type": content_type})}
+        return Answer(self._http.request(method, path, json=json, content=data, headers=sent))
+
+    def get(self, path: str, **more: Any) -> Answer:
+        return self.open(path, method="GET", **more)
+
+    def head(self, path: str, **more: Any) -> Answer:
+        return self.open(path, method="HEAD", **more)
+
+    def post(self, path: str, **more: Any) -> Answer:
+        return self.open(path, method="POST", **more)
+
+
+@contextmanager
+def client_of(app: Flask) -> Iterator[Client]:
+    """A client of the application, over real HTTP."""
+    with listening(app) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
+        yield Client(http)
+
+
+def discovered(client: Client, hook: str) -> dict[str, Any]:
     """The service discovery lists for a hook."""
     services = client.get("/cds-services").get_json()["services"]
     return next(service for service in services if service["hook"] == hook)
@@ -54,7 +101,7 @@ def kind(template: str) -> str:
     return found.group()
 
 
-def ask(client: FlaskClient, patient: Mapping[str, Any]) -> TestResponse:
+def ask(client: Client, patient: Mapping[str, Any]) -> Answer:
     """Ask the service of the patient's hook, its prefetch filled from ``request_by_kind``."""
     request = patient["request_by_kind"]
     service = discovered(client, request["hook"])

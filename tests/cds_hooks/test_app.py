@@ -10,13 +10,11 @@ from typing import Any
 
 import orjson
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from cds_hooks import logs
 from cds_hooks.answers import response_faults
 from rules.engine import EngineDisagreement
-from tests.serving import ask, discovered, filled, rules_in, service
+from tests.serving import Answer, Client, ask, client_of, discovered, filled, rules_in, service
 
 PATIENTS = Path(__file__).parent.parent / "vignettes" / "requests"
 
@@ -26,8 +24,9 @@ def patient(id_: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def client() -> FlaskClient:
-    return service().test_client()
+def client() -> Iterator[Client]:
+    with client_of(service()) as client:
+        yield client
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def lines() -> Iterator[io.StringIO]:
     logs.LOGGER.handlers[:] = [logging.NullHandler()]
 
 
-def request_for(client: FlaskClient, id_: str) -> tuple[str, dict[str, Any]]:
+def request_for(client: Client, id_: str) -> tuple[str, dict[str, Any]]:
     """The address and body that ask about a labelled patient."""
     request = patient(id_)["request_by_kind"]
     service = discovered(client, request["hook"])
@@ -46,20 +45,20 @@ def request_for(client: FlaskClient, id_: str) -> tuple[str, dict[str, Any]]:
     return f"/cds-services/{service['id']}", copy.deepcopy(body)
 
 
-def outcome(answer: TestResponse) -> dict[str, Any]:
+def outcome(answer: Answer) -> dict[str, Any]:
     body = answer.get_json()
     assert body["resourceType"] == "OperationOutcome"
     assert answer.headers["Cache-Control"] == "no-store"
     return dict(body["issue"][0])
 
 
-def said(answer: TestResponse) -> dict[str, Any]:
+def said(answer: Answer) -> dict[str, Any]:
     assert answer.status_code == 200, answer.get_json()
     return dict(answer.get_json()["extension"]["org.prodrome.judgement"])
 
 
 @pytest.mark.requirement("DISC-01", "DISC-02", "DISC-03", "DISC-22", "DISC-23", "GEN-01", "HOOK-01")
-def test_discovery_answers_get_and_head_and_can_be_cached(client: FlaskClient):
+def test_discovery_answers_get_and_head_and_can_be_cached(client: Client):
     answer = client.get("/cds-services")
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert isinstance(answer.get_json()["services"], list)
@@ -69,7 +68,7 @@ def test_discovery_answers_get_and_head_and_can_be_cached(client: FlaskClient):
 
 
 @pytest.mark.requirement("REQ-01", "RSP-01", "RSP-02", "RSP-12", "GEN-04", "GEN-05", "GEN-06", "GEN-07")
-def test_a_call_is_answered_with_cards_that_keep_the_specification(client: FlaskClient):
+def test_a_call_is_answered_with_cards_that_keep_the_specification(client: Client):
     address, body = request_for(client, "P01")
     answer = client.post(address, json=body)
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
@@ -79,13 +78,13 @@ def test_a_call_is_answered_with_cards_that_keep_the_specification(client: Flask
 
 
 @pytest.mark.requirement("RSP-03")
-def test_nothing_to_say_is_200_with_no_cards(client: FlaskClient):
+def test_nothing_to_say_is_200_with_no_cards(client: Client):
     answer = ask(client, patient("P02"))
     assert (answer.status_code, answer.get_json()["cards"]) == (200, [])
 
 
 @pytest.mark.requirement("STALE-04", "STALE-05")
-def test_the_same_request_gets_the_same_bytes(client: FlaskClient):
+def test_the_same_request_gets_the_same_bytes(client: Client):
     address, body = request_for(client, "P01")
     first, other, second = (
         client.post(address, json=body).data,
@@ -106,9 +105,7 @@ def test_the_same_request_gets_the_same_bytes(client: FlaskClient):
         ("put", "/cds-services/prodrome-patient-view", 405),
     ],
 )
-def test_wrong_addresses_and_methods_are_refused_with_an_outcome(
-    client: FlaskClient, method: str, path: str, status: int
-):
+def test_wrong_addresses_and_methods_are_refused_with_an_outcome(client: Client, method: str, path: str, status: int):
     answer = client.open(path, method=method.upper(), json={})
     assert answer.status_code == status
     assert outcome(answer)["severity"] == "error"
@@ -116,7 +113,7 @@ def test_wrong_addresses_and_methods_are_refused_with_an_outcome(
         assert "OPTIONS" in answer.headers["Allow"]
 
 
-def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: FlaskClient):
+def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: Client):
     address, body = request_for(client, "P02")
     assert client.post(f"{address}/", json=body).status_code == 200
     assert client.get("/cds-services/").status_code == 200
@@ -124,14 +121,14 @@ def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: Fl
 
 @pytest.mark.requirement("GEN-10")
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'{"hook": NaN}', b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_is_400(client: FlaskClient, raw: bytes):
+def test_a_body_that_is_no_json_object_is_400(client: Client, raw: bytes):
     answer = client.post("/cds-services/prodrome-patient-view", data=raw, content_type="application/json")
     assert answer.status_code == 400
     outcome(answer)
 
 
 @pytest.mark.requirement("GEN-11")
-def test_media_types(client: FlaskClient):
+def test_media_types(client: Client):
     address, body = request_for(client, "P02")
     raw = orjson.dumps(body)
     for accepted in ("application/json", "application/json; charset=utf-8", "application/fhir+json", ""):
@@ -144,14 +141,14 @@ def test_media_types(client: FlaskClient):
 
 @pytest.mark.requirement("GEN-11")
 def test_a_body_beyond_the_limit_is_413():
-    small = service(max_body_bytes=2048).test_client()
-    answer = small.post("/cds-services/prodrome-patient-view", json={"hook": "x" * 4096})
+    with client_of(service(max_body_bytes=2048)) as small:
+        answer = small.post("/cds-services/prodrome-patient-view", json={"hook": "x" * 4096})
     assert answer.status_code == 413
     assert "2048" in outcome(answer)["details"]["text"]
 
 
 @pytest.mark.requirement("REQ-13", "RSP-08")
-def test_a_fault_is_named_without_repeating_what_came(client: FlaskClient):
+def test_a_fault_is_named_without_repeating_what_came(client: Client):
     address, body = request_for(client, "P01")
     body["context"]["patientId"] = {"secret": "Mrs Canary"}
     issue = outcome(client.post(address, json=body))
@@ -160,7 +157,7 @@ def test_a_fault_is_named_without_repeating_what_came(client: FlaskClient):
 
 
 @pytest.mark.requirement("PFD-13", "RSP-05")
-def test_without_any_data_the_answer_is_412(client: FlaskClient):
+def test_without_any_data_the_answer_is_412(client: Client):
     address, body = request_for(client, "P01")
     for nothing in ({}, None, {"unknown": {"resourceType": "Basket"}}):
         answer = client.post(address, json={**body, "prefetch": nothing})
@@ -169,14 +166,14 @@ def test_without_any_data_the_answer_is_412(client: FlaskClient):
 
 
 @pytest.mark.requirement("PFD-14")
-def test_data_that_says_nothing_is_not_412(client: FlaskClient):
+def test_data_that_says_nothing_is_not_412(client: Client):
     address, body = request_for(client, "P01")
     answer = client.post(address, json={**body, "prefetch": dict.fromkeys(body["prefetch"])})
     assert (answer.status_code, answer.get_json()["cards"]) == (200, [])
 
 
 @pytest.mark.requirement("PFD-02", "PFD-03", "PFD-11")
-def test_a_key_left_out_is_not_a_key_with_null(client: FlaskClient):
+def test_a_key_left_out_is_not_a_key_with_null(client: Client):
     address, body = request_for(client, "P10")
     body["prefetch"]["serviceRequests"] = None
     assert rules_in(client.post(address, json=body).get_json()) == ["ED-01"]
@@ -187,7 +184,7 @@ def test_a_key_left_out_is_not_a_key_with_null(client: FlaskClient):
 
 
 @pytest.mark.requirement("PFD-04", "PFD-05", "PFD-06", "PFD-07", "PFD-10")
-def test_what_a_prefetch_value_says_about_itself(client: FlaskClient):
+def test_what_a_prefetch_value_says_about_itself(client: Client):
     def cards(value: Any) -> list[str]:
         address, body = request_for(client, "P10")
         body["prefetch"]["serviceRequests"] = value
@@ -207,17 +204,18 @@ def test_what_a_prefetch_value_says_about_itself(client: FlaskClient):
 
 @pytest.mark.requirement("PFD-18")
 def test_a_site_may_name_the_prefetch_keys():
-    named = service(prefetch_keys={"PAT-user": "patient", "ENC": "encounters"}).test_client()
-    address, body = request_for(named, "P10")
-    for theirs, ours in (("PAT-user", "patient"), ("ENC", "encounters")):
-        body["prefetch"][theirs] = body["prefetch"].pop(ours)
-    answer = named.post(address, json=body)
+    keys = {"PAT-user": "patient", "ENC": "encounters"}
+    with client_of(service(prefetch_keys=keys)) as named:
+        address, body = request_for(named, "P10")
+        for theirs, ours in keys.items():
+            body["prefetch"][theirs] = body["prefetch"].pop(ours)
+        answer = named.post(address, json=body)
     assert rules_in(answer.get_json()) == ["ED-01"]
     assert "missing" not in said(answer)
 
 
 @pytest.mark.requirement("PFD-17")
-def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: FlaskClient):
+def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: Client):
     address, body = request_for(client, "P10")
     body["prefetch"]["visits"] = body["prefetch"].pop("encounters")
     body["prefetch"]["coverage"] = {"resourceType": "Coverage", "id": "c"}
@@ -227,7 +225,7 @@ def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: Fl
 
 
 @pytest.mark.requirement("REQ-19")
-def test_another_patients_chart_is_set_aside_and_said(client: FlaskClient):
+def test_another_patients_chart_is_set_aside_and_said(client: Client):
     address, body = request_for(client, "P01")
     body["prefetch"]["patient"] = {**body["prefetch"]["patient"], "id": "somebody-else"}
     answer = client.post(address, json=body)
@@ -237,7 +235,7 @@ def test_another_patients_chart_is_set_aside_and_said(client: FlaskClient):
 
 
 @pytest.mark.requirement("REQ-19")
-def test_an_order_for_another_patient_is_set_aside_and_said(client: FlaskClient):
+def test_an_order_for_another_patient_is_set_aside_and_said(client: Client):
     address, body = request_for(client, "P12")
     body["context"]["draftOrders"]["entry"][0]["resource"]["subject"]["reference"] = "Patient/somebody-else"
     answer = client.post(address, json=body)
@@ -255,14 +253,14 @@ def test_an_order_for_another_patient_is_set_aside_and_said(client: FlaskClient)
         ([], []),
     ],
 )
-def test_only_selected_orders_are_judged(client: FlaskClient, selections: list[str], expected: list[str]):
+def test_only_selected_orders_are_judged(client: Client, selections: list[str], expected: list[str]):
     address, body = request_for(client, "P07")
     body["context"]["selections"] = selections
     assert rules_in(client.post(address, json=body).get_json()) == expected
 
 
 @pytest.mark.requirement("HOOK-08")
-def test_at_signing_orders_may_have_any_status(client: FlaskClient):
+def test_at_signing_orders_may_have_any_status(client: Client):
     address, body = request_for(client, "P13")
     body["context"]["draftOrders"]["entry"][0]["resource"]["status"] = "active"
     assert rules_in(client.post(address, json=body).get_json()) == ["SAF-01"]
@@ -270,7 +268,7 @@ def test_at_signing_orders_may_have_any_status(client: FlaskClient):
 
 @pytest.mark.requirement("RSP-09", "RSP-08")
 def test_matchers_that_disagree_close_the_answer_and_raise_an_alarm(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
+    client: Client, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
 ):
     def disagree(*_: object, **__: object) -> None:
         raise EngineDisagreement("outcomes", ["DTT-01"])
@@ -285,7 +283,7 @@ def test_matchers_that_disagree_close_the_answer_and_raise_an_alarm(
 
 @pytest.mark.requirement("RSP-08")
 def test_an_unexpected_failure_says_nothing_of_the_chart(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
+    client: Client, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
 ):
     def fail(*_: object, **__: object) -> None:
         raise KeyError("Mrs Canary")
@@ -293,14 +291,14 @@ def test_an_unexpected_failure_says_nothing_of_the_chart(
     monkeypatch.setattr("cds_hooks.consultation.read_facts", fail)
     answer = ask(client, patient("P01"))
     assert answer.status_code == 500
-    assert "Canary" not in answer.get_data(as_text=True) + lines.getvalue()
+    assert "Canary" not in answer.data.decode() + lines.getvalue()
     assert outcome(answer)["diagnostics"].split()[-1] == answer.headers["X-Request-ID"]
     assert '"exception":"KeyError"' in lines.getvalue()
     assert answer.headers["X-Request-ID"] in lines.getvalue()
 
 
 @pytest.mark.requirement("FRA-09", "FRA-10", "SEC-26", "SEC-30")
-def test_log_lines_hold_nothing_of_the_chart_or_the_token(client: FlaskClient, lines: io.StringIO):
+def test_log_lines_hold_nothing_of_the_chart_or_the_token(client: Client, lines: io.StringIO):
     address, body = request_for(client, "P15")
     body["fhirServer"] = "https://canary.example.org/fhir"
     body["fhirAuthorization"] = {
@@ -334,7 +332,7 @@ def _kinds(value: Any) -> set[str]:
     return {found for found in _texts(value) if found.isalpha() and found[0].isupper()}
 
 
-def test_a_line_is_written_for_each_answer(client: FlaskClient, lines: io.StringIO):
+def test_a_line_is_written_for_each_answer(client: Client, lines: io.StringIO):
     ask(client, patient("P10"))
     line = json.loads(lines.getvalue().splitlines()[-1])
     assert (line["event"], line["status"], line["hook"]) == ("answered", 200, "patient-view")
@@ -347,7 +345,7 @@ def test_an_unknown_log_field_is_a_mistake_of_the_program():
         logs.log("event", patient="Mrs Canary")
 
 
-def test_health_names_what_answers(client: FlaskClient):
+def test_health_names_what_answers(client: Client):
     well = client.get("/health").get_json()
     assert well["status"] == "ok"
     assert well["engine"] in ("checked", "reference")
@@ -357,5 +355,6 @@ def test_health_names_what_answers(client: FlaskClient):
 
 def test_health_says_when_the_reference_serves_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("rules.engine._DURABLE", None)
-    well = service().test_client().get("/health").get_json()
+    with client_of(service()) as client:
+        well = client.get("/health").get_json()
     assert (well["engine"], "3.13" in well["note"]) == ("reference", True)

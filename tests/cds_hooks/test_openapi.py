@@ -1,25 +1,26 @@
 """The published description is a valid one, and every answer keeps to it."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from tests.serving import ask, service
+from tests.serving import Client, ask, client_of, service
 
 PATIENTS = sorted((Path(__file__).parent.parent / "vignettes" / "requests").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
-def client() -> FlaskClient:
-    return service().test_client()
+def client() -> Iterator[Client]:
+    with client_of(service()) as client:
+        yield client
 
 
-def described(client: FlaskClient) -> dict[str, Any]:
+def described(client: Client) -> dict[str, Any]:
     return dict(client.get("/openapi.json").get_json())
 
 
@@ -28,16 +29,16 @@ def keeps(description: dict[str, Any], name: str, document: object) -> None:
     Draft202012Validator(schema).validate(document)
 
 
-def test_the_description_is_valid(client: FlaskClient):
+def test_the_description_is_valid(client: Client):
     validate(described(client))
 
 
-def test_discovery_keeps_to_it(client: FlaskClient):
+def test_discovery_keeps_to_it(client: Client):
     keeps(described(client), "Discovery", client.get("/cds-services").get_json())
 
 
 @pytest.mark.parametrize("file", PATIENTS, ids=lambda file: file.stem)
-def test_requests_and_answers_keep_to_it(client: FlaskClient, file: Path):
+def test_requests_and_answers_keep_to_it(client: Client, file: Path):
     patient = json.loads(file.read_text())
     description = described(client)
     answer = ask(client, patient)
@@ -45,6 +46,6 @@ def test_requests_and_answers_keep_to_it(client: FlaskClient, file: Path):
     keeps(description, "Request", patient["request_by_kind"])
 
 
-def test_refusals_keep_to_it(client: FlaskClient):
+def test_refusals_keep_to_it(client: Client):
     answer = client.post("/cds-services/prodrome-patient-view", json={})
     keeps(described(client), "OperationOutcome", answer.get_json())

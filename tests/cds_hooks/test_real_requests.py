@@ -2,15 +2,15 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 from cds_hooks.answers import response_faults
 from cds_hooks.hooks import DEPRECATED
-from tests.serving import service
+from tests.serving import Client, client_of, service
 
 BODIES = Path(__file__).parents[3] / "shared" / "data" / "cds-hooks-requests"
 FILES = sorted(file for file in BODIES.glob("*.json") if file.name != "INDEX.json")
@@ -19,11 +19,12 @@ pytestmark = pytest.mark.skipif(not FILES, reason="the request bodies of ../shar
 
 
 @pytest.fixture(scope="module")
-def client() -> FlaskClient:
-    return service(today="2026-06-15").test_client()
+def client() -> Iterator[Client]:
+    with client_of(service(today="2026-06-15")) as client:
+        yield client
 
 
-def addresses(client: FlaskClient, body: Any) -> list[str]:
+def addresses(client: Client, body: Any) -> list[str]:
     """The service of the body's hook; every service where there is none."""
     services = {s["hook"]: s["id"] for s in client.get("/cds-services").get_json()["services"]}
     hook = body.get("hook") if isinstance(body, dict) else None
@@ -32,7 +33,7 @@ def addresses(client: FlaskClient, body: Any) -> list[str]:
 
 
 @pytest.mark.requirement("GEN-08", "GEN-09", "RSP-09")
-def test_every_body_gets_a_specified_answer(client: FlaskClient, capsys: pytest.CaptureFixture[str]):
+def test_every_body_gets_a_specified_answer(client: Client, capsys: pytest.CaptureFixture[str]):
     tally: Counter[str] = Counter()
     for file in FILES:
         raw = file.read_bytes()
