@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_hooks.operation_outcome import Refused, operation_outcome
-from cds_hooks.settings import Settings
+from cds_hooks.settings import Settings, is_loopback
 
 MAX_CALLERS = 10_000
 _FREE_ROUTES = frozenset({"/health"})
@@ -76,9 +76,6 @@ def install(app: Flask, settings: Settings) -> None:
     address is stopped only for calls that were refused.
     """
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    if settings.loopback:
-        # A web page cannot reach an open service on this machine by giving a name of its own to 127.0.0.1.
-        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]"]
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
@@ -90,6 +87,12 @@ def install(app: Flask, settings: Settings) -> None:
     def too_many(error: TooMany) -> Response:
         body = orjson.dumps(operation_outcome(error.status, error.text))
         return Response(body, 429, {"Retry-After": str(error.retry_after)}, content_type="application/json")
+
+    @app.before_request
+    def only_here() -> None:
+        # A web page must not reach a service of this machine by giving a name of its own to 127.0.0.1.
+        if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
+            raise Refused(400, "This service answers on this machine only.")
 
     @app.before_request
     def count() -> None:
@@ -119,3 +122,10 @@ def install(app: Flask, settings: Settings) -> None:
         if response.status_code == 401:
             headers.setdefault("WWW-Authenticate", "Bearer")
         return response
+
+
+def _names_this_machine(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False

@@ -6,6 +6,7 @@ the death of this process but not from a power cut, for what is written while a 
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self.close = weakref.finalize(self, self.engine.dispose)
         self._rests_until = 0.0
         try:
             with self.writing(durable=True) as connection:
@@ -43,7 +45,7 @@ class Database:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
                 _migrate(connection)
         except SQLAlchemyError as error:
-            self.engine.dispose()
+            self.close()
             raise SettingsError([f"database_url: the database cannot be opened ({type(error).__name__})"]) from error
 
     @contextmanager
@@ -53,9 +55,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """One transaction that only reads, and waits for no writer."""
-        with self.engine.connect().execution_options(reading=True) as connection, connection.begin():
+    def reading(self, *, unhurried: bool = False) -> Iterator[Connection]:
+        """One transaction that only reads, and waits for no writer. *unhurried*: it may take its time."""
+        options = {"reading": True, "unhurried": unhurried}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     @property
@@ -71,9 +74,6 @@ class Database:
         except SQLAlchemyError as error:
             self._rests_until = time.monotonic() + REST_SECONDS
             alarm(event_name, **failure(error))
-
-    def close(self) -> None:
-        self.engine.dispose()
 
 
 def _engine(address: str) -> Engine:
@@ -117,7 +117,10 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if not connection.get_execution_options().get("durable"):
+    options = connection.get_execution_options()
+    if options.get("unhurried"):
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    if not options.get("durable"):
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 

@@ -63,7 +63,7 @@ def report(database: Database, *, since: date | None = None, until: date | None 
         .group_by(shown_card.c.rule)
         .order_by(shown_card.c.rule)
     )
-    with database.reading() as connection:
+    with database.reading(unhurried=True) as connection:
         accepted: dict[str, int] = {}
         reasons: dict[str, list[Reason]] = {}
         for row in connection.execute(_last_answers(shown_then)):
