@@ -10,7 +10,12 @@ from rules.guideline import Drug, Guideline
 DRAFT_ID = "draft-1"
 UCUM = "http://unitsofmeasure.org"
 
-_ORDER = re.compile(r"(?P<name>[^:]+)(?::(?P<amount>\d+(?:\.\d+)?)\s*(?P<unit>mg|units?)?)?(?::(?P<route>[a-z]+))?\Z")
+_ORDER = re.compile(
+    r"""(?P<name>[^:]+)
+    (?: : \s* (?P<amount>\d+(?:\.\d+)?) \s* (?P<unit>mg|units?)? \s* )?
+    (?: : \s* (?P<route>[a-z]+) )? \Z""",
+    re.VERBOSE,
+)
 _ROUTES = {
     "oral": ("26643006", "Oral route"),
     "subcutaneous": ("34206005", "Subcutaneous route"),

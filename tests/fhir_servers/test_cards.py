@@ -1,0 +1,152 @@
+"""The same cards whether the chart is prefetched, half prefetched, or read from a real FHIR server."""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_hooks.consultation import Environment, consult
+from cds_hooks.fhir_client import Fetched, resolve
+from cds_hooks.messages import read_request
+from cds_hooks.sandbox import commands
+from cds_hooks.sandbox.loading import LoadingError, load
+from cds_hooks.sandbox.patients import Ask, Example, examples
+from cds_hooks.settings import Settings
+from rules.guideline import load_guideline
+from tests.fhir_servers import chart
+from tests.fhir_servers.proxy import Exchange, proxy
+from tests.serving import discovered, filled, rules_in, service
+
+TODAY = date(2026, 6, 15)
+GUIDELINE = load_guideline()
+LABELLED = Path(__file__).parents[1] / "vignettes" / "requests"
+# A chart with a kind that is absent or cut says so only in a prefetch.
+PATIENTS = [
+    patient
+    for file in sorted(LABELLED.glob("*.json"))
+    if not (patient := json.loads(file.read_text())).get("absent") and '"next"' not in file.read_text()
+]
+ASKS = [(example, ask) for example in examples() for ask in example.asks]
+
+
+def settings(**more: Any) -> Settings:
+    return Settings(today=TODAY, **more)
+
+
+@pytest.fixture(scope="session")
+def loaded(hapi: str) -> str:
+    """A real server with the labelled patients and the examples."""
+    for patient in PATIENTS:
+        values = patient["request_by_kind"]["prefetch"].values()
+        whole = [value for value in values if value and value["resourceType"] != "Bundle"]
+        rows = [entry["resource"] for value in values if value for entry in value.get("entry", ())]
+        chart.load(hapi, [*whole, *rows])
+    load(hapi, GUIDELINE, TODAY)
+    return hapi
+
+
+@pytest.fixture(scope="module")
+def client() -> FlaskClient:
+    return service(today=TODAY, deadline_seconds=30).test_client()
+
+
+def cards(client: FlaskClient, patient: Mapping[str, Any], url: str, keys: slice) -> list[str]:
+    """The rules that answer with the prefetch keys of *keys* sent and the others to be fetched."""
+    request = patient["request_by_kind"]
+    asked = discovered(client, request["hook"])
+    prefetch = filled(dict(sorted(asked["prefetch"].items())[keys]), request["prefetch"])
+    body = {**request, "prefetch": prefetch, "fhirServer": url}
+    answer = client.post(f"/cds-services/{asked['id']}", json=body)
+    assert answer.status_code == 200, answer.get_json()
+    return rules_in(answer.get_json())
+
+
+@pytest.mark.requirement("PFD-01", "PFT-22", "FRA-01")
+@pytest.mark.parametrize("keys", [slice(0, 0), slice(0, None, 2), slice(1, None, 2)], ids=["none", "even", "odd"])
+@pytest.mark.parametrize("patient", PATIENTS, ids=lambda patient: patient["id"])
+def test_a_labelled_patient_gets_the_same_cards_with_any_part_of_the_prefetch(
+    client: FlaskClient, loaded: str, patient: dict[str, Any], keys: slice
+) -> None:
+    assert cards(client, patient, loaded, keys) == sorted(patient["expected"]["cards"])
+
+
+@pytest.mark.parametrize(
+    ("example", "ask"), ASKS, ids=[f"{example.patient_id} {ask.hook} {ask.order or ''}" for example, ask in ASKS]
+)
+def test_the_printed_command_shows_the_printed_cards(loaded: str, example: Example, ask: Ask) -> None:
+    parser = argparse.ArgumentParser()
+    commands.server_arguments(parser)
+    asked = parser.parse_args(commands.arguments_of(example, ask, loaded)[1:])
+    consultation = commands.consult_server(asked, settings(deadline_seconds=30))
+    assert rules_in(consultation.response) == sorted(ask.cards)
+    assert consultation.problems == {}
+
+
+def test_loading_twice_changes_nothing(loaded: str) -> None:
+    assert load(loaded, GUIDELINE, TODAY) == load(loaded, GUIDELINE, TODAY)
+
+
+def test_the_sandbox_command_prints_what_to_call(loaded: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.sandbox(argparse.Namespace(url=loaded, token_file=None), settings()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        f"consult --fhir {loaded} --patient prodrome-triptan --hook order-sign --order sumatriptan:25mg"
+        in "\n".join(lines)
+    )
+    assert sum(line.startswith("#") for line in lines) == len(examples())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/fhir", "http://[", "nowhere"])
+def test_a_server_that_is_not_there_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LoadingError, match="cannot be reached"):
+        load(url, GUIDELINE, TODAY)
+    assert commands.sandbox(argparse.Namespace(url=url, token_file=None), settings()) == 1
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_patient_of_another_server_kind_is_loaded_too(medplum: str) -> None:
+    assert load(medplum, GUIDELINE, TODAY) > 100
+
+
+@pytest.mark.requirement("FRA-12")
+def test_nothing_prefetched_takes_less_than_twice_the_slowest_request(loaded: str) -> None:
+    """Every request is held up by 300 ms on its way, as it would be on a real network."""
+
+    def slowly(exchange: Exchange) -> None:
+        time.sleep(0.3)
+        exchange.send(*exchange.forwarded())
+
+    environment = Environment.of(settings(deadline_seconds=30))
+    took: list[float] = []
+    with proxy(loaded) as network:
+        network.fault = slowly
+        context = {"patientId": "prodrome-refractory", "userId": "Practitioner/x"}
+        document = {"hook": "patient-view", "hookInstance": "i", "fhirServer": network.url, "context": context}
+        request = read_request(document, frozenset({"patient-view"}))
+
+        def told(key: str, fetched: Fetched) -> None:
+            took.append(fetched.seconds)
+
+        consult(request, environment, progress=told)  # connections are made, the server is warm
+        took.clear()
+        begun = time.monotonic()
+        consultation = consult(request, environment, progress=told)
+        total = time.monotonic() - begun
+        queries = environment.service_for("patient-view").queries
+    print(f"{len(took)} requests, slowest {max(took):.2f} s, sum {sum(took):.2f} s, whole call {total:.2f} s")
+    assert consultation.problems == {}
+    assert len(took) >= len(queries)
+    assert total < 2 * max(took)
+
+
+def test_every_template_of_discovery_is_one_the_client_can_ask(client: FlaskClient) -> None:
+    context = {"patientId": "1", "userId": "Practitioner/2"}
+    for hooked in client.get("/cds-services").get_json()["services"]:
+        for template in hooked["prefetch"].values():
+            assert resolve(template, context, TODAY)
