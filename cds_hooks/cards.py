@@ -18,6 +18,7 @@ from jinja2 import Environment, Template
 from cds_hooks import suggestions
 from cds_hooks.markdown import Trusted, environment, fitted, plain, tidy
 from cds_hooks.messages import HookRequest
+from cds_hooks.options import Options
 from cds_hooks.sheet import KIND_WORDS, Sheet
 from cds_hooks.suggestions import Asked, Offer
 from cds_hooks.trace import EXTENSION, trace
@@ -102,6 +103,7 @@ class _Maker:
 
     def __init__(self, sheet: Sheet, request: HookRequest, dialect: str) -> None:
         self.sheet = sheet
+        self.options = Options(sheet)
         self.judgement = sheet.judgement
         self.request = request
         self.dialect = dialect
@@ -109,9 +111,10 @@ class _Maker:
     def card(self, finding: Finding, name: str) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
         sources = tuple(guideline.sources[id_] for id_ in rule.sources)
-        summary, detail = _said(rule.id, View(finding, self.sheet), sources)
+        view = View(finding, self.sheet, self.options)
+        summary, detail = _parts(_template(rule.id).render(view=view, sheet=self.sheet, sources=sources))
         uuid = self._uuid(rule.id, finding.order or "")
-        asked = Asked(finding, self.sheet, self.request, self.dialect)
+        asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
         offers = [offer for kind in manner.suggest for offer in suggestions.offers(kind, asked)]
         return {
@@ -169,14 +172,16 @@ def _uuid(*parts: str) -> str:
     return str(UUID(bytes=sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16], version=4))
 
 
-def _said(rule: str, view: View, sources: tuple[Source, ...]) -> tuple[str, str]:
-    named = tuple((Trusted(source.citation), Trusted(source.url or "")) for source in sources)
-    return _parts(_template(rule).render(view=view, sheet=view.sheet, sources=named))
-
-
 def _parts(text: str) -> tuple[str, str]:
+    """A rendered template as summary and detail."""
     summary, _, detail = text.strip().partition("\n")
     return fitted(summary), tidy(detail)
+
+
+def cited(sources: Iterable[Source]) -> Trusted:
+    """Sources with their links, for the end of a detail."""
+    named = (f"[{one.citation}]({one.url})" if one.url else one.citation for one in sources)
+    return Trusted("Source: " + "; ".join(named))
 
 
 def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
@@ -194,7 +199,9 @@ def _links(sources: tuple[Source, ...]) -> Json:
 
 @cache
 def _environment() -> Environment:
-    return environment(FOLDER)
+    found = environment(FOLDER)
+    found.filters["cited"] = cited
+    return found
 
 
 @cache

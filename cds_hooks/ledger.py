@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cds_hooks.markdown import Trusted
+from cds_hooks.options import available
 from cds_hooks.sheet import Sheet, amount, dates, days
 from rules.contraindications import is_lastingly_barred
 from rules.doses import days_at
@@ -108,7 +109,11 @@ def _row(sheet: Sheet, id_: str, status: str) -> ClassRow:
 
 def _lasting(sheet: Sheet, id_: str) -> tuple[Trusted, ...]:
     """What rules a class out for good."""
-    members = [drug for drug in sheet.guideline.counting_members[id_] if sheet.available(drug)]
+    members = [
+        drug
+        for drug in sheet.guideline.counting_members[id_]
+        if available(drug, sheet.guideline, sheet.judgement.locale)
+    ]
     labels = [
         active.contraindication.label
         for drug in members

@@ -11,13 +11,21 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import Markup
 
 from rules.facts import When
 
-Trusted = Markup
-"""Text of the guideline or of a template: written as it is."""
+
+class Trusted(str):
+    """Text of the guideline, or already escaped: written as it is. What is made of it is a plain text again."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
 
 MAX_CHART_TEXT = 120
 """Characters of one chart text that a card repeats."""
@@ -65,8 +73,10 @@ def escaped(text: str) -> Trusted:
 
 def written(value: object) -> Trusted:
     """How a template writes a value: trusted text as it is, numbers plainly, any other text escaped."""
-    if isinstance(value, Markup):
+    if type(value) is Trusted:
         return value
+    if isinstance(value, Markup):  # what a macro returns
+        return Trusted(value)
     if isinstance(value, bool):
         return Trusted("yes" if value else "no")
     if isinstance(value, int | float):
@@ -83,12 +93,12 @@ def joined(values: Iterable[object], last: str = "and") -> Trusted:
     texts = [written(value) for value in values]
     if len(texts) < 2:
         return texts[0] if texts else Trusted()
-    return Trusted(f" {last} ").join([Trusted(", ").join(texts[:-1]), texts[-1]])
+    return Trusted(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
 
 
 def listed(values: Iterable[object]) -> Trusted:
     """``a, b, c`` in a summary: a list that :func:`fitted` may shorten from its end."""
-    return Trusted(_START) + Trusted(_BETWEEN).join(written(value) for value in values) + Trusted(_END)
+    return Trusted(_START + _BETWEEN.join(written(value) for value in values) + _END)
 
 
 def fitted(summary: str) -> str:
@@ -126,17 +136,44 @@ def _too_long(text: str) -> bool:
 
 def tidy(detail: str) -> str:
     """Markdown without the blank lines that loops leave: one between blocks, none between the items of a list."""
-    text = re.sub(r"[ \t]+\n", "\n", detail.strip() + "\n")
-    text = re.sub(r"\n{3,}", "\n\n", text)
-    return re.sub(r"(?m)^( *- .*)\n\n(?= *- )", r"\1\n", text).rstrip()
+    lines: list[str] = []
+    in_list = gap = False
+    for line in detail.splitlines():
+        line = line.rstrip()
+        if not line:
+            gap = True
+            continue
+        item = line.lstrip().startswith("- ")
+        if gap and lines and not (in_list and item):
+            lines.append("")
+        lines.append(line)
+        in_list, gap = item, False
+    return "\n".join(lines)
+
+
+class _Writer(CodeGenerator):
+    """Compiles templates so that every expression is written by :func:`written`, and by nothing else.
+
+    Autoescape stays on, which makes what macros return recognisable.
+    """
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write("environment.finalize(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write(")")
+
+
+class _Environment(Environment):
+    code_generator_class = _Writer
 
 
 def environment(folder: Path) -> Environment:
     """The templates of a folder, compiled once and kept; a name that does not exist is an error."""
-    found = Environment(
+    found = _Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=True,  # with every expression passed through ``written``, this keeps what macros return as it is
+        autoescape=True,
         finalize=written,
         lstrip_blocks=True,
         auto_reload=False,

@@ -3,13 +3,14 @@
 Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from cds_hooks.markdown import Trusted
-from cds_hooks.sheet import Sheet
+from cds_hooks.sheet import ACUTE_CLASSES, Sheet
 from rules.facts import Indication
-from rules.guideline import Drug, Option
+from rules.guideline import Drug, Guideline, Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,141 +44,184 @@ class Choice:
         return tuple(dict.fromkeys(reason for member in self.members for reason in member.barred))
 
 
-def preventive_classes(sheet: Sheet) -> tuple[Choice, ...]:
-    """The narrow classes of preventives that have a counting drug available here."""
-    trials = [sheet.trial(name) for name in sheet.migraine_trials]
-    courses = [(sheet.drug(trial.drug).preventive, trial) for trial in trials if trial.use == "preventive"]
-    running = {use.drug_class for use, trial in courses if use and trial.running}
-    tried = {use.drug_class for use, _ in courses if use}
-    tried |= {str(fact.fields["drug_class"]) for fact in sheet.flat("failure")}
-    brief = _only_briefly(sheet, {use.drug_class for use, _ in courses if use})
-    chronic = bool(sheet.flat("diagnosis", name="chronic_migraine"))
-    found = []
-    for id_, name in sheet.guideline.drug_classes.items():
-        drugs = [
-            drug
-            for drug in sheet.guideline.drugs.values()
-            if drug.preventive
-            and drug.preventive.drug_class == id_
-            and drug.preventive.counts
-            and sheet.available(drug)
+class Options:
+    """What is left for one patient, worked out once."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self._shelf = _shelf(_Same(sheet.guideline), sheet.judgement.locale)
+
+    @cached_property
+    def preventives(self) -> tuple[Choice, ...]:
+        """The narrow classes of preventives that have a counting drug available here."""
+        sheet = self.sheet
+        courses = [
+            (use.drug_class, name, trial.running)
+            for name in sheet.migraine_trials
+            for trial in [sheet.trial(name)]
+            for use in [sheet.drug(trial.drug).preventive]
+            if use and trial.use == "preventive"
         ]
-        only_chronic = any(
-            sheet.guideline.classes[drug.preventive.ehf_class].only_if == "chronic_migraine"
-            for drug in drugs
-            if drug.preventive
+        brief = {str(fact.fields["trial"]) for fact in sheet.flat("inadequate")}
+        running = {id_ for id_, _, runs in courses if runs}
+        tried = {id_ for id_, name, _ in courses if name not in brief}
+        tried |= {str(fact.fields["drug_class"]) for fact in sheet.flat("failure")}
+        too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
+        chronic = bool(sheet.flat("diagnosis", name="chronic_migraine"))
+        found = []
+        for class_ in self._shelf.preventives:
+            choice = self._choice(class_, running, tried, too_briefly)
+            if choice.status == "open" and class_.only_in_chronic and not chronic:
+                choice = Choice(choice.id, choice.name, "not for this migraine", choice.members)
+            found.append(choice)
+        return tuple(found)
+
+    @cached_property
+    def acutes(self) -> tuple[Choice, ...]:
+        """The classes of acute drugs that have a drug to suggest available here."""
+        sheet = self.sheet
+        trials = [trial for trial in map(sheet.trial, sheet.migraine_trials) if trial.use == "acute"]
+        running = set(self._acute_classes(trial.drug for trial in trials if trial.running))
+        tried = set(self._acute_classes([*(trial.drug for trial in trials), *self.in_attacks]))
+        return tuple(self._choice(class_, running, tried, set()) for class_ in self._shelf.acutes)
+
+    @cached_property
+    def in_attacks(self) -> frozenset[str]:
+        """The drugs that attacks of migraine were treated with: they say so, or are used for nothing else."""
+        return frozenset(
+            record.drug
+            for record in self.sheet.facts.attack_records
+            if record.indication in (Indication.MIGRAINE, Indication.HEADACHE)
+            or (record.indication is Indication.UNSTATED and self.sheet.drug(record.drug).only_for_migraine)
         )
-        if drugs:
-            status = _status(id_, running, tried, brief)
-            if status == "open" and only_chronic and not chronic:
-                status = "not for this migraine"
-            found.append(_choice(sheet, id_, Trusted(name), status, drugs))
-    return tuple(found)
+
+    def untried(self, acute_class: str) -> tuple[Drug, ...]:
+        """The drugs of an acute class that were not taken for migraine and that nothing rules out."""
+        sheet = self.sheet
+        taken = {sheet.base(sheet.trial(name).drug) for name in sheet.migraine_trials}
+        taken |= {sheet.base(drug) for drug in self.in_attacks}
+        members = next((choice.members for choice in self.acutes if choice.id == acute_class), ())
+        return tuple(member.drug for member in members if not member.barred and member.drug.id not in taken)
+
+    def others(self, kind: str) -> tuple[Option, ...]:
+        """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.
+
+        A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
+        """
+        done = {treatment.kind for treatment in self.sheet.facts.non_drug_treatments}
+        drugs = {trial.drug for trial in self.sheet.facts.trials}
+        ruled_out = {choice.id for choice in self.acutes if all(member.barred for member in choice.members)}
+        return tuple(
+            option
+            for option in self.sheet.guideline.options.values()
+            if option.kind == kind
+            and not (kind == "device" and "neurostimulation" in done)
+            and option.code_set not in done
+            and not drugs.intersection(option.drugs)
+            and not (kind == "combination" and ruled_out.intersection(option.id.split("_")))
+        )
+
+    def replacements(self, count: int) -> tuple[Drug, ...]:
+        """Drugs to order instead: the first of each open preventive class that no active reason speaks against.
+
+        A drug that is harmful in pregnancy is for the clinician to think of, unless the patient is recorded as male.
+        """
+        patient = self.sheet.facts.patient
+        male = patient is not None and patient.sex == "male"
+        found = []
+        for choice in self.preventives:
+            if choice.status == "open":
+                fitting = (
+                    member.drug
+                    for member in choice.members
+                    if not self.sheet.reasons(member.drug)
+                    and (male or "childbearing_potential" not in member.drug.cautions)
+                )
+                found += [drug for drug in [next(fitting, None)] if drug]
+        return tuple(found[:count])
+
+    def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
+        members = class_.members
+        if not class_.may_be_barred_by.isdisjoint(self._against):
+            members = tuple(Member(one.drug, one.name, self.sheet.barred(one.drug)) for one in members)
+        if class_.id in running:
+            status = "in use"
+        elif class_.id in too_briefly:
+            status = "tried too briefly"
+        elif class_.id in tried:
+            status = "tried"
+        else:
+            status = "barred" if all(member.barred for member in members) else "open"
+        return Choice(class_.id, class_.name, status, members)
+
+    @cached_property
+    def _against(self) -> frozenset[str]:
+        """What may bar a drug: contraindications that hold, and the drugs the patient does not tolerate."""
+        return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
+
+    def _acute_classes(self, drugs: Iterable[str]) -> Iterator[str]:
+        for id_ in drugs:
+            acute = self.sheet.drug(id_).acute
+            if acute:
+                yield acute.drug_class
 
 
-def acute_classes(sheet: Sheet) -> tuple[Choice, ...]:
-    """The classes of acute drugs."""
-    taken = [sheet.trial(name) for name in sheet.migraine_trials]
-    acute = [trial for trial in taken if trial.use == "acute"]
-    running = set(_acute_class_ids(sheet, (trial.drug for trial in acute if trial.running)))
-    tried = set(_acute_class_ids(sheet, (*(trial.drug for trial in acute), *in_attacks(sheet))))
-    found = []
-    for id_, drugs in sheet.guideline.acute_members.items():
-        members = [drug for drug in drugs if drug.acute and drug.acute.suggest and sheet.available(drug)]
-        if members:
-            found.append(_choice(sheet, id_, sheet.acute_class(id_), _status(id_, running, tried, set()), members))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """A class as the guideline has it; ``may_be_barred_by``: ids of contraindications and of its drugs."""
+
+    id: str
+    name: Trusted
+    only_in_chronic: bool
+    members: tuple[Member, ...]
+    may_be_barred_by: frozenset[str]
 
 
-def untried(sheet: Sheet, acute_class: str) -> tuple[Drug, ...]:
-    """The drugs of an acute class that were not taken for migraine and that nothing rules out."""
-    taken = {sheet.base(sheet.trial(name).drug) for name in sheet.migraine_trials}
-    taken |= {sheet.base(drug) for drug in in_attacks(sheet)}
-    return tuple(
-        drug
-        for drug in sheet.guideline.acute_members[acute_class]
-        if drug.id not in taken
-        and not drug.counts_as
-        and drug.acute
-        and drug.acute.suggest
-        and sheet.available(drug)
-        and not sheet.barred(drug)
-    )
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """The classes a locale has, with the drugs in them."""
+
+    preventives: tuple[_Class, ...]
+    acutes: tuple[_Class, ...]
 
 
-def other_treatments(sheet: Sheet, kind: str) -> tuple[Option, ...]:
-    """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.
+class _Same:
+    """A guideline as a cache key: the same object."""
 
-    A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
-    """
-    done = {treatment.kind for treatment in sheet.facts.non_drug_treatments}
-    drugs = {trial.drug for trial in sheet.facts.trials}
-    ruled_out = {choice.id for choice in acute_classes(sheet) if all(member.barred for member in choice.members)}
-    return tuple(
-        option
-        for option in sheet.guideline.options.values()
-        if option.kind == kind
-        and not (kind == "device" and "neurostimulation" in done)
-        and option.code_set not in done
-        and not drugs.intersection(option.drugs)
-        and not (kind == "combination" and ruled_out.intersection(option.id.split("_")))
-    )
+    def __init__(self, guideline: Guideline) -> None:
+        self.guideline = guideline
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.guideline is other.guideline
+
+    def __hash__(self) -> int:
+        return id(self.guideline)
 
 
-def replacements(sheet: Sheet, count: int) -> tuple[Drug, ...]:
-    """Drugs to order instead: the first of each open preventive class that no active reason speaks against.
-
-    A drug that is harmful in pregnancy is for the clinician to think of, unless the patient is recorded as male.
-    """
-    male = sheet.facts.patient is not None and sheet.facts.patient.sex == "male"
-    found = []
-    for choice in preventive_classes(sheet):
-        if choice.status == "open":
-            fitting = (
-                member.drug
-                for member in choice.members
-                if not sheet.reasons(member.drug) and (male or "childbearing_potential" not in member.drug.cautions)
-            )
-            found += [drug for drug in [next(fitting, None)] if drug]
-    return tuple(found[:count])
+@lru_cache(maxsize=4)
+def _shelf(same: _Same, locale: str) -> _Shelf:
+    guideline = same.guideline
+    here = [drug for drug in guideline.drugs.values() if available(drug, guideline, locale)]
+    preventives = []
+    for id_, name in guideline.drug_classes.items():
+        drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
+        ehf = {guideline.classes[drug.preventive.ehf_class] for drug in drugs if drug.preventive}
+        preventives.append(_class(id_, name, drugs, any(class_.only_if == "chronic_migraine" for class_ in ehf)))
+    acutes = [
+        _class(id_, name, [d for d in here if d.acute and d.acute.drug_class == id_ and d.acute.suggest])
+        for id_, name in ACUTE_CLASSES.items()
+    ]
+    return _Shelf(tuple(c for c in preventives if c.members), tuple(c for c in acutes if c.members))
 
 
-def in_attacks(sheet: Sheet) -> Iterable[str]:
-    """The drugs that attacks of migraine were treated with."""
-    for record in sheet.facts.attack_records:
-        unstated = record.indication is Indication.UNSTATED
-        if sheet.drug(record.drug).only_for_migraine if unstated else record.indication is not Indication.OTHER:
-            yield record.drug
+def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:
+    """A class of drugs, without products that count as another drug."""
+    members = tuple(Member(drug, Trusted(drug.name), ()) for drug in drugs if not drug.counts_as)
+    reasons = (reason for one in members for reason in (one.drug.id, *one.drug.contraindications))
+    return _Class(id_, Trusted(name), only_in_chronic, members, frozenset(reasons))
 
 
-def _only_briefly(sheet: Sheet, classes: Iterable[str]) -> set[str]:
-    """Classes of which every course was too short or too low."""
-    brief = {str(fact.fields["trial"]) for fact in sheet.flat("inadequate")}
-    long_enough = set()
-    for name in sheet.migraine_trials:
-        use = sheet.drug(sheet.trial(name).drug).preventive
-        if use and name not in brief and sheet.trial(name).use == "preventive":
-            long_enough.add(use.drug_class)
-    return set(classes) - long_enough
-
-
-def _status(id_: str, running: set[str], tried: set[str], brief: set[str]) -> str:
-    if id_ in running:
-        return "in use"
-    if id_ in brief:
-        return "tried too briefly"
-    return "tried" if id_ in tried else "open"
-
-
-def _choice(sheet: Sheet, id_: str, name: Trusted, status: str, drugs: Iterable[Drug]) -> Choice:
-    members = tuple(Member(drug, sheet.name(drug.id), sheet.barred(drug)) for drug in drugs if not drug.counts_as)
-    if status == "open" and all(member.barred for member in members):
-        status = "barred"
-    return Choice(id_, name, status, members)
-
-
-def _acute_class_ids(sheet: Sheet, drugs: Iterable[str]) -> Iterable[str]:
-    for id_ in drugs:
-        acute = sheet.drug(id_).acute
-        if acute:
-            yield acute.drug_class
+def available(drug: Drug, guideline: Guideline, locale: str) -> bool:
+    """Whether the drug, and its class where it prevents, can be had in a locale."""
+    class_ = drug.preventive.ehf_class if drug.preventive else None
+    return locale not in drug.unavailable_in and class_ not in guideline.unavailable_classes(locale)

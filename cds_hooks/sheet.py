@@ -49,6 +49,9 @@ ACUTE_CLASSES: Mapping[str, str] = {
     "opioid": "opioid",
 }
 
+LEVELS = (ABSOLUTE, "relative", "caution")
+"""How strong a reason against a drug is."""
+
 EXCEPTIONS: Mapping[str, str] = {
     "hepatic_impairment": "hepatic impairment",
     "renal_impairment": "renal impairment",
@@ -143,12 +146,6 @@ class Sheet:
     def acute_class(self, id_: str) -> Trusted:
         return Trusted(ACUTE_CLASSES[id_])
 
-    def available(self, drug: Drug) -> bool:
-        """Whether the drug, and its class where it prevents, can be had in the site's locale."""
-        unavailable = self.guideline.unavailable_classes(self.judgement.locale)
-        class_ = drug.preventive.ehf_class if drug.preventive else None
-        return self.judgement.locale not in drug.unavailable_in and class_ not in unavailable
-
     # Reasons not to give a drug
 
     @cached_property
@@ -157,6 +154,8 @@ class Sheet:
 
     def reasons(self, drug: Drug) -> tuple[Reason, ...]:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
+        if not self.active and not self.facts.allergies:
+            return ()
         found = [self._reason(active, active.strength(drug.id)) for active in listed(drug, self.active)]
         for allergy in self.facts.allergies:
             if allergy.drug == drug.id:
@@ -164,7 +163,7 @@ class Sheet:
                 label = Trusted("allergy to it" if lasting else "intolerance to it")
                 found.append(Reason(label, ABSOLUTE if lasting else "relative", self.evidence(allergy.refs)))
         found += [self._reason(self.active[id_], "caution") for id_ in drug.cautions if id_ in self.active]
-        return tuple(sorted(found, key=lambda reason: ("absolute", "relative", "caution").index(reason.level)))
+        return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
 
     def _reason(self, active: Active, level: str) -> Reason:
         return Reason(Trusted(active.contraindication.label), level, self.evidence(active.refs))
@@ -247,12 +246,12 @@ def evidence_words(fact: Condition | Reading | Allergy | CoMedication) -> Truste
     """A dated fact as evidence: what it is, the chart's words for it, and since when."""
     if isinstance(fact, Condition):
         what = written(fact.display) or Trusted("problem list entry")
-        return Trusted("{}, since {}").format(what, written(fact.onset)) if fact.onset else what
+        return Trusted(f"{what}, since {fact.onset}") if fact.onset else what
     if isinstance(fact, Reading):
         return _reading_words(fact)
     if isinstance(fact, Allergy):
         return Trusted(f"{fact.kind or 'allergy or intolerance'} on record")
-    return Trusted("{}, taken now").format(written(fact.display) or Trusted("medication"))
+    return Trusted(f"{written(fact.display) or 'medication'}, taken now")
 
 
 def _reading_words(reading: Reading) -> Trusted:

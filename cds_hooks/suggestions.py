@@ -17,7 +17,7 @@ from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
 from fhir.resources.R4B import servicerequest as r4b_servicerequest
 
 from cds_hooks.messages import HookRequest
-from cds_hooks.options import replacements
+from cds_hooks.options import Options
 from cds_hooks.sheet import Sheet, amount, number
 from rules.doses import full_dose
 from rules.facts import DraftOrder
@@ -55,6 +55,7 @@ class Asked:
 
     finding: Finding
     sheet: Sheet
+    options: Options
     request: HookRequest
     dialect: str
 
@@ -121,7 +122,7 @@ def other_class(asked: Asked) -> Iterator[Offer]:
     order, draft = asked.order, asked.draft
     if order is None or draft is None:
         return
-    for drug in replacements(asked.sheet, MAX_REPLACEMENTS):
+    for drug in asked.options.replacements(MAX_REPLACEMENTS):
         name = asked.sheet.name(drug.id)
         create = {
             "type": "create",

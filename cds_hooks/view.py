@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 
-from cds_hooks import ledger, options
+from cds_hooks import ledger
 from cds_hooks.markdown import Trusted
+from cds_hooks.options import Options
 from cds_hooks.sheet import ACUTE_CLASSES, EXCEPTIONS, MEDICATION, Month, Reason, Sheet, amount, days, number
 from rules.contraindications import ABSOLUTE
 from rules.doses import at_full_dose, full_dose
@@ -85,9 +86,10 @@ class Overuse:
 class View:
     """What a template may ask about its finding; ``sheet`` answers for the patient."""
 
-    def __init__(self, finding: Finding, sheet: Sheet) -> None:
+    def __init__(self, finding: Finding, sheet: Sheet, options: Options) -> None:
         self.finding = finding
         self.sheet = sheet
+        self.options = options
 
     def taken(self, alias: str) -> tuple[Fact, ...]:
         """The facts one condition of the rule took, each once."""
@@ -205,31 +207,23 @@ class View:
     def _at_full_dose(self, record: AttackRecord, id_: str) -> bool:
         sheet = self.sheet
         full = at_full_dose(sheet.facts, sheet.guideline, sheet.drug(id_), record.single_dose, record.route)
-        return sheet.base(record.drug) == id_ and full == "yes" and record.drug in options.in_attacks(sheet)
+        return sheet.base(record.drug) == id_ and full == "yes" and record.drug in self.options.in_attacks
 
     # Options
 
-    @cached_property
-    def preventives(self) -> tuple[options.Choice, ...]:
-        return options.preventive_classes(self.sheet)
-
-    @cached_property
-    def acutes(self) -> tuple[options.Choice, ...]:
-        return options.acute_classes(self.sheet)
-
     @property
     def open_preventives(self) -> tuple[Trusted, ...]:
-        return tuple(choice.name for choice in self.preventives if choice.status == "open")
+        return tuple(choice.name for choice in self.options.preventives if choice.status == "open")
 
     @property
     def open_acutes(self) -> tuple[Trusted, ...]:
-        return tuple(choice.name for choice in self.acutes if choice.status == "open")
+        return tuple(choice.name for choice in self.options.acutes if choice.status == "open")
 
     def others(self, kind: str) -> tuple[tuple[Trusted, Trusted | None], ...]:
         """Combinations, procedures, devices or non-drug treatments left, each with who should avoid it."""
         return tuple(
             (Trusted(option.name), Trusted(option.avoid) if option.avoid else None)
-            for option in options.other_treatments(self.sheet, kind)
+            for option in self.options.others(kind)
         )
 
     # Preventives
@@ -325,7 +319,7 @@ class View:
             name=Trusted(ACUTE_CLASSES[class_]),
             failed=self.sheet.names(failed),
             untried=tuple(
-                Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in options.untried(self.sheet, class_)
+                Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in self.options.untried(class_)
             ),
             other_routes=tuple(self._other_routes(failed)),
         )
