@@ -112,8 +112,9 @@ def _connect_sqlite(connection: Any, _: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
-    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable') else 'NORMAL'}")
-    connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA synchronous={'FULL' if options.get('durable') else 'NORMAL'}")
+    driver.execute("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
 
 def _begin_postgresql(connection: Connection) -> None:
