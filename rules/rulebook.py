@@ -228,8 +228,8 @@ def load_rulebook(
     return _Reader(name, parameters, fact_types, sources, kinds, hooks).rulebook(source)
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may stand once, and a date stays the text it is."""
+class _StrictLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML in which a key may stand once."""
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -240,12 +240,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
-def _as_written(loader: _StrictLoader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
-
-
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 
 def _meant(word: object, choices: Collection[str]) -> str:
