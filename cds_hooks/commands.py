@@ -3,17 +3,20 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import orjson
 
-from cds_hooks.consultation import Environment, consult
+from cds_hooks.consultation import Consultation, Environment, consult
+from cds_hooks.feedback import command as feedback
 from cds_hooks.health import health
 from cds_hooks.logs import configure, log
 from cds_hooks.messages import parse, read_request
+from cds_hooks.operation_outcome import Refused
 from cds_hooks.reasons import tree
+from cds_hooks.sandbox.commands import consult_server, sandbox, sandbox_arguments, server_arguments
 from cds_hooks.settings import Settings, describe, load_settings
 from rules.explain import condition_in_words
 from rules.rulebook import Rule
@@ -62,9 +65,10 @@ def _serve(asked: argparse.Namespace) -> int:
     configure()
     app = create_app(settings)
     environment: Environment = app.extensions["prodrome"]
+    _warm_up(environment)
     well = health(environment)
     server = create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
-    url = settings.base_url or f"http://{settings.host}:{server.effective_port}"
+    url = settings.base_url or f"http://{settings.host}:{getattr(server, 'effective_port', settings.port)}"
     print(f"Discovery: {url}/cds-services")
     if "note" in well:
         print(f"Note: {well['note']}")
@@ -82,8 +86,17 @@ def _serve(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _warm_up(environment: Environment) -> None:
+    """Build what the first call would otherwise wait for: tables of drug names, compiled rules, templates."""
+    if EXAMPLE.exists():
+        body = EXAMPLE.read_bytes()
+        request = read_request(parse(body), frozenset(service.hook.name for service in environment.services().values()))
+        consult(request, replace(environment, store=None))
+
+
 def _consult_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("request", metavar="REQUEST.json", help="a CDS Hooks request; - for standard input")
+    command.add_argument("request", metavar="REQUEST.json", nargs="?", help="a CDS Hooks request; - for standard input")
+    server_arguments(command)
     command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
     command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
     _today(command)
@@ -91,15 +104,30 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _consult(asked: argparse.Namespace) -> int:
-    environment = Environment.of(_settings(asked))
-    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
-    hooks = frozenset(service.hook.name for service in environment.services().values())
-    consultation = consult(read_request(parse(body), hooks, body=body), environment)
+    if (asked.request is None) == (asked.fhir is None):
+        raise Refused(400, "Give either a request file or --fhir URL.")
+    consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
     if asked.why or asked.steps:
         print(tree(consultation, steps=asked.steps))
     else:
         sys.stdout.write(orjson.dumps(consultation.response, option=orjson.OPT_INDENT_2).decode() + "\n")
     return 0
+
+
+def _consult_file(asked: argparse.Namespace) -> Consultation:
+    environment = Environment.of(_settings(asked))
+    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
+    hooks = frozenset(service.hook.name for service in environment.services().values())
+    return consult(read_request(parse(body), hooks, body=body), environment)
+
+
+def _sandbox_arguments(command: argparse.ArgumentParser) -> None:
+    sandbox_arguments(command)
+    _today(command)
+
+
+def _sandbox(asked: argparse.Namespace) -> int:
+    return sandbox(asked, _settings(asked))
 
 
 def _rules_arguments(command: argparse.ArgumentParser) -> None:
@@ -158,7 +186,9 @@ def _show_settings(asked: argparse.Namespace) -> int:
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
-    "consult": Command("answer one CDS Hooks request from a file", _consult_arguments, _consult),
+    "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
+    "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
+    "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
     "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),
