@@ -100,6 +100,9 @@ class _Cached:
     tried: float = float("-inf")
     problem: str = ""
 
+    def names(self, kid: str) -> bool:
+        return self.keys is not None and any(key.get("kid") == kid for key in self.keys)
+
 
 class KeySets:
     """Key sets by address, fetched when first needed, again after a while, and when a key id is not in them."""
@@ -113,18 +116,23 @@ class KeySets:
         self._cached: dict[str, _Cached] = {}
 
     def keys(self, url: str, kid: str) -> Sequence[Key]:
-        """The keys at *url*, fetched anew if *kid* is not among those known. Raises :class:`Unusable`."""
+        """The keys at *url*, fetched anew if *kid* is not among those known. Raises :class:`Unusable`.
+
+        Whoever brings a known key waits for nobody: not for a fetch that another caller's unknown key set off.
+        """
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
-        with cached.lock:
-            now = self._clock()
-            fresh = now - cached.fetched < TTL_SECONDS
-            known = cached.keys is not None and any(key.get("kid") == kid for key in cached.keys)
-            if not (fresh and known) and now - cached.tried >= PAUSE_SECONDS:
-                self._refresh(url, cached, now)
-            if cached.keys is None or now - cached.fetched > STALE_SECONDS:
-                raise Unusable(cached.problem or "the key set is not known yet")
-            return cached.keys
+        known = cached.names(kid)
+        if not (known and self._clock() - cached.fetched < TTL_SECONDS) and cached.lock.acquire(blocking=not known):
+            try:
+                now = self._clock()
+                if now - cached.tried >= PAUSE_SECONDS:
+                    self._refresh(url, cached, now)
+            finally:
+                cached.lock.release()
+        if cached.keys is None or self._clock() - cached.fetched > STALE_SECONDS:
+            raise Unusable(cached.problem or "the key set is not known yet")
+        return cached.keys
 
     def _refresh(self, url: str, cached: _Cached, now: float) -> None:
         cached.tried = now

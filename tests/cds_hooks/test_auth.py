@@ -318,9 +318,11 @@ def test_an_es384_signature_is_the_two_raw_numbers_and_not_der() -> None:
 
 
 @pytest.mark.requirement("SEC-26", "SEC-27")
-def test_the_reason_is_logged_and_the_token_is_not(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_reason_is_logged_and_the_token_is_not(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bearer = Client().bearer(exp=NOW - 100, iat=NOW - 200)
-    logging.getLogger("prodrome").propagate = True
+    monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
     with caplog.at_level(logging.WARNING, logger="prodrome"):
         reason(authenticator(), bearer)
     (record,) = caplog.records
@@ -456,6 +458,27 @@ def test_a_host_that_never_answered_gives_no_key_and_is_left_alone_for_a_moment(
     for _ in range(5):
         assert reason(site, Client().bearer()) == "down"
     assert len(host.asked) == 1
+
+
+@pytest.mark.requirement("SEC-25")
+def test_a_known_key_does_not_wait_for_a_fetch_that_an_unknown_one_set_off() -> None:
+    host, gate, fetching = Host(KEYS), threading.Event(), threading.Event()
+    sets = host.key_sets()
+    sets.keys(JKU, "ec")
+
+    def slow(url: str) -> Sequence[Key]:
+        fetching.set()
+        assert gate.wait(10)
+        return KEYS
+
+    sets._fetch = slow
+    host.now += keys.TTL_SECONDS
+    attacker = threading.Thread(target=sets.keys, args=(JKU, "unknown"))
+    attacker.start()
+    assert fetching.wait(10)
+    assert sets.keys(JKU, "ec") == KEYS
+    gate.set()
+    attacker.join()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

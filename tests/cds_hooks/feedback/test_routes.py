@@ -1,6 +1,7 @@
 """Feedback over HTTP: what is answered, and what is kept by then."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,8 +138,6 @@ def test_feedback_that_cannot_be_kept_is_not_acknowledged(site: Site) -> None:
 @pytest.mark.requirement("FB-15", "SEC-04")
 def test_feedback_asks_for_the_same_token_as_calls() -> None:
     site = Site(settings(), ISS)
-    import time
-
     client = Client(now=time.time())
     assert site.post(OVERRIDDEN).status_code == 401
     for audience in (BASE + PATH, f"{BASE}/cds-services/{SERVICE}"):
@@ -149,8 +148,10 @@ def test_feedback_asks_for_the_same_token_as_calls() -> None:
 
 
 @pytest.mark.requirement("FB-19")
-def test_what_a_user_wrote_is_in_no_log_line_and_no_answer(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger("prodrome").propagate = True
+def test_what_a_user_wrote_is_in_no_log_line_and_no_answer(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
     with caplog.at_level(logging.DEBUG):
         answers = [
             site.post({**OVERRIDDEN, "overrideReason": {"userComment": "Mrs Secret"}}),
