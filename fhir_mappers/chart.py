@@ -122,8 +122,8 @@ class Chart:
     def _whose(self, patient_id: str | None) -> str | None:
         if patient_id:
             return patient_id.rpartition("/")[2] or None
-        ids = {resource.get("id") for _, resource in self._resources.get("Patient", ())}
-        only = ids.pop() if len(ids) == 1 else None
+        patients = self._resources.get("Patient", ())
+        only = patients[0][1].get("id") if len(patients) == 1 else None
         return only if type(only) is str else None
 
     def _own(self, kind: str, rows: list[Row]) -> list[Row]:
@@ -203,8 +203,9 @@ class Chart:
         """How many rows of each kind were read, skipped ones left out."""
         unread = {(skipped.kind, skipped.id) for skipped in self.skipped.values()}
         return {
-            kind: sum((kind, reference.rpartition("/")[2]) not in unread for reference, _ in rows)
-            for kind, rows in sorted(self.rows.items())
+            kind: sum((kind, reference.rpartition("/")[2]) not in unread for reference, _ in self.rows[kind])
+            for kind in KINDS
+            if kind in self.rows
         }
 
 

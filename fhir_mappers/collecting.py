@@ -121,7 +121,7 @@ def is_harmless(outcome: dict[str, object]) -> bool:
     """Whether an OperationOutcome only warns or informs."""
     issues = outcome.get("issue")
     issues = issues if isinstance(issues, list) else [issues]
-    return bool(issues) and all(isinstance(issue, dict) and issue.get("severity") in HARMLESS for issue in issues)
+    return bool(issues) and all(isinstance(issue, dict) and str(issue.get("severity")) in HARMLESS for issue in issues)
 
 
 def _succeeded(response: object) -> bool:

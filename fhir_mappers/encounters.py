@@ -78,12 +78,10 @@ def service_types(resource: JsonObject) -> list[Concept]:
 
 
 def _reason(chart: Chart, resource: JsonObject) -> Indication:
-    """What a visit was for, by code: its first reason, else its principal diagnosis. Text does not count."""
+    """What a visit was for, by code: its first reason, else its principal diagnosis. A reason in text says nothing."""
     first = _first_reason(chart, resource)
-    if first is not None and first.codes:
-        named = of_codes(first, chart.guideline)
-        if named is not Indication.UNSTATED:
-            return named
+    if first is not None:
+        return of_codes(first, chart.guideline)
     diagnoses = (of_codes(said, chart.guideline) for said in _principal_diagnoses(chart, resource))
     return min(diagnoses, key=_STRENGTH.index, default=Indication.UNSTATED)
 

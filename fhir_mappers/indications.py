@@ -84,6 +84,8 @@ def concept_and_reference(value: Mapping[str, Any]) -> tuple[Concept | None, Jso
         if type(reference) is str:  # a plain Reference
             return (concept(said) if said else None), dict(value)
         return (concept(said) if said else None), read_object(value, "reference")
+    if "display" in value:  # a plain Reference without an address
+        return None, dict(value)
     return concept(dict(value)), None
 
 

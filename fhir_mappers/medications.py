@@ -168,7 +168,8 @@ class Lexicon:
                 if drug is None:
                     return True, None
                 medicine = Medicine(drug, True, product.strength, product.per_ml, product.route, product.systemic)
-                found.append((product.strength is not None or product.per_ml is not None, medicine))
+                is_product = product.strength is not None or product.per_ml is not None or drug.counts_as is not None
+                found.append((is_product, medicine))
             elif drug_id := self.guideline.drug_of(system, code):
                 found.append((False, Medicine(self.guideline.drugs[drug_id], True)))
         if not found:

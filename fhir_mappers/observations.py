@@ -98,7 +98,7 @@ class _Reader:
         codings = code.get("coding") if type(code) is dict else ()
         if type(codings) is not list:
             return True
-        return any(type(each) is not dict or each.get("code") in self.wanted for each in codings)
+        return any(type(each) is not dict or str(each.get("code")) in self.wanted for each in codings)
 
     # --- The diary ---------------------------------------------------------------------------------------------------
 

@@ -188,11 +188,10 @@ def _amount(course: Course) -> float | None:
 
 def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[Step, ...]:
     """Dose steps in order, without overlap: on days recorded twice the lower known dose stands."""
-    if not spans or (len(spans) == 1 and not guests):
-        courses = guests or [spans[0].course]
-        amounts = [amount for amount in map(_amount, courses) if amount is not None]
-        refs = unique(course.ref for course in courses)
-        return (Step(courses[0].start, courses[0].end, min(amounts, default=None), refs),)
+    if not spans:
+        return (_step_of(guests),)
+    if len(spans) == 1 and not guests:
+        return (_step_of([spans[0].course]),)
     doses = _doses(spans, guests, end)
     boundaries = _boundaries(doses)
     cuts = sorted(boundaries)
@@ -210,9 +209,16 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
             steps.append((lo, hi, amount, covered_by))
     if not steps:  # dates so partial, or so short, that no day is sure
         return tuple(
-            Step(span.course.start, span.course.end, _amount(span.course), unique([span.course.ref])) for span in spans
+            dict.fromkeys(_step_of([other.course for other in spans if other.dates == span.dates]) for span in spans)
         )
     return tuple(Step(boundaries[lo], boundaries[hi], amount, unique(told)) for lo, hi, amount, told in steps)
+
+
+def _step_of(courses: list[Course]) -> Step:
+    """The step that courses of the same dates make."""
+    amounts = [amount for amount in map(_amount, courses) if amount is not None]
+    refs = unique(course.ref for course in courses)
+    return Step(courses[0].start, courses[0].end, min(amounts, default=None), refs)
 
 
 def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_Dose]:

@@ -1,0 +1,379 @@
+"""Hospital visits and what they were for; specialist contacts, appointments, referrals; non-drug treatments."""
+
+import pytest
+
+from rules.guideline import load_guideline
+from tests.fhir_mappers.build import (
+    ACT_CODE,
+    CPT,
+    ICD10CM,
+    LOCAL,
+    MIGRAINE,
+    SNOMED,
+    Json,
+    concept,
+    condition,
+    encounter,
+    facts,
+    period,
+    procedure,
+    resource,
+)
+
+NEUROLOGY = concept(SNOMED, "394591006")
+HEADACHE = concept(ICD10CM, "R51.9")
+FRACTURE = concept(ICD10CM, "S52.501A")
+ROLE = "http://terminology.hl7.org/CodeSystem/diagnosis-role"
+
+
+def reasons(*rows: Json) -> list[str]:
+    return [visit.reason.value for visit in facts(*rows).hospital_visits]
+
+
+def follow_ups(*rows: Json) -> list[tuple[str, str | None]]:
+    return [(found.kind, str(found.when) if found.when else None) for found in facts(*rows).follow_ups]
+
+
+# --- Hospital visits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("class_", "is_hospital"),
+    [("EMER", 1), ("IMP", 1), ("ACUTE", 1), ("OBSENC", 1), ("AMB", 0), ("VR", 0), ("HH", 0), (None, 0)],
+)
+def test_a_hospital_visit_is_known_by_its_class(class_: str | None, is_hospital: int):
+    assert len(reasons(encounter(class_))) == is_hospital
+
+
+def test_a_class_may_be_one_of_several_concepts_as_in_r5():
+    classes = [concept(LOCAL, "X"), concept(ACT_CODE, "EMER")]
+    assert reasons(encounter(**{"class": classes})) == ["migraine"]
+    assert reasons(encounter(**{"class": {"code": "EMER"}})) == ["migraine"]
+    assert reasons(encounter(**{"class": {"system": LOCAL, "code": "EMER"}})) == []
+
+
+def test_an_emergency_type_makes_a_hospital_visit():
+    assert reasons(encounter("AMB", type=[concept(SNOMED, "4525004")])) == ["migraine"]
+    assert reasons(encounter("AMB", type=[concept(CPT, "99284")])) == ["migraine"]
+
+
+ENCOUNTER_STATUS = [
+    ("in-progress", True),
+    ("arrived", True),
+    ("triaged", True),
+    ("onleave", True),
+    ("finished", False),
+    ("unknown", False),
+    ("completed", False),
+    ("discharged", False),
+    ("planned", None),
+    ("cancelled", None),
+    ("entered-in-error", None),
+]
+
+
+@pytest.mark.parametrize(("status", "running"), ENCOUNTER_STATUS)
+def test_a_visit_counts_by_its_status(status: str, running: bool | None):
+    visits = facts(encounter(status=status, period=period("2026-06-10", None))).hospital_visits
+    assert [visit.running for visit in visits] == ([] if running is None else [running])
+
+
+def test_a_running_visit_that_ended_has_ended():
+    (visit,) = facts(encounter(status="in-progress")).hospital_visits
+    assert not visit.running
+    assert str(visit.end) == "2026-05-01"
+
+
+def test_r5_calls_the_period_actual():
+    (visit,) = facts(encounter(period=None, actualPeriod=period("2026-05-02", "2026-05-03"))).hospital_visits
+    assert (str(visit.start), str(visit.end)) == ("2026-05-02", "2026-05-03")
+
+
+def diagnosis(code: Json, use: str | None = None, rank: int | None = None) -> Json:
+    made: Json = {"condition": {"reference": "#" + str(code["coding"][0]["code"])}}
+    if use:
+        made["use"] = concept(ROLE, use)
+    if rank is not None:
+        made["rank"] = rank
+    return made
+
+
+CONTAINED = [
+    {"resourceType": "Condition", "id": code["coding"][0]["code"], "code": code}
+    for code in (MIGRAINE, FRACTURE, HEADACHE)
+]
+
+REASONS: list[tuple[str, Json, str]] = [
+    ("first reason", {"reasonCode": [MIGRAINE, FRACTURE]}, "migraine"),
+    ("second reason", {"reasonCode": [FRACTURE, MIGRAINE]}, "other"),
+    ("plain headache", {"reasonCode": [HEADACHE]}, "headache"),
+    ("text only", {"reasonCode": [{"text": "migraine"}]}, "unstated"),
+    ("nothing", {"reasonCode": None}, "unstated"),
+    ("an unknown system", {"reasonCode": [concept(LOCAL, "1", display="Migraine")]}, "unstated"),
+    (
+        "two codes of one reason",
+        {"reasonCode": [{"coding": [*concept(LOCAL, "1")["coding"], *MIGRAINE["coding"]]}]},
+        "migraine",
+    ),
+    ("a reference", {"reasonCode": None, "reasonReference": [{"reference": "#G43.009"}]}, "migraine"),
+    (
+        "rank 1",
+        {"reasonCode": None, "diagnosis": [diagnosis(FRACTURE, rank=2), diagnosis(MIGRAINE, rank=1)]},
+        "migraine",
+    ),
+    ("rank 2", {"reasonCode": None, "diagnosis": [diagnosis(FRACTURE, rank=1), diagnosis(MIGRAINE, rank=2)]}, "other"),
+    ("chief complaint", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "CC")]}, "migraine"),
+    ("discharge diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "DD")]}, "migraine"),
+    ("billing diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "billing")]}, "migraine"),
+    ("comorbidity", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "CM")]}, "unstated"),
+    ("no rank, no use", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE)]}, "unstated"),
+    ("a reason beats a diagnosis", {"reasonCode": [FRACTURE], "diagnosis": [diagnosis(MIGRAINE, rank=1)]}, "other"),
+    (
+        "first by role, comorbid migraine",
+        {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "CM", 1), diagnosis(FRACTURE, "DD", 1)]},
+        "other",
+    ),
+    ("R5 reason", {"reasonCode": None, "reason": [{"value": [{"concept": MIGRAINE}]}]}, "migraine"),
+    (
+        "R5 reference",
+        {"reasonCode": None, "reason": [{"value": [{"reference": {"reference": "#G43.009"}}]}]},
+        "migraine",
+    ),
+    (
+        "R5 second value",
+        {"reasonCode": None, "reason": [{"value": [{"concept": FRACTURE}, {"concept": MIGRAINE}]}]},
+        "other",
+    ),
+    (
+        "R5 diagnosis",
+        {"reasonCode": None, "diagnosis": [{"condition": [{"concept": MIGRAINE}], "use": [concept(ROLE, "DD")]}]},
+        "migraine",
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "reason"), [case[1:] for case in REASONS], ids=[case[0] for case in REASONS])
+def test_a_visit_was_for_its_first_reason_else_its_principal_diagnosis(more: Json, reason: str):
+    assert reasons(encounter(contained=CONTAINED, **more)) == [reason]
+
+
+def test_the_diagnosis_may_be_a_condition_of_the_record():
+    problem = condition(id="c1", status="resolved")
+    row = encounter(why=None, diagnosis=[{"condition": {"reference": "Condition/c1"}, "rank": 1}])
+    assert reasons(problem, row) == ["migraine"]
+
+
+# --- Specialist contacts --------------------------------------------------------------------------------------------
+
+
+def role(**more: object) -> Json:
+    return {"resourceType": "PractitionerRole", "id": "role1", "specialty": [NEUROLOGY], **more}
+
+
+CONTACTS: list[tuple[str, list[Json], int]] = [
+    ("service type by code", [encounter("AMB", serviceType=NEUROLOGY)], 1),
+    ("service type as in R5", [encounter("AMB", serviceType=[{"concept": NEUROLOGY}])], 1),
+    ("type by text", [encounter("AMB", type=[{"text": "Headache clinic"}])], 1),
+    ("type of an unknown system", [encounter("AMB", type=[concept(LOCAL, "N", display="Neurology follow-up")])], 1),
+    ("video", [encounter("VR", serviceType=NEUROLOGY)], 1),
+    ("home", [encounter("HH", serviceType=NEUROLOGY)], 1),
+    ("in hospital", [encounter("IMP", serviceType=NEUROLOGY)], 0),
+    ("emergency", [encounter("EMER", serviceType=NEUROLOGY)], 0),
+    ("another specialty", [encounter("AMB", serviceType=concept(SNOMED, "394579002"))], 0),
+    (
+        "a known code with a telling display",
+        [encounter("AMB", serviceType=concept(SNOMED, "394579002", display="Neurology"))],
+        0,
+    ),
+    ("neurosurgery", [encounter("AMB", type=[{"text": "Neurosurgery"}])], 0),
+    ("planned", [encounter("AMB", serviceType=NEUROLOGY, status="planned")], 0),
+    (
+        "participant",
+        [role(), encounter("AMB", participant=[{"individual": {"reference": "PractitionerRole/role1"}}])],
+        1,
+    ),
+    (
+        "participant in R5",
+        [role(), encounter("AMB", participant=[{"actor": {"reference": "PractitionerRole/role1"}}])],
+        1,
+    ),
+    (
+        "contained participant",
+        [encounter("AMB", contained=[role()], participant=[{"individual": {"reference": "#role1"}}])],
+        1,
+    ),
+    ("unknown participant", [encounter("AMB", participant=[{"individual": {"reference": "Practitioner/1"}}])], 0),
+    ("pain management", [encounter("AMB", serviceType=concept(SNOMED, "394882004"))], 0),
+]
+
+
+@pytest.mark.parametrize(("rows", "count"), [case[1:] for case in CONTACTS], ids=[case[0] for case in CONTACTS])
+def test_a_specialist_contact(rows: list[Json], count: int):
+    assert follow_ups(*rows) == [("contact", "2026-05-01")] * count
+
+
+def test_a_site_may_count_pain_management():
+    from fhir_mappers import Record, read_facts
+    from tests.fhir_mappers.build import COMPLETE, ME, TODAY
+
+    guideline = load_guideline().with_parameters(
+        {"pain_management_is_specialist": True, "neurology_is_specialist": False}
+    )
+    pain, nerves = encounter("AMB", serviceType=concept(SNOMED, "394882004")), encounter("AMB", serviceType=NEUROLOGY)
+    read = read_facts(Record(ME, {"Encounter": [pain, nerves]}, COMPLETE), guideline, TODAY)
+    assert [found.refs for found in read.follow_ups] == [(f"Encounter/{pain['id']}",)]
+
+
+def appointment(status: str = "booked", start: str | None = "2026-07-01T09:00:00Z", **more: object) -> Json:
+    made = resource("Appointment", **{"status": status, "start": start, "specialty": [NEUROLOGY]} | more)
+    del made["subject"]
+    return made
+
+
+APPOINTMENTS = [
+    ("booked", "2026-06-15T00:00:00Z", "appointment"),
+    ("booked", "2026-06-14T23:00:00Z", None),
+    ("arrived", "2026-06-15T08:00:00Z", "appointment"),
+    ("checked-in", "2026-06-15T08:00:00Z", "appointment"),
+    ("fulfilled", "2026-03-01T08:00:00Z", "contact"),
+    ("booked", None, None),
+    ("proposed", "2026-07-01T09:00:00Z", None),
+    ("pending", "2026-07-01T09:00:00Z", None),
+    ("waitlist", "2026-07-01T09:00:00Z", None),
+    ("noshow", "2026-03-01T08:00:00Z", None),
+    ("cancelled", "2026-07-01T09:00:00Z", None),
+    ("entered-in-error", "2026-07-01T09:00:00Z", None),
+]
+
+
+@pytest.mark.parametrize(("status", "start", "kind"), APPOINTMENTS)
+def test_an_appointment_counts_by_its_status(status: str, start: str | None, kind: str | None):
+    assert follow_ups(appointment(status, start)) == ([(kind, start[:10])] if kind and start else [])
+
+
+def test_an_appointment_is_with_a_specialist_by_specialty_or_service_type():
+    other = concept(SNOMED, "394579002")
+    assert not follow_ups(appointment(specialty=[other]))
+    assert follow_ups(appointment(specialty=[other], serviceType=[NEUROLOGY]))
+    assert follow_ups(appointment(specialty=None, serviceType=[{"concept": NEUROLOGY}]))
+    assert follow_ups(appointment(specialty=[{"text": "Neurology"}]))
+
+
+def test_an_appointment_of_another_patient_is_ignored():
+    def actor(reference: str) -> Json:
+        return {"actor": {"reference": reference}, "status": "accepted"}
+
+    assert not follow_ups(appointment(participant=[actor("Practitioner/1"), actor("Patient/other")]))
+    assert follow_ups(appointment(participant=[actor("Practitioner/1"), actor("Patient/pat-1")]))
+    assert follow_ups(appointment(participant=[actor("Practitioner/1")]))
+
+
+def service_request(code: Json, status: str = "active", intent: str | None = "order", **more: object) -> Json:
+    made = {"status": status, "intent": intent, "code": code, "authoredOn": "2026-06-05"} | more
+    return resource("ServiceRequest", **made)
+
+
+CONSULTATION = concept(SNOMED, "11429006")
+REFERRALS: list[tuple[str, Json, int]] = [
+    ("to a neurologist", service_request(concept(SNOMED, "308474002")), 1),
+    ("to neurology", service_request(concept(SNOMED, "183521007")), 1),
+    ("in R5", service_request({"concept": concept(SNOMED, "308474002")}), 1),
+    ("a consultation", service_request(CONSULTATION), 0),
+    ("a consultation with a neurologist", service_request(CONSULTATION, performerType=NEUROLOGY), 1),
+    ("a consultation with a surgeon", service_request(CONSULTATION, performerType=concept(SNOMED, "304292004")), 0),
+    ("to pain management", service_request(concept(SNOMED, "306265007")), 0),
+    ("in text", service_request({"text": "Referral to neurology"}), 1),
+    ("to a headache clinic in text", service_request({"text": "Refer to headache clinic"}), 1),
+    ("a scan for headache", service_request({"text": "MRI brain for headache"}), 0),
+    ("a headache diary", service_request({"text": "Headache diary"}), 0),
+    ("completed", service_request(concept(SNOMED, "308474002"), "completed"), 1),
+    ("draft", service_request(concept(SNOMED, "308474002"), "draft"), 0),
+    ("revoked", service_request(concept(SNOMED, "308474002"), "revoked"), 0),
+    ("on hold", service_request(concept(SNOMED, "308474002"), "on-hold"), 0),
+    ("in error", service_request(concept(SNOMED, "308474002"), "entered-in-error"), 0),
+    ("filler order", service_request(concept(SNOMED, "308474002"), intent="filler-order"), 1),
+    ("proposal", service_request(concept(SNOMED, "308474002"), intent="proposal"), 0),
+    ("plan", service_request(concept(SNOMED, "308474002"), intent="plan"), 0),
+    ("option", service_request(concept(SNOMED, "308474002"), intent="option"), 0),
+    ("not to be done", service_request(concept(SNOMED, "308474002"), doNotPerform=True), 0),
+]
+
+
+@pytest.mark.parametrize(("row", "count"), [case[1:] for case in REFERRALS], ids=[case[0] for case in REFERRALS])
+def test_a_referral(row: Json, count: int):
+    assert follow_ups(row) == [("referral", "2026-06-05")] * count
+
+
+def test_a_referral_may_be_undated():
+    assert follow_ups(service_request(concept(SNOMED, "308474002"), authoredOn=None)) == [("referral", None)]
+
+
+# --- Treatments without drugs ---------------------------------------------------------------------------------------
+
+
+def treatments(*rows: Json) -> list[tuple[str, str | None, str]]:
+    return [
+        (found.kind, str(found.when) if found.when else None, found.indication.value)
+        for found in facts(*rows).non_drug_treatments
+    ]
+
+
+KINDS = [
+    (concept(SNOMED, "44868003"), "acupuncture"),
+    (concept(CPT, "90875"), "biofeedback"),
+    (concept(SNOMED, "228557008"), "cbt"),
+    (concept(SNOMED, "284467003"), "relaxation"),
+    (concept(SNOMED, "736672007"), "neurostimulation"),
+    (concept(text="Acupuncture"), "acupuncture"),
+    (concept(text="Cognitive behavioural therapy"), "cbt"),
+    (concept(text="Supraorbital nerve stimulation"), "neurostimulation"),
+]
+
+
+@pytest.mark.parametrize(("code", "kind"), KINDS)
+def test_a_treatment_is_a_procedure_or_an_order(code: Json, kind: str):
+    assert treatments(procedure(code, on="2026-01-05")) == [(kind, "2026-01-05", "unstated")]
+    assert treatments(service_request(code)) == [(kind, "2026-06-05", "unstated")]
+
+
+def test_a_treatment_says_what_it_was_for():
+    assert treatments(procedure(KINDS[0][0], reasonCode=[MIGRAINE]))[0][2] == "migraine"
+    assert treatments(procedure(KINDS[0][0], reasonCode=[FRACTURE]))[0][2] == "other"
+
+
+@pytest.mark.parametrize("status", ["preparation", "not-done", "on-hold", "stopped", "entered-in-error", "unknown"])
+def test_a_procedure_that_was_not_done_is_no_treatment(status: str):
+    assert not treatments(procedure(KINDS[0][0], status=status))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Vagus nerve stimulator",
+        "External trigeminal nerve stimulation",
+        "Occipital nerve stimulator",
+        "Single-pulse transcranial magnetic stimulator",
+        "Remote electrical neuromodulation device",
+        "Supraorbital stimulator",
+    ],
+)
+def test_a_device_is_known_by_its_text(text: str):
+    use = resource("DeviceUseStatement", status="completed", device={"display": text}, timingDateTime="2026-02-01")
+    order = resource(
+        "DeviceRequest", status="active", intent="order", codeCodeableConcept={"text": text}, authoredOn="2026-02-01"
+    )
+    usage = resource("DeviceUsage", status="active", device={"concept": {"text": text}}, timingDateTime="2026-02-01")
+    for row in (use, order, usage):
+        assert treatments(row) == [("neurostimulation", "2026-02-01", "unstated")]
+
+
+def test_a_device_still_in_use_is_used_today():
+    device = {"display": "Vagus nerve stimulator"}
+    use = resource("DeviceUseStatement", status="active", device=device, timingPeriod=period("2024-01-01", None))
+    assert treatments(use) == [("neurostimulation", "2026-06-15", "unstated")]
+
+
+def test_other_devices_and_procedures_are_passed_over():
+    device = {"display": "Knee brace"}
+    assert not treatments(resource("DeviceUseStatement", status="active", device=device))
+    assert not treatments(procedure(concept(SNOMED, "80146002")), service_request({"text": "Physiotherapy"}))

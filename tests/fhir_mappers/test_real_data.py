@@ -1,0 +1,103 @@
+"""Data that nobody here wrote passes through: whole synthetic patients, HL7's examples, bodies of real requests.
+
+The data lies beside the repository, not in it; without it these tests are skipped.
+"""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_mappers import Record, collect, read_facts
+from rules.facts import Facts
+from rules.guideline import load_guideline
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the collection of public FHIR data is not beside the repository"
+)
+
+
+def read(resources: list[object], today: date, patient_id: str | None = None) -> Facts:
+    by_kind, _ = collect([("", {"resourceType": "Bundle", "entry": [{"resource": each} for each in resources]})])
+    return read_facts(Record(patient_id, by_kind), load_guideline(), today)
+
+
+def tell(name: str, charts: list[Facts], capsys: pytest.CaptureFixture[str]) -> None:
+    """Print how many rows of each kind were read and skipped."""
+    rows = sum((Counter(chart.read) for chart in charts), Counter())
+    skipped = Counter(skipped.kind for chart in charts for skipped in chart.skipped)
+    with capsys.disabled():
+        print(f"\n{name}: {len(charts)} charts, {sum(rows.values())} rows read, {sum(skipped.values())} skipped")
+        print("  read", dict(sorted(rows.items())))
+        print("  skipped", dict(sorted(skipped.items())))
+
+
+def test_whole_synthetic_patients(capsys: pytest.CaptureFixture[str]):
+    charts = []
+    for file in sorted((DATA / "synthea-r4").glob("*.json.gz")):
+        bundle = json.loads(gzip.decompress(file.read_bytes()))
+        by_kind, _ = collect([("Patient", bundle)])
+        charts.append(read_facts(Record(None, by_kind), load_guideline(), date(2021, 4, 1)))
+    tell("Synthea", charts, capsys)
+    assert len(charts) == 80
+    assert not any(chart.skipped for chart in charts)
+    assert all(chart.patient and chart.patient.birth for chart in charts)
+    with_migraine = [chart for chart in charts if any("migraine" in found.names for found in chart.conditions)]
+    assert with_migraine
+    assert any(visit.reason == "migraine" for chart in with_migraine for visit in chart.hospital_visits)
+    assert any(chart.trials for chart in charts)
+
+
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+@pytest.mark.parametrize("kind", ["MedicationStatement", "MedicationRequest", "Encounter"])
+def test_the_official_examples(release: str, kind: str, capsys: pytest.CaptureFixture[str]):
+    files = sorted((DATA / "hl7-examples" / release / kind).glob("*.json"))
+    assert files
+    charts = [read([json.loads(file.read_text())], date(2026, 6, 15)) for file in files]
+    tell(f"HL7 {release} {kind}", charts, capsys)
+    assert sum(chart.read.get(kind, 0) for chart in charts) + sum(len(chart.skipped) for chart in charts) >= len(files)
+
+
+def test_every_other_example_of_the_kinds_read(capsys: pytest.CaptureFixture[str]):
+    charts = []
+    for folder in ("hl7-examples", "ips-2.0.0", "us-core-examples"):
+        for file in sorted((DATA / folder).rglob("*.json")):
+            charts.append(read([json.loads(file.read_text())], date(2026, 6, 15)))
+    tell("all examples", charts, capsys)
+    assert charts
+
+
+def _resources(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if isinstance(value.get("resourceType"), str) and value["resourceType"] != "Bundle":
+            yield value
+        for each in value.values():
+            yield from _resources(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _resources(each)
+
+
+def test_bodies_of_real_requests(capsys: pytest.CaptureFixture[str]):
+    files = [file for file in sorted((DATA / "cds-hooks-requests").glob("*.json")) if file.name != "INDEX.json"]
+    charts = []
+    for file in files:
+        body = json.loads(file.read_text())
+        resources: list[object] = list(_resources(body))
+        charts.append(read(resources, date(2026, 6, 15)))
+        prefetch = body.get("prefetch") if isinstance(body, dict) else None
+        context = body.get("context") if isinstance(body, dict) else None
+        if isinstance(prefetch, dict):
+            by_kind, completeness = collect(prefetch.items())
+            patient = context.get("patientId") if isinstance(context, dict) else None
+            record = Record(patient if isinstance(patient, str) else None, by_kind, completeness, tuple(resources))
+            charts.append(read_facts(record, load_guideline(), date(2026, 6, 15)))
+    tell("CDS Hooks bodies", charts, capsys)
+    assert len(charts) >= len(files) > 100

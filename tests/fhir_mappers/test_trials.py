@@ -1,0 +1,555 @@
+"""Which rows make trials, how courses join, why they ended and what was given."""
+
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.facts import StopReason, Trial
+from tests.fhir_mappers.build import (
+    BOTOX,
+    CPT,
+    ERENUMAB,
+    ICD10CM,
+    INEFFECTIVE,
+    LOCAL,
+    REQUEST_REASON,
+    SIDE_EFFECT,
+    SNOMED,
+    SUMATRIPTAN,
+    Json,
+    administration,
+    as_needed,
+    concept,
+    dose,
+    facts,
+    period,
+    procedure,
+    request,
+    statement,
+)
+
+NO_EFFECT = concept(SNOMED, INEFFECTIVE)
+NOT_TOLERATED = concept(SNOMED, SIDE_EFFECT)
+
+
+def one(*rows: object) -> Trial:
+    (trial,) = facts(*rows).trials
+    return trial
+
+
+def dates(trial: Trial) -> tuple[str | None, str | None]:
+    return (str(trial.start) if trial.start else None, str(trial.end) if trial.end else None)
+
+
+def steps(trial: Trial) -> list[tuple[str | None, str | None, float | None]]:
+    return [
+        (str(step.start) if step.start else None, str(step.end) if step.end else None, step.amount)
+        for step in trial.steps
+    ]
+
+
+# --- Which rows count -----------------------------------------------------------------------------------------------
+
+STATEMENT_STATUS = [
+    ("active", "2025-01-01", None, "running"),
+    ("active", "2025-01-01", "2026-06-14", "ended"),
+    ("active", "2025-01-01", "2026-06-15", "running"),
+    ("active", "2025-01-01", "2026-06", "running"),  # which may not be over
+    ("active", None, None, "running"),
+    ("completed", "2025-01-01", "2025-06-01", "ended"),
+    ("completed", "2025-01-01", None, "ended"),
+    ("stopped", "2025-01-01", "2025-06-01", "ended"),
+    ("unknown", "2025-01-01", "2025-06-01", "ended"),
+    ("unknown", "2025-01-01", None, "running"),
+    ("unknown", None, None, "ended"),
+    (None, "2025-01-01", "2025-06-01", "ended"),
+    ("entered-in-error", "2025-01-01", None, None),
+    ("draft", "2025-01-01", None, None),
+    ("intended", "2025-01-01", None, None),
+    ("not-taken", "2025-01-01", "2025-06-01", None),
+    ("on-hold", "2025-01-01", None, None),
+]
+
+
+@pytest.mark.parametrize(("status", "start", "end", "becomes"), STATEMENT_STATUS)
+def test_a_statement_counts_by_its_status(status: str | None, start: str | None, end: str | None, becomes: str | None):
+    trials = facts(statement(status=status, start=start, end=end)).trials
+    assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
+    assert all(trial.end is None for trial in trials if trial.running)
+
+
+def test_not_taken_wins_over_its_reason():
+    assert not facts(statement(status="not-taken", why=NO_EFFECT)).trials
+
+
+ADHERENCE = [
+    ("taking", "running"),
+    ("taking-as-directed", "running"),
+    ("taking-not-as-directed", "running"),
+    ("not-taking", "ended"),
+    ("stopped", "ended"),
+    ("stopped-as-directed", "ended"),
+    ("on-hold", None),
+    ("on-hold-as-directed", None),
+    ("unknown", "running"),  # by its open period
+    (None, "running"),
+]
+
+
+@pytest.mark.parametrize(("code", "becomes"), ADHERENCE)
+def test_an_r5_statement_counts_by_its_adherence(code: str | None, becomes: str | None):
+    adherence = (
+        {"code": concept("http://hl7.org/fhir/CodeSystem/medication-statement-adherence", code)} if code else None
+    )
+    trials = facts(statement(status="recorded", end=None, adherence=adherence)).trials
+    assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
+
+
+def test_an_r5_statement_ends_for_the_reason_of_its_adherence():
+    code = concept("http://hl7.org/fhir/CodeSystem/medication-statement-adherence", "stopped")
+    trial = one(statement(status="recorded", adherence={"code": code, "reason": NO_EFFECT}))
+    assert trial.stop.reason is StopReason.INEFFICACY
+    assert trial.stop.coded
+
+
+REQUEST_STATUS = [
+    ("active", "running"),
+    ("completed", "ended"),
+    ("stopped", "ended"),
+    ("ended", "ended"),
+    ("unknown", "ended"),
+    ("entered-in-error", None),
+    ("draft", None),
+    ("cancelled", None),
+    ("on-hold", None),
+]
+
+
+@pytest.mark.parametrize(("status", "becomes"), REQUEST_STATUS)
+def test_a_request_counts_by_its_status(status: str, becomes: str | None):
+    trials = facts(request(status=status)).trials
+    assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
+
+
+@pytest.mark.parametrize("not_ordered", [{"intent": "proposal"}, {"intent": "plan"}, {"doNotPerform": True}])
+def test_what_was_not_ordered_makes_no_trial(not_ordered: Json):
+    assert not facts(request(**not_ordered)).trials
+
+
+# --- Dates ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_dated_by_its_timing_else_its_dispensing_else_its_authoring():
+    bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2025-02-01", "2025-05-01"))
+    dispense = {"validityPeriod": period("2025-03-01", "2025-04-01")}
+    assert dates(one(request(status="stopped", dosageInstruction=[bounds], dispenseRequest=dispense))) == (
+        "2025-02-01",
+        "2025-05-01",
+    )
+    assert dates(one(request(status="stopped", dispenseRequest=dispense))) == ("2025-03-01", "2025-04-01")
+    assert dates(one(request(status="stopped"))) == ("2025-01-01", None)
+
+
+def test_a_running_request_has_no_end():
+    bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2026-02-01", "2026-12-01"))
+    trial = one(request(dosageInstruction=[bounds]))
+    assert trial.running
+    assert dates(trial) == ("2026-02-01", None)
+
+
+def test_a_single_date_is_a_start():
+    assert dates(one(statement(effectivePeriod=None, effectiveDateTime="2025-03"))) == ("2025-03", None)
+
+
+def test_statements_and_requests_make_the_same_trial():
+    said = one(statement(id="x", why=NO_EFFECT))
+    bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2025-01-01", "2025-06-01"))
+    asked = one(request(id="x", status="stopped", dosageInstruction=[bounds], statusReason=NO_EFFECT))
+    assert without_refs(said) == without_refs(asked)
+
+
+# --- One course recorded twice --------------------------------------------------------------------------------------
+
+
+def test_a_coded_reason_beats_none_and_text():
+    trial = one(statement(), statement(why=NO_EFFECT), statement(why={"text": "side effects"}))
+    assert (trial.stop.reason, trial.stop.coded, trial.stop.conflicting) == (StopReason.INEFFICACY, True, False)
+
+
+def test_stopped_beats_running():
+    trial = one(statement(status="active", end=None), statement(why=NO_EFFECT))
+    assert not trial.running
+    assert trial.stop.reason is StopReason.INEFFICACY
+    assert dates(trial) == ("2025-01-01", "2025-06-01")
+
+
+def test_a_prescription_that_ran_out_does_not_end_a_running_course():
+    assert one(statement(status="active", start="2024-01-01", end=None), request(status="completed")).running
+
+
+def test_the_lower_dose_stands():
+    trial = one(
+        statement(dosage=[dose(160)]),
+        statement(dosage=[dose(80)], start="2025-02-01", end="2025-05-01"),
+        statement(dosage=None),
+    )
+    assert steps(trial) == [
+        ("2025-01-01", "2025-02-01", 160),
+        ("2025-02-01", "2025-05-01", 80),
+        ("2025-05-01", "2025-06-01", 160),
+    ]
+
+
+def test_the_lower_single_dose_stands():
+    rows = [statement(SUMATRIPTAN, dosage=[as_needed(100)]), statement(SUMATRIPTAN, dosage=[as_needed(50)])]
+    assert one(*rows).single_dose == 50
+
+
+def test_different_coded_reasons_conflict():
+    trial = one(statement(why=NO_EFFECT), statement(why=NOT_TOLERATED))
+    assert trial.stop.conflicting
+    assert not one(statement(why=NO_EFFECT), statement(why=NO_EFFECT)).stop.conflicting
+
+
+def test_courses_that_share_only_a_boundary_day_do_not_share_their_endings():
+    trial = one(
+        statement(start="2025-01-01", end="2025-03-01", why=NOT_TOLERATED),
+        statement(start="2025-03-01", end="2025-06-01", why=NO_EFFECT),
+    )
+    assert (trial.stop.reason, trial.stop.conflicting) == (StopReason.INEFFICACY, False)
+
+
+def test_an_indication_of_one_row_is_the_courses():
+    trial = one(statement(reasonCode=None), statement(reasonCode=[concept(ICD10CM, "I10")]), statement())
+    assert trial.indication == "migraine"
+
+
+# --- Courses that follow each other ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("start", "count"), [("2025-07-01", 1), ("2025-07-02", 2)])
+def test_courses_at_most_30_days_apart_are_one_trial(start: str, count: int):
+    later = statement(start=start, end="2025-12-01", dosage=[dose(160)], why=NO_EFFECT)
+    assert len(facts(statement(end="2025-06-01"), later).trials) == count
+
+
+def test_the_last_steps_reason_ends_the_trial():
+    trial = one(
+        statement(end="2025-02-01", why=NOT_TOLERATED, dosage=[dose(40)]),
+        statement(start="2025-02-10", end="2025-06-01", why=NO_EFFECT, dosage=[dose(160)]),
+    )
+    assert trial.stop.reason is StopReason.INEFFICACY
+    assert dates(trial) == ("2025-01-01", "2025-06-01")
+    assert steps(trial) == [("2025-01-01", "2025-02-01", 40), ("2025-02-10", "2025-06-01", 160)]
+
+
+def test_a_gap_between_partial_dates_counts_at_its_longest():
+    assert len(facts(statement(end="2025-03"), statement(start="2025-04-01", end="2025-06-01")).trials) == 2
+    assert len(facts(statement(end="2025-03-31"), statement(start="2025-04", end="2025-06-01")).trials) == 1
+
+
+def test_partial_dates_recorded_twice_are_one_trial():
+    assert dates(one(statement(start="2024", end="2024"), statement(start="2024", end="2024"))) == ("2024", "2024")
+
+
+def test_a_restart_after_a_stop_runs():
+    trial = one(statement(end="2025-06-01", why=NO_EFFECT), statement(status="active", start="2025-06-10", end=None))
+    assert trial.running
+    assert trial.stop.reason is StopReason.UNKNOWN
+
+
+def test_drugs_and_uses_do_not_join():
+    assert len(facts(statement(), statement(SUMATRIPTAN)).trials) == 2
+
+
+# --- Rows with one known date ---------------------------------------------------------------------------------------
+
+
+def test_a_period_with_one_end_has_no_known_length():
+    assert steps(one(statement(end=None, status="stopped"))) == [("2025-01-01", None, 80)]
+    assert steps(one(statement(start=None))) == [(None, "2025-06-01", 80)]
+
+
+@pytest.mark.parametrize(
+    ("authored", "count"),
+    [("2025-01-01", 1), ("2025-03-01", 1), ("2025-06-01", 2), ("2024-12-31", 2), ("2025-07-01", 2)],
+)
+def test_a_start_inside_a_course_belongs_to_it(authored: str, count: int):
+    trials = facts(statement(), request(status="stopped", authoredOn=authored, statusReason=NO_EFFECT)).trials
+    assert len(trials) == count
+    if count == 1:
+        assert trials[0].stop.reason is StopReason.INEFFICACY
+        assert dates(trials[0]) == ("2025-01-01", "2025-06-01")
+
+
+def test_the_dose_of_a_row_inside_a_course_stands_where_it_is_lower():
+    trial = one(
+        statement(dosage=[dose(160)]),
+        request(status="stopped", authoredOn="2025-03-01", dosageInstruction=[dose(40)]),
+    )
+    assert steps(trial) == [("2025-01-01", "2025-03-01", 160), ("2025-03-01", "2025-06-01", 40)]
+
+
+def test_two_rows_with_the_same_start_alone_are_one():
+    assert len(facts(request(status="stopped"), request(status="stopped")).trials) == 1
+    assert len(facts(request(status="stopped"), request(status="stopped", authoredOn="2025-01-02")).trials) == 2
+
+
+def test_undated_rows_stand_alone():
+    assert len(facts(statement(start=None, end=None), statement(start=None, end=None), statement()).trials) == 3
+
+
+def test_two_running_rows_are_one_course_though_one_has_no_start():
+    trial = one(
+        statement(status="active", end=None), statement(status="active", start=None, end=None, dosage=[dose(40)])
+    )
+    assert trial.running
+    assert steps(trial) == [("2025-01-01", None, 40)]
+
+
+# --- Why it ended ---------------------------------------------------------------------------------------------------
+
+CODED = [
+    (SNOMED, "395007004", StopReason.INEFFICACY),
+    (SNOMED, "182841002", StopReason.INEFFICACY),
+    (SNOMED, "266721009", StopReason.INEFFICACY),
+    (SNOMED, "395009001", StopReason.INTOLERANCE),
+    (SNOMED, "407563006", StopReason.INTOLERANCE),
+    (SNOMED, "407564000", StopReason.INTOLERANCE),
+    (SNOMED, "395008009", StopReason.CONTRAINDICATED),
+    (SNOMED, "315062004", StopReason.CONTRAINDICATED),
+    (SNOMED, "182846007", StopReason.SUCCEEDED),
+    (SNOMED, "182872003", StopReason.OTHER),
+    (SNOMED, "182897004", StopReason.OTHER),
+    (SNOMED, "182870006", StopReason.UNKNOWN),
+    (REQUEST_REASON, "altchoice", StopReason.OTHER),
+    (SNOMED, "73211009", StopReason.UNKNOWN),  # no reason at all
+    (LOCAL, "395007004", StopReason.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("system", "code", "reason"), CODED)
+def test_a_code_says_why_it_ended(system: str, code: str, reason: StopReason):
+    stop = one(statement(why=concept(system, code))).stop
+    assert stop.reason is reason
+    assert stop.coded or reason is StopReason.UNKNOWN
+
+
+TEXTS = [
+    ("Ineffective", StopReason.INEFFICACY),
+    ("it did not work", StopReason.INEFFICACY),
+    ("no benefit after 3 months", StopReason.INEFFICACY),
+    ("Inadequate response.", StopReason.INEFFICACY),
+    ("side effects", StopReason.INTOLERANCE),
+    ("Adverse reaction (rash)", StopReason.INTOLERANCE),
+    ("could not tolerate", StopReason.INTOLERANCE),
+    ("not tolerated", StopReason.INTOLERANCE),
+    ("no side effects", StopReason.UNKNOWN),
+    ("without side effects", StopReason.UNKNOWN),
+    ("denies side effects", StopReason.UNKNOWN),
+    ("not ineffective", StopReason.UNKNOWN),
+    ("no adverse effect, no improvement", StopReason.INEFFICACY),
+    ("not effective, side effects", StopReason.INTOLERANCE),
+    ("ineffectively stored", StopReason.UNKNOWN),
+    ("patient moved", StopReason.UNKNOWN),
+    ("", StopReason.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), TEXTS)
+def test_text_says_why_it_ended_at_low_certainty(text: str, reason: StopReason):
+    stop = one(statement(why={"text": text})).stop
+    assert (stop.reason, stop.coded) == (reason, False)
+    assert one(statement(why=concept(LOCAL, "77", display=text))).stop.reason is reason
+
+
+def test_a_known_code_is_not_judged_by_its_display():
+    assert one(statement(why=concept(SNOMED, "73211009", display="ineffective"))).stop.reason is StopReason.UNKNOWN
+
+
+def test_of_several_reasons_a_coded_failure_wins():
+    stop = one(statement(statusReason=[concept(SNOMED, "182872003"), NO_EFFECT, {"text": "side effects"}])).stop
+    assert (stop.reason, stop.coded, stop.conflicting) == (StopReason.INEFFICACY, True, False)
+
+
+def test_non_adherence_beside_inefficacy_is_kept():
+    stop = one(statement(statusReason=[NO_EFFECT, concept(SNOMED, "275928001")])).stop
+    assert (stop.reason, stop.nonadherent) == (StopReason.INEFFICACY, True)
+    assert one(statement(why=concept(SNOMED, "275928001"))).stop.reason is StopReason.OTHER
+
+
+@pytest.mark.parametrize("code", ["sintol", "salg"])
+def test_a_suspicion_is_marked(code: str):
+    suspicion = concept(REQUEST_REASON, code)
+    stop = one(request(status="stopped", statusReason=suspicion)).stop
+    assert (stop.reason, stop.coded, stop.suspected) == (StopReason.INTOLERANCE, True, True)
+    both = one(statement(statusReason=[suspicion, NOT_TOLERATED])).stop
+    assert (both.reason, both.suspected) == (StopReason.INTOLERANCE, False)
+
+
+def test_a_running_course_has_no_ending():
+    assert one(statement(status="active", end=None, why=NO_EFFECT)).stop.reason is StopReason.UNKNOWN
+
+
+# --- Administrations ------------------------------------------------------------------------------------------------
+
+CYCLE = concept(CPT, "64615")
+
+
+def test_administrations_belong_to_the_course_they_were_given_in():
+    course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01", dosage=[as_needed(70)])
+    trial = one(course, *(administration(on=day) for day in ("2025-03-01", "2025-01-01", "2025-02-01")))
+    assert [str(given.when) for given in trial.administrations] == ["2025-01-01", "2025-02-01", "2025-03-01"]
+    assert {given.amount for given in trial.administrations} == {70}
+    assert trial.indication == "migraine"
+
+
+def test_administrations_outside_any_course_make_their_own():
+    course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01")
+    read = facts(course, administration(on="2025-06-01"), administration(on="2025-07-01"))
+    own = [trial for trial in read.trials if trial.administrations]
+    assert [dates(trial) for trial in own] == [("2025-06-01", "2025-07-01")]
+    assert not own[0].running
+    assert own[0].stop.reason is StopReason.UNKNOWN
+    assert len(read.trials) == 2
+
+
+def test_administrations_belong_to_a_running_course():
+    course = statement(ERENUMAB, status="active", start="2025-01-01", end=None)
+    assert len(one(course, administration(on="2026-05-01")).administrations) == 1
+
+
+def test_an_administration_that_was_not_done_is_noted():
+    course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01")
+    trial = one(course, administration(on="2025-01-01"), administration(on="2025-02-01", status="not-done"))
+    assert trial.not_done
+    assert len(trial.administrations) == 1
+    assert not one(course, administration(on="2025-01-01")).not_done
+    assert not facts(administration(status="not-done")).trials
+
+
+@pytest.mark.parametrize("status", ["entered-in-error", "on-hold", "stopped", "unknown"])
+def test_other_administrations_do_not_count(status: str):
+    assert not facts(administration(status=status)).trials
+
+
+def test_an_administration_of_another_drug_makes_no_trial():
+    assert not facts(administration(SUMATRIPTAN)).trials
+
+
+def test_r5_spells_when_it_was_given_its_own_way():
+    for name in ("occurenceDateTime", "occurrenceDateTime"):
+        assert str(one(administration(on=None, **{name: "2025-01-05"})).start) == "2025-01-05"
+
+
+def test_a_cycle_is_a_procedure_or_an_administration_and_counts_once():
+    units = {"dose": {"value": 155, "unit": "U"}}
+    trial = one(
+        statement(BOTOX, start="2025-01-01", end="2025-12-01"),
+        procedure(CYCLE, on="2025-01-01"),
+        procedure(CYCLE, on="2025-04-01"),
+        administration(BOTOX, on="2025-01-01", amount=None, dosage=units),
+    )
+    assert [(str(given.when), given.amount) for given in trial.administrations] == [
+        ("2025-01-01", 155),
+        ("2025-04-01", None),
+    ]
+
+
+def test_the_migraine_procedure_says_what_its_toxin_was_for():
+    assert one(statement(BOTOX, reasonCode=None), procedure(CYCLE, on="2025-02-01")).indication == "migraine"
+    assert one(procedure(CYCLE)).indication == "migraine"
+
+
+def test_the_migraine_procedure_is_not_part_of_a_course_for_something_else():
+    dystonia = statement(BOTOX, reasonCode=[concept(ICD10CM, "G24.3")])
+    trials = facts(dystonia, procedure(CYCLE, on="2025-02-01")).trials
+    assert sorted(trial.indication for trial in trials) == ["migraine", "other"]
+
+
+def test_a_procedure_that_was_not_done_is_noted():
+    trial = one(
+        statement(BOTOX), procedure(CYCLE, on="2025-02-01"), procedure(CYCLE, on="2025-05-01", status="not-done")
+    )
+    assert trial.not_done
+    assert len(trial.administrations) == 1
+
+
+# --- Laws -----------------------------------------------------------------------------------------------------------
+
+DAYS = st.dates(date(2020, 1, 1), date(2026, 6, 1))
+Recorded = tuple[date, date, float | None]
+AMOUNTS = st.sampled_from([20.0, 40.0, 80.0, 160.0, None])
+
+
+def without_refs(trial: Trial) -> object:
+    bare = tuple(replace(step, refs=()) for step in trial.steps)
+    return replace(trial, refs=(), steps=bare, administrations=())
+
+
+def days_at(trial: Trial, amount: float) -> int:
+    return sum(
+        (step.end.first - step.start.last).days
+        for step in trial.steps
+        if step.start and step.end and step.amount is not None and step.amount >= amount
+    )
+
+
+def course(start: date, end: date, amount: float | None, **more: Any) -> Json:
+    return statement(start=str(start), end=str(end), dosage=[dose(amount)] if amount else None, **more)
+
+
+@given(DAYS, DAYS, AMOUNTS, st.sampled_from([None, NO_EFFECT, NOT_TOLERATED, {"text": "no benefit"}]))
+def test_a_course_recorded_twice_is_the_course(one_day: date, other: date, amount: float | None, why: Json | None):
+    start, end = sorted([one_day, other])
+    once = facts(course(start, end, amount, why=why)).trials
+    twice = facts(course(start, end, amount, why=why), course(start, end, amount, why=why)).trials
+    assert [without_refs(trial) for trial in once] == [without_refs(trial) for trial in twice]
+
+
+@given(st.lists(DAYS, min_size=3, max_size=3, unique=True), AMOUNTS)
+def test_a_course_split_on_any_day_is_the_course(days: list[date], amount: float | None):
+    start, middle, end = sorted(days)
+    whole = facts(course(start, end, amount)).trials
+    split = facts(course(start, middle, amount), course(middle, end, amount)).trials
+    assert [without_refs(trial) for trial in whole] == [without_refs(trial) for trial in split]
+
+
+COURSES = st.lists(st.tuples(DAYS, DAYS, AMOUNTS), min_size=1, max_size=6)
+
+
+@given(COURSES)
+def test_steps_are_in_order_and_do_not_overlap(courses: list[Recorded]):
+    for trial in facts(*_rows(courses)).trials:
+        bounds = [(step.start.last, step.end.first) for step in trial.steps if step.start and step.end]
+        assert all(start <= end for start, end in bounds)
+        assert all(before[1] <= after[0] for before, after in pairwise(bounds))
+
+
+@given(COURSES)
+def test_recording_more_never_adds_days_at_a_dose_beyond_those_recorded(
+    courses: list[Recorded],
+):
+    rows = _rows(courses)
+    together = sum(days_at(trial, 80) for trial in facts(*rows).trials)
+    apart = sum(days_at(trial, 80) for row in rows for trial in facts(row).trials)
+    assert together <= apart
+
+
+@settings(max_examples=60)
+@given(COURSES, st.randoms())
+def test_the_order_of_rows_changes_nothing(courses: list[Recorded], random: Random):
+    rows: list[object] = [*_rows(courses), administration(on="2024-01-01"), request(), request(status="stopped")]
+    read = facts(*rows)
+    random.shuffle(rows)
+    assert facts(*rows) == read
+
+
+def _rows(courses: list[Recorded]) -> list[object]:
+    return [course(*sorted([a, b]), amount) for a, b, amount in courses]
