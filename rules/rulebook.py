@@ -402,7 +402,7 @@ class _Reader:
         self.where = f"rule {raw['id']}"
         card = self.card(entries) if is_card else None
         about = card.about if card else self.about(entries.get("about"))
-        for_rule = entries.get("concludes_absence_for")
+        for_rule = self.text(entries, "concludes_absence_for") if "concludes_absence_for" in entries else None
         if for_rule is not None and (for_rule not in self.ids or not _CARD_ID.fullmatch(for_rule)):
             raise self.fail(f"concludes_absence_for: no card rule {for_rule!r}{_meant(for_rule, self.ids)}")
         if for_rule is not None and not entries.get("absence_needs"):
@@ -644,13 +644,13 @@ class _Reader:
         entries = self.entries(raw, required=("name", "distinct", "of"))
         name = self.text(entries, "name")
         self.where = f"tally {name}"
+        distinct = self.text(entries, "distinct")
         of = self.pattern(entries["of"], "of", index + 1, negative=True)
         if of.joins:
             raise self.fail("a tally's facts are tested one by one, not joined")
-        if entries["distinct"] not in self.types[of.fact]:
-            known = self.types[of.fact]
-            raise self.fail(f"{of.fact!r} has no field {entries['distinct']!r}{_meant(entries['distinct'], known)}")
-        return Tally(name, entries["distinct"], of)
+        if distinct not in self.types[of.fact]:
+            raise self.fail(f"{of.fact!r} has no field {distinct!r}{_meant(distinct, self.types[of.fact])}")
+        return Tally(name, distinct, of)
 
     # YAML shapes ----------------------------------------------------------------------------------------------
 
@@ -694,7 +694,7 @@ class _Reader:
     def choices(self, raw: Mapping[str, Any], key: str, known: Collection[str]) -> tuple[str, ...]:
         values = self.list_of(raw, key)
         for value in values:
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise self.fail(f"{key}: no {value!r}{_meant(value, known)}")
         if len(set(values)) < len(values) or (key in raw and not values):
             raise self.fail(f"{key!r} holds at least one, and each once")
