@@ -36,7 +36,7 @@ MAX_SUMMARY = 139
 _ALTERED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"))
 _UNPRINTABLE = _ALTERED - {"Zl", "Zp", "Zs"}
 _ACTIVE = re.compile(r"[\\`*_{}\[\]()#|~!$^]|^[-+=]+|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
-_HOST = re.compile(r"(?<=\w)\.(?=\w{2,})")
+_ADDRESS = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})|(?i:(?<=www)\.)|@|/(?=/)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 # Private-use characters mark a list inside a summary until it is fitted. Chart texts cannot hold them.
@@ -66,7 +66,7 @@ def escaped(text: str) -> Trusted:
     text = plain(text)
     if len(text) > MAX_CHART_TEXT:
         text = text[: MAX_CHART_TEXT - 1].rstrip() + "…"
-    text = _HOST.sub(". ", text.replace("//", "/ /").replace("//", "/ /"))
+    text = _ADDRESS.sub(r"\g<0> ", text)
     text = _ACTIVE.sub(lambda match: "".join(f"\\{c}" for c in match.group()), text)
     return Trusted(re.sub("[&<>]", lambda match: _ENTITIES[match.group()], text))
 

@@ -10,6 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from math import isclose
 from typing import Any
 
 from fhir.resources import medicationrequest, servicerequest
@@ -182,6 +183,8 @@ def at_dose(draft: Json, single_dose: float, full: float) -> Json | None:
     if _names(value, dosages[0]) or _names(single_dose, dosages[0]):
         return None
     mass = _MASSES.get(str(quantity.get("code") or quantity.get("unit")))
+    if mass and not isclose(value * mass, single_dose):
+        return None
     wanted = full / mass if mass else full / single_dose * value
     if not mass and not float(wanted).is_integer():
         return None
