@@ -65,6 +65,7 @@ class Chart:
         self.skipped: dict[tuple[str, str], Skipped] = {}
         self._targets: dict[str, JsonObject] = {}
         self._resources: dict[str, list[Row]] = {}
+        self._places: dict[str, int] = {}  # where in its kind a Type/id stands
         for kind, values in record.resources.items():
             for value in values:
                 self._add(kind, value)
@@ -87,22 +88,18 @@ class Chart:
             return
         id_ = resource.get("id")
         key = f"{kind}/{id_}" if type(id_) is str and id_ else ""
-        if key and key in self._targets:
-            self._settle_double(kind, key, resource)
-        else:
-            self._resources.setdefault(kind, []).append((key, resource))
+        rows = self._resources.setdefault(kind, [])
+        place = self._places.get(key)
+        if place is None:
+            rows.append((key, resource))
             if key:
+                self._places[key] = len(rows) - 1
                 self._targets[key] = resource
+        elif _updated(resource) > _updated(rows[place][1]):  # one Type/id counts once: the version updated last
+            rows[place] = (key, resource)
+            self._targets[key] = resource
         if full_url and not (key and full_url.endswith(key)):
             self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
-
-    def _settle_double(self, kind: str, key: str, resource: JsonObject) -> None:
-        """One Type/id counts once, wherever it came: the version that was updated last."""
-        known = self._targets[key]
-        if known is not resource and _updated(resource) > _updated(known):
-            rows = self._resources[kind]
-            rows[next(index for index, row in enumerate(rows) if row[0] == key)] = (key, resource)
-            self._targets[key] = resource
 
     def _add_order(self, value: object) -> None:
         entry = value if isinstance(value, Entry) else Entry(value)
@@ -239,4 +236,7 @@ _EPOCH_INSTANT = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 def unique(references: Iterable[str]) -> tuple[str, ...]:
     """References without doubles or blanks, in order."""
+    references = list(references)
+    if len(references) == 1:
+        return (references[0],) if references[0] else ()
     return tuple(sorted({reference for reference in references if reference}))

@@ -28,9 +28,7 @@ class Entry(NamedTuple):
 def kind_of(resource: object, otherwise: str = "") -> str:
     """The kind of a resource under its R4 name; ``otherwise`` where it does not say."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    if not isinstance(kind, str):
-        return otherwise
-    return ALIASES.get(kind, kind)
+    return ALIASES.get(kind, kind) if isinstance(kind, str) else otherwise
 
 
 def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]], dict[str, Completeness]]:

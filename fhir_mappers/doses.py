@@ -15,7 +15,6 @@ from fhir_mappers.elements import (
     read_number,
     read_object,
     read_objects,
-    read_one,
     read_text,
 )
 from fhir_mappers.medications import Medicine, strengths
@@ -23,7 +22,7 @@ from fhir_mappers.words import COUNTED, NOT_SYSTEMIC
 from rules.guideline import Guideline
 
 MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
-UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "[arb'u]", "[usp'u]"})
+UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "unit(s)", "[arb'u]", "[usp'u]"})
 VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"})
 DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4, "a": 365.0}
 PER_DAY: Mapping[str, float] = {
@@ -156,11 +155,11 @@ def _one_administration(parts: list[_Part]) -> tuple[float | None, float | None]
 
 
 def _is_as_needed(entry: JsonObject) -> bool:
-    if read_flag(entry, "asNeededBoolean") or read_object(entry, "asNeededCodeableConcept") is not None:
-        return True
-    if "asNeeded" in entry and type(read_one(entry, "asNeeded")) is bool:  # R5
-        return read_flag(entry, "asNeeded")
-    return bool(read_objects(entry, "asNeededFor"))  # R5
+    if "asNeededBoolean" in entry or "asNeededCodeableConcept" in entry:
+        return read_flag(entry, "asNeededBoolean") or read_object(entry, "asNeededCodeableConcept") is not None
+    if "asNeeded" in entry or "asNeededFor" in entry:  # R5
+        return read_flag(entry, "asNeeded") or bool(read_objects(entry, "asNeededFor"))
+    return False
 
 
 def _route(where: Concept, guideline: Guideline) -> str | None:

@@ -12,7 +12,7 @@ from fhir_mappers.elements import (
     read_text,
 )
 from fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
-from fhir_mappers.specialists import is_specialist
+from fhir_mappers.specialists import code_sets, is_specialist
 from rules.facts import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
@@ -25,6 +25,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     """Emergency and inpatient visits, and ambulatory contacts with a specialist."""
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
+    wanted = code_sets(chart.guideline)
 
     def read(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
@@ -39,7 +40,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
             running = status in RUNNING and (end is None or end.last >= chart.today)
             reason = _reason(chart, resource)
             visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-        elif AMBULATORY in classes and is_specialist(_specialties(chart, resource, types), chart.guideline):
+        elif AMBULATORY in classes and is_specialist(_specialties(chart, resource, types), chart.guideline, wanted):
             contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
     chart.each("Encounter", read)

@@ -5,7 +5,7 @@ from fhir_mappers.codes import Concept, concept, read_concepts
 from fhir_mappers.dates import read_when
 from fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
 from fhir_mappers.encounters import service_types
-from fhir_mappers.specialists import is_referral, is_specialist
+from fhir_mappers.specialists import code_sets, is_referral, is_specialist
 from rules.facts import FollowUp
 
 AHEAD = frozenset({"booked", "arrived", "checked-in"})
@@ -17,12 +17,13 @@ ORDER_INTENTS = frozenset({"order", "original-order", "reflex-order", "filler-or
 def read_follow_ups(chart: Chart) -> list[FollowUp]:
     """Appointments with a specialist that are ahead or were kept, and referrals to one."""
     found: list[FollowUp] = []
+    wanted = code_sets(chart.guideline)
 
     def read_appointment(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
         if status not in AHEAD and status != FULFILLED:
             return
-        if not is_specialist(read_concepts(resource, "specialty") + service_types(resource), chart.guideline):
+        if not is_specialist(read_concepts(resource, "specialty") + service_types(resource), chart.guideline, wanted):
             return
         start = read_when(resource, "start")
         refs = (ref,) if ref else ()

@@ -21,16 +21,15 @@ _HEADACHE_CARE = phrases(
 )  # fmt: skip
 
 
-def code_sets(guideline: Guideline, *, referral: bool) -> frozenset[str]:
+def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]:
     """The code sets that count as a specialist, or as a referral to one, on this site."""
     suffix = "_referral" if referral else ""
     names = (name for name in ("neurology", "pain_management") if guideline.value(f"{name}_is_specialist"))
     return frozenset(name + suffix for name in names)
 
 
-def is_specialist(concepts: Iterable[Concept], guideline: Guideline) -> bool:
-    """Whether any of these specialties or kinds of service is one of headache care."""
-    wanted = code_sets(guideline, referral=False)
+def is_specialist(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:
+    """Whether any of these specialties or kinds of service is one of headache care; ``wanted``: see code_sets."""
     for said in concepts:
         if said.codes and not sets_of(guideline, said.codes).isdisjoint(wanted):
             return True
@@ -44,6 +43,6 @@ def is_referral(said: Concept, performers: Iterable[Concept], guideline: Guideli
     names = sets_of(guideline, said.codes)
     if not names.isdisjoint(code_sets(guideline, referral=True)):
         return True
-    if CONSULTATION in names and is_specialist(performers, guideline):
+    if CONSULTATION in names and is_specialist(performers, guideline, code_sets(guideline)):
         return True
     return any(found_in(text, _NEUROLOGY) or len(found_in(text, _HEADACHE_CARE)) == 2 for text in said.texts)

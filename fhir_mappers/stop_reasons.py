@@ -88,6 +88,8 @@ def first(reasons: Iterable[StopReason]) -> StopReason:
 
 def merge_stops(stops: list[Stop]) -> Stop:
     """The ending of one course that several rows tell of: coded beats text beats none, disagreement is kept."""
+    if len(stops) == 1:
+        return stops[0]
     known = [stop for stop in stops if stop.reason is not StopReason.UNKNOWN]
     nonadherent = any(stop.nonadherent for stop in stops)
     if not known:

@@ -178,3 +178,9 @@ def test_an_object_is_read_where_the_standard_has_a_list():
     (trial,) = facts(row).trials
     assert trial.steps[0].amount == 80
     assert trial.indication == "migraine"
+
+
+def test_an_address_that_belongs_to_another_resource_confuses_nothing():
+    wrong = Entry(diary(), "https://ehr.example.org/fhir/Condition/c1")
+    read = _entries(wrong, Entry(condition(id="c1"), None))
+    assert len(read.conditions) == len(read.headache_months) == 1

@@ -1,0 +1,116 @@
+"""R4 and R5 say the same in other shapes: the facts are equal."""
+
+from typing import Any
+
+from rules.facts import Facts
+from tests.fhir_mappers.build import (
+    ACT_CODE,
+    ERENUMAB,
+    MIGRAINE,
+    PROPRANOLOL,
+    SNOMED,
+    Json,
+    administration,
+    concept,
+    dose,
+    facts,
+    period,
+    request,
+    resource,
+)
+
+ADHERENCE = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
+INEFFECTIVE = concept(SNOMED, "395007004")
+NEUROLOGY = concept(SNOMED, "394591006")
+
+
+def equal(r4: Json, r5: Json) -> Facts:
+    """The facts both give, where they are equal."""
+    one, other = facts(r4 | {"id": "x"}), facts(r5 | {"id": "x"})
+    assert one == other
+    assert not one.skipped
+    return one
+
+
+def test_statements():
+    common: Json = {"effectivePeriod": period("2025-01-01", "2025-06-01"), "dosage": [dose()]}
+    r4 = {
+        "status": "stopped",
+        "medicationCodeableConcept": PROPRANOLOL,
+        "statusReason": [INEFFECTIVE],
+        "reasonCode": [MIGRAINE],
+    }
+    r5: Json = {
+        "status": "recorded",
+        "medication": {"concept": PROPRANOLOL},
+        "adherence": {"code": concept(ADHERENCE, "stopped"), "reason": INEFFECTIVE},
+        "reason": [{"concept": MIGRAINE}],
+    }
+    assert equal(
+        resource("MedicationStatement", **common, **r4), resource("MedicationStatement", **common, **r5)
+    ).trials
+
+
+def test_requests():
+    r4 = request()
+    r5 = request(
+        medicationCodeableConcept=None,
+        medication={"concept": PROPRANOLOL},
+        reasonCode=None,
+        reason=[{"concept": MIGRAINE}],
+    )
+    assert equal(r4, r5).trials
+
+
+def test_administrations():
+    r5 = administration(
+        medicationCodeableConcept=None,
+        medication={"concept": ERENUMAB},
+        effectiveDateTime=None,
+        occurenceDateTime="2025-01-01",
+    )
+    assert equal(administration(), r5).trials
+
+
+def test_encounters():
+    when = period("2026-05-01T08:00:00Z", "2026-05-01T12:00:00Z")
+    r4: dict[str, Any] = {"status": "finished", "class": {"system": ACT_CODE, "code": "EMER"}, "period": when}
+    r5: dict[str, Any] = {"status": "completed", "class": [concept(ACT_CODE, "EMER")], "actualPeriod": when}
+    said = equal(
+        resource("Encounter", **r4, reasonCode=[MIGRAINE]),
+        resource("Encounter", **r5, reason=[{"value": [{"concept": MIGRAINE}]}]),
+    )
+    assert said.hospital_visits[0].reason == "migraine"
+
+
+def test_procedures():
+    code = concept(SNOMED, "44868003")
+    r4 = resource("Procedure", status="completed", code=code, performedDateTime="2026-01-05", reasonCode=[MIGRAINE])
+    r5 = resource(
+        "Procedure", status="completed", code=code, occurrenceDateTime="2026-01-05", reason=[{"concept": MIGRAINE}]
+    )
+    assert equal(r4, r5).non_drug_treatments
+
+
+def test_service_requests():
+    common: dict[str, Any] = {"status": "active", "intent": "order", "authoredOn": "2026-01-05"}
+    code = concept(SNOMED, "308474002")
+    assert equal(
+        resource("ServiceRequest", **common, code=code), resource("ServiceRequest", **common, code={"concept": code})
+    ).follow_ups
+
+
+def test_appointments():
+    common: dict[str, Any] = {"status": "booked", "start": "2026-07-05T08:00:00Z"}
+    assert equal(
+        resource("Appointment", **common, serviceType=[NEUROLOGY]),
+        resource("Appointment", **common, serviceType=[{"concept": NEUROLOGY}]),
+    ).follow_ups
+
+
+def test_devices():
+    text = {"text": "Vagus nerve stimulator"}
+    r4 = resource("DeviceUseStatement", status="active", device={"display": text["text"]}, timingDateTime="2026-01-05")
+    r5 = resource("DeviceUsage", status="active", device={"concept": text}, timingDateTime="2026-01-05")
+    one, other = facts(r4 | {"id": "x"}), facts(r5 | {"id": "x"})
+    assert one.non_drug_treatments == other.non_drug_treatments != ()
