@@ -24,6 +24,7 @@ from cds_hooks.openapi import openapi
 from cds_hooks.operation_outcome import Refused, operation_outcome, plain
 from cds_hooks.services import Service
 from cds_hooks.settings import Settings
+from cds_hooks.workbench import install as install_workbench
 from rules.engine import EngineDisagreement
 
 MEDIA_TYPES = ("application/json", "application/fhir+json", "")
@@ -78,6 +79,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         return _json(orjson.dumps(health(environment)))
 
     app.register_blueprint(routes.blueprint(environment, authenticator))
+    install_workbench(app, environment)
     _install_errors(app)
 
     @app.after_request

@@ -1,0 +1,14 @@
+"""The workbench: pages that show in a browser why a card came, or did not."""
+
+from flask import Flask
+
+from cds_hooks.consultation import Environment
+from cds_hooks.workbench.routes import blueprint
+
+__all__ = ["install"]
+
+
+def install(app: Flask, environment: Environment) -> None:
+    """Serve the pages at ``/`` where the settings say so: by default only where just this machine can reach them."""
+    if environment.settings.workbench:
+        app.register_blueprint(blueprint(environment))

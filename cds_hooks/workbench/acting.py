@@ -1,0 +1,101 @@
+"""What happens when a user acts on a card: the change an accepted suggestion makes, and the feedback that is sent."""
+
+import difflib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from cds_hooks.consultation import Environment
+from cds_hooks.feedback.reading import read_feedback
+from cds_hooks.feedback.store import StoreUnavailable
+from cds_hooks.operation_outcome import Refused
+from cds_hooks.workbench.cases import Answer, Case, Change
+
+
+def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Environment) -> Answer:
+    """Accept a suggestion: its changes, and the feedback an EHR sends. Raises :class:`Refused`."""
+    card = card_of(case, card_uuid)
+    suggestion = next((one for one in card.get("suggestions", ()) if one["uuid"] == suggestion_uuid), None)
+    if suggestion is None:
+        raise Refused(404, "There is no such suggestion on this card.")
+    changes = tuple(_change(action, case) for action in suggestion.get("actions", ()))
+    feedback = {**_feedback(card_uuid, "accepted"), "acceptedSuggestions": [{"id": suggestion_uuid}]}
+    return _sent(case, card_uuid, feedback, environment, changes)
+
+
+def override(case: Case, card_uuid: str, reason_code: str, comment: str, environment: Environment) -> Answer:
+    """Override a card, for one of its reasons or for none. Raises :class:`Refused`."""
+    card = card_of(case, card_uuid)
+    said: dict[str, Any] = {}
+    if reason_code:
+        reason = next((one for one in card.get("overrideReasons", ()) if one["code"] == reason_code), None)
+        if reason is None:
+            raise Refused(400, "This card does not offer that reason.", member="reason")
+        said["reason"] = reason
+    if comment:
+        said["userComment"] = comment
+    feedback = {**_feedback(card_uuid, "overridden"), **({"overrideReason": said} if said else {})}
+    return _sent(case, card_uuid, feedback, environment, ())
+
+
+def card_of(case: Case, card_uuid: str) -> Mapping[str, Any]:
+    """The card of an answer. Raises :class:`Refused`."""
+    for card in case.consultation.response["cards"]:
+        if card["uuid"] == card_uuid:
+            found: Mapping[str, Any] = card
+            return found
+    raise Refused(404, "There is no such card in this answer.")
+
+
+def _feedback(card_uuid: str, outcome: str) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"card": card_uuid, "outcome": outcome, "outcomeTimestamp": at}
+
+
+def _sent(
+    case: Case, card_uuid: str, feedback: dict[str, Any], environment: Environment, changes: tuple[Change, ...]
+) -> Answer:
+    body = {"feedback": [feedback]}
+    kept = False
+    if environment.store is not None:
+        try:
+            kept = environment.store.record(read_feedback(body)).taken == 1
+        except StoreUnavailable:
+            raise Refused(503, "Feedback cannot be kept now. Try again later.") from None
+    answered = Answer(feedback["outcome"], body, kept, changes)
+    case.answers[card_uuid] = answered
+    return answered
+
+
+def _change(action: Mapping[str, Any], case: Case) -> Change:
+    after = _plain(action.get("resource"))
+    target = action.get("resourceId")
+    if action["type"] == "update" and isinstance(after, dict):
+        target = f"{after.get('resourceType')}/{after.get('id')}"
+    before = None if action["type"] == "create" else _in_hand(case, target)
+    name = target if isinstance(target, str) else str(after.get("resourceType")) if isinstance(after, dict) else ""
+    return Change(action["description"], action["type"], name, tuple(compared(before, after)))
+
+
+def _in_hand(case: Case, target: object) -> object:
+    for order in case.consultation.request.orders:
+        if isinstance(order, dict) and f"{order.get('resourceType')}/{order.get('id')}" == target:
+            return order
+    return None
+
+
+def _plain(value: object) -> object:
+    """As JSON has it: numbers that were kept as written become numbers."""
+    return orjson.loads(orjson.dumps(value))
+
+
+def compared(before: object, after: object) -> list[tuple[str, str]]:
+    """Two resources as lines of JSON, each with its sign: " " for both, "-" for before only, "+" for after only."""
+    lines = difflib.ndiff(_lines(before), _lines(after))
+    return [(line[0], line[2:]) for line in lines if line[0] in " +-"]
+
+
+def _lines(value: object) -> list[str]:
+    return [] if value is None else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().splitlines()

@@ -1,0 +1,127 @@
+"""What the pages work on: one request with its answer, in memory, for the browser that brought it, for a short time.
+
+Nothing here is written to disk or to a log. A case is found only with its own unguessable key and the cookie of the
+browser that opened it; it is dropped when it was not looked at for a while, when room is needed, or on request.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from cds_hooks.consultation import Consultation
+
+IDLE_SECONDS = 30 * 60.0
+MOST_CASES = 100
+MOST_BYTES = 100_000_000
+"""Of request bodies, all cases together. What is made of one takes several times its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user did with a card: the feedback as it was sent, and what accepting would write to the chart."""
+
+    outcome: str
+    feedback: Mapping[str, Any]
+    kept: bool
+    changes: tuple["Change", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One action of an accepted suggestion: the resource before and after, as lines with a sign (" ", "-", "+")."""
+
+    description: str
+    type: str
+    resource: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Case:
+    """One request, the day it is judged on, and the answer. ``edits`` and ``parameters`` are what the user tries."""
+
+    title: str
+    today: date
+    document: dict[str, Any]
+    consultation: Consultation
+    size: int
+    permalink: str | None = None
+    edits: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+
+
+class Cases:
+    """The cases of all browsers, bounded in time and size."""
+
+    def __init__(
+        self,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        most_cases: int = MOST_CASES,
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._idle, self._most_cases, self._most_bytes, self._clock = idle_seconds, most_cases, most_bytes, clock
+        self._lock = threading.Lock()
+        self._cases: dict[tuple[str, str], Case] = {}  # (owner, key) -> case, the one looked at last at the end
+        self._looked_at: dict[tuple[str, str], float] = {}
+        self._timer: threading.Timer | None = None
+
+    def add(self, owner: str, case: Case) -> None:
+        """Keep a case for the browser *owner*; the longest unused go where there is no room."""
+        with self._lock:
+            self._cases[owner, case.key] = case
+            self._looked_at[owner, case.key] = self._clock()
+            self._drop_old()
+            while len(self._cases) > 1 and (
+                len(self._cases) > self._most_cases or sum(c.size for c in self._cases.values()) > self._most_bytes
+            ):
+                self._drop(next(iter(self._cases)))
+            self._wake_later()
+
+    def get(self, owner: str, key: str) -> Case | None:
+        """The case, or None where it is gone or another browser's."""
+        with self._lock:
+            self._drop_old()
+            case = self._cases.pop((owner, key), None)
+            if case is not None:
+                self._cases[owner, key] = case
+                self._looked_at[owner, key] = self._clock()
+            return case
+
+    def forget(self, owner: str, key: str) -> None:
+        with self._lock:
+            self._drop((owner, key))
+
+    def __len__(self) -> int:
+        with self._lock:
+            self._drop_old()
+            return len(self._cases)
+
+    def _drop(self, which: tuple[str, str]) -> None:
+        self._cases.pop(which, None)
+        self._looked_at.pop(which, None)
+
+    def _drop_old(self) -> None:
+        before = self._clock() - self._idle
+        for which in [which for which, when in self._looked_at.items() if when <= before]:
+            self._drop(which)
+
+    def _wake_later(self) -> None:
+        """Old cases go on time even when nobody asks for a page again."""
+        if self._timer is None and self._cases:
+            self._timer = threading.Timer(self._idle, self._wake)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._drop_old()
+            self._wake_later()

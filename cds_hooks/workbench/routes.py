@@ -1,0 +1,456 @@
+"""The pages of the workbench: choose a patient, see the cards, the history and why, try changes, act, take it away.
+
+Pages of a case need its key and the cookie of the browser that opened it. Forms carry a token made from that cookie,
+and are refused when they come from another site.
+"""
+
+import hmac
+import secrets
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, g, redirect, request, url_for
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Response as AnyResponse
+
+from cds_hooks.consultation import Consultation, Environment
+from cds_hooks.feedback.report import report
+from cds_hooks.logs import alarm, failure
+from cds_hooks.messages import parse
+from cds_hooks.operation_outcome import Refused
+from cds_hooks.workbench import acting, asking, editing, reading
+from cds_hooks.workbench.cases import Case, Cases
+from cds_hooks.workbench.checking import check
+from cds_hooks.workbench.history import draw
+from cds_hooks.workbench.rendering import as_json, pages
+from rules.explain import condition_in_words
+from rules.guideline import GuidelineError
+from rules.matching import EngineError
+
+COOKIE = "prodrome_workbench"
+MOST_PARTS = 20_000
+LONGEST_INLINE_CURL = 60_000
+
+View = Callable[..., AnyResponse]
+
+FEATURED = (
+    ("resistant", 1),
+    ("refractory", 1),
+    ("possible", 1),
+    ("acute-unresponsive", 1),
+)
+
+
+def blueprint(environment: Environment, cases: Cases | None = None) -> Blueprint:
+    """The pages, at ``/``. *cases* keeps what they work on; its own store by default."""
+    return _Workbench(environment, cases or Cases()).blueprint()
+
+
+class _Workbench:
+    def __init__(self, environment: Environment, cases: Cases) -> None:
+        self.environment = environment
+        self.cases = cases
+        self.secret = secrets.token_bytes(32)
+        self.templates = pages()
+        self.templates.globals |= {
+            "url": url_for,
+            "written": editing.written,
+            "parameter_in_words": reading.parameter_in_words,
+        }
+
+    def blueprint(self) -> Blueprint:
+        routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
+        routes.before_request(self._begin)
+        routes.after_request(self._finish)
+        shown: dict[str, View] = {
+            "/": self.choose,
+            "/examples/<name>/<int:number>": self.example,
+            "/case/<key>": self.cards,
+            "/case/<key>/why": self.why,
+            "/case/<key>/what-if": self.what_if,
+            "/case/<key>/take-away": self.take_away,
+            "/case/<key>/request.json": self.request_json,
+            "/case/<key>/response.json": self.response_json,
+            "/case/<key>/test-case.json": self.test_case,
+            "/rules": self.rulebook,
+            "/rules/<rule_id>": self.rule,
+            "/feedback": self.feedback,
+            "/check": self.check_page,
+        }
+        sent: dict[str, View] = {
+            "/open": self.open,
+            "/case/<key>/what-if": self.try_changes,
+            "/case/<key>/reset": self.reset,
+            "/case/<key>/forget": self.forget,
+            "/case/<key>/cards/<card>/accept": self.accept,
+            "/case/<key>/cards/<card>/override": self.override,
+            "/check": self.check_request,
+        }
+        for rule, view in shown.items():
+            routes.get(rule, endpoint=view.__name__)(view)
+        for rule, view in sent.items():
+            routes.post(rule, endpoint=view.__name__)(view)
+        routes.register_error_handler(Refused, self._refused)
+        routes.register_error_handler(RequestEntityTooLarge, self._too_large)
+        routes.register_error_handler(EngineError, self._failed)
+        return routes
+
+    # Around every page
+
+    def _begin(self) -> None:
+        request.max_form_memory_size = request.max_content_length
+        request.max_form_parts = MOST_PARTS
+        g.owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
+        if request.method != "POST":
+            return
+        site = request.headers.get("Sec-Fetch-Site", "same-origin")
+        token = request.form.get("token", "")
+        if site != "same-origin" or not hmac.compare_digest(token.encode(), self._token().encode()):
+            raise Refused(403, "This form is not from a page of this service, or the page is too old. Open it again.")
+
+    def _token(self) -> str:
+        return hmac.digest(self.secret, g.owner.encode(), "sha256").hex()
+
+    def _finish(self, answer: Response) -> Response:
+        if request.endpoint == "workbench.static":
+            answer.headers["Cache-Control"] = "no-cache"
+            return answer
+        # Forms of these pages tell where they come from; other sites still learn nothing.
+        answer.headers["Referrer-Policy"] = "same-origin"
+        if request.cookies.get(COOKIE) != g.owner:
+            answer.set_cookie(COOKIE, g.owner, httponly=True, samesite="Lax", secure=request.is_secure)
+        return answer
+
+    def _page(self, name: str, status: int = 200, **values: Any) -> Response:
+        template = self.templates.get_template(f"{name}.html.j2")
+        html = template.render(
+            token=self._token(),
+            here=request.path,
+            version=self.environment.guideline.rulebook.version,
+            today=self.environment.clock(),
+            **values,
+        )
+        return Response(html, status=status, mimetype="text/html")
+
+    def _refused(self, error: Refused) -> Response:
+        return self._page("refused", error.status, text=error.text, status_code=error.status)
+
+    def _too_large(self, error: RequestEntityTooLarge) -> Response:
+        return self._page("refused", 413, text="What was sent is larger than this service accepts.", status_code=413)
+
+    def _failed(self, error: EngineError) -> Response:
+        alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
+        text = "The service could not come to one answer and gives none. Its log says more."
+        return self._page("refused", 500, text=text, status_code=500)
+
+    # Choosing a patient
+
+    def choose(self) -> Response:
+        return self._chooser({})
+
+    def _chooser(self, form: Mapping[str, str], problem: str = "", status: int = 200) -> Response:
+        named = asking.named_examples()
+        return self._page(
+            "choose",
+            status,
+            examples=named,
+            featured=[one for one in named if (one.name, one.number) in FEATURED],
+            hooks=asking.hooks_served(self.environment),
+            orders=asking.order_choices(self.environment.guideline),
+            form=form,
+            problem=problem,
+        )
+
+    def open(self) -> AnyResponse:
+        form = {name: value.strip() for name, value in request.form.items()}
+        try:
+            case = self._opened(form)
+        except Refused as refused:
+            return self._chooser(form, refused.text, refused.status)
+        return self._kept(case)
+
+    def _opened(self, form: Mapping[str, str]) -> Case:
+        environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
+        hook, order = form.get("hook") or None, form.get("order") or None
+        source = form.get("source")
+        if source == "server":
+            url, patient = form.get("server", ""), form.get("patient", "")
+            if not url or not patient:
+                raise Refused(400, "Address of the FHIR server and id of the patient are both needed.")
+            token = form.get("access") or None
+            environment = asking.allowing(environment, url, token)
+            document = asking.server_request(
+                hook or "patient-view", url, patient, token, order, form.get("encounter") or None, environment
+            )
+            return asking.opened("A patient of a FHIR server", document, environment)
+        if source == "pasted":
+            document = parse(form.get("pasted", "").encode())
+            document = asking.with_choices(document, environment, hook, order)
+            return asking.opened("A pasted request", document, environment)
+        name, _, number = form.get("example", "").rpartition("/")
+        return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order)
+
+    def _of_example(self, name: str, number: int, hook: str | None, order: str | None) -> Case:
+        named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
+        if named is None:
+            raise Refused(404, "There is no such example.")
+        environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
+        document = asking.example_request(named, environment, hook=hook, order=order)
+        permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order)
+        return asking.opened(named.title, document, environment, permalink)
+
+    def example(self, name: str, number: int) -> AnyResponse:
+        """The permanent address of an example: opens it as of today."""
+        hook, order = request.args.get("hook") or None, request.args.get("order") or None
+        return self._kept(self._of_example(name, number, hook, order))
+
+    def _kept(self, case: Case) -> AnyResponse:
+        self.cases.add(g.owner, case)
+        return redirect(url_for("workbench.cards", key=case.key), 303)
+
+    def _case(self, key: str) -> Case:
+        case = self.cases.get(g.owner, key)
+        if case is None:
+            raise Refused(
+                404,
+                "What this page was about is no longer in memory: it is kept for the browser that opened it, for half"
+                " an hour at most. Open the patient again.",
+            )
+        return case
+
+    # One case
+
+    def cards(self, key: str) -> Response:
+        case = self._case(key)
+        consultation = case.consultation
+        return self._page(
+            "cards",
+            case=case,
+            tab="cards",
+            cards=consultation.response["cards"],
+            picture=draw(consultation.facts, consultation.judgement.guideline, case.today),
+            consultation=consultation,
+        )
+
+    def why(self, key: str) -> Response:
+        case = self._case(key)
+        all_ = reading.readings(case.consultation)
+        steps = request.args.get("steps") == "1"
+        return self._page(
+            "why",
+            case=case,
+            tab="why",
+            steps=steps,
+            readings=[one for one in all_ if one.rule.card],
+            step_readings=[one for one in all_ if not one.rule.card] if steps else [],
+            consultation=case.consultation,
+        )
+
+    def what_if(self, key: str) -> Response:
+        case = self._case(key)
+        return self._what_if_page(case, self._tried(case, case.edits, case.parameters))
+
+    def _what_if_page(self, case: Case, after: Consultation | None, problem: str = "", status: int = 200) -> Response:
+        guideline = case.consultation.judgement.guideline
+        return self._page(
+            "what_if",
+            status,
+            case=case,
+            tab="what-if",
+            groups=editing.editable(case.document, guideline),
+            parameters=editing.parameter_fields(guideline),
+            problem=problem,
+            **self._compared(case, after),
+        )
+
+    def _compared(self, case: Case, after: Consultation | None) -> dict[str, Any]:
+        before = case.consultation
+        return {
+            "after": after,
+            "differences": reading.differences(before, after or before),
+            "turns": reading.turns(before.judgement, after.judgement) if after else [],
+            "edits": len(case.edits) + len(case.parameters),
+        }
+
+    def _tried(self, case: Case, edits: Mapping[str, str], parameters: Mapping[str, str]) -> Consultation | None:
+        """The answer with the changes; None where nothing is changed. Its cards are not noted as shown."""
+        if not edits and not parameters:
+            return None
+        guideline = case.consultation.judgement.guideline
+        document = editing.edited(case.document, edits, guideline)
+        if parameters:
+            values = {**self.environment.settings.parameters, **editing.parameter_values(guideline, parameters)}
+            guideline = self.environment.guideline.with_parameters(values)
+        tried = asking.on_day(self.environment, case.today, remember=False, guideline=guideline)
+        return asking.answer(document, tried)
+
+    def try_changes(self, key: str) -> AnyResponse:
+        case = self._case(key)
+        guideline = case.consultation.judgement.guideline
+        groups = editing.editable(case.document, guideline)
+        fields = {field.name: field for rows in groups.values() for row in rows for field in row.fields}
+        known = {field.name: field for field in editing.parameter_fields(guideline)}
+        edits = editing.changed(fields, request.form)
+        parameters = editing.changed(
+            known, {n.removeprefix("parameter:"): v for n, v in request.form.items() if n.startswith("parameter:")}
+        )
+        live = request.headers.get("HX-Request") == "true"
+        try:
+            after = self._tried(case, edits, parameters)
+        except (editing.BadEdit, GuidelineError, Refused) as error:
+            if live:
+                return self._page("_outcome", problem=str(error), case=case, **self._compared(case, None))
+            return self._what_if_page(case, None, str(error), 400)
+        case.edits, case.parameters = edits, parameters
+        if live:
+            return self._page("_outcome", problem="", case=case, **self._compared(case, after))
+        return redirect(url_for("workbench.what_if", key=key), 303)
+
+    def reset(self, key: str) -> AnyResponse:
+        case = self._case(key)
+        case.edits, case.parameters = {}, {}
+        return redirect(url_for("workbench.what_if", key=key), 303)
+
+    def forget(self, key: str) -> AnyResponse:
+        self.cases.forget(g.owner, key)
+        return redirect(url_for("workbench.choose"), 303)
+
+    # Acting on a card
+
+    def accept(self, key: str, card: str) -> AnyResponse:
+        acting.accept(self._case(key), card, request.form.get("suggestion", ""), self.environment)
+        return redirect(url_for("workbench.cards", key=key, _anchor=f"card-{card}"), 303)
+
+    def override(self, key: str, card: str) -> AnyResponse:
+        reason, comment = request.form.get("reason", ""), request.form.get("comment", "").strip()
+        acting.override(self._case(key), card, reason, comment, self.environment)
+        return redirect(url_for("workbench.cards", key=key, _anchor=f"card-{card}"), 303)
+
+    # Taking it away
+
+    def take_away(self, key: str) -> Response:
+        case = self._case(key)
+        body = orjson.dumps(case.document).decode()
+        hook = case.consultation.request.hook
+        address = url_for("call", service_id=self.environment.service_for(hook).id, _external=True)
+        inline = len(body) <= LONGEST_INLINE_CURL
+        data = shlex.quote(body) if inline else "@request.json"
+        return self._page(
+            "take_away",
+            case=case,
+            tab="take-away",
+            request_text=as_json(case.document),
+            response_text=as_json(case.consultation.response),
+            curl=f"curl -s -H 'Content-Type: application/json' --data-binary {data} {address}",
+            inline=inline,
+            permalink=request.host_url.rstrip("/") + case.permalink if case.permalink else "",
+        )
+
+    def request_json(self, key: str) -> Response:
+        return _download(self._case(key).document, "request.json")
+
+    def response_json(self, key: str) -> Response:
+        return _download(self._case(key).consultation.response, "response.json")
+
+    def test_case(self, key: str) -> Response:
+        return _download(as_test_case(self._case(key), self.environment), "test-case.json")
+
+    # The rulebook
+
+    def rulebook(self) -> Response:
+        rulebook = self.environment.guideline.rulebook
+        rules = list(rulebook.rules.values())
+        return self._page(
+            "rulebook",
+            rulebook=rulebook,
+            cards=[rule for rule in rules if rule.card],
+            steps=[rule for rule in rules if not rule.card],
+            figures=self._figures(),
+        )
+
+    def rule(self, rule_id: str) -> Response:
+        guideline = self.environment.guideline
+        rule = guideline.rulebook.rules.get(rule_id)
+        if rule is None:
+            raise Refused(404, "There is no such rule.")
+        used = [
+            other
+            for other in guideline.rulebook.rules.values()
+            if any(pattern.fact == rule.then.fact for pattern in (*other.when, *other.unless)) and not rule.card
+        ]
+        return self._page(
+            "rule",
+            rule=rule,
+            statements=[(seed, guideline.statements.get(seed, "")) for seed in rule.seed],
+            conditions=[condition_in_words(pattern) for pattern in rule.when],
+            unless=[condition_in_words(pattern) for pattern in rule.unless],
+            parameters=reading.parameters_of(rule, guideline),
+            sources=reading.sources_of(rule, guideline),
+            examples=[named for named in asking.named_examples() if rule_id in named.ask.cards],
+            silent=[named for named in asking.named_examples() if _nearly(named, rule_id)],
+            figures=self._figures().get(rule_id),
+            used=used,
+        )
+
+    def _figures(self) -> dict[str, Any]:
+        store = self.environment.store
+        return {row.rule: row for row in report(store.database)} if store else {}
+
+    def feedback(self) -> Response:
+        rules = self.environment.guideline.rulebook.rules
+        return self._page("feedback", rows=list(self._figures().values()), rules=rules)
+
+    # Checking a request
+
+    def check_page(self) -> Response:
+        return self._page("check", text="", report=None)
+
+    def check_request(self) -> Response:
+        text = request.form.get("request", "")
+        tried = asking.on_day(self.environment, self.environment.clock(), remember=False)
+        return self._page("check", text=text, report=check(text, tried))
+
+
+def _nearly(named: asking.Named, rule_id: str) -> bool:
+    """Whether an example is the other side of a rule's boundary: its title says so in the file, by its group."""
+    return rule_id not in named.ask.cards and named.example.timeline.get("near") == rule_id
+
+
+def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:
+    """The case in the format of ``tests/vignettes``: the request with its prefetch by kind, and the cards expected."""
+    document, consultation = case.document, case.consultation
+    service = environment.service_for(consultation.request.hook)
+    by_kind: dict[str, Any] = {}
+    prefetch = document.get("prefetch") or {}
+    for query in service.queries:
+        if query.key not in prefetch:
+            continue
+        value = prefetch[query.key]
+        there = by_kind.get(query.kind)
+        if there is None or value is None:
+            by_kind[query.kind] = there or value
+        else:
+            entries = [*there.get("entry", []), *value.get("entry", [])]
+            by_kind[query.kind] = {**there, "entry": entries, "total": len(entries)}
+    return {
+        "id": f"W-{case.key[:8]}",
+        "title": case.title,
+        "today": case.today.isoformat(),
+        "locale": environment.settings.locale,
+        "request_by_kind": {
+            "hook": consultation.request.hook,
+            "hookInstance": document["hookInstance"],
+            "context": document["context"],
+            "prefetch": by_kind,
+        },
+        "absent": sorted({query.kind for query in service.queries} - by_kind.keys()),
+        "expected": {"cards": sorted(reading.card_rule(card) for card in consultation.response["cards"])},
+    }
+
+
+def _download(value: object, name: str) -> Response:
+    answer = Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), mimetype="application/json")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer

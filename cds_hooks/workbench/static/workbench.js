@@ -1,0 +1,49 @@
+// Small conveniences; every page works without them.
+(() => {
+  "use strict";
+
+  // Copy buttons, where the browser lets a page copy.
+  const copyable = Boolean(navigator.clipboard);
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    if (!copyable) { button.hidden = true; continue; }
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      const words = button.textContent;
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = words; }, 1500);
+    });
+  }
+
+  // What a mark of the picture stands for, beside it, on hover and on focus.
+  const readOut = document.getElementById("read-out");
+  const show = (mark) => {
+    const entry = document.getElementById(mark.dataset.entry);
+    if (!readOut || !entry) return;
+    readOut.replaceChildren(...Array.from(entry.cloneNode(true).childNodes));
+    readOut.classList.add("shown");
+  };
+  for (const mark of document.querySelectorAll("[data-entry]")) {
+    mark.addEventListener("mouseenter", () => show(mark));
+    mark.addEventListener("focus", () => show(mark));
+  }
+
+  // A link into a closed part opens it.
+  const open = () => {
+    if (location.hash.length < 2) return;
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+    target.scrollIntoView({ block: "center" });
+    if (target.tabIndex === -1 || target.tagName === "DIV") target.focus({ preventScroll: true });
+  };
+  addEventListener("hashchange", open);
+  open();
+
+  // Paper shows everything.
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details.words:not([open])")];
+    for (const part of opened) part.open = true;
+  });
+  addEventListener("afterprint", () => { for (const part of opened) part.open = false; });
+})();
