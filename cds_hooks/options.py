@@ -9,17 +9,19 @@ from functools import cached_property, lru_cache
 
 from cds_hooks.markdown import Trusted
 from cds_hooks.sheet import ACUTE_CLASSES, Sheet
+from rules.contraindications import ABSOLUTE
 from rules.facts import Indication
 from rules.guideline import Drug, Guideline, Option
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A drug of a class; ``barred`` are the reasons that rule it out."""
+    """A drug of a class; ``barred`` are the reasons that rule it out, ``cautions`` those that do not."""
 
     drug: Drug
     name: Trusted
-    barred: tuple[Trusted, ...]
+    barred: tuple[Trusted, ...] = ()
+    cautions: tuple[Trusted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class Choice:
     @property
     def reasons(self) -> tuple[Trusted, ...]:
         return tuple(dict.fromkeys(reason for member in self.members for reason in member.barred))
+
+    @property
+    def cautions(self) -> tuple[Trusted, ...]:
+        """What calls for care with the members that are left."""
+        left = (member for member in self.members if not member.barred)
+        return tuple(dict.fromkeys(caution for member in left for caution in member.cautions))
 
 
 class Options:
@@ -124,8 +132,11 @@ class Options:
     def replacements(self, count: int) -> tuple[Drug, ...]:
         """Drugs to order instead: the first of each open preventive class that no active reason speaks against.
 
-        A drug that is harmful in pregnancy is for the clinician to think of, unless the patient is recorded as male.
+        None in pregnancy and while breastfeeding, which the tables do not cover drug by drug. A drug that is harmful
+        in pregnancy is for the clinician to think of, unless the patient is recorded as male.
         """
+        if self.sheet.expecting_or_nursing:
+            return ()
         patient = self.sheet.facts.patient
         male = patient is not None and patient.sex == "male"
         found = []
@@ -142,8 +153,8 @@ class Options:
 
     def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
         members = class_.members
-        if not class_.may_be_barred_by.isdisjoint(self._against):
-            members = tuple(Member(one.drug, one.name, self.sheet.barred(one.drug)) for one in members)
+        if not class_.reasons.isdisjoint(self._against):
+            members = tuple(self._weighed(one) for one in members)
         if class_.id in running:
             status = "in use"
         elif class_.id in too_briefly:
@@ -154,9 +165,14 @@ class Options:
             status = "barred" if all(member.barred for member in members) else "open"
         return Choice(class_.id, class_.name, status, members)
 
+    def _weighed(self, member: Member) -> Member:
+        reasons = self.sheet.reasons(member.drug)
+        cautions = tuple(reason.label for reason in reasons if reason.level != ABSOLUTE)
+        return Member(member.drug, member.name, self.sheet.barred(member.drug), cautions)
+
     @cached_property
     def _against(self) -> frozenset[str]:
-        """What may bar a drug: contraindications that hold, and the drugs the patient does not tolerate."""
+        """What may speak against a drug: contraindications that hold, and the drugs the patient does not tolerate."""
         return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
 
     def _acute_classes(self, drugs: Iterable[str]) -> Iterator[str]:
@@ -168,13 +184,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """A class as the guideline has it; ``may_be_barred_by``: ids of contraindications and of its drugs."""
+    """A class as the guideline has it; ``reasons``: ids of all that may speak against one of its drugs."""
 
     id: str
     name: Trusted
     only_in_chronic: bool
     members: tuple[Member, ...]
-    may_be_barred_by: frozenset[str]
+    reasons: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +232,9 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
 
 def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:
     """A class of drugs, without products that count as another drug."""
-    members = tuple(Member(drug, Trusted(drug.name), ()) for drug in drugs if not drug.counts_as)
-    reasons = (reason for one in members for reason in (one.drug.id, *one.drug.contraindications))
+    drugs = [drug for drug in drugs if not drug.counts_as]
+    members = tuple(Member(drug, Trusted(drug.name)) for drug in drugs)
+    reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
     return _Class(id_, Trusted(name), only_in_chronic, members, frozenset(reasons))
 
 

@@ -172,6 +172,11 @@ class Sheet:
         """The absolute reasons against a drug, in words."""
         return tuple(reason.label for reason in self.reasons(drug) if reason.level == ABSOLUTE)
 
+    @property
+    def expecting_or_nursing(self) -> bool:
+        """Pregnant or breastfeeding: a drug that lists neither is not thereby known to be safe."""
+        return not self.active.keys().isdisjoint(("pregnancy", "pregnancy_20w", "lactation"))
+
     def not_evaluated(self, drug: Drug) -> tuple[Trusted, ...]:
         """What the drug lists and no chart can show: the hour of another dose."""
         known = self.guideline.contraindications

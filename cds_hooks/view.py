@@ -219,12 +219,12 @@ class View:
     def open_acutes(self) -> tuple[Trusted, ...]:
         return tuple(choice.name for choice in self.options.acutes if choice.status == "open")
 
-    def others(self, kind: str) -> tuple[tuple[Trusted, Trusted | None], ...]:
-        """Combinations, procedures, devices or non-drug treatments left, each with who should avoid it."""
-        return tuple(
-            (Trusted(option.name), Trusted(option.avoid) if option.avoid else None)
-            for option in self.options.others(kind)
-        )
+    def others(self, kind: str) -> tuple[tuple[tuple[Trusted, ...], Trusted | None], ...]:
+        """Combinations, procedures, devices or non-drug treatments left, by who should avoid them."""
+        found: dict[str | None, list[Trusted]] = {}
+        for option in self.options.others(kind):
+            found.setdefault(option.avoid, []).append(Trusted(option.name))
+        return tuple((tuple(names), Trusted(avoid) if avoid else None) for avoid, names in found.items())
 
     # Preventives
 
@@ -398,8 +398,10 @@ class View:
 
     @property
     def open_instead(self) -> tuple[Trusted, ...]:
-        """The classes still open for what the order is for."""
+        """The classes still open for what the order is for; none in pregnancy, which the tables do not cover."""
         assert self.order is not None
+        if self.sheet.expecting_or_nursing:
+            return ()
         return self.open_acutes if self.order.use == "acute" else self.open_preventives
 
 

@@ -589,3 +589,35 @@ def test_a_summary_keeps_the_drug_however_long_names_are(data: st.DataObject, na
     for card in cards.build(judgement, facts, request(facts, hook)):
         assert len(card["summary"].encode("utf-16-le")) // 2 <= 139
         assert name in card["summary"] or len(name) > 80
+
+
+# Pregnancy: the tables do not cover it drug by drug
+
+PREGNANT = Condition(frozenset({"pregnancy"}), display="Pregnant", refs=("Condition/pregnant",))
+
+
+def test_in_pregnancy_no_class_is_offered_instead() -> None:
+    facts = patient(conditions=(MIGRAINE, PREGNANT), orders=(order("topiramate", "preventive"),))
+    said = card("SAF-01", facts, "order-sign")
+    assert "topiramate is contraindicated: Pregnancy" in said["summary"]
+    assert "still open" not in said["detail"]
+    failed = patient(
+        conditions=(MIGRAINE, PREGNANT), trials=(stopped("propranolol"),), orders=(order("metoprolol", "preventive"),)
+    )
+    said = card("PRV-01", failed, "order-sign")
+    assert "still open" not in said["detail"]
+    assert "suggestions" not in said
+
+
+def test_in_pregnancy_the_options_say_that_they_are_not_thereby_safe() -> None:
+    detail = card("PRV-04", replace(DTT, conditions=(MIGRAINE, PREGNANT)))["detail"]
+    assert "not thereby known to be safe" in detail
+    assert "CGRP antibody: erenumab, fremanezumab, galcanezumab or eptinezumab (caution: Pregnancy)" in detail
+    assert "- ~~ARB~~: Pregnancy" in detail
+
+
+def test_an_option_to_be_used_with_care_says_why() -> None:
+    copd = Condition(frozenset({"copd"}), display="COPD", refs=("Condition/copd",))
+    trials = (stopped("candesartan"), stopped("topiramate"), stopped("amitriptyline"))
+    detail = card("PRV-04", patient(conditions=(MIGRAINE, copd), trials=trials, headache_months=HEAVY))["detail"]
+    assert "or bisoprolol (caution: COPD)" in detail
