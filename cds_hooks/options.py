@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from cds_hooks.markdown import Trusted
+from cds_hooks.markdown import Trusted, joined
 from cds_hooks.sheet import ACUTE_CLASSES, Sheet
 from rules.contraindications import ABSOLUTE
 from rules.facts import Indication
@@ -25,31 +25,36 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """The drugs of a class: those left in words, those ruled out, why, and what calls for care with the ones left."""
+
+    all: tuple[Member, ...]
+    left: Trusted
+    barred: tuple[Member, ...]
+    reasons: tuple[Trusted, ...]
+    cautions: tuple[Trusted, ...]
+
+    @classmethod
+    def of(cls, members: Iterable[Member]) -> "Members":
+        members = tuple(members)
+        left = [member for member in members if not member.barred]
+        return cls(
+            all=members,
+            left=joined((member.name for member in left), "or"),
+            barred=tuple(member for member in members if member.barred),
+            reasons=tuple(dict.fromkeys(reason for member in members for reason in member.barred)),
+            cautions=tuple(dict.fromkeys(caution for member in left for caution in member.cautions)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A class: ``open``, ``in use``, ``tried``, ``tried too briefly``, ``not for this migraine`` or ``barred``."""
 
     id: str
     name: Trusted
     status: str
-    members: tuple[Member, ...]
-
-    @property
-    def open(self) -> tuple[Trusted, ...]:
-        return tuple(member.name for member in self.members if not member.barred)
-
-    @property
-    def barred(self) -> tuple[Member, ...]:
-        return tuple(member for member in self.members if member.barred)
-
-    @property
-    def reasons(self) -> tuple[Trusted, ...]:
-        return tuple(dict.fromkeys(reason for member in self.members for reason in member.barred))
-
-    @property
-    def cautions(self) -> tuple[Trusted, ...]:
-        """What calls for care with the members that are left."""
-        left = (member for member in self.members if not member.barred)
-        return tuple(dict.fromkeys(caution for member in left for caution in member.cautions))
+    members: Members
 
 
 class Options:
@@ -108,7 +113,7 @@ class Options:
         sheet = self.sheet
         taken = {sheet.base(sheet.trial(name).drug) for name in sheet.migraine_trials}
         taken |= {sheet.base(drug) for drug in self.in_attacks}
-        members = next((choice.members for choice in self.acutes if choice.id == acute_class), ())
+        members = [member for choice in self.acutes if choice.id == acute_class for member in choice.members.all]
         return tuple(member.drug for member in members if not member.barred and member.drug.id not in taken)
 
     def others(self, kind: str) -> tuple[Option, ...]:
@@ -118,7 +123,7 @@ class Options:
         """
         done = {treatment.kind for treatment in self.sheet.facts.non_drug_treatments}
         drugs = {trial.drug for trial in self.sheet.facts.trials}
-        ruled_out = {choice.id for choice in self.acutes if all(member.barred for member in choice.members)}
+        ruled_out = {choice.id for choice in self.acutes if not choice.members.left}
         return tuple(
             option
             for option in self.sheet.guideline.options.values()
@@ -144,7 +149,7 @@ class Options:
             if choice.status == "open":
                 fitting = (
                     member.drug
-                    for member in choice.members
+                    for member in choice.members.all
                     if not self.sheet.reasons(member.drug)
                     and (male or "childbearing_potential" not in member.drug.cautions)
                 )
@@ -154,7 +159,7 @@ class Options:
     def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
         members = class_.members
         if not class_.reasons.isdisjoint(self._against):
-            members = tuple(self._weighed(one) for one in members)
+            members = Members.of(self._weighed(one) for one in members.all)
         if class_.id in running:
             status = "in use"
         elif class_.id in too_briefly:
@@ -162,7 +167,7 @@ class Options:
         elif class_.id in tried:
             status = "tried"
         else:
-            status = "barred" if all(member.barred for member in members) else "open"
+            status = "open" if members.left else "barred"
         return Choice(class_.id, class_.name, status, members)
 
     def _weighed(self, member: Member) -> Member:
@@ -189,7 +194,7 @@ class _Class:
     id: str
     name: Trusted
     only_in_chronic: bool
-    members: tuple[Member, ...]
+    members: Members
     reasons: frozenset[str]
 
 
@@ -227,13 +232,13 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
         _class(id_, name, [d for d in here if d.acute and d.acute.drug_class == id_ and d.acute.suggest])
         for id_, name in ACUTE_CLASSES.items()
     ]
-    return _Shelf(tuple(c for c in preventives if c.members), tuple(c for c in acutes if c.members))
+    return _Shelf(tuple(c for c in preventives if c.members.all), tuple(c for c in acutes if c.members.all))
 
 
 def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:
     """A class of drugs, without products that count as another drug."""
     drugs = [drug for drug in drugs if not drug.counts_as]
-    members = tuple(Member(drug, Trusted(drug.name)) for drug in drugs)
+    members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
     reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
     return _Class(id_, Trusted(name), only_in_chronic, members, frozenset(reasons))
 
