@@ -9,7 +9,7 @@ content and numbered ``f1``, ``f2``... anew.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -194,7 +194,7 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
         unless = [(pattern, state.satisfying(pattern)) for pattern in rule.unless]
         missing = tuple(kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE)
         for ids in sorted(by_rule[rule.id], key=_numbers):
-            taken = {alias: state.by_id[fact_id] for alias, fact_id in zip(aliases, ids, strict=True)}
+            taken = dict(zip(aliases, map(state.by_id.__getitem__, ids), strict=True))
             silencer = _silencer(unless, taken)
             if silencer is not None:
                 state.blocked.append(Blocked(rule.id, taken, silencer))
@@ -213,7 +213,11 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
 
 
 def _silencer(unless: Sequence[tuple[Pattern, Sequence[Fact]]], taken: Bindings) -> Fact | None:
-    return next((fact for pattern, facts in unless for fact in facts if joined(pattern, fact, taken)), None)
+    for pattern, facts in unless:
+        for fact in facts:
+            if joined(pattern, fact, taken):
+                return fact
+    return None
 
 
 _Key = tuple[str, bytes]
@@ -224,7 +228,7 @@ class _Concluded:
 
     def __init__(self, state: _State) -> None:
         self.state = state
-        self.found: dict[_Key, tuple[str, dict[str, Value], dict[str, None]]] = {}
+        self.found: dict[_Key, tuple[str, dict[str, Value], dict[str, Fact]]] = {}
 
     def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> _Key:
         fields: dict[str, Value] = {}
@@ -233,39 +237,37 @@ class _Concluded:
             if value is not None:
                 fields[name] = value
         key = (then.fact, _content(fields))
-        _, _, basis = self.found.setdefault(key, (rule_id, fields, {}))
-        basis.update(dict.fromkeys(fact.id for fact in taken.values()))
+        if key not in self.found:
+            self.found[key] = rule_id, fields, {}
+        grounds = self.found[key][2]
+        for fact in taken.values():
+            grounds[fact.id] = fact
         return key
 
     def facts(self) -> dict[_Key, Fact]:
         """Numbered after the facts that were there before, in the order they were first concluded."""
         start = len(self.state.facts) + 1
         return {
-            key: _derived(self.state, f"f{number}", key[0], fields, basis, rule_id)
-            for number, (key, (rule_id, fields, basis)) in enumerate(self.found.items(), start)
+            key: _derived(number, key[0], fields, grounds.values(), rule_id)
+            for number, (key, (rule_id, fields, grounds)) in enumerate(self.found.items(), start)
         }
 
 
 def _derived(
-    state: _State, fact_id: str, kind: str, fields: Mapping[str, Value], basis: Iterable[str], rule_id: str | None
+    number: int, kind: str, fields: Mapping[str, Value], grounds: Collection[Fact], rule_id: str | None
 ) -> Fact:
-    ids = tuple(sorted(basis, key=_number))
-    refs = tuple(dict.fromkeys(ref for i in ids for ref in state.by_id[i].refs))
-    return Fact(fact_id, kind, fields, refs, ids, rule_id)
+    refs = tuple(dict.fromkeys([ref for fact in grounds for ref in fact.refs]))
+    return Fact(f"f{number}", kind, fields, refs, tuple([fact.id for fact in grounds]), rule_id)
 
 
 def _count(state: _State, tally: Tally, number: int) -> Fact:
     counted = [fact for fact in state.satisfying(tally.of) if tally.distinct in fact.fields]
-    fields: dict[str, Value] = {"name": tally.name, "count": len({fact.fields[tally.distinct] for fact in counted})}
-    return _derived(state, f"f{number}", TALLY, fields, (fact.id for fact in counted), None)
-
-
-def _number(fact_id: str) -> int:
-    return int(fact_id[1:])
+    values = {fact.fields[tally.distinct] for fact in counted}
+    return _derived(number, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
 
 
 def _numbers(ids: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple(map(_number, ids))
+    return tuple([int(fact_id[1:]) for fact_id in ids])
 
 
 def _load_durable() -> Matcher | None:

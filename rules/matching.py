@@ -137,7 +137,7 @@ def passes(pattern: Pattern, fact: Fact) -> bool:
                 return False
         elif not _COMPARE[test.op](value, test.value):
             return False
-    return all(fact.fields.get(name) in values for name, values in pattern.one_of) if pattern.one_of else True
+    return not pattern.one_of or all(fact.fields.get(name) in values for name, values in pattern.one_of)
 
 
 def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
@@ -148,7 +148,7 @@ def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
 
 def joined(pattern: Pattern, fact: Fact, taken: Bindings) -> bool:
     """Whether a fact agrees with the facts taken so far in every join of a condition."""
-    return all(passes_join(join, fact, taken) for join in pattern.joins) if pattern.joins else True
+    return not pattern.joins or all(passes_join(join, fact, taken) for join in pattern.joins)
 
 
 def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:

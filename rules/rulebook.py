@@ -490,7 +490,7 @@ class _Reader:
             resolved = value  # type: ignore[assignment]
         if not isinstance(resolved, str | int | float | bool) or resolved == "":
             raise self.fail(f"{name}: expected text, a number, true or false, $alias.field or $parameter")
-        return resolved
+        return self.exact(name, resolved)
 
     def kind_of(self, term: Value | FieldOf) -> type:
         if isinstance(term, FieldOf):
@@ -635,9 +635,15 @@ class _Reader:
         if not isinstance(value, str | int | float | bool) or value == "" or _kind(value) is not wanted:
             hint = "; a word like yes or no is quoted" if isinstance(value, bool) else ""
             raise self.fail(f"{name} is {_KIND_NAMES[wanted]}, {value!r} is not{hint}")
-        if wanted is float and not abs(float(value)) < 1e15:
+        return self.exact(name, value)
+
+    def exact(self, name: str, value: Value) -> Value:
+        """A number that is compared exactly, whole ones as integers; anything else as it is."""
+        if not _number(value):
+            return value
+        if not abs(float(value)) < 1e15:
             raise self.fail(f"{name}: {value!r} is beyond what is compared exactly")
-        return int(value) if isinstance(value, float) and value.is_integer() else value
+        return int(value) if float(value).is_integer() else value
 
     def tally(self, index: int, layer: str, raw: Any) -> Tally:
         self.where, self.drawn = f"layer {layer}: tallies", {}

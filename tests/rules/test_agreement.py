@@ -36,7 +36,7 @@ def said(outcome: Outcome) -> list[object]:
 
 
 @needs_durable
-@settings(max_examples=cases(400, 7_000, 150_000))
+@settings(max_examples=cases(400, 8_700, 150_000))
 @given(compiled_layers(), facts())
 def test_both_matchers_find_the_same_matches(compiled: CompiledLayer, given_facts: list[Fact]) -> None:
     from rules.durable import DurableMatcher
@@ -46,7 +46,7 @@ def test_both_matchers_find_the_same_matches(compiled: CompiledLayer, given_fact
 
 
 @needs_durable
-@settings(max_examples=cases(60, 2_000, 30_000))
+@settings(max_examples=cases(40, 700, 15_000))
 @given(rulebooks(), facts(), SOME_COMPLETE, st.randoms(use_true_random=False))
 def test_random_rulebooks_agree_in_any_order_of_facts(
     book: Rulebook, given_facts: list[Fact], completeness: Mapping[str, str], random: Random
@@ -94,7 +94,7 @@ def random_facts(book: Rulebook, values: Mapping[tuple[str, str], Sequence[Value
 
 
 @needs_durable
-@settings(max_examples=cases(60, 1_000, 20_000))
+@settings(max_examples=cases(40, 600, 20_000))
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_the_shipped_rulebook_gives_one_answer_to_any_facts_in_any_order(random: Random, complete: bool) -> None:
     book = load_guideline().rulebook

@@ -287,6 +287,7 @@ def test_a_type_concluded_in_two_layers_is_read_after_the_last() -> None:
         ({"then": {"fact": "made", "drug": None}}, "drug: expected text"),
         ({"then": {"fact": "made", "drug": "$wanted"}}, "drug: expected text"),
         ({"then": {"fact": "made", "Drug": "a"}}, "'Drug' is no field name"),
+        ({"then": {"fact": "made", "days": 1e15}}, "days: 1000000000000000.0 is beyond what is compared exactly"),
         ({"then": {"fact": "other", "days": "none"}}, "days is text here and a number in another rule"),
         ({"id": "Two"}, "an id is like DTT-01 (a card) or like failed-for-efficacy (a step)"),
         ({"id": "first"}, "this id stands twice"),
