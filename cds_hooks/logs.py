@@ -14,6 +14,9 @@ import orjson
 
 LOGGER = logging.getLogger("prodrome")
 
+for _library in ("httpx", "httpcore"):  # their lines tell addresses, and so the patient's id
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
 FIELDS = frozenset(
     {
         "request_id",

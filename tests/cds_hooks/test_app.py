@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,11 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
+    before = logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate
     stream = io.StringIO()
     logs.configure(stream)
     yield stream
-    logs.LOGGER.handlers[:] = [logging.NullHandler()]
+    logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate = before
 
 
 def request_for(client: Client, id_: str) -> tuple[str, dict[str, Any]]:

@@ -40,14 +40,14 @@ def test_a_service_says_its_versions(service: Service):
     assert (said["version"], said["hookVersion"]) == ("2.0.1", HOOKS[service.hook.name].version)
 
 
-@pytest.mark.requirement("PFT-01", "PFT-02", "PFT-03", "PFT-04", "PFT-05", "PFT-20")
+@pytest.mark.requirement("PFT-01", "PFT-02", "PFT-03", "PFT-04", "PFT-05", "PFT-20", "DISC-20")
 @EACH
 def test_the_patient_id_is_the_only_token(service: Service):
     for template in prefetch(service).values():
         assert template.count("{{") == template.count("{{context.patientId}}") == 1
 
 
-@pytest.mark.requirement("PFT-10", "PFT-11", "PFT-12", "PFT-14")
+@pytest.mark.requirement("PFT-09", "PFT-10", "PFT-11", "PFT-12", "PFT-13", "PFT-14", "PFT-21")
 @EACH
 def test_searches_use_what_every_server_knows(service: Service):
     for key, template in prefetch(service).items():
@@ -58,6 +58,7 @@ def test_searches_use_what_every_server_knows(service: Service):
         names = [part.partition("=")[0] for part in query.split("&")]
         assert names[0] == "patient"
         assert set(names) <= {"patient", "code", "date", "_include"}
+        assert ("code" in names) == (kind == "Observation")
         assert all(part.startswith("date=ge") for part in query.split("&") if part.startswith("date"))
 
 

@@ -37,6 +37,7 @@ def test_a_patient_gets_the_cards_on_the_label(client: Client, patient: dict[str
     assert said(client, patient) == sorted(patient["expected"]["cards"])
 
 
+@pytest.mark.requirement("REQ-17")
 @EACH
 def test_the_same_patient_in_r5_gets_the_same_cards(client: Client, patient: dict[str, Any]):
     assert said(client, as_r5(patient)) == sorted(patient["expected"]["cards"])

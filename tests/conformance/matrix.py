@@ -1,0 +1,61 @@
+"""The requirements, and which test shows which."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One numbered requirement on a CDS service. *origin*: literal in the specification, or derived from it."""
+
+    id: str
+    level: str
+    origin: str
+    text: str
+
+    @property
+    def binding(self) -> bool:
+        return self.level.startswith("MUST")
+
+
+def requirements() -> tuple[Requirement, ...]:
+    """Every requirement, in order."""
+    with (HERE / "requirements.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(Requirement(*row) for row in list(csv.reader(file))[1:])
+
+
+def not_applicable() -> Mapping[str, str]:
+    """The requirements that bind no service as this one is, with the reason."""
+    return dict(yaml.safe_load((HERE / "not_applicable.yaml").read_text(encoding="utf-8")))
+
+
+class Shown:
+    """A pytest plugin that notes which tests show which requirement, and how they went."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.tests: defaultdict[str, list[str]] = defaultdict(list)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            for marker in item.iter_markers("requirement"):
+                for id_ in marker.args:
+                    self.tests[id_].append(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.nodeid] = report.outcome
+
+    def result(self, id_: str) -> str:
+        """How the tests of a requirement went, the worst first."""
+        outcomes = {self.outcomes.get(test, "not run") for test in self.tests[id_]}
+        return next((bad for bad in ("failed", "not run", "skipped") if bad in outcomes), "passed")
