@@ -89,11 +89,14 @@ class Store:
         self._keep_days = settings.keep_days
         self._keep_comments = settings.keep_comments
         self._now = now
+        self._prune_again = now()
+        self._prune_daily()
 
     def remember(self, visit: Visit, cards: Sequence[Shown]) -> None:
         """Note the cards of an answer, so that feedback to them is known. Called before the answer is sent."""
         if not cards or self.database.resting:
             return
+        self._prune_daily()
         now = self._now()
         rows = [
             {
@@ -156,11 +159,15 @@ class Store:
         unknown = tuple(index for index, entry in enumerate(entries) if entry.card not in known)
         return Receipt(len(rows), unknown)
 
-    def prune(self) -> int:
-        """Forget cards, with their feedback, that were shown longer ago than a site keeps them; how many."""
-        before = self._now() - timedelta(days=self._keep_days)
-        with self._answering("old cards cannot be removed"), self.database.writing(durable=False) as connection:
-            return connection.execute(delete(shown_card).where(shown_card.c.shown_at < before)).rowcount
+    def _prune_daily(self) -> None:
+        """Forget cards, with their feedback, that were shown longer ago than the site keeps them."""
+        now = self._now()
+        if now < self._prune_again:
+            return
+        self._prune_again = now + timedelta(days=1)
+        before = now - timedelta(days=self._keep_days)
+        with self.database.spared("old cards are not removed"), self.database.writing(durable=False) as connection:
+            connection.execute(delete(shown_card).where(shown_card.c.shown_at < before))
 
     def _row(self, entry: Entry, offered: Collection[str], now: datetime) -> dict[str, object]:
         return {
