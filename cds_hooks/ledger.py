@@ -65,7 +65,12 @@ def failed_course(sheet: Sheet, name: str, drug_id: str) -> Course:
     """The course behind a failure: a trial, or an allergy that stands for one."""
     if name != "allergy":
         return course(sheet, name)
-    refs = [ref for allergy in sheet.facts.allergies if sheet.base(allergy.drug) == drug_id for ref in allergy.refs]
+    refs = [
+        ref
+        for allergy in sheet.facts.allergies
+        if allergy.drug in sheet.guideline.drugs and sheet.base(allergy.drug) == drug_id
+        for ref in allergy.refs
+    ]
     outcome = sheet.evidence(refs) or (Trusted("allergy or intolerance on record"),)
     return Course(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted(), Trusted())
 

@@ -34,12 +34,12 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
     rows = read_courses(chart, lexicon)
     courses = [row.course for row in rows if row.course]
     trials = build_trials(courses, read_given(chart, lexicon), guideline)
-    allergies, to_class = read_allergies(chart, lexicon)
+    allergies = read_allergies(chart, lexicon)
     visits, contacts = read_encounters(chart)
     observed = read_observations(chart, lexicon)
     facts = Facts(
         patient=read_patient(chart),
-        conditions=(*read_conditions(chart), *to_class),
+        conditions=tuple(read_conditions(chart)),
         readings=tuple(observed.readings),
         trials=tuple(trials),
         attack_records=tuple(observed.attack_records),

@@ -4,17 +4,19 @@ from fhir_mappers.chart import Chart
 from fhir_mappers.codes import read_concept, sets_of, status_codes
 from fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from fhir_mappers.medications import Lexicon, Named
-from rules.facts import Allergy, Condition
+from fhir_mappers.phrases import found_in, phrases
+from rules.facts import Allergy
 
 KINDS = frozenset({"allergy", "intolerance"})
 NOT_SO = frozenset({"refuted", "entered-in-error"})
-NSAID_CLASS = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
+NSAID = "nsaid"
+NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
+NSAID_WORDS = phrases({NSAID: ("nsaid", "nsaids", "non-steroidal", "nonsteroidal")})
 
 
-def read_allergies(chart: Chart, lexicon: Lexicon) -> tuple[list[Allergy], list[Condition]]:
-    """Allergies to single drugs; and, as a condition, an allergy that is coded as one to NSAIDs as a class."""
+def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
+    """Allergies to single drugs, and to NSAIDs as a class."""
     allergies: list[Allergy] = []
-    to_class: list[Condition] = []
 
     def read(ref: str, resource: JsonObject) -> None:
         status = status_codes(resource, "clinicalStatus")
@@ -22,15 +24,16 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> tuple[list[Allergy], list[
             return
         refs = (ref,) if ref else ()
         said = read_concept(resource, "code")
-        if NSAID_CLASS in sets_of(chart.guideline, said.codes):
-            to_class.append(Condition(frozenset({NSAID_CLASS}), display=said.label, refs=refs))
-            return
         medicine = lexicon.recognise(Named(said))
-        if medicine:
+        if NSAID_CODES in sets_of(chart.guideline, said.codes):
+            allergies.append(Allergy(NSAID, _type(resource), True, refs))
+        elif medicine:
             allergies.append(Allergy(medicine.drug.id, _type(resource), medicine.coded, refs))
+        elif any(found_in(text, NSAID_WORDS) for text in said.texts):
+            allergies.append(Allergy(NSAID, _type(resource), False, refs))
 
     chart.each("AllergyIntolerance", read)
-    return allergies, to_class
+    return allergies
 
 
 def _type(resource: JsonObject) -> str | None:

@@ -13,6 +13,7 @@ from rules.guideline import Contraindication, Drug, Guideline
 from rules.spans import days_ago
 
 ABSOLUTE, RELATIVE = "absolute", "relative"
+NSAID = "nsaid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _evidence(
     if contraindication.id == "uncontrolled_hypertension":
         evidence += _high_pressure(facts, guideline, today)
     if contraindication.id == "nsaid_hypersensitivity":
-        allergies = [a for a in facts.allergies if is_nsaid(guideline.drugs.get(a.drug))]
+        allergies = [a for a in facts.allergies if a.drug == NSAID or is_nsaid(guideline.drugs.get(a.drug))]
         if not evidence:
             grade = ABSOLUTE if any(a.kind == "allergy" for a in allergies) else RELATIVE
         evidence += allergies
@@ -79,7 +80,7 @@ def _evidence(
 
 
 def is_nsaid(drug: Drug | None) -> bool:
-    return drug is not None and drug.acute is not None and drug.acute.drug_class == "nsaid"
+    return drug is not None and drug.acute is not None and drug.acute.drug_class == NSAID
 
 
 def _conditions(contraindication: Contraindication, facts: Facts, today: date) -> list[Condition]:

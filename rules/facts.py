@@ -172,7 +172,10 @@ class AttackRecord:
 
 @dataclass(frozen=True, slots=True)
 class Allergy:
-    """An active allergy or intolerance to a drug. ``kind`` is ``allergy``, ``intolerance`` or ``None`` (untyped)."""
+    """An active allergy or intolerance to a drug. ``kind`` is ``allergy``, ``intolerance`` or ``None`` (untyped).
+
+    Where it names NSAIDs as a class, ``drug`` is ``nsaid``.
+    """
 
     drug: str
     kind: str | None = None

@@ -168,7 +168,9 @@ def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
     for allergy in sheet.facts.allergies:
-        drug = sheet.guideline.drugs[allergy.drug]
+        drug = sheet.guideline.drugs.get(allergy.drug)
+        if drug is None:  # to a whole class: a contraindication, no drug that failed
+            continue
         fields: dict[str, Value] = {
             "drug": sheet.base(drug.id),
             "coded": allergy.coded,

@@ -162,10 +162,21 @@ def test_an_allergy_counts_while_it_is_active_and_so(more: Json, counts: bool):
     assert bool(facts(allergy(rxnorm("8787")) | more).allergies) is counts
 
 
-def test_an_allergy_coded_as_one_to_all_nsaids_is_that_condition():
-    read = facts(allergy(concept(ICD10CM, "Z88.6")))
-    assert {name for found in read.conditions for name in found.names} == {"nsaid_hypersensitivity"}
-    assert not read.allergies
+@pytest.mark.parametrize(
+    ("substance", "coded"),
+    [
+        (concept(ICD10CM, "Z88.6"), True),
+        ({"text": "NSAIDs"}, False),
+        ({"text": "Non-steroidal anti-inflammatory drugs"}, False),
+    ],
+)
+def test_an_allergy_to_nsaids_as_a_class(substance, coded):
+    [found] = facts(allergy(substance)).allergies
+    assert (found.drug, found.coded) == ("nsaid", coded)
+
+
+def test_a_denied_nsaid_allergy_is_none():
+    assert not facts(allergy({"text": "no NSAID allergy"})).allergies
 
 
 def test_an_allergy_to_something_else_is_passed_over():

@@ -174,6 +174,9 @@ def test_interactions_with_what_is_taken_now(drug: str, use: str, group: str) ->
         ("aspirin", "allergy", "ibuprofen", "critical"),
         ("aspirin", "intolerance", "ibuprofen", "warning"),
         ("acetaminophen", "allergy", "ibuprofen", None),
+        ("nsaid", "allergy", "ibuprofen", "critical"),
+        ("nsaid", "intolerance", "ibuprofen", "warning"),
+        ("nsaid", "allergy", "sumatriptan", None),
     ],
 )
 def test_allergies(allergy: str, kind: str | None, ordered: str, expected: str | None) -> None:
