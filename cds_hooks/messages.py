@@ -19,10 +19,7 @@ from cds_hooks.operation_outcome import Refused
 
 MAX_DEPTH = 64
 
-_SAID_ONCE = tuple(
-    b'"%b"' % name
-    for name in (b"hook", b"context", b"prefetch", b"patientId", b"draftOrders", b"fhirServer", b"access_token")
-)
+_SAID_ONCE = (b'"patientId"', b'"draftOrders"', b'"fhirServer"')
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
 

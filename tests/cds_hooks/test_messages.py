@@ -252,7 +252,7 @@ def test_depth_is_limited_and_brackets_in_text_are_not_depth():
     assert parse(orjson.dumps({"a": "[" * 1000 + "}{" * 1000, "b": [[{}]]}))
 
 
-@pytest.mark.parametrize("member", ["hook", "context", "prefetch", "fhirServer"])
+@pytest.mark.parametrize("member", ["patientId", "draftOrders", "fhirServer"])
 def test_a_deciding_member_given_twice_is_refused(member: str):
     with pytest.raises(Refused) as refused:
         parse(b'{"%b": "a", "x": 1, "%b": "b"}' % (member.encode(), member.encode()))
@@ -260,7 +260,7 @@ def test_a_deciding_member_given_twice_is_refused(member: str):
 
 
 def test_the_name_of_a_deciding_member_may_appear_elsewhere():
-    assert parse(b'{"hook": "patient-view", "extension": {"hook": "other", "says": "\\"hook\\""}}')
+    assert parse(b'{"patientId": "1", "extension": {"patientId": "2", "says": "\\"patientId\\""}}')
 
 
 JSON = st.recursive(
