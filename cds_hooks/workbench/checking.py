@@ -129,7 +129,7 @@ def _orders(context: Mapping[str, Any], hook: Hook) -> Iterator[Fault]:
         held.add(f"{resource['resourceType']}/{resource.get('id')}")
         subject = resource.get("subject")
         reference = subject.get("reference") if isinstance(subject, dict) else None
-        if isinstance(reference, str) and "/" in reference and not reference.endswith(f"/{context.get('patientId')}"):
+        if isinstance(reference, str) and "/" in reference and _bare(reference) != _bare(context.get("patientId")):
             yield Fault(f"{here}.subject", "REQ-19", "is another patient than the context's")
     for index, selection in enumerate(context.get("selections") or () if hook.selects else ()):
         if selection not in held:
@@ -157,7 +157,7 @@ def _access(document: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator
     expires = access.get("expires_in")
     if isinstance(expires, bool) or not isinstance(expires, int):
         yield Fault("$.fhirAuthorization.expires_in", "FRA-05", "must be a whole number of seconds")
-    if access.get("patient") and access["patient"] != context.get("patientId"):
+    if access.get("patient") and _bare(access["patient"]) != _bare(context.get("patientId")):
         yield Fault("$.fhirAuthorization.patient", "FRA-08", "is another patient than the context's")
 
 
@@ -174,12 +174,16 @@ def _prefetch(document: Mapping[str, Any], context: Mapping[str, Any]) -> Iterat
             continue
         if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
             yield Fault(path, "REQ-11", "must be a FHIR resource or null")
-        elif value["resourceType"] == "Patient" and value.get("id") not in (None, context.get("patientId")):
+        elif value["resourceType"] == "Patient" and value.get("id") not in (None, _bare(context.get("patientId"))):
             yield Fault(path, "REQ-19", "is another patient than the context's")
         elif value["resourceType"] == "OperationOutcome":
             yield Fault(path, "PFD-06", "says that this data could not be prefetched")
         else:
             yield from _empty(value, path)
+
+
+def _bare(reference: object) -> str:
+    return str(reference).rpartition("/")[2]
 
 
 def _empty(value: object, path: str) -> Iterator[Fault]:

@@ -226,6 +226,11 @@ class Picture:
     summary: str
 
     @property
+    def empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not (self.lanes or self.mark_lanes or self.months)
+
+    @property
     def groups(self) -> dict[str, list[Entry]]:
         """The entries by what they are, in the order drawn."""
         found: dict[str, list[Entry]] = {}
@@ -280,11 +285,19 @@ class _Drawing:
 
     def _summary(self, lanes: Sequence[Lane]) -> str:
         facts = self.facts
-        return (
-            f"{len(facts.trials)} trials in {len(lanes)} drug classes, {len(facts.headache_months)} months of headache"
-            f" diary, {len(facts.hospital_visits)} hospital visits and {len(facts.follow_ups)} specialist contacts,"
-            f" referrals or appointments."
+        counts = (
+            (len(facts.trials), "trial", "trials"),
+            (len(lanes), "drug class", "drug classes"),
+            (len(facts.headache_months), "month of headache diary", "months of headache diary"),
+            (len(facts.hospital_visits), "hospital visit", "hospital visits"),
+            (
+                len(facts.follow_ups),
+                "specialist contact, referral or appointment",
+                "contacts, referrals or appointments",
+            ),
         )
+        said = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+        return f"{', '.join(said)}." if said else "No trials, diary, visits or contacts were read."
 
     def _days(self) -> Iterator[date]:
         for trial in self.facts.trials:
@@ -424,7 +437,7 @@ class _Drawing:
             lines.append(("Dose", doses[0][1]))
         elif doses:
             lines.append(("Doses", ", then ".join(f"{dose} from {_day(step.start)}" for step, dose in doses)))
-        if trial.single_dose is not None:
+        if trial.single_dose is not None and trial.use == "acute":
             lines.append(("Single dose", f"{trial.single_dose:g} mg{f' {trial.route}' if trial.route else ''}"))
         if trial.administrations:
             dates = ", ".join(_day(one.when) for one in trial.administrations)
@@ -509,7 +522,8 @@ class _Drawing:
             self._entry("Conditions", condition.display or "Condition", lines, condition.refs)
         for allergy in facts.allergies:
             kind = allergy.kind or "type not said"
-            self._entry("Allergies", drugs[allergy.drug].name, [("Kind", kind)], allergy.refs)
+            name = drugs[allergy.drug].name if allergy.drug in drugs else "NSAIDs"
+            self._entry("Allergies", name, [("Kind", kind)], allergy.refs)
         for record in facts.attack_records:
             said = f"{record.relieved} of {record.treated} attacks relieved"
             dose = f"{record.single_dose:g} mg" if record.single_dose is not None else "not recorded"

@@ -1,7 +1,7 @@
 """What the pages say about a judgement: each rule's verdict with its grounds, and how two judgements differ."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cds_hooks.consultation import Consultation
@@ -9,10 +9,11 @@ from cds_hooks.workbench.editing import written
 from rules.explain import Explanation, Verdict, condition_in_words, why
 from rules.guideline import Guideline, Parameter, Source
 from rules.judge import Judgement
-from rules.matching import Bindings, Fact
-from rules.rulebook import Rule
+from rules.matching import Bindings, Fact, Pattern, Test
+from rules.rulebook import TALLY, Rule, Rulebook
 
 DEEPEST = 6
+DEEPEST_STEPS = 3
 MOST_GROUNDS = 40
 
 VERDICTS: Mapping[Verdict, str] = {
@@ -36,14 +37,27 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that could have concluded the fact another one lacked, and what stopped it in turn."""
+
+    rule: str
+    verdict: str
+    stop: "Condition | None"
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition in words and whether it held: yes, no, or unasked because one before it failed."""
+    """A condition in words and whether it held: yes, no, or unasked because one before it failed.
+
+    ``near`` is the fact that nearly met it, and ``failed`` the fields it failed on. Where there was none, ``steps``
+    are the rules that could have concluded one.
+    """
 
     words: str
     held: str
-    near: str = ""
+    near: Ground | None = None
     failed: tuple[str, ...] = ()
-    near_refs: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +87,87 @@ class Reading:
 
 def readings(consultation: Consultation) -> list[Reading]:
     """Every rule, in the order of the rulebook."""
-    judgement = consultation.judgement
-    return [_reading(one, consultation) for one in why(judgement.rulebook, judgement.outcome)]
+    explained = _Explained(consultation)
+    return [explained.reading(one) for one in explained.all.values()]
 
 
-def _reading(explanation: Explanation, consultation: Consultation) -> Reading:
-    judgement, rule = consultation.judgement, explanation.rule
-    facts = {fact.id: fact for fact in judgement.facts}
-    conditions = tuple(_conditions(explanation))
-    return Reading(
-        rule=rule,
-        verdict=explanation.verdict.value,
-        style=VERDICTS[explanation.verdict],
-        elsewhere=bool(rule.hooks) and consultation.request.hook not in rule.hooks,
-        conditions=conditions,
-        unless=tuple(condition_in_words(pattern) for pattern in rule.unless),
-        matches=tuple(_matches(explanation, facts)),
-        parameters=parameters_of(rule, judgement.guideline),
-        sources=sources_of(rule, judgement.guideline),
-        short=_short(explanation),
-    )
+class _Explained:
+    def __init__(self, consultation: Consultation) -> None:
+        self.consultation = consultation
+        judgement = consultation.judgement
+        self.all = {one.rule.id: one for one in why(judgement.rulebook, judgement.outcome)}
+        self.facts = {fact.id: fact for fact in judgement.facts}
+
+    def reading(self, explanation: Explanation) -> Reading:
+        rule, guideline = explanation.rule, self.consultation.judgement.guideline
+        return Reading(
+            rule=rule,
+            verdict=explanation.verdict.value,
+            style=VERDICTS[explanation.verdict],
+            elsewhere=bool(rule.hooks) and self.consultation.request.hook not in rule.hooks,
+            conditions=tuple(self.conditions(explanation)),
+            unless=unless_in_words(rule),
+            matches=tuple(_matches(explanation, self.facts)),
+            parameters=parameters_of(rule, guideline),
+            sources=sources_of(rule, guideline),
+            short=_short(explanation),
+        )
+
+    def conditions(self, explanation: Explanation) -> Iterator[Condition]:
+        stop = explanation.stop
+        for index, words in enumerate(conditions_in_words(explanation.rule)):
+            if stop is not None and index == stop.index:
+                yield self.stopped(explanation, DEEPEST_STEPS)
+            else:
+                yield Condition(words, "unasked" if stop is not None and index > stop.index else "yes")
+
+    def stopped(self, explanation: Explanation, depth: int) -> Condition:
+        """The condition at which a rule stopped; where no fact of the kind was there, why there was none."""
+        stop, rule = explanation.stop, explanation.rule
+        assert stop is not None
+        near = ground(stop.near, self.facts) if stop.near else None
+        pattern = rule.when[stop.index]
+        producers = [] if near or not depth else concluding(self.consultation.judgement.rulebook, pattern.fact)
+        return Condition(
+            conditions_in_words(rule)[stop.index],
+            "no",
+            near,
+            tuple(name.replace("_", " ") for name in stop.failed),
+            tuple(self.step(producer, depth - 1) for producer in producers),
+        )
+
+    def step(self, rule: Rule, depth: int) -> Step:
+        explanation = self.all[rule.id]
+        stop = self.stopped(explanation, depth) if explanation.stop else None
+        return Step(rule.id, explanation.verdict.value, stop)
 
 
-def _conditions(explanation: Explanation) -> Iterator[Condition]:
-    stop = explanation.stop
-    for index, pattern in enumerate(explanation.rule.when):
-        words = condition_in_words(pattern)
-        if stop is None:
-            yield Condition(words, "yes")
-        elif index == stop.index:
-            near = fact_in_words(stop.near) if stop.near else ""
-            failed = tuple(name.replace("_", " ") for name in stop.failed)
-            yield Condition(words, "no", near, failed, stop.near.refs if stop.near else ())
-        else:
-            yield Condition(words, "yes" if index < stop.index else "unasked")
+def concluding(rulebook: Rulebook, fact: str) -> list[Rule]:
+    """The steps that conclude facts of a type."""
+    return [rule for rule in rulebook.rules.values() if rule.then.fact == fact and not rule.card]
+
+
+def conditions_in_words(rule: Rule) -> tuple[str, ...]:
+    """What a rule needs; a condition has a name only where another one speaks of it."""
+    spoken_of = {join.alias for pattern in (*rule.when, *rule.unless) for join in pattern.joins}
+    return tuple(_in_words(pattern, spoken_of) for pattern in rule.when)
+
+
+def unless_in_words(rule: Rule) -> tuple[str, ...]:
+    """What silences a rule."""
+    return tuple(_in_words(pattern, set()) for pattern in rule.unless)
+
+
+def _in_words(pattern: Pattern, spoken_of: set[str]) -> str:
+    counts = [test for test in pattern.tests if test.field == "count"]
+    names = [test for test in pattern.tests if test.field == "name" and test.op == "="]
+    if pattern.fact == TALLY and len(counts) == len(names) == 1 and not pattern.joins:
+        return f"number of {value_in_words(names[0].value).replace('_', ' ')}: {_number_in_words(counts[0])}"
+    return condition_in_words(pattern if pattern.alias in spoken_of else replace(pattern, alias=""))
+
+
+def _number_in_words(test: Test) -> str:
+    return condition_in_words(Pattern("count", "", (test,))).removeprefix("count with count ")
 
 
 def _matches(explanation: Explanation, facts: Mapping[str, Fact]) -> Iterator[Match]:
@@ -140,11 +201,15 @@ def _short(explanation: Explanation) -> str:
         return f"not complete: {', '.join(missing)}"
     if explanation.verdict is Verdict.BLOCKED:
         return f"because of {fact_in_words(explanation.blocked[0].by)}"
-    return f"needs {explanation.stop.condition}" if explanation.stop else ""
+    if explanation.stop is None:
+        return ""
+    return f"needs {conditions_in_words(explanation.rule)[explanation.stop.index]}"
 
 
 def fact_in_words(fact: Fact) -> str:
     """A flat fact on one line."""
+    if fact.type == TALLY:
+        return f"number of {str(fact.fields['name']).replace('_', ' ')}: {fact.fields['count']}"
     fields = ", ".join(f"{name.replace('_', ' ')} {value_in_words(value)}" for name, value in fact.fields.items())
     name = fact.type.replace("_", " ")
     return f"{name}: {fields}" if fields else name

@@ -25,7 +25,6 @@ from cds_hooks.workbench.cases import Case, Cases
 from cds_hooks.workbench.checking import check
 from cds_hooks.workbench.history import draw
 from cds_hooks.workbench.rendering import as_json, pages
-from rules.explain import condition_in_words
 from rules.guideline import GuidelineError
 from rules.matching import EngineError
 
@@ -35,12 +34,8 @@ LONGEST_INLINE_CURL = 60_000
 
 View = Callable[..., AnyResponse]
 
-FEATURED = (
-    ("resistant", 1),
-    ("refractory", 1),
-    ("possible", 1),
-    ("acute-unresponsive", 1),
-)
+FEATURED = (("resistant", 1), ("triptan", 1), ("class-failed", 1), ("emergency", 1), ("coronary", 1), ("possible", 1))
+"""The examples the first page offers at a click: name and number of the ask."""
 
 
 def blueprint(environment: Environment, cases: Cases | None = None) -> Blueprint:
@@ -384,12 +379,11 @@ class _Workbench:
             "rule",
             rule=rule,
             statements=[(seed, guideline.statements.get(seed, "")) for seed in rule.seed],
-            conditions=[condition_in_words(pattern) for pattern in rule.when],
-            unless=[condition_in_words(pattern) for pattern in rule.unless],
+            conditions=reading.conditions_in_words(rule),
+            unless=reading.unless_in_words(rule),
             parameters=reading.parameters_of(rule, guideline),
             sources=reading.sources_of(rule, guideline),
             examples=[named for named in asking.named_examples() if rule_id in named.ask.cards],
-            silent=[named for named in asking.named_examples() if _nearly(named, rule_id)],
             figures=self._figures().get(rule_id),
             used=used,
         )
@@ -411,11 +405,6 @@ class _Workbench:
         text = request.form.get("request", "")
         tried = asking.on_day(self.environment, self.environment.clock(), remember=False)
         return self._page("check", text=text, report=check(text, tried))
-
-
-def _nearly(named: asking.Named, rule_id: str) -> bool:
-    """Whether an example is the other side of a rule's boundary: its title says so in the file, by its group."""
-    return rule_id not in named.ask.cards and named.example.timeline.get("near") == rule_id
 
 
 def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:

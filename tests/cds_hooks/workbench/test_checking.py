@@ -1,0 +1,95 @@
+"""A request is told which requirement it breaks, and what becomes of it."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from cds_hooks.consultation import Environment
+from cds_hooks.settings import Settings
+from cds_hooks.workbench import asking
+from cds_hooks.workbench.checking import check
+from tests.serving import TODAY
+
+ENVIRONMENT = Environment.of(Settings(today=TODAY))
+GOOD = asking.example_request(
+    next(one for one in asking.named_examples() if one.name == "triptan" and one.ask.hook == "order-select"),
+    ENVIRONMENT,
+)
+
+
+def faults(document: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(fault.requirement, fault.path) for fault in check(json.dumps(document), ENVIRONMENT).faults}
+
+
+def broken(**members: Any) -> dict[str, Any]:
+    document = copy.deepcopy(GOOD)
+    for path, value in members.items():
+        *parents, last = path.split("__")
+        place = document
+        for step in parents:
+            place = place[step]
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return document
+
+
+def test_a_request_in_order_has_no_fault_and_is_answered():
+    report = check(json.dumps(GOOD), ENVIRONMENT)
+    assert report.faults == ()
+    assert report.refused is None
+    assert report.consultation is not None
+    assert [card["source"]["topic"]["code"] for card in report.consultation.response["cards"]] == ["ACU-01"]
+
+
+@pytest.mark.parametrize(
+    ("members", "requirement", "path"),
+    [
+        ({"hook": None}, "REQ-02", "$.hook"),
+        ({"hook": "medication-prescribe"}, "REQ-02", "$.hook"),
+        ({"hookInstance": None}, "REQ-03", "$.hookInstance"),
+        ({"hookInstance": "17"}, "REQ-04", "$.hookInstance"),
+        ({"context": []}, "REQ-10", "$.context"),
+        ({"context__selections": None}, "REQ-10", "$.context.selections"),
+        ({"context__selections": ["MedicationRequest/other"]}, "REQ-10", "$.context.selections[0]"),
+        ({"context__userId": "dr-1"}, "REQ-14", "$.context.userId"),
+        ({"context__userId": "Patient/1"}, "REQ-14", "$.context.userId"),
+        ({"context__patientId": "Patient/1"}, "REQ-15", "$.context.patientId"),
+        ({"context__draftOrders": []}, "REQ-10", "$.context.draftOrders"),
+        ({"context__draftOrders": {"type": "collection", "entry": [{}]}}, "REQ-18", "$.context.draftOrders"),
+        ({"fhirAuthorization": {"access_token": "x"}}, "REQ-06", "$.fhirServer"),
+        ({"fhirAuthorization": {"access_token": "x"}}, "FRA-05", "$.fhirAuthorization.expires_in"),
+        ({"fhirServer": "http://ehr.example.org"}, "REQ-07", "$.fhirServer"),
+        ({"prefetch": [1]}, "REQ-11", "$.prefetch"),
+        ({"prefetch__patient": {"resourceType": "Patient", "id": "other"}}, "REQ-19", "$.prefetch[key 1]"),
+        ({"extension": {}}, "GEN-05", "$.extension"),
+    ],
+)
+def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any], requirement: str, path: str):
+    assert (requirement, path) in faults(broken(**members))
+
+
+def test_what_is_no_json_is_said_to_be_none():
+    report = check("{", ENVIRONMENT)
+    assert report.refused is not None
+    assert report.refused.status == 400
+    assert [fault.requirement for fault in report.faults] == ["REQ-01"]
+
+
+def test_what_the_service_forgives_is_still_a_fault_and_still_answered():
+    report = check(json.dumps(broken(context__patientId="Patient/prodrome-triptan")), ENVIRONMENT)
+    assert {fault.requirement for fault in report.faults} == {"REQ-15"}
+    assert report.consultation is not None
+    assert any("context.patientId with a type" in note for note in report.consultation.notes)
+
+
+def test_no_fault_repeats_a_value_of_the_request():
+    secret = "zzsecretzz"
+    document = broken(
+        hook=secret, hookInstance=secret, context__userId=secret, context__encounterId=f"Encounter/{secret}"
+    )
+    document["prefetch"][secret] = {"resourceType": "Observation", "note": None}
+    assert secret not in " ".join(map(str, check(json.dumps(document), ENVIRONMENT).faults))

@@ -1,0 +1,312 @@
+"""The pages over HTTP, without a browser: who may see them, what they keep, and that they need no script."""
+
+import json
+import logging
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from cds_hooks.settings import Settings
+from cds_hooks.workbench import asking
+from rules.guideline import load_guideline
+from tests.serving import ask, rules_in, service
+
+
+@pytest.fixture(scope="module")
+def client() -> FlaskClient:
+    return service().test_client()
+
+
+@pytest.fixture
+def fresh() -> FlaskClient:
+    """A service that has shown no card yet."""
+    return service().test_client()
+
+
+def token(client: FlaskClient) -> str:
+    found = re.search(r'name="token" value="(\w+)"', client.get("/").text)
+    assert found
+    return found[1]
+
+
+def post(client: FlaskClient, path: str, **form: str) -> TestResponse:
+    return client.post(path, data={"token": token(client), **form})
+
+
+def opened(client: FlaskClient, name: str = "resistant", number: int = 1) -> str:
+    answer = client.get(f"/examples/{name}/{number}")
+    assert answer.status_code == 303
+    return str(answer.location)
+
+
+@pytest.mark.parametrize(
+    ("settings", "served"),
+    [
+        ({}, True),
+        ({"workbench": False}, False),
+        ({"host": "0.0.0.0", "open_to_everyone": True}, False),
+        ({"host": "0.0.0.0", "open_to_everyone": True, "workbench": True}, True),
+        ({"base_url": "https://cds.example.org", "open_to_everyone": True}, False),
+    ],
+)
+def test_the_pages_are_there_on_loopback_and_elsewhere_only_when_the_site_says_so(
+    settings: dict[str, Any], served: bool
+):
+    assert Settings(**settings).workbench is served
+    assert service(**settings).test_client().get("/").status_code == (200 if served else 404)
+
+
+@pytest.mark.parametrize("named", asking.named_examples(), ids=lambda named: f"{named.name}-{named.number}")
+def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: asking.Named):
+    case = opened(client, named.name, named.number)
+    answer = client.get(f"{case}/response.json").get_json()
+    assert rules_in(answer) == sorted(named.ask.cards)
+    page = client.get(case).text
+    for card in answer["cards"]:
+        assert f'id="card-{card["uuid"]}"' in page
+
+
+@pytest.mark.parametrize("order", asking.order_choices(load_guideline()))
+def test_every_order_on_the_list_can_be_asked_about(client: FlaskClient, order: str):
+    answer = post(client, "/open", source="example", example="triptan/1", hook="order-sign", order=order)
+    assert answer.status_code == 303, answer.text
+    request = client.get(f"{answer.location}/request.json").get_json()
+    (entry,) = request["context"]["draftOrders"]["entry"]
+    assert entry["resource"]["medicationCodeableConcept"]["text"].split()[0] in order
+
+
+def test_the_hook_and_the_order_can_be_chosen_for_an_example(client: FlaskClient):
+    answer = post(client, "/open", source="example", example="coronary/1", hook="order-sign", order="sumatriptan 50 mg")
+    assert "is contraindicated" in client.get(answer.location).text
+
+
+def test_a_pasted_request_is_answered_as_over_the_wire(client: FlaskClient):
+    document = client.get(f"{opened(client)}/request.json").get_json()
+    answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
+    assert answer.status_code == 303
+    shown = client.get(f"{answer.location}/response.json").get_json()
+    wire = client.post("/cds-services/prodrome-patient-view", json=document).get_json()
+    assert rules_in(shown) == rules_in(wire)
+    assert [card["summary"] for card in shown["cards"]] == [card["summary"] for card in wire["cards"]]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"hook": "patient-view"}', '{"hook": 1, "context": 2}'])
+def test_what_cannot_be_asked_is_explained_and_stays_in_the_form(client: FlaskClient, text: str):
+    answer = post(client, "/open", source="pasted", pasted=text)
+    assert 400 <= answer.status_code < 500
+    assert 'role="alert"' in answer.text
+
+
+def test_a_case_belongs_to_the_browser_that_opened_it(client: FlaskClient):
+    case = opened(client)
+    assert client.get(case).status_code == 200
+    stranger = client.application.test_client()
+    for page in ("", "/why", "/what-if", "/take-away", "/request.json", "/response.json", "/test-case.json"):
+        assert stranger.get(case + page).status_code == 404
+
+
+def test_a_forgotten_case_is_gone(client: FlaskClient):
+    case = opened(client)
+    assert post(client, f"{case}/forget").status_code == 303
+    assert client.get(case).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "form"),
+    [
+        ({}, {}),
+        ({}, {"token": "0" * 64}),
+        ({"Sec-Fetch-Site": "cross-site"}, None),
+        ({"Sec-Fetch-Site": "same-site"}, None),
+    ],
+)
+def test_a_form_from_elsewhere_is_refused(client: FlaskClient, headers: dict[str, str], form: dict[str, str] | None):
+    sent = {"token": token(client)} if form is None else form
+    answer = client.post("/open", data={**sent, "source": "example", "example": "resistant/1"}, headers=headers)
+    assert answer.status_code == 403
+
+
+def test_the_cookie_is_for_this_site_only_and_out_of_reach_of_scripts(client: FlaskClient):
+    cookie = client.application.test_client().get("/").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored(client: FlaskClient):
+    case = opened(client)
+    for path in (
+        "/",
+        case,
+        f"{case}/why?steps=1",
+        f"{case}/what-if",
+        f"{case}/take-away",
+        "/rules",
+        "/feedback",
+        "/check",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=", answer.text)
+        for link in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
+            if not re.match(r"(/|#)", link):
+                assert re.search(rf'<a [^>]*href="{re.escape(link)}"', answer.text), link
+
+
+def test_nothing_of_a_chart_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    case = opened(client)
+    for page in ("", "/why", "/what-if", "/take-away"):
+        client.get(case + page)
+    post(client, f"{case}/what-if", **{"/prefetch/patient/birthDate": "2015-01-01"})
+    text = caplog.text
+    assert "prodrome-resistant" not in text
+    assert "2015-01-01" not in text
+    assert case.rpartition("/")[2] not in text
+
+
+INJECTED = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
+
+
+def test_text_of_a_chart_acts_nowhere(client: FlaskClient):
+    document = client.get(f"{opened(client)}/request.json").get_json()
+    spoilt = spoil(document)
+    answer = post(client, "/open", source="pasted", pasted=json.dumps(spoilt))
+    assert answer.status_code == 303
+    for page in ("", "/why?steps=1", "/what-if", "/take-away"):
+        text = client.get(answer.location + page).text
+        assert "<script>alert" not in text
+        assert "<img" not in text
+    assert "<script>alert" not in post(client, "/check", request=json.dumps(spoilt)).text
+
+
+def spoil(value: Any) -> Any:
+    """Every display and text of a request carries an attack."""
+    if isinstance(value, dict):
+        return {name: INJECTED if name in ("display", "text") else spoil(inner) for name, inner in value.items()}
+    return [spoil(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_a_change_shows_what_would_change_with_and_without_script(client: FlaskClient):
+    case = opened(client)
+    name = "/prefetch/medicationStatements/entry/0/resource/statusReason"
+    live = client.post(f"{case}/what-if", data={"token": token(client), name: ""}, headers={"HX-Request": "true"})
+    assert "gone" in live.text
+    assert "DTT-01" in live.text
+    assert "<html" not in live.text
+    assert post(client, f"{case}/reset").status_code == 303
+    assert "Nothing is changed yet" in client.get(f"{case}/what-if").text
+    plain = post(client, f"{case}/what-if", **{name: ""})
+    assert plain.status_code == 303
+    assert "Rules that turn" in client.get(plain.location).text
+
+
+def test_a_parameter_can_be_tried(client: FlaskClient):
+    case = opened(client)
+    answer = post(client, f"{case}/what-if", **{"parameter:resistant_min_classes": "4"})
+    page = client.get(answer.location).text
+    assert re.search(r'class="gone">\s*<span class="change">gone</span> <strong>DTT-01', page)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"parameter:resistant_min_classes": "99"},
+        {"parameter:resistant_min_classes": "many"},
+        {"/prefetch/medicationStatements/entry/0/resource/effectivePeriod/start": "yesterday"},
+    ],
+)
+def test_a_change_that_cannot_be_is_explained(client: FlaskClient, form: dict[str, str]):
+    answer = post(client, f"{opened(client)}/what-if", **form)
+    assert answer.status_code == 400
+    assert 'class="problem"' in answer.text
+
+
+def test_trying_changes_counts_no_card_as_shown(client: FlaskClient):
+    case = opened(client)
+    before = client.get("/feedback").text
+    for classes in ("2", "4", "5"):
+        post(client, f"{case}/what-if", **{"parameter:resistant_min_classes": classes})
+    assert client.get("/feedback").text == before
+
+
+def card_of(client: FlaskClient, case: str, rule: str) -> dict[str, Any]:
+    cards = client.get(f"{case}/response.json").get_json()["cards"]
+    found: dict[str, Any] = next(card for card in cards if card["source"]["topic"]["code"] == rule)
+    return found
+
+
+def test_accepting_shows_before_and_after_and_is_counted(fresh: FlaskClient):
+    case = opened(fresh, "triptan")
+    card = card_of(fresh, case, "ACU-01")
+    answer = post(fresh, f"{case}/cards/{card['uuid']}/accept", suggestion=card["suggestions"][0]["uuid"])
+    page = fresh.get(answer.location).text
+    assert re.search(r'class="removed"><td><code>[^<]*&#34;value&#34;: 25', page)
+    assert re.search(r'class="added"><td></td><td><code>[^<]*&#34;value&#34;: 50', page)
+    assert "The feedback is kept." in page
+    assert figures(fresh)["ACU-01"] == [1, 1, 0, 0]
+
+
+def test_overriding_sends_the_reason_and_is_counted(fresh: FlaskClient):
+    case = opened(fresh, "triptan")
+    card = card_of(fresh, case, "ACU-01")
+    reason = card["overrideReasons"][0]
+    post(fresh, f"{case}/cards/{card['uuid']}/override", reason=reason["code"], comment="a remark")
+    assert figures(fresh)["ACU-01"] == [1, 0, 1, 0]
+    assert reason["display"] in fresh.get("/feedback").text
+
+
+def figures(client: FlaskClient) -> dict[str, list[int]]:
+    rows = re.findall(
+        r'<th scope="row"><a[^>]*>([^<]+)</a></th>\s*((?:<td class="number">\d+</td>\s*){4})',
+        client.get("/feedback").text,
+    )
+    return {rule: [int(n) for n in re.findall(r">(\d+)<", cells)] for rule, cells in rows}
+
+
+def test_a_test_case_taken_away_is_one_the_suite_reads(client: FlaskClient):
+    for named in asking.named_examples():
+        case = opened(client, named.name, named.number)
+        taken = client.get(f"{case}/test-case.json").get_json()
+        answer = ask(client, taken)
+        assert answer.status_code == 200
+        assert rules_in(answer.get_json()) == taken["expected"]["cards"] == sorted(named.ask.cards)
+
+
+def test_every_rule_has_a_page_with_its_statement_parameters_and_sources(client: FlaskClient):
+    guideline = load_guideline()
+    listed = client.get("/rules").text
+    for rule in guideline.rulebook.rules.values():
+        page = client.get(f"/rules/{rule.id}")
+        assert page.status_code == 200
+        assert f"/rules/{rule.id}" in listed
+        for parameter in rule.parameters:
+            assert parameter in page.text
+        for source in rule.sources:
+            assert source in page.text
+        if rule.card:
+            assert "/examples/" in page.text, f"no example exercises {rule.id}"
+    assert client.get("/rules/XYZ-99").status_code == 404
+
+
+def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient):
+    page = client.get(f"{opened(client)}/why").text
+    rules = load_guideline().rulebook.rules.values()
+    for rule in rules:
+        assert (f'id="{rule.id}"' in page) == (rule.card is not None)
+    assert "stopped here" in page
+    assert "Nearest fact" in page
+    assert "could have concluded" in page
+    assert "Silenced by" in page
+
+
+def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient):
+    document = client.get(f"{opened(client, 'emergency')}/request.json").get_json()
+    del document["prefetch"]["appointments"]
+    case = post(client, "/open", source="pasted", pasted=json.dumps(document)).location
+    assert "could not judge" in client.get(f"{case}/why").text
+    assert "Nothing is concluded from what is absent" in client.get(case).text
