@@ -94,6 +94,15 @@ def install(app: Flask, settings: Settings) -> None:
         if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
             raise Refused(400, "This service answers on this machine only.")
 
+    known = frozenset(settings.cors_origins)
+
+    @app.before_request
+    def no_foreign_pages() -> None:
+        # Browsers say on whose behalf they post. A page elsewhere may make one post, though it cannot read the answer.
+        origin = request.headers.get("Origin")
+        if request.method == "POST" and origin is not None and origin not in known and not _own(origin, settings):
+            raise Refused(403, "Pages of this origin may not post here.")
+
     @app.before_request
     def count() -> None:
         if request.method == "OPTIONS" or request.path in _FREE_ROUTES:
@@ -129,3 +138,8 @@ def _names_this_machine(host: str) -> bool:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
+
+
+def _own(origin: str, settings: Settings) -> bool:
+    parts = urlsplit(settings.public_url)
+    return origin in (f"{parts.scheme}://{parts.netloc}", request.host_url.rstrip("/"))

@@ -163,3 +163,24 @@ def test_a_page_cannot_reach_an_open_service_by_renaming_this_machine(host: str)
     assert site.get("/cds-services", headers={"Host": f"{host}:8080"}).status_code == 400
     for own in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080"):
         assert site.get("/cds-services", headers={"Host": own}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost", 400),  # our own page: let through to a body that is no request
+        ("https://ehr.example.org", 400),
+        ("https://evil.example.org", 403),
+        ("http://localhost:9999", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_elsewhere_cannot_make_a_browser_post(origin: str, status: int) -> None:
+    site = client(Settings(cors_origins=("https://ehr.example.org",)))
+    assert site.post(SERVICE, json={}, headers={"Origin": origin}).status_code == status
+    assert site.get("/cds-services", headers={"Origin": origin}).status_code == 200
+
+
+def test_a_client_that_is_no_browser_posts_without_an_origin() -> None:
+    assert client(Settings()).post(SERVICE, json={}).status_code == 400
