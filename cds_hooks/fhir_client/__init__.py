@@ -16,6 +16,7 @@ from cds_hooks.fhir_client.exchange import Failure
 from cds_hooks.fhir_client.references import Resolved
 from cds_hooks.fhir_client.searching import Fetched
 from cds_hooks.fhir_client.templates import resolve
+from cds_hooks.fhir_client.words import in_words
 
 __all__ = [
     "Allowing",
@@ -29,6 +30,7 @@ __all__ = [
     "Resolved",
     "allowed",
     "complete",
+    "in_words",
     "resolve",
     "resolve_references",
 ]

@@ -27,9 +27,11 @@ from cds_hooks.fhir_client.transport import CheckedTransport
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
+GRACE_SECONDS = 0.1
 FAIR_SECONDS = 0.5
 """With less time than this a server that did not answer is not held to have failed."""
 R5_KINDS: Mapping[str, str] = {"DeviceUseStatement": "DeviceUsage"}
+"""Kinds that R5 renamed; asked for by their R4 name first: most servers are R4, and some are slow to say so."""
 
 T = TypeVar("T")
 
@@ -91,14 +93,21 @@ class Client:
         if not plan:
             return {}
 
-        def none(problem: str) -> dict[str, Fetched]:
-            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
-
+        searches: dict[str, Search] = {}
+        problem = "did not answer in time"
         try:
             target = _target(request, settings, issuer)
+            self._run(self._complete(plan, searches, target, request, deadline, progress), deadline)
         except NotAllowed as refusal:
-            return none(str(refusal))
-        return self._run(self._complete(plan, target, request, deadline, progress), deadline, none)
+            problem = str(refusal)
+        except Failure as failure:
+            problem = failure.text
+        except TimeoutError:
+            pass  # the loop is too busy to notice; what came is there all the same
+        return {
+            key: searches[key].result() if key in searches else missing(kind, problem)
+            for key, (kind, _) in plan.items()
+        }
 
     def resolve_references(
         self,
@@ -123,14 +132,14 @@ class Client:
         except NotAllowed as refusal:
             raise Failure(str(refusal)) from None
 
-        async def asked() -> str | None:
+        async def asked() -> str:
             async with asyncio.timeout(deadline - time.monotonic()):
                 return await self._version(self._session(target), deadline)
 
-        version = self._run(asked(), deadline, lambda problem: None)
-        if version is None:
-            raise Failure("did not answer in time", answered=False)
-        return version
+        try:
+            return self._run(asked(), deadline)
+        except TimeoutError:
+            raise Failure("did not answer in time", answered=False) from None
 
     def close(self) -> None:
         """Closes the connections and ends the thread. The client starts again when it is used again."""
@@ -148,14 +157,13 @@ class Client:
         asyncio.run_coroutine_threadsafe(close(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
 
-    def _run(self, work: Coroutine[Any, Any, T], deadline: float, late: Callable[[str], T]) -> T:
-        """*work* on the loop; *late* should the loop itself be too busy to keep the time."""
+    def _run(self, work: Coroutine[Any, Any, T], deadline: float) -> T:
+        """*work* on the loop; TimeoutError should the loop be too busy to keep the time itself."""
         future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
-            return future.result(max(0.0, deadline - time.monotonic()) + 0.25)
-        except TimeoutError:
+            return future.result(max(0.0, deadline - time.monotonic()) + GRACE_SECONDS)
+        finally:
             future.cancel()
-            return late("did not answer in time")
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -178,41 +186,44 @@ class Client:
         return session
 
     async def _complete(
-        self, plan: Plan, target: Target, request: Request, deadline: float, progress: Progress | None
-    ) -> dict[str, Fetched]:
+        self,
+        plan: Plan,
+        searches: dict[str, Search],
+        target: Target,
+        request: Request,
+        deadline: float,
+        progress: Progress | None,
+    ) -> None:
+        """Fills *searches*, which hold what came at any moment; raises :class:`Failure` where none was begun."""
         session = self._session(target)
         begun = time.monotonic()
-        waits = session.breaker.waits(begun)
-        if waits:
-            problem = f"failed repeatedly and is left alone for {waits:.0f} seconds"
-            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
-        searches: dict[str, Search] = {}
+        if waits := session.breaker.waits(begun):
+            raise Failure(f"failed repeatedly and is left alone for {waits:.0f} seconds", answered=False)
+        async with asyncio.timeout(deadline - begun):
+            headers = await self._headers(session, request, deadline)
+        renamed = R5_KINDS if session.version and session.version[1].startswith("5.") else {}
 
-        async def one(key: str, kind: str, query: str, headers: Mapping[str, str]) -> None:
+        async def one(key: str, kind: str, query: str) -> None:
             search = searches[key] = Search(target, kind, query, headers, request.patient_id)
+            if kind in renamed:
+                search = searches[key] = search.renamed(renamed[kind])
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
-                    if kind in R5_KINDS:
-                        await self._named(session, search, deadline)
                     await search.run(session.http, deadline)
+                    if kind in R5_KINDS and search.status in (400, 404) and await self._is_r5(session, deadline):
+                        search = searches[key] = search.renamed(R5_KINDS[kind])
+                        await search.run(session.http, deadline)
             except TimeoutError:
                 pass  # the search says itself that it did not end
             if progress:
                 progress(key, search.result())
 
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                headers = await self._headers(session, request, deadline)
-        except (Failure, TimeoutError) as failure:
-            problem = failure.text if isinstance(failure, Failure) else "did not answer in time"
-            return {key: missing(kind, problem) for key, (kind, _) in plan.items()}
-        await asyncio.gather(*(one(key, kind, query, headers) for key, (kind, query) in plan.items()))
+        await asyncio.gather(*(one(key, kind, query) for key, (kind, query) in plan.items()))
         if session.tokens and any(search.status == 401 for search in searches.values()):
             session.tokens.forget()
         answered = any(search.answered for search in searches.values())
         if answered or deadline - begun >= FAIR_SECONDS:
             session.breaker.record(answered, time.monotonic())
-        return {key: search.result() for key, search in searches.items()}
 
     async def _headers(self, session: Session, request: Request, deadline: float) -> dict[str, str]:
         authorization = request.authorization
@@ -229,16 +240,12 @@ class Client:
             return {}
         raise Failure("cannot be asked: no access token came with the request")
 
-    async def _named(self, session: Session, search: Search, deadline: float) -> None:
-        """Gives a kind that R5 renamed the name this server knows; R4's where it does not say."""
+    async def _is_r5(self, session: Session, deadline: float) -> bool:
+        """Whether a server that does not know a kind by its R4 name is one that knows it by another."""
         try:
-            version = await self._version(session, deadline)
+            return (await self._version(session, deadline)).startswith("5.")
         except Failure:
-            return
-        if version.startswith("5."):
-            renamed = R5_KINDS[search.kind]
-            search.query = search.query.replace(search.kind, renamed, 1)
-            search.kind = renamed
+            return False
 
     async def _version(self, session: Session, deadline: float) -> str:
         """From the CapabilityStatement, which needs no token (FHIR, "capabilities")."""

@@ -17,8 +17,10 @@ import orjson
 
 from cds_hooks.fhir_client.addresses import NotAllowed
 
-MAX_BYTES = 20_000_000
+MAX_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""
+MAX_RESOURCES = 20_000
+"""How many resources one answer may hold: more are not even parsed, which takes time that others need."""
 TRIES = 3
 PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
@@ -164,6 +166,8 @@ async def _body(response: httpx.Response, room: int) -> bytes:
 
 
 def _parsed(body: bytes) -> Any:
+    if body.count(b'"resourceType"') > MAX_RESOURCES:
+        raise Failure("sends more than can be taken")
     try:
         return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError:

@@ -77,6 +77,11 @@ class Search:
             self.answered = self.answered or failure.answered
             self.problem, self.status = failure.text, failure.status
 
+    def renamed(self, kind: str) -> "Search":
+        """The same question about a kind under another name."""
+        query = self.query if _ABSOLUTE.match(self.query) else self.query.replace(self.kind, kind, 1)
+        return Search(self.target, kind, query, self.headers, self.patient_id, started=self.started)
+
     def result(self) -> Fetched:
         """What came, and what is known about the rest."""
         seconds = time.monotonic() - self.started
@@ -84,7 +89,7 @@ class Search:
             return Fetched(self.kind, self.resource, Completeness.COMPLETE, None, 1, seconds)
         if self.total is None and not self.entries and self.problem is not None:
             return missing(self.kind, self.problem, seconds=seconds, answered=self.answered)
-        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "entry": self.entries}
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "entry": list(self.entries)}
         if self.problem is not None:
             bundle["link"] = [{"relation": "next", "url": f"{self.target.base}/{self.kind}"}]
         state = Completeness.COMPLETE if self.problem is None else Completeness.INCOMPLETE
@@ -190,7 +195,7 @@ class Search:
 
 def _next(bundle: Mapping[str, Any], current: str) -> str | None:
     links = bundle.get("link")
-    for link in links if isinstance(links, list) else []:
+    for link in links if isinstance(links, list) else [links]:
         if isinstance(link, dict) and link.get("relation") == "next":
             if not isinstance(link.get("url"), str):
                 raise Failure("sends a Bundle that cannot be read")

@@ -11,6 +11,7 @@ from cds_hooks.fhir_client.addresses import Address, NotAllowed, Target, accepta
 
 CONNECTIONS = 16
 NAMES_SECONDS = 60.0  # how long a looked-up address is kept
+RETRY_SECONDS = 1.0  # how long a name that was not found is not looked up again
 KEEPALIVE_SECONDS = 30.0
 
 
@@ -32,7 +33,9 @@ class CheckedTransport(httpx.AsyncBaseTransport):
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
         )
-        self._addresses: tuple[float, list[Address]] = (0.0, [])
+        self._looking = asyncio.Lock()
+        self._addresses: list[Address] = []
+        self._kept_until = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
@@ -52,21 +55,30 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         raise last or httpx.ConnectError("the name has no address")
 
     async def _look_up(self, host: str, port: int) -> list[Address]:
-        kept_until, addresses = self._addresses
-        if time.monotonic() < kept_until:
-            return addresses
-        try:
-            addresses = [ipaddress.ip_address(host)]
-        except ValueError:
-            try:
-                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            except OSError:
-                raise httpx.ConnectError("the name has no address") from None
-            addresses = list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
-        if not all(acceptable(address, self._target.server) for address in addresses):
+        """The addresses of the name, looked up once for all requests that wait for them; none of them is unchecked."""
+        async with self._looking:
+            if time.monotonic() >= self._kept_until:
+                self._addresses = await _addresses(host, port)
+                self._kept_until = time.monotonic() + (NAMES_SECONDS if self._addresses else RETRY_SECONDS)
+        if not self._addresses:
+            raise httpx.ConnectError("the name has no address")
+        if not all(acceptable(address, self._target.server) for address in self._addresses):
             raise NotAllowed("has a name that leads to an address it may not have")
-        self._addresses = (time.monotonic() + NAMES_SECONDS, addresses)
-        return addresses
+        return self._addresses
 
     async def aclose(self) -> None:
         await self._http.aclose()
+
+
+async def _addresses(host: str, port: int) -> list[Address]:
+    """The addresses of a host, which may be one itself; none where the name is not known."""
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    names = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
+    return [ipaddress.ip_address(name) for name in names]

@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cds_hooks.fhir_client import Client, complete, searching
+from cds_hooks.fhir_client import Client, complete, in_words, searching
 from cds_hooks.settings import Issuer, Settings
 from fhir_mappers.collecting import collect
 from rules.facts import Completeness
@@ -428,25 +430,35 @@ def test_refusals_do_not_open_the_circuit() -> None:
 DEVICES = {"devices": ("DeviceUseStatement", "DeviceUseStatement?patient=1")}
 
 
-@pytest.mark.parametrize(
-    ("version", "asked"), [("4.0.1", "DeviceUseStatement"), ("4.3.0", "DeviceUseStatement"), ("5.0.0", "DeviceUsage")]
-)
-def test_a_kind_is_asked_for_by_its_name_in_the_servers_version(version: str, asked: str) -> None:
-    server = FakeServer(
-        {"metadata": [httpx.Response(200, json={"fhirVersion": version}, headers=FHIR)], asked: [bundle()]}
-    )
-    with client_of(server) as client:
-        for _ in range(2):
-            fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
-    assert fetched["devices"].state is COMPLETE
-    assert server.paths() == ["metadata", asked, asked]
+def speaks(version: str) -> httpx.Response:
+    return httpx.Response(200, json={"fhirVersion": version}, headers=FHIR)
 
 
-def test_a_server_that_hides_its_version_is_taken_for_r4() -> None:
-    server = FakeServer({"metadata": [httpx.Response(403)], "DeviceUseStatement": [bundle()]})
+def test_an_r4_server_is_not_asked_for_its_version() -> None:
+    server = FakeServer({"DeviceUseStatement": [bundle()]})
     with client_of(server) as client:
         fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
     assert fetched["devices"].state is COMPLETE
+    assert server.paths() == ["DeviceUseStatement"]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_r5_server_is_asked_by_the_new_name_and_remembered(status: int) -> None:
+    unknown = httpx.Response(status)
+    server = FakeServer({"metadata": [speaks("5.0.0")], "DeviceUseStatement": [unknown], "DeviceUsage": [bundle()]})
+    with client_of(server) as client:
+        for _ in range(2):
+            fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
+            assert fetched["devices"].state is COMPLETE
+    assert server.paths() == ["DeviceUseStatement", "metadata", "DeviceUsage", "DeviceUsage"]
+
+
+@pytest.mark.parametrize("metadata", [speaks("4.0.1"), httpx.Response(403), httpx.Response(200, json=[])])
+def test_a_server_that_is_not_known_to_be_r5_does_not_have_the_kind(metadata: httpx.Response) -> None:
+    server = FakeServer({"metadata": [metadata]})
+    with client_of(server) as client:
+        fetched = complete(DEVICES, hook_request(), site(), time.monotonic() + 2, client=client)
+    assert (fetched["devices"].state, fetched["devices"].problem) == (MISSING, "does not have this (404)")
 
 
 def test_problems_hold_nothing_of_the_request() -> None:
@@ -476,3 +488,41 @@ def test_only_a_client_with_a_right_to_it_reaches_a_kept_server() -> None:
         assert complete(plan, hook_request(), settings, soon, client=client)["it"].state is MISSING
         allowed = complete(plan, hook_request(), settings, soon, client=client, issuer="https://ehr.example.org")
     assert allowed["it"].state is COMPLETE
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["resourceType", "entry", "link", "relation", "url", "total", "resource", "search", "mode"])
+            | st.text(max_size=3),
+            inner | st.sampled_from(["Bundle", "OperationOutcome", "Encounter", "next", "match", "Patient/2"]),
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON | JSON.map(lambda rest: {"resourceType": "Bundle", "entry": rest}))
+def test_whatever_json_comes_only_a_whole_bundle_is_complete(answer: object) -> None:
+    fetched = fetch({"Encounter": [ok(json.dumps(answer).encode())]})
+    if fetched.state is COMPLETE:
+        assert isinstance(answer, dict)
+        assert answer["resourceType"] == "Bundle"
+        assert isinstance(answer.get("entry") or [], list)
+        assert not any(
+            isinstance(link, dict) and link.get("relation") == "next"
+            for link in (answer["link"] if isinstance(answer.get("link"), list) else [answer.get("link")])
+        )
+    else:
+        assert fetched.problem
+
+
+def test_problems_are_put_in_words_kind_by_kind() -> None:
+    problems = {"Encounter": "cannot be reached", "Condition": "failed (500)", "Appointment": "cannot be reached"}
+    assert in_words(problems) == [
+        "Appointment, Encounter: the FHIR server cannot be reached.",
+        "Condition: the FHIR server failed (500).",
+    ]
