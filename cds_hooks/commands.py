@@ -9,6 +9,8 @@ from pathlib import Path
 
 import orjson
 
+from cds_hooks import check
+from cds_hooks.clock import clock
 from cds_hooks.consultation import Consultation, Environment, consult
 from cds_hooks.feedback import command as feedback
 from cds_hooks.health import health
@@ -130,6 +132,15 @@ def _sandbox(asked: argparse.Namespace) -> int:
     return sandbox(asked, _settings(asked))
 
 
+def _check_arguments(command: argparse.ArgumentParser) -> None:
+    check.arguments(command)
+    _today(command)
+
+
+def _check(asked: argparse.Namespace) -> int:
+    return check.run(asked, clock(_settings(asked).today)())
+
+
 def _rules_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--conditions", action="store_true", help="also say the conditions of each rule in words")
 
@@ -188,6 +199,7 @@ COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
     "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
     "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
+    "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
