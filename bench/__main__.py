@@ -1,7 +1,8 @@
 """CPU time per call beside a bare Flask route that parses and echoes the same body, all in one process and one run.
 
-Rounds are interleaved, so that a slow moment of the machine meets every contender alike. The exit status is 1 where a
-typical request costs more than three times its echo.
+Rounds are interleaved, so that a slow moment of the machine meets every contender alike, and what is compared are
+medians, which a slow moment does not move. The exit status is 1 where a typical request, answered by both matchers,
+costs more than three times its echo.
 """
 
 import argparse
@@ -75,12 +76,13 @@ def main() -> int:
     for size, resources in SIZES.items():
         body = orjson.dumps(request(resources))
         times = measure({name: caller(app, body) for name, app in apps.items()}, rounds)
-        base = statistics.fmean(times["echo"][0])
-        for name, (cpu, wall) in times.items():
-            ratio = statistics.fmean(cpu) / base
+        base = statistics.median(times["echo"][0])
+        for name, (cpus, wall) in times.items():
+            cpu = statistics.median(cpus)
+            ratio = cpu / base
             p50, p99 = statistics.median(wall), statistics.quantiles(wall, n=100)[98]
             print(
-                f"{size:8} {resources:9} {len(body) / 1024:5.0f}  {name:11} {statistics.fmean(cpu):7.2f} "
+                f"{size:8} {resources:9} {len(body) / 1024:5.0f}  {name:11} {cpu:7.2f} "
                 f"{p50:7.2f} {p99:7.2f} {ratio:7.2f}"
             )
             slow |= (size, name) == ("typical", "checked") and ratio > LIMIT

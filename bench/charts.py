@@ -1,4 +1,8 @@
-"""Requests to measure with: one patient with migraine, and as much of a chart around it as asked for."""
+"""Requests to measure with: one patient with migraine, and as much of a chart around it as asked for.
+
+The resources carry what records send of them beside what rules read: profiles, further codings and their displays,
+who wrote it and at which visit. They are as large as resources of real records.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -18,6 +22,17 @@ ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 LOINC = "http://loinc.org"
 DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"
 
+EHR = "https://ehr.example.org/fhir"
+CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
+TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+
+_PROFILES = {
+    "Condition": "condition-problems-health-concerns",
+    "Encounter": "encounter",
+    "MedicationRequest": "medicationrequest",
+    "MedicationStatement": "medicationstatement",
+    "Observation": "observation-lab",
+}
 _KEYS = {
     "Patient": "patient",
     "Condition": "conditions",
@@ -41,8 +56,16 @@ _OTHER_DRUGS = (
     ("17767", "amlodipine", 5),
     ("7646", "omeprazole", 20),
 )
-_OTHER_CONDITIONS = (("E11.9", "Type 2 diabetes"), ("E78.5", "Hyperlipidaemia"), ("J30.9", "Allergic rhinitis"))
-_OTHER_OBSERVATIONS = (("2345-7", "Glucose", 5.4), ("718-7", "Haemoglobin", 13.9), ("2160-0", "Creatinine", 0.8))
+_OTHER_CONDITIONS = (
+    ("E11.9", "Type 2 diabetes mellitus without complications"),
+    ("E78.5", "Hyperlipidemia, unspecified"),
+    ("J30.9", "Allergic rhinitis, unspecified"),
+)
+_OTHER_OBSERVATIONS = (
+    ("2345-7", "Glucose [Mass/volume] in Serum or Plasma", 97, "mg/dL", (65, 99)),
+    ("718-7", "Hemoglobin [Mass/volume] in Blood", 13.9, "g/dL", (12, 16)),
+    ("2160-0", "Creatinine [Mass/volume] in Serum or Plasma", 0.8, "mg/dL", (0.5, 1.1)),
+)
 
 
 def request(resources: int) -> dict[str, Any]:
@@ -67,7 +90,7 @@ def _bundle(resources: list[Resource]) -> dict[str, Any] | None:
         return None
     entries = [
         {
-            "fullUrl": f"https://ehr.example.org/fhir/{resource['resourceType']}/{resource['id']}",
+            "fullUrl": f"{EHR}/{resource['resourceType']}/{resource['id']}",
             "resource": resource,
             "search": {"mode": "match"},
         }
@@ -83,18 +106,16 @@ def _chart() -> Iterator[Resource]:
         return {
             "resourceType": kind,
             "id": f"bench-{next(number)}",
-            "meta": {"versionId": "1", "lastUpdated": "2026-06-01T08:00:00.000+00:00"},
-            "subject": {"reference": f"Patient/{PATIENT}", "display": "Bench, Patient"},
+            "meta": {
+                "versionId": "3",
+                "lastUpdated": "2026-06-01T08:00:00.000+00:00",
+                "profile": [CORE + _PROFILES[kind]],
+            },
+            "subject": {"reference": f"Patient/{PATIENT}"},
             **elements,
         }
 
-    yield {
-        "resourceType": "Patient",
-        "id": PATIENT,
-        "name": [{"family": "Bench", "given": ["Patient"]}],
-        "gender": "female",
-        "birthDate": "1984-03-02",
-    }
+    yield _patient()
     yield row("Condition", **_condition("G43.709", "Chronic migraine without aura"))
     for months_ago, days in ((1, 12), (2, 10), (3, 9)):
         yield row("Observation", **_diary(months_ago, days))
@@ -109,18 +130,66 @@ def _chart() -> Iterator[Resource]:
         yield row(kind, **elements)
 
 
+def _patient() -> Resource:
+    return {
+        "resourceType": "Patient",
+        "id": PATIENT,
+        "meta": {"versionId": "7", "lastUpdated": "2026-06-01T08:00:00.000+00:00", "profile": [f"{CORE}patient"]},
+        "identifier": [
+            {
+                "use": "usual",
+                "type": _concept(f"{TERMINOLOGY}/v2-0203", "MR", "Medical Record Number"),
+                "system": f"{EHR}/identifiers/mrn",
+                "value": "0010-bench",
+            }
+        ],
+        "active": True,
+        "name": [{"use": "official", "family": "Bench", "given": ["Patient", "B"]}],
+        "telecom": [
+            {"system": "phone", "value": "555-0100", "use": "home"},
+            {"system": "email", "value": "patient@example.org"},
+        ],
+        "gender": "female",
+        "birthDate": "1984-03-02",
+        "address": [{"use": "home", "line": ["1 Example Street"], "city": "Boston", "state": "MA", "country": "US"}],
+        "communication": [{"language": _concept("urn:ietf:bcp:47", "en-US", "English (United States)")}],
+        "generalPractitioner": [_practitioner()],
+    }
+
+
 def _concept(system: str, code: str, display: str) -> dict[str, Any]:
     return {"coding": [{"system": system, "code": code, "display": display}], "text": display}
 
 
+def _status(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": f"{TERMINOLOGY}/{system}", "code": code}]}
+
+
+def _medication(code: str, display: str) -> dict[str, Any]:
+    """A drug with the coding of the record's own dictionary beside the standard one."""
+    concept = _concept(RXNORM, code, display)
+    concept["coding"].append({"system": f"{EHR}/medications", "code": f"70{code}", "display": display})
+    return concept
+
+
+def _practitioner() -> dict[str, str]:
+    return {"reference": "Practitioner/bench", "display": "Doctor Bench, MD"}
+
+
+def _visit(turn: int = 0) -> dict[str, Any]:
+    return {"reference": f"Encounter/bench-visit-{turn}"}
+
+
 def _condition(code: str, display: str) -> Resource:
-    base = "http://terminology.hl7.org/CodeSystem/condition"
     return {
-        "clinicalStatus": {"coding": [{"system": f"{base}-clinical", "code": "active"}]},
-        "verificationStatus": {"coding": [{"system": f"{base}-ver-status", "code": "confirmed"}]},
-        "category": [{"coding": [{"system": f"{base}-category", "code": "problem-list-item"}]}],
+        "clinicalStatus": _status("condition-clinical", "active"),
+        "verificationStatus": _status("condition-ver-status", "confirmed"),
+        "category": [_status("condition-category", "problem-list-item")],
         "code": _concept(ICD10CM, code, display),
+        "encounter": _visit(),
         "onsetDateTime": "2015-03-01",
+        "recordedDate": "2015-03-02",
+        "recorder": _practitioner(),
     }
 
 
@@ -129,8 +198,10 @@ def _diary(months_ago: int, days: int) -> Resource:
     last = date(TODAY.year, TODAY.month - months_ago + 1, 1) - timedelta(1)
     return {
         "status": "final",
-        "code": {"coding": [{"system": DIARY, "code": "debilitating-headache-days"}]},
+        "category": [_status("observation-category", "survey")],
+        "code": _concept(DIARY, "debilitating-headache-days", "Debilitating headache days"),
         "effectivePeriod": {"start": first.isoformat(), "end": last.isoformat()},
+        "issued": f"{last}T20:00:00.000Z",
         "valueInteger": days,
     }
 
@@ -139,8 +210,9 @@ def _dosage(dose: float) -> list[dict[str, Any]]:
     quantity = {"value": dose, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}
     return [
         {
-            "text": f"{dose} mg once a day",
+            "text": f"Take {dose} mg by mouth once a day.",
             "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+            "asNeededBoolean": False,
             "route": _concept(SNOMED, "26643006", "Oral route"),
             "doseAndRate": [{"doseQuantity": quantity}],
         }
@@ -152,8 +224,11 @@ def _statement(code: str, name: str, dose: float, start: date, end: date | None,
     return {
         "status": "stopped" if reason else "active",
         **stopped,
-        "medicationCodeableConcept": _concept(RXNORM, code, name),
+        "category": _status("medication-statement-category", "community"),
+        "medicationCodeableConcept": _medication(code, name),
+        "context": _visit(),
         "effectivePeriod": {"start": start.isoformat(), **({"end": end.isoformat()} if end else {})},
+        "dateAsserted": "2026-05-04",
         "reasonCode": [_concept(ICD10CM, "G43.709", "Chronic migraine without aura")],
         "dosage": _dosage(dose),
     }
@@ -165,33 +240,52 @@ def _other_request(turn: int) -> tuple[str, Resource]:
     return "MedicationRequest", {
         "status": "active",
         "intent": "order",
-        "medicationCodeableConcept": _concept(RXNORM, code, name),
-        "authoredOn": authored.isoformat(),
-        "requester": {"reference": "Practitioner/bench"},
+        "category": [_status("medicationrequest-category", "community")],
+        "reportedBoolean": False,
+        "medicationCodeableConcept": _medication(code, f"{name} {dose} mg tablet"),
+        "encounter": _visit(turn),
+        "authoredOn": f"{authored}T09:12:00Z",
+        "requester": _practitioner(),
         "dosageInstruction": _dosage(dose),
-        "dispenseRequest": {"numberOfRepeatsAllowed": 3, "quantity": {"value": 30, "unit": "tablet"}},
+        "dispenseRequest": {
+            "numberOfRepeatsAllowed": 3,
+            "quantity": {"value": 30, "unit": "tablet"},
+        },
     }
 
 
 def _other_encounter(turn: int) -> tuple[str, Resource]:
     day = (TODAY - timedelta(7 * turn % 390)).isoformat()
+    period = {"start": f"{day}T08:00:00Z", "end": f"{day}T08:20:00Z"}
     return "Encounter", {
         "status": "finished",
-        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB", "display": "ambulatory"},
+        "class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB", "display": "ambulatory"},
         "type": [_concept(SNOMED, "185349003", "Encounter for check up")],
-        "period": {"start": f"{day}T08:00:00Z", "end": f"{day}T08:20:00Z"},
-        "participant": [{"individual": {"reference": "Practitioner/bench", "display": "Dr Bench"}}],
+        "participant": [
+            {
+                "individual": _practitioner(),
+            }
+        ],
+        "period": period,
+        "location": [{"location": {"reference": "Location/bench", "display": "Example Family Medicine"}}],
     }
 
 
 def _other_observation(turn: int) -> tuple[str, Resource]:
-    code, name, value = _OTHER_OBSERVATIONS[turn % len(_OTHER_OBSERVATIONS)]
+    code, name, value, unit, (low, high) = _OTHER_OBSERVATIONS[turn % len(_OTHER_OBSERVATIONS)]
+    day = TODAY - timedelta(11 * turn % 700)
+
     return "Observation", {
         "status": "final",
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category"}]}],
+        "category": [_status("observation-category", "laboratory")],
         "code": _concept(LOINC, code, name),
-        "effectiveDateTime": (TODAY - timedelta(11 * turn % 700)).isoformat(),
-        "valueQuantity": {"value": value, "unit": "mmol/L"},
+        "encounter": _visit(turn),
+        "effectiveDateTime": f"{day}T07:30:00Z",
+        "issued": f"{day}T11:05:00.000Z",
+        "performer": [_practitioner()],
+        "valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit},
+        "interpretation": [_status("v3-ObservationInterpretation", "N")],
+        "referenceRange": [{"text": f"{low} - {high} {unit}"}],
     }
 
 
