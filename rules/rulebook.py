@@ -639,11 +639,11 @@ class _Reader:
 
     def exact(self, name: str, value: Value) -> Value:
         """A number that is compared exactly, whole ones as integers; anything else as it is."""
-        if not _number(value):
+        if isinstance(value, str | bool):
             return value
-        if not abs(float(value)) < 1e15:
+        if not -1e15 < value < 1e15:
             raise self.fail(f"{name}: {value!r} is beyond what is compared exactly")
-        return int(value) if float(value).is_integer() else value
+        return int(value) if value == int(value) else value
 
     def tally(self, index: int, layer: str, raw: Any) -> Tally:
         self.where, self.drawn = f"layer {layer}: tallies", {}

@@ -23,6 +23,7 @@ from tests.rules.worlds import (
     needs_durable,
     rulebook,
     rulebooks,
+    some_facts,
 )
 
 ENGINES = [pytest.param("reference"), pytest.param("durable", marks=needs_durable)]
@@ -36,13 +37,15 @@ def said(outcome: Outcome) -> list[object]:
 
 
 @needs_durable
-@settings(max_examples=cases(400, 8_700, 150_000))
-@given(compiled_layers(), facts())
-def test_both_matchers_find_the_same_matches(compiled: CompiledLayer, given_facts: list[Fact]) -> None:
+@settings(max_examples=cases(140, 2_900, 50_000))
+@given(compiled_layers(), facts(), st.integers(0, 2**32))
+def test_both_matchers_find_the_same_matches(compiled: CompiledLayer, drawn: list[Fact], seed: int) -> None:
     from rules.durable import DurableMatcher
 
-    found = by_type(given_facts)
-    assert DurableMatcher().match(compiled, found) == ReferenceMatcher().match(compiled, found)
+    durable, reference, random = DurableMatcher(), ReferenceMatcher(), Random(seed)
+    for given_facts in (drawn, some_facts(random), some_facts(random)):
+        found = by_type(given_facts)
+        assert durable.match(compiled, found) == reference.match(compiled, found)
 
 
 @needs_durable
