@@ -165,7 +165,7 @@ def arguments_of(example: Example, ask: Ask, url: str, asked: argparse.Namespace
     if ask.order:
         words += ["--order", ask.order]
     if ask.hook.startswith("encounter-"):
-        words += ["--encounter", example.encounter_id or "none"]
+        words += ["--encounter", example.encounter_id or "prodrome-encounter"]
     for name in ("token_file", "today"):
         value = getattr(asked, name, None)
         if value is not None:
