@@ -26,6 +26,7 @@ from cds_hooks.services import Service
 from cds_hooks.settings import Settings
 from cds_hooks.workbench import install as install_workbench
 from rules.engine import EngineDisagreement
+from rules.matching import LimitError
 
 MEDIA_TYPES = ("application/json", "application/fhir+json", "")
 
@@ -172,6 +173,10 @@ def _install_errors(app: Flask) -> None:
     def disagreement(error: EngineDisagreement) -> Response:
         alarm("the two matchers disagree", request_id=g.request_id, rules=error.rules, where=error.layer)
         return _outcome(500, "The service could not come to one answer and gives none. Its operators were told.")
+
+    @app.errorhandler(LimitError)
+    def too_much(error: LimitError) -> Response:
+        return _outcome(413, f"The chart holds more than can be judged in one call: {error}.")
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

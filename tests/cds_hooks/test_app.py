@@ -358,3 +358,14 @@ def test_health_says_when_the_reference_serves_alone(monkeypatch: pytest.MonkeyP
     with client_of(service()) as client:
         well = client.get("/health").get_json()
     assert (well["engine"], "3.13" in well["note"]) == ("reference", True)
+
+
+def test_a_chart_with_more_courses_than_can_be_judged_is_refused_and_not_a_failure(client: Client):
+    path, body = request_for(client, "P01")
+    row = body["prefetch"]["medicationStatements"]["entry"][-1]["resource"]
+    undated = {name: value for name, value in row.items() if name != "effectivePeriod"}
+    many = [{"resource": {**undated, "id": f"c{number}"}} for number in range(2_100)]
+    body["prefetch"]["medicationStatements"]["entry"] = many
+    answer = client.post(path, json=body)
+    assert answer.status_code == 413
+    assert "more than can be judged" in outcome(answer)["details"]["text"]
