@@ -26,7 +26,7 @@ from cds_hooks.workbench.checking import check
 from cds_hooks.workbench.history import draw
 from cds_hooks.workbench.rendering import as_json, pages
 from rules.guideline import GuidelineError
-from rules.matching import EngineError
+from rules.matching import EngineError, LimitError
 
 COOKIE = "prodrome_workbench"
 MOST_PARTS = 20_000
@@ -136,6 +136,10 @@ class _Workbench:
         return self._page("refused", 413, text="What was sent is larger than this service accepts.", status_code=413)
 
     def _failed(self, error: EngineError) -> Response:
+        if isinstance(error, LimitError):
+            return self._page(
+                "refused", 413, text=f"The chart holds more than can be judged in one call: {error}.", status_code=413
+            )
         alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
         text = "The service could not come to one answer and gives none. Its log says more."
         return self._page("refused", 500, text=text, status_code=500)

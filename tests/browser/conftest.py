@@ -1,0 +1,146 @@
+"""A browser and a running service for it. Where the browser or its driver is absent the tests skip and say so."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response, jsonify
+
+from cds_hooks.sandbox.patients import examples, resources
+from cds_hooks.workbench import asking
+from rules.guideline import load_guideline
+from tests.serving import TODAY, listening, service
+
+ARTEFACTS = Path(__file__).parents[2] / "build" / "screenshots"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+try:
+    from playwright.sync_api import Browser, Page, sync_playwright
+except ImportError:
+    sync_playwright = None  # type: ignore[assignment]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    why = "playwright is not installed" if sync_playwright is None else None if CHROMIUM else "there is no chromium"
+    for item in items:
+        if why and Path(item.path).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.skip(reason=f"{why}: the pages are not driven in a browser"))
+
+
+@pytest.fixture(scope="package")
+def base() -> Iterator[str]:
+    """The address of a running service."""
+    with listening(service()) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def fhir() -> Iterator[str]:
+    """The address of a small FHIR server with one of the example patients."""
+    with listening(fhir_server()) as address:
+        yield address
+
+
+def fhir_server() -> Flask:
+    """Reads and searches over the example patient ``resistant``, and nothing else of FHIR."""
+    example = next(one for one in examples() if one.patient_id == "prodrome-resistant")
+    chart = resources(example, load_guideline(), date.fromisoformat(TODAY))
+    app = Flask("fhir")
+
+    @app.get("/metadata")
+    def metadata() -> Response:
+        return jsonify({"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"})
+
+    @app.get("/<kind>/<id_>")
+    def read(kind: str, id_: str) -> tuple[Response, int]:
+        found = [one for one in chart if (one["resourceType"], one["id"]) == (kind, id_)]
+        return (jsonify(found[0]), 200) if found else (jsonify({"resourceType": "OperationOutcome", "issue": []}), 404)
+
+    @app.get("/<kind>")
+    def search(kind: str) -> Response:
+        found = [{"resource": one} for one in chart if one["resourceType"] == kind]
+        return jsonify({"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": found})
+
+    return app
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator["Browser"]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: "Browser", base: str) -> Iterator["Page"]:
+    """A page of a new browser session; what it complains of (scripts, policy, requests elsewhere) fails the test."""
+    yield from _page(browser, base)
+
+
+@pytest.fixture
+def plain_page(browser: "Browser", base: str) -> Iterator["Page"]:
+    """The same without JavaScript."""
+    yield from _page(browser, base, java_script_enabled=False)
+
+
+@pytest.fixture
+def small_page(browser: "Browser", base: str) -> Iterator["Page"]:
+    """The same on a telephone."""
+    yield from _page(browser, base, viewport={"width": 390, "height": 844})
+
+
+def _page(browser: "Browser", base: str, **options: Any) -> Iterator["Page"]:
+    context = browser.new_context(
+        **{"base_url": base, "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
+    )
+    complaints: list[str] = []
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: None if asked.url.startswith(base) else complaints.append(f"asked {asked.url}"))
+    yield page
+    context.close()
+    unexpected = [said for said in complaints if not re.search(r"status of 4\d\d", said)]
+    assert not unexpected, unexpected
+
+
+@pytest.fixture
+def keep(page: "Page") -> Callable[[str], None]:
+    """Keeps a screenshot of the page as an artefact."""
+
+    def keep_(name: str) -> None:
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+
+    return keep_
+
+
+def faults(page: "Page") -> list[str]:
+    """What axe finds wrong with the page, by WCAG 2.2 AA and its own best practice."""
+    page.evaluate(AXE)
+    found = page.evaluate("(tags) => axe.run({runOnly: {type: 'tag', values: tags}})", WCAG)
+    return [
+        f"{fault['impact']} {fault['id']}: {fault['help']} at {node['target']} ({node.get('failureSummary', '')})"
+        for fault in found["violations"]
+        for node in fault["nodes"]
+    ]
+
+
+def long_request() -> dict[str, Any]:
+    """The request of a patient with sixty trials in ten years."""
+    from cds_hooks.consultation import Environment
+    from cds_hooks.settings import Settings
+    from tests.browser.long_history import PATIENT, chart
+
+    environment = Environment.of(Settings(today=TODAY))
+    wanted = environment.service_for("patient-view")
+    return asking.request_document(wanted, PATIENT, chart(date.fromisoformat(TODAY)), environment)

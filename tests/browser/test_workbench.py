@@ -1,0 +1,494 @@
+"""Everything a person can do on the pages, done in a browser against a running service."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from rules.guideline import load_guideline
+from tests.browser.conftest import ARTEFACTS, faults, long_request
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+Keep = Callable[[str], None]
+
+
+def card(page: "Page", rule: str) -> "Locator":
+    return page.locator("article.card", has=page.get_by_role("link", name=f"why {rule}?"))
+
+
+def open_example(page: "Page", name: str, number: int = 1) -> str:
+    page.goto(f"/examples/{name}/{number}")
+    return page.url
+
+
+def paste(page: "Page", document: dict[str, Any]) -> None:
+    page.goto("/")
+    page.get_by_label("A pasted request").check()
+    page.get_by_label("CDS Hooks request (JSON)").fill(json.dumps(document))
+    page.get_by_role("button", name="Show the cards").click()
+
+
+def request_of(page: "Page", case: str) -> dict[str, Any]:
+    document: dict[str, Any] = page.request.get(f"{case}/request.json").json()
+    return document
+
+
+# Choose a patient
+
+
+def test_the_first_card_is_one_click_away(page: "Page", keep: Keep):
+    page.goto("/")
+    keep("choose")
+    page.get_by_role("link", name=re.compile("Three classes failed, three months")).click()
+    assert card(page, "DTT-01").get_by_role("heading", level=3).is_visible()
+    keep("cards")
+
+
+def test_an_example_is_asked_about_at_a_chosen_hook_with_an_order_from_the_list(page: "Page"):
+    page.goto("/")
+    page.get_by_label("Example patient").select_option("coronary/1")
+    page.get_by_label(re.compile("^Hook")).select_option("order-sign")
+    assert page.locator("#orders option[value='sumatriptan 50 mg']").count() == 1
+    page.get_by_label(re.compile("^Order in hand")).fill("sumatriptan 50 mg")
+    page.get_by_role("button", name="Show the cards").click()
+    assert "contraindicated" in card(page, "SAF-01").inner_text()
+
+
+def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str):
+    page.goto("/")
+    page.get_by_label("On a FHIR server").check()
+    page.get_by_label("Address of the FHIR server").fill(fhir)
+    page.get_by_label("Patient id").fill("prodrome-resistant")
+    page.get_by_role("button", name="Show the cards").click()
+    assert card(page, "DTT-01").is_visible()
+    document = request_of(page, page.url)
+    assert "fhirServer" not in document
+    assert len(document["prefetch"]["medicationStatements"]["entry"]) == 3
+
+
+def test_a_fhir_server_that_is_not_there_is_explained_and_the_form_keeps_its_values(page: "Page"):
+    page.goto("/")
+    page.get_by_label("On a FHIR server").check()
+    page.get_by_label("Address of the FHIR server").fill("http://127.0.0.1:9")
+    page.get_by_label("Patient id").fill("p1")
+    page.get_by_role("button", name="Show the cards").click()
+    assert "could not be asked" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Patient id").input_value() == "p1"
+
+
+def test_a_pasted_request_is_answered(page: "Page"):
+    document = request_of(page, open_example(page, "emergency"))
+    paste(page, document)
+    assert card(page, "ED-01").is_visible()
+
+
+# Cards as an EHR shows them
+
+
+def test_a_card_shows_its_urgency_its_text_its_source_suggestions_and_override_reasons(page: "Page", keep: Keep):
+    open_example(page, "coronary")
+    shown = card(page, "SAF-01")
+    assert "critical" in (shown.get_attribute("class") or "")
+    assert shown.get_by_text("Critical", exact=True).is_visible()
+    assert shown.locator(".detail strong").count() > 0
+    assert "**" not in shown.inner_text()
+    assert (shown.locator(".source a").first.get_attribute("href") or "").startswith("https://")
+    shown.get_by_text("Override").click()
+    assert shown.get_by_role("radio").count() > 1
+    assert shown.locator("footer button").first.inner_text()
+    keep("card-critical")
+
+
+# The history
+
+
+def test_a_mark_of_the_history_tells_what_was_read_on_hover_and_on_focus(page: "Page", keep: Keep):
+    open_example(page, "refractory")
+    read_out = page.locator("#read-out")
+    bar = page.locator(".history svg a.bar").first
+    bar.hover()
+    assert "MedicationStatement/" in read_out.inner_text()
+    page.locator(".history svg a.bar").nth(2).focus()
+    assert "propranolol" in read_out.inner_text()
+    assert "2022" in read_out.inner_text()
+    assert "MedicationStatement/prodrome-refractory-medication-1" in (
+        page.locator(".history svg a.bar").nth(2).get_attribute("aria-label") or ""
+    )
+    keep("history")
+
+
+def test_a_mark_leads_to_its_words(page: "Page"):
+    open_example(page, "refractory")
+    page.locator(".history svg a.bar").first.press("Enter")
+    entry = page.locator(".entries > div:target")
+    assert entry.is_visible()
+    assert "amitriptyline" in entry.inner_text()
+
+
+def test_ten_years_with_sixty_trials_are_drawn_in_under_a_second_and_read_well(page: "Page", keep: Keep):
+    paste(page, long_request())
+    page.reload()
+    spent = page.evaluate(
+        "() => performance.getEntriesByType('navigation').map(n => n.domContentLoadedEventEnd - n.requestStart)[0]"
+    )
+    assert spent < 1000
+    assert page.locator(".history svg a.bar").count() == 60
+    assert page.locator(".months rect.attested").count() > 100
+    boxes = page.evaluate(
+        "() => [...document.querySelectorAll('.history .label')].map(t => t.getBBox()).map(b => [b.x, b.y, b.width])"
+    )
+    overlapping = [
+        (one, other)
+        for index, one in enumerate(boxes)
+        for other in boxes[index + 1 :]
+        if one[1] == other[1] and one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+    ]
+    assert not overlapping
+    keep("history-long")
+
+
+def test_it_prints_with_the_words_and_without_the_controls(page: "Page"):
+    open_example(page, "refractory")
+    page.emulate_media(media="print")
+    assert not page.get_by_role("navigation", name="Pages").is_visible()
+    assert page.locator(".history svg").first.is_visible()
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.pdf(path=ARTEFACTS / "history.pdf")
+    assert (ARTEFACTS / "history.pdf").read_bytes().startswith(b"%PDF")
+
+
+# Ask why
+
+
+def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(page: "Page", keep: Keep):
+    page.goto(open_example(page, "resistant") + "/why")
+    rule = page.locator("#DTT-01")
+    assert "fired" in rule.locator("summary").first.inner_text()
+    rule.locator("summary").first.click()
+    body = rule.inner_text()
+    assert "number of exhausted classes: 3" in body
+    assert "MedicationStatement/prodrome-resistant-medication-1" in body
+    assert "resistant_min_classes" in body
+    assert rule.locator(".sources a").count() > 0
+    rule.get_by_text("counted from 3 facts").first.click()
+    assert "concluded by class-is-used-up" in rule.inner_text()
+    keep("why")
+
+
+def test_a_rule_that_did_not_fire_tells_what_stopped_it_and_what_came_near(page: "Page"):
+    page.goto(open_example(page, "seven-days") + "/why")
+    rule = page.locator("#DTT-01")
+    rule.locator("summary").first.click()
+    stopped = rule.locator("li.no").first.inner_text()
+    assert "stopped here" in stopped
+    assert "number of heavy recent months: at least 3" in stopped
+    assert "number of heavy recent months: 2" in stopped
+
+
+def test_a_rule_that_could_not_judge_tells_what_is_missing(page: "Page"):
+    document = request_of(page, open_example(page, "emergency"))
+    del document["prefetch"]["appointments"]
+    paste(page, document)
+    page.goto(page.url + "/why")
+    rule = page.locator("#ED-01")
+    assert "could not judge" in rule.locator("summary").first.inner_text()
+    rule.locator("summary").first.click()
+    assert "Not complete: Appointment" in rule.inner_text()
+
+
+def test_a_card_leads_to_its_rule(page: "Page"):
+    open_example(page, "resistant")
+    page.get_by_role("link", name="why DTT-01?").click()
+    assert page.locator("#DTT-01[open]").is_visible()
+
+
+# What if
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "gone"),
+    [("End", "2024-03-01", "DTT-01"), ("Dose", "20", "DTT-01"), ("Why it ended", "none recorded", "DTT-01")],
+)
+def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(page: "Page", label: str, value: str, gone: str):
+    case = open_example(page, "resistant")
+    page.goto(case + "/what-if")
+    medicine = page.get_by_role("group", name=re.compile("propranolol"))
+    field = medicine.get_by_label(label, exact=True)
+    if label == "Why it ended":
+        field.select_option(label=value)
+    else:
+        field.fill("2024-01-20" if label == "End" else value)
+    outcome = page.locator("#outcome")
+    outcome.locator("li.gone", has_text=gone).wait_for()
+    assert "Rules that turn" in outcome.inner_text()
+    assert page.url == case + "/what-if"
+
+
+def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep: Keep):
+    page.goto(open_example(page, "seven-days") + "/what-if")
+    page.get_by_text("Parameters of the rules").click()
+    page.get_by_label("min debilitating days").fill("7")
+    page.locator("#outcome li.new", has_text="DTT-01").wait_for()
+    keep("what-if")
+    page.get_by_role("button", name="Undo all changes").click()
+    assert "Nothing is changed yet" in page.locator("#outcome").inner_text()
+
+
+# Act on a card
+
+
+def test_accepting_a_suggestion_shows_before_and_after_and_counts_in_the_feedback(page: "Page", keep: Keep):
+    before = counts(page, "ACU-01")
+    open_example(page, "triptan")
+    card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
+    shown = card(page, "ACU-01")
+    assert '"value": 25' in shown.locator("tr.removed").inner_text()
+    assert '"value": 50' in shown.locator("tr.added").inner_text()
+    keep("accepted")
+    assert counts(page, "ACU-01") == (before[0] + 1, before[1] + 1, before[2])
+
+
+def test_overriding_a_card_sends_feedback_with_its_reason(page: "Page", keep: Keep):
+    before = counts(page, "SAF-01")
+    open_example(page, "coronary")
+    shown = card(page, "SAF-01")
+    shown.get_by_text("Override").click()
+    reason = shown.get_by_role("radio").first
+    words = shown.locator("fieldset label").first.inner_text().strip()
+    reason.check()
+    shown.get_by_role("button", name="Send feedback").click()
+    assert "Overridden" in card(page, "SAF-01").inner_text()
+    assert counts(page, "SAF-01") == (before[0] + 1, before[1], before[2] + 1)
+    assert words in page.get_by_role("row", name=re.compile("SAF-01")).inner_text()
+    keep("feedback")
+
+
+def counts(page: "Page", rule: str) -> tuple[int, int, int]:
+    """Shown, accepted and overridden, as the feedback page has them."""
+    page.goto("/feedback")
+    row = page.get_by_role("row", name=re.compile(rule))
+    if not row.count():
+        return 0, 0, 0
+    shown, accepted, overridden = (int(text) for text in row.locator("td.number").all_inner_texts()[:3])
+    return shown, accepted, overridden
+
+
+# Take it away
+
+
+def test_request_response_and_test_case_can_be_taken_away(page: "Page", tmp_path: Path):
+    page.goto(open_example(page, "resistant") + "/take-away")
+    taken = {}
+    for name in ("Request (JSON)", "Response (JSON)", "Test case"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        download.value.save_as(tmp_path / "taken.json")
+        taken[name] = json.loads((tmp_path / "taken.json").read_text())
+    assert taken["Request (JSON)"]["hook"] == "patient-view"
+    assert len(taken["Response (JSON)"]["cards"]) == 4
+    assert taken["Test case"]["expected"]["cards"] == ["DTT-01", "NPH-01", "PRV-04", "REF-01"]
+
+
+def test_the_curl_command_asks_the_same_and_can_be_copied(page: "Page", base: str):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(open_example(page, "resistant") + "/take-away")
+    page.locator("[data-copy=curl]").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("() => navigator.clipboard.readText()")
+    words = shlex.split(copied)
+    assert words[0] == "curl"
+    body, address = words[words.index("--data-binary") + 1], words[-1]
+    assert address.startswith(base)
+    answer = httpx.post(address, content=body, headers={"Content-Type": "application/json"})
+    assert "DTT-01" in [one["source"]["topic"]["code"] for one in answer.json()["cards"]]
+
+
+def test_the_permanent_link_of_an_example_opens_it_again(page: "Page"):
+    page.goto(open_example(page, "triptan") + "/take-away")
+    page.goto(page.locator("#permalink").inner_text())
+    assert card(page, "ACU-01").is_visible()
+
+
+# The rulebook
+
+
+def test_a_rule_can_be_read_with_its_statement_conditions_parameters_sources_examples_and_feedback(
+    page: "Page", keep: Keep
+):
+    page.goto("/rules")
+    keep("rulebook")
+    page.get_by_role("link", name="DTT-01", exact=True).click()
+    keep("rule")
+    text = page.locator("main").inner_text()
+    for part in ("The statement behind it", "It holds when", "unless", "Parameters", "Sources", "Feedback"):
+        assert part in text
+    assert "number of exhausted classes: at least 3 ($resistant_min_classes)" in text
+    page.get_by_role("link", name="Three classes failed, three months of eight days and more").first.click()
+    assert card(page, "DTT-01").is_visible()
+
+
+# Check a request
+
+
+def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page", keep: Keep):
+    document = request_of(page, open_example(page, "resistant"))
+    document["context"]["patientId"] = "Patient/prodrome-resistant"
+    document["hookInstance"] = "42"
+    del document["prefetch"]["appointments"]
+    page.goto("/check")
+    page.get_by_label("Request (JSON)").fill(json.dumps(document))
+    page.get_by_role("button", name="Check it").click()
+    rows = page.get_by_role("region", name="Faults").inner_text()
+    assert "REQ-15" in rows
+    assert "REQ-04" in rows
+    text = page.locator("main").inner_text()
+    assert "answers 200" in text
+    assert "Appointment is missing" in text
+    keep("check")
+    page.get_by_label("Request (JSON)").fill('{"hook": "patient-view"}')
+    page.get_by_role("button", name="Check it").click()
+    assert "It answers 400: hookInstance is missing." in page.locator("main").inner_text()
+
+
+# For everyone
+
+
+PAGES = ["/", "/rules", "/rules/DTT-01", "/rules/SAF-01", "/feedback", "/check", "/case/gone"]
+OF_A_CASE = ["", "/why", "/what-if", "/take-away"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing_wrong_with_a_page(page: "Page", path: str):
+    page.goto(path)
+    assert faults(page) == []
+
+
+@pytest.mark.parametrize("path", OF_A_CASE)
+@pytest.mark.parametrize("example", ["refractory", "coronary"])
+def test_axe_finds_nothing_wrong_with_a_case(page: "Page", example: str, path: str):
+    page.goto(open_example(page, example) + path)
+    page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
+    assert faults(page) == []
+
+
+@pytest.mark.parametrize("path", OF_A_CASE)
+def test_axe_finds_nothing_wrong_on_a_small_screen_and_nothing_sticks_out(small_page: "Page", path: str):
+    small_page.goto(open_example(small_page, "refractory") + path)
+    assert faults(small_page) == []
+    assert small_page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    small_page.screenshot(path=ARTEFACTS / f"small{path.replace('/', '-')}.png", full_page=True)
+
+
+def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page"):
+    page.goto(open_example(page, "triptan"))
+    card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
+    assert faults(page) == []
+    page.get_by_role("link", name="What if").click()
+    page.get_by_label("Dose").first.fill("50")
+    page.locator("#outcome li.gone").wait_for()
+    assert faults(page) == []
+
+
+def test_the_whole_way_goes_by_keyboard(page: "Page"):
+    page.goto("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    tab_to(page, "select#example")
+    page.keyboard.type("A triptan is ordered")
+    tab_to(page, "button.primary")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/case/*")
+    assert outlined(page, "article.card footer button")
+    page.keyboard.press("Enter")
+    page.locator(".answered").wait_for()
+    tab_to(page, ".tabs a:nth-child(3)")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/what-if")
+    tab_to(page, ".field input")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("2026-01")
+    assert outlined(page, "form button")
+
+
+def tab_to(page: "Page", selector: str) -> None:
+    """Press Tab until the focus is on the first element a selector names."""
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        if page.evaluate("(s) => document.activeElement.matches(s)", selector):
+            return
+    raise AssertionError(f"{selector} cannot be reached with the Tab key")
+
+
+def outlined(page: "Page", selector: str) -> bool:
+    """Whether an element that the Tab key reaches shows that it has the focus."""
+    tab_to(page, selector)
+    return bool(page.evaluate("() => parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2"))
+
+
+def test_marks_of_the_history_show_the_focus(page: "Page"):
+    open_example(page, "refractory")
+    tab_to(page, ".history svg a.bar")
+    stroke = page.evaluate("() => getComputedStyle(document.activeElement.querySelector('.focus')).stroke")
+    assert stroke != "none"
+
+
+def test_everything_works_without_javascript(plain_page: "Page"):
+    page = plain_page
+    page.goto("/")
+    page.get_by_label("Example patient").select_option("triptan/1")
+    page.get_by_role("button", name="Show the cards").click()
+    page.get_by_role("button", name="Change to 50 mg").click()
+    assert '"value": 50' in page.locator("tr.added").inner_text()
+    page.get_by_role("link", name="Why", exact=True).click()
+    page.locator("#ACU-01 summary").first.click()
+    assert "It rests on" in page.locator("#ACU-01").inner_text()
+    page.get_by_role("navigation", name="This patient").get_by_role("link", name="What if").click()
+    page.get_by_label("Dose").first.fill("50")
+    page.get_by_role("button", name="Show what changes").click()
+    assert page.locator("#outcome li.gone").inner_text()
+
+
+def test_colours_of_endings_stand_out_and_every_ending_has_a_shape_of_its_own(page: "Page"):
+    paste(page, long_request())
+    shapes = page.evaluate(
+        "() => Object.fromEntries([...document.querySelectorAll('.history svg a.bar')].map(a =>"
+        " [a.classList[1], a.querySelector('.sign').innerHTML.replace(/\\s+/g, ' ')]))"
+    )
+    assert len(shapes) >= 5
+    assert len(set(shapes.values())) == len(shapes)
+    colours = page.evaluate(
+        "() => ['inefficacy', 'intolerance', 'contraindicated', 'ongoing', 'succeeded', 'other'].map(n =>"
+        " getComputedStyle(document.documentElement).getPropertyValue('--' + n).trim())"
+    )
+    assert all(contrast_with_white(colour) >= 3 for colour in colours)
+
+
+def contrast_with_white(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+
+def test_what_was_pasted_is_gone_when_it_is_forgotten(page: "Page"):
+    case = open_example(page, "resistant")
+    page.get_by_role("button", name="Forget this patient").click()
+    page.goto(case)
+    assert "no longer in memory" in page.get_by_role("alert").inner_text()
+    stored = page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}])")
+    assert "resistant" not in stored
+    assert "Medication" not in stored
+
+
+def test_every_rule_with_a_card_is_on_the_page_that_asks_why(page: "Page"):
+    page.goto(open_example(page, "resistant") + "/why")
+    with_cards = [rule.id for rule in load_guideline().rulebook.rules.values() if rule.card]
+    assert page.locator("details.reading").count() == len(with_cards)
