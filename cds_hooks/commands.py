@@ -72,6 +72,8 @@ def _serve(asked: argparse.Namespace) -> int:
     server = create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
     url = settings.base_url or f"http://{settings.host}:{getattr(server, 'effective_port', settings.port)}"
     print(f"Discovery: {url}/cds-services")
+    if settings.workbench:
+        print(f"Workbench: {url}/")
     if "note" in well:
         print(f"Note: {well['note']}")
     print(f"Engine: {well['engine']}; rulebook {environment.guideline.rulebook.version}; locale {settings.locale}")

@@ -1,6 +1,7 @@
 """What happens when a user acts on a card: the change an accepted suggestion makes, and the feedback that is sent."""
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -91,10 +92,16 @@ def _plain(value: object) -> object:
     return orjson.loads(orjson.dumps(value))
 
 
-def compared(before: object, after: object) -> list[tuple[str, str]]:
-    """Two resources as lines of JSON, each with its sign: " " for both, "-" for before only, "+" for after only."""
-    lines = difflib.ndiff(_lines(before), _lines(after))
-    return [(line[0], line[2:]) for line in lines if line[0] in " +-"]
+def compared(before: object, after: object) -> list[tuple[str | None, str | None]]:
+    """Two resources line by line, as JSON: the same on both sides, or only on one, changed lines beside each other."""
+    old, new = _lines(before), _lines(after)
+    rows: list[tuple[str | None, str | None]] = []
+    for kind, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            rows += zip(old[i:j], new[k:m], strict=True)
+        else:
+            rows += itertools.zip_longest(old[i:j], new[k:m])
+    return rows
 
 
 def _lines(value: object) -> list[str]:

@@ -32,12 +32,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One action of an accepted suggestion: the resource before and after, as lines with a sign (" ", "-", "+")."""
+    """One action of an accepted suggestion: the resource before and after, line by line; None where a side has none."""
 
     description: str
     type: str
     resource: str
-    lines: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str | None, str | None], ...]
 
 
 @dataclass

@@ -22,7 +22,7 @@ BAR_TOP, BAR_HEIGHT = 16.0, 14.0
 LANE_GAP = 10.0
 MARK_ROW = 30.0
 MONTHS_HEIGHT = 96.0
-CHARACTER = 6.6
+CHARACTER = 7.0
 """Width of a character of a label; a little more than the font needs."""
 STUB = 26.0
 """Drawn length of an end that the chart does not date."""
@@ -517,7 +517,8 @@ class _Drawing:
     def _unseen(self) -> None:
         facts, drugs = self.facts, self.guideline.drugs
         for condition in facts.conditions:
-            names = ", ".join(sorted(name.replace("_", " ").replace(".", ", ") for name in condition.names))
+            sets = [self.guideline.code_sets[name] for name in sorted(condition.names)]
+            names = "; ".join(dict.fromkeys(code_set.title for code_set in sets))
             lines = [("Counts as", names or "nothing the rules look at"), ("Since", _day(condition.onset))]
             self._entry("Conditions", condition.display or "Condition", lines, condition.refs)
         for allergy in facts.allergies:
