@@ -28,6 +28,7 @@ from cds_hooks.fhir_client.transport import CheckedTransport
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
 GRACE_SECONDS = 0.1
+CLOSING_SECONDS = 5.0
 FAIR_SECONDS = 0.5
 """With less time than this a server that did not answer is not held to have failed."""
 R5_KINDS: Mapping[str, str] = {"DeviceUseStatement": "DeviceUsage"}
@@ -154,7 +155,7 @@ class Client:
                 await session.http.aclose()
             self._sessions.clear()
 
-        asyncio.run_coroutine_threadsafe(close(), loop).result()
+        asyncio.run_coroutine_threadsafe(close(), loop).result(CLOSING_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
 
     def _run(self, work: Coroutine[Any, Any, T], deadline: float) -> T:

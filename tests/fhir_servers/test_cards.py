@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from cds_hooks.cli import main
 from cds_hooks.consultation import Environment, consult
 from cds_hooks.fhir_client import Fetched, resolve
 from cds_hooks.messages import read_request
@@ -86,6 +87,46 @@ def test_the_printed_command_shows_the_printed_cards(loaded: str, example: Examp
     consultation = commands.consult_server(asked, settings(deadline_seconds=30))
     assert rules_in(consultation.response) == sorted(ask.cards)
     assert consultation.problems == {}
+
+
+@pytest.mark.requirement("FRA-02", "FRA-10")
+def test_the_token_of_a_file_opens_a_guarded_server_and_is_shown_nowhere(
+    loaded: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0k3n-of-the-file\n")
+    with proxy(loaded, token="t0k3n-of-the-file") as smart:
+        words = ["consult", "--fhir", smart.url, "--patient", "prodrome-resistant", "--today", TODAY.isoformat()]
+        assert main(words) == 2
+        assert main([*words, "--token-file", str(file)]) == 0
+        assert {seen.authorization for seen in smart.seen[-10:]} == {"Bearer t0k3n-of-the-file"}
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["cards"]
+    assert "does not accept the access token (401)" in printed.err
+    assert "t0k3n" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--patient is missing"),
+        (("--patient", "1", "--order", "unheardofine:5mg"), "is not in the drug table"),
+        (("--patient", "1", "--hook", "encounter-start"), "context.encounterId is missing"),
+    ],
+)
+def test_what_is_missing_on_the_command_line_is_named(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["consult", "--fhir", "http://127.0.0.1:9/fhir", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_token_is_not_sent_in_the_clear(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0k3n")
+    words = ["--fhir", "http://ehr.example.org/fhir", "--patient", "1", "--token-file", str(file)]
+    assert main(["consult", *words]) == 2
+    assert "expected https" in capsys.readouterr().err
 
 
 def test_loading_twice_changes_nothing(loaded: str) -> None:
