@@ -31,9 +31,9 @@ def listening(app: Flask) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
+        server.task_dispatcher.shutdown()
         server.trigger.pull_trigger(server.close)
         thread.join(10)
-        server.task_dispatcher.shutdown()
 
 
 class Answer:
