@@ -260,8 +260,8 @@ def prefetch(service: Service, by_kind: Mapping[str, Iterable[Mapping[str, Any]]
         else:
             found[query.key] = _bundle(rows)
     others = [row for kind, rows in by_kind.items() if kind not in placed for row in rows]
-    if others:
-        first = next(key for key, value in found.items() if value and value.get("resourceType") == "Bundle")
+    first = next((key for key, value in found.items() if value and value.get("resourceType") == "Bundle"), None)
+    if others and first:
         found[first]["entry"] = [*found[first].get("entry", []), *_entries(others, "include")]
     return found
 

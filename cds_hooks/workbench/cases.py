@@ -16,7 +16,7 @@ from cds_hooks.consultation import Consultation
 
 IDLE_SECONDS = 30 * 60.0
 MOST_CASES = 100
-MOST_BYTES = 100_000_000
+MOST_BYTES = 30_000_000
 """Of request bodies, all cases together. What is made of one takes several times its size."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response, g, redirect, request, url_for
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from cds_hooks.consultation import Consultation, Environment
@@ -89,7 +89,9 @@ class _Workbench:
             routes.post(rule, endpoint=view.__name__)(view)
         routes.register_error_handler(Refused, self._refused)
         routes.register_error_handler(RequestEntityTooLarge, self._too_large)
+        routes.register_error_handler(LimitError, self._too_much)
         routes.register_error_handler(EngineError, self._failed)
+        routes.register_error_handler(Exception, self._failed)
         return routes
 
     # Around every page
@@ -135,13 +137,15 @@ class _Workbench:
     def _too_large(self, error: RequestEntityTooLarge) -> Response:
         return self._page("refused", 413, text="What was sent is larger than this service accepts.", status_code=413)
 
-    def _failed(self, error: EngineError) -> Response:
-        if isinstance(error, LimitError):
-            return self._page(
-                "refused", 413, text=f"The chart holds more than can be judged in one call: {error}.", status_code=413
-            )
+    def _too_much(self, error: LimitError) -> Response:
+        text = f"The chart holds more than can be judged in one call: {error}."
+        return self._page("refused", 413, text=text, status_code=413)
+
+    def _failed(self, error: Exception) -> AnyResponse:
+        if isinstance(error, HTTPException):
+            return error.get_response()
         alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
-        text = "The service could not come to one answer and gives none. Its log says more."
+        text = "The service failed on this and gives no answer. Its log says more."
         return self._page("refused", 500, text=text, status_code=500)
 
     # Choosing a patient

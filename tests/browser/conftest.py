@@ -109,7 +109,7 @@ def _page(browser: "Browser", base: str, **options: Any) -> Iterator["Page"]:
     page.on("request", lambda asked: None if asked.url.startswith(base) else complaints.append(f"asked {asked.url}"))
     yield page
     context.close()
-    unexpected = [said for said in complaints if not re.search(r"status of 4\d\d", said)]
+    unexpected = [said for said in complaints if not re.search(r"status of 4\d\d|Status Error Code 4\d\d", said)]
     assert not unexpected, unexpected
 
 

@@ -241,6 +241,15 @@ def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep:
     assert "Nothing is changed yet" in page.locator("#outcome").inner_text()
 
 
+def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: "Page"):
+    case = open_example(page, "resistant")
+    page.goto(case + "/what-if")
+    token = page.locator("input[name=token]").first.input_value()
+    page.request.post(case + "/forget", form={"token": token})
+    page.get_by_label("Dose").first.fill("20")
+    assert "too old" in page.locator("#outcome .problem").inner_text()
+
+
 # Act on a card
 
 

@@ -34,10 +34,21 @@
     if (!target) return;
     for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
     target.scrollIntoView({ block: "center" });
-    if (target.tabIndex === -1 || target.tagName === "DIV") target.focus({ preventScroll: true });
+    const focusable = target.tagName === "DETAILS" ? target.querySelector("summary") : target;
+    focusable.focus({ preventScroll: true });
   };
   addEventListener("hashchange", open);
   open();
+
+  // A change that could not be tried is not passed over in silence.
+  for (const event of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(event, () => {
+      const said = document.createElement("p");
+      said.className = "problem";
+      said.textContent = "This could not be tried: the page is too old, or the service is not there. Open the patient again.";
+      document.getElementById("outcome").replaceChildren(said);
+    });
+  }
 
   // Paper shows everything.
   let opened = [];

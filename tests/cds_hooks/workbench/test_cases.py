@@ -1,5 +1,6 @@
 """What a page works on outlives neither its time nor its room, and belongs to one browser."""
 
+import time
 from datetime import date
 
 from cds_hooks.workbench.cases import Case, Cases
@@ -41,6 +42,15 @@ def test_a_case_nobody_looks_at_is_dropped_in_time():
     clock.now = 179
     assert cases.get("me", one.key) is None
     assert len(cases) == 0
+
+
+def test_it_is_dropped_even_when_nobody_asks_again():
+    cases = Cases(idle_seconds=0.05)
+    cases.add("me", case())
+    gone_by = time.monotonic() + 5
+    while cases._cases and time.monotonic() < gone_by:
+        time.sleep(0.02)
+    assert not cases._cases
 
 
 def test_old_cases_go_when_room_is_needed_the_longest_unused_first():

@@ -69,13 +69,32 @@ def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: a
         assert f'id="card-{card["uuid"]}"' in page
 
 
-@pytest.mark.parametrize("order", asking.order_choices(load_guideline()))
-def test_every_order_on_the_list_can_be_asked_about(client: FlaskClient, order: str):
-    answer = post(client, "/open", source="example", example="triptan/1", hook="order-sign", order=order)
-    assert answer.status_code == 303, answer.text
-    request = client.get(f"{answer.location}/request.json").get_json()
-    (entry,) = request["context"]["draftOrders"]["entry"]
-    assert entry["resource"]["medicationCodeableConcept"]["text"].split()[0] in order
+def test_every_order_on_the_list_is_understood(client: FlaskClient):
+    environment = client.application.extensions["prodrome"]
+    triptan = next(one for one in asking.named_examples() if one.name == "triptan")
+    for order in asking.order_choices(environment.guideline):
+        request = asking.example_request(triptan, environment, hook="order-sign", order=order)
+        (entry,) = request["context"]["draftOrders"]["entry"]
+        for dosage in entry["resource"].get("dosageInstruction", ()):
+            quantity = dosage["doseAndRate"][0]["doseQuantity"]
+            assert f" {quantity['value']:g} {quantity['unit']}" in order
+        assert ("dosageInstruction" in entry["resource"]) == any(part[0].isdigit() for part in order.split()[1:])
+        assert entry["resource"]["medicationCodeableConcept"]["text"].split()[0] in order
+
+
+def test_an_order_nobody_knows_is_explained(client: FlaskClient):
+    answer = post(client, "/open", source="example", example="triptan/1", hook="order-sign", order="gold 5 mg")
+    assert answer.status_code == 400
+    assert "is not in the drug table" in answer.text
+
+
+def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: pytest.MonkeyPatch):
+    case = opened(client)
+    monkeypatch.setattr("cds_hooks.workbench.routes.draw", lambda *_: 1 / 0)
+    answer = client.get(case)
+    assert answer.status_code == 500
+    assert answer.mimetype == "text/html"
+    assert "failed on this" in answer.text
 
 
 def test_the_hook_and_the_order_can_be_chosen_for_an_example(client: FlaskClient):
