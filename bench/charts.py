@@ -11,6 +11,7 @@ from typing import Any
 
 TODAY = date(2026, 6, 15)
 PATIENT = "bench-1"
+INSTANCE = "5b5b6a0f-2a58-4c3e-9d5c-0d4f1f7f3a10"
 SIZES = {"small": 21, "typical": 71, "heavy": 281}
 """Resources per request."""
 
@@ -79,7 +80,7 @@ def request(resources: int) -> dict[str, Any]:
     others = ("measurements", "medicationAdministrations", "serviceRequests", "appointments")
     return {
         "hook": "patient-view",
-        "hookInstance": "5b5b6a0f-2a58-4c3e-9d5c-0d4f1f7f3a10",
+        "hookInstance": INSTANCE,
         "context": {"userId": "Practitioner/bench", "patientId": PATIENT},
         "prefetch": prefetch | bundles | dict.fromkeys((*others, "deviceUseStatements", "deviceRequests")),
     }
