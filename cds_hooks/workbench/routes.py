@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from cds_hooks.consultation import Consultation, Environment
 from cds_hooks.feedback.report import report
+from cds_hooks.limits import TooMany
 from cds_hooks.logs import alarm, failure
 from cds_hooks.messages import parse
 from cds_hooks.operation_outcome import Refused
@@ -99,7 +100,6 @@ class _Workbench:
     def _begin(self) -> None:
         request.max_form_memory_size = request.max_content_length
         request.max_form_parts = MOST_PARTS
-        g.owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
         if request.method != "POST":
             return
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
@@ -107,8 +107,15 @@ class _Workbench:
         if site != "same-origin" or not hmac.compare_digest(token.encode(), self._token().encode()):
             raise Refused(403, "This form is not from a page of this service, or the page is too old. Open it again.")
 
+    def _owner(self) -> str:
+        """The browser that asks, by its cookie; a new one gets its cookie with the answer."""
+        if "owner" not in g:
+            g.owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
+        owner: str = g.owner
+        return owner
+
     def _token(self) -> str:
-        return hmac.digest(self.secret, g.owner.encode(), "sha256").hex()
+        return hmac.digest(self.secret, self._owner().encode(), "sha256").hex()
 
     def _finish(self, answer: Response) -> Response:
         if request.endpoint == "workbench.static":
@@ -116,8 +123,8 @@ class _Workbench:
             return answer
         # Forms of these pages tell where they come from; other sites still learn nothing.
         answer.headers["Referrer-Policy"] = "same-origin"
-        if request.cookies.get(COOKIE) != g.owner:
-            answer.set_cookie(COOKIE, g.owner, httponly=True, samesite="Lax", secure=request.is_secure)
+        if request.cookies.get(COOKIE) != self._owner():
+            answer.set_cookie(COOKIE, self._owner(), httponly=True, samesite="Lax", secure=request.is_secure)
         return answer
 
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
@@ -132,7 +139,10 @@ class _Workbench:
         return Response(html, status=status, mimetype="text/html")
 
     def _refused(self, error: Refused) -> Response:
-        return self._page("refused", error.status, text=error.text, status_code=error.status)
+        page = self._page("refused", error.status, text=error.text, status_code=error.status)
+        if isinstance(error, TooMany):
+            page.headers["Retry-After"] = str(error.retry_after)
+        return page
 
     def _too_large(self, error: RequestEntityTooLarge) -> Response:
         return self._page("refused", 413, text="What was sent is larger than this service accepts.", status_code=413)
@@ -210,11 +220,11 @@ class _Workbench:
         return self._kept(self._of_example(name, number, hook, order))
 
     def _kept(self, case: Case) -> AnyResponse:
-        self.cases.add(g.owner, case)
+        self.cases.add(self._owner(), case)
         return redirect(url_for("workbench.cards", key=case.key), 303)
 
     def _case(self, key: str) -> Case:
-        case = self.cases.get(g.owner, key)
+        case = self.cases.get(self._owner(), key)
         if case is None:
             raise Refused(
                 404,
@@ -317,7 +327,7 @@ class _Workbench:
         return redirect(url_for("workbench.what_if", key=key), 303)
 
     def forget(self, key: str) -> AnyResponse:
-        self.cases.forget(g.owner, key)
+        self.cases.forget(self._owner(), key)
         return redirect(url_for("workbench.choose"), 303)
 
     # Acting on a card

@@ -148,6 +148,19 @@ def test_a_form_from_elsewhere_is_refused(client: FlaskClient, headers: dict[str
     assert answer.status_code == 403
 
 
+def test_a_page_asked_for_under_another_name_is_refused(client: FlaskClient):
+    for path in ("/", "/check", "/case/x", "/workbench/static/workbench.css"):
+        assert client.get(path, headers={"Host": "rebound.example.org"}).status_code == 400
+
+
+def test_too_many_pages_are_refused_with_the_time_to_come_back():
+    client = service(requests_per_minute=2).test_client()
+    answers = [client.get("/") for _ in range(4)]
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) > 0
+
+
 def test_the_cookie_is_for_this_site_only_and_out_of_reach_of_scripts(client: FlaskClient):
     cookie = client.application.test_client().get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
