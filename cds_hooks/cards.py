@@ -201,6 +201,7 @@ def _links(sources: tuple[Source, ...]) -> Json:
 def _environment() -> Environment:
     found = environment(FOLDER)
     found.filters["cited"] = cited
+    found.globals["parts"] = found.get_template("_parts.md.j2").module  # imported once, not by each card
     return found
 
 

@@ -166,6 +166,7 @@ class _Writer(CodeGenerator):
 
 class _Environment(Environment):
     code_generator_class = _Writer
+    getattr = staticmethod(getattr)  # type: ignore[assignment]  # templates name attributes only; a missing one fails
 
 
 def environment(folder: Path) -> Environment:

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 
 from cds_hooks.markdown import Trusted, joined, written
-from rules.contraindications import ABSOLUTE, Active, active_contraindications, listed
+from rules.contraindications import ABSOLUTE, Active, listed
 from rules.facts import Allergy, CoMedication, Completeness, Condition, Facts, Reading, Trial
 from rules.guideline import Drug, Guideline
 from rules.judge import Judgement
@@ -148,9 +148,9 @@ class Sheet:
 
     # Reasons not to give a drug
 
-    @cached_property
+    @property
     def active(self) -> Mapping[str, Active]:
-        return active_contraindications(self.facts, self.guideline, self.today)
+        return self.judgement.active
 
     def reasons(self, drug: Drug) -> tuple[Reason, ...]:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""

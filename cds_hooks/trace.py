@@ -40,7 +40,7 @@ def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], fi
 
 def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
     """The facts and everything they were concluded from."""
-    by_id = {fact.id: fact for fact in judgement.facts}
+    known = judgement.facts  # f1, f2...
     found: dict[str, Fact] = {}
     waiting = list(facts)
     while waiting:
@@ -48,8 +48,12 @@ def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
         if fact.id not in found:
             found[fact.id] = fact
             if fact.type != FINDING:
-                waiting.extend(by_id[id_] for id_ in fact.basis)
-    return [found[id_] for id_ in sorted(found, key=lambda id_: int(id_[1:]))]
+                waiting.extend([known[_number(id_) - 1] for id_ in fact.basis])
+    return [found[id_] for id_ in sorted(found, key=_number)]
+
+
+def _number(fact_id: str) -> int:
+    return int(fact_id[1:])
 
 
 def _fact(fact: Fact) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from cds_hooks import ledger
 from cds_hooks.markdown import Trusted
-from cds_hooks.options import Options
+from cds_hooks.options import Choice, Options
 from cds_hooks.sheet import ACUTE_CLASSES, EXCEPTIONS, MEDICATION, Month, Reason, Sheet, amount, days, number
 from rules.contraindications import ABSOLUTE
 from rules.doses import at_full_dose, full_dose
@@ -73,6 +73,27 @@ class OpenClass:
     failed: tuple[Trusted, ...]
     untried: tuple[Trusted, ...]
     other_routes: tuple[Trusted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What became of the preventive or acute classes: those open, those ruled out, names of those tried too briefly."""
+
+    open: tuple[Choice, ...]
+    barred: tuple[Choice, ...]
+    brief: tuple[Trusted, ...]
+
+    @classmethod
+    def of(cls, choices: Iterable[Choice]) -> "Classes":
+        by_status: dict[str, list[Choice]] = {}
+        for choice in choices:
+            by_status.setdefault(choice.status, []).append(choice)
+        brief = by_status.get("tried too briefly", ())
+        return cls(
+            open=tuple(by_status.get("open", ())),
+            barred=tuple(by_status.get("barred", ())),
+            brief=tuple(choice.name for choice in brief),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,20 +232,28 @@ class View:
 
     # Options
 
+    @cached_property
+    def preventives(self) -> Classes:
+        return Classes.of(self.options.preventives)
+
+    @cached_property
+    def acutes(self) -> Classes:
+        return Classes.of(self.options.acutes)
+
     @property
     def open_preventives(self) -> tuple[Trusted, ...]:
-        return tuple(choice.name for choice in self.options.preventives if choice.status == "open")
+        return tuple(choice.name for choice in self.preventives.open)
 
     @property
     def open_acutes(self) -> tuple[Trusted, ...]:
-        return tuple(choice.name for choice in self.options.acutes if choice.status == "open")
+        return tuple(choice.name for choice in self.acutes.open)
 
-    def others(self, kind: str) -> tuple[tuple[tuple[Trusted, ...], Trusted | None], ...]:
+    def others(self, kind: str) -> tuple[tuple[Trusted, Trusted | None], ...]:
         """Combinations, procedures, devices or non-drug treatments left, by who should avoid them."""
         found: dict[str | None, list[Trusted]] = {}
         for option in self.options.others(kind):
             found.setdefault(option.avoid, []).append(Trusted(option.name))
-        return tuple((tuple(names), Trusted(avoid) if avoid else None) for avoid, names in found.items())
+        return tuple((Trusted("; ".join(names)), Trusted(avoid) if avoid else None) for avoid, names in found.items())
 
     # Preventives
 

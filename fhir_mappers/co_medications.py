@@ -1,6 +1,7 @@
 """Drugs taken now that matter for others: inhibitors of monoamine oxidase and strong inhibitors of CYP3A4."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from fhir_mappers.courses import Row
 from fhir_mappers.medications import Lexicon, form_words
@@ -10,10 +11,11 @@ from rules.facts import CoMedication
 
 def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedication]:
     """The co-medication groups among running rows; ointments and shampoos are left out."""
+    groups_of = cache(lexicon.co_medications)  # for this chart
     return [
         CoMedication(group, row.named.concept.label, (row.ref,) if row.ref else ())
         for row in rows
         if row.running and row.course is None
-        for group in sorted(lexicon.co_medications(row.named.concept))
+        for group in sorted(groups_of(row.named.concept))
         if NOT_SYSTEMIC.isdisjoint(form_words(row.named))
     ]

@@ -1,6 +1,8 @@
 """Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
 
+from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import NamedTuple
 
 from fhir_mappers.chart import Chart
@@ -50,16 +52,17 @@ class Row(NamedTuple):
 def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
     """Every medication row that counts, recognised or not."""
     rows: list[Row] = []
+    recognise = cache(lexicon.recognise)  # prescriptions of one medicine are many; nothing is kept after this chart
 
     def read_statement(ref: str, resource: JsonObject) -> None:
         state = statement_state(resource)
         if state is not None:
-            rows.append(_row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource)))
+            rows.append(_row(chart, recognise, ref, resource, state, "dosage", _statement_period(resource)))
 
     def read_request(ref: str, resource: JsonObject) -> None:
         state = request_state(resource)
         if state is not None:
-            rows.append(_row(chart, lexicon, ref, resource, state, "dosageInstruction", _request_period(resource)))
+            rows.append(_row(chart, recognise, ref, resource, state, "dosageInstruction", _request_period(resource)))
 
     chart.each("MedicationStatement", read_statement)
     chart.each("MedicationRequest", read_request)
@@ -118,9 +121,17 @@ def _request_period(resource: JsonObject) -> _Dates:
     return _Dates(read_when(resource, "authoredOn"), None, is_open=False)
 
 
-def _row(chart: Chart, lexicon: Lexicon, ref: str, resource: JsonObject, state: str, dosage: str, dates: _Dates) -> Row:
+def _row(
+    chart: Chart,
+    recognise: Callable[[Named], Medicine | None],
+    ref: str,
+    resource: JsonObject,
+    state: str,
+    dosage: str,
+    dates: _Dates,
+) -> Row:
     named = read_named(chart, resource)
-    medicine = lexicon.recognise(named)
+    medicine = recognise(named)
     running = _is_running(state, dates, chart.today)
     course = _course(chart, ref, resource, medicine, dosage, state, dates, running) if medicine else None
     return Row(ref, resource, named, running, course)

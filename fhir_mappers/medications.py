@@ -183,7 +183,7 @@ class Lexicon:
         return True, found[0][1]
 
     def _by_text(self, said: Concept) -> Medicine | None:
-        drugs = {self._in_text(text) for text in said.texts} - {None}
+        drugs = {self._in_text(text) for text in set(said.texts)} - {None}
         if len(drugs) != 1 or "" in drugs:
             return None
         return Medicine(self.guideline.drugs[str(drugs.pop())], False)
@@ -241,7 +241,7 @@ class Lexicon:
         for system, code in said.codes:
             if system in DRUG_SYSTEMS:
                 groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
-        for text in said.texts + said.displays:
+        for text in {*said.texts, *said.displays}:
             for word in _TOKEN.findall(text.lower()):
                 groups |= self.groups.get(word, NO_GROUPS)
         return groups

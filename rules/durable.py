@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import durable_rules_engine as engine
 import orjson
@@ -74,6 +75,8 @@ def number(value: float) -> str:
     """
     if not -1e15 < value < 1e15:
         raise EngineError("a number that cannot be compared")
+    if type(value) is int:
+        return str(value)
     if value == int(value):
         return str(int(value))
     text = repr(value)
@@ -99,6 +102,27 @@ def _known(when: Sequence[Pattern]) -> dict[str, set[str]]:
     return known
 
 
+class _Sent(NamedTuple):
+    """How a field is sent: under a name for each kind of value, and what says that it is known.
+
+    The mark is for conditions that ask only that.
+    """
+
+    field: str
+    text: str
+    true: str
+    false: str
+    number: str
+    mark: str
+
+    @classmethod
+    def of(cls, field: str, index: int, marked: bool) -> "_Sent":
+        mark = f',"h{index}":"{_TRUE}"' if marked else ""
+        return cls(
+            field, f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark
+        )
+
+
 class _Ruleset:
     """One layer, compiled for one thread."""
 
@@ -109,6 +133,7 @@ class _Ruleset:
         self._name = layer.name
         self._fields = fields
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
+        self._kinds = frozenset(layer.kinds)
         self._literals: dict[str, str] = {}
         self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # name in the library -> rule, aliases
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
@@ -130,9 +155,7 @@ class _Ruleset:
             kind: f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"' for kind, token in self._types.items()
         }
         self._sent = {
-            kind: tuple(
-                (name, fields[name], _mark(fields[name]) if name in marked[kind] else "") for name in sorted(names)
-            )
+            kind: tuple(_Sent.of(name, fields[name], name in marked[kind]) for name in sorted(names))
             for kind, names in layer.reads.items()
         }
         self._handle = engine.create_ruleset("layer", orjson.dumps(definition).decode())
@@ -169,26 +192,33 @@ class _Ruleset:
         return comparison if op == "=" else {_OPERATORS[op]: comparison}
 
     def _render(self, facts: FactsByType) -> Iterator[tuple[Fact, str]]:
-        """The facts as the library gets them: what this layer reads of them, numbered in the order they are sent."""
+        """The facts as the library gets them: what this layer reads of them, numbered in the order they are sent.
+
+        Facts that only rules read which cannot match, for want of any fact of another type, are not sent.
+        """
+        wanted = {kind for kinds in self._kinds if all(map(facts.get, kinds)) for kind in kinds}
         tokens = dict(self._literals)
         place = 0
         for kind, names in self._sent.items():
-            for fact in facts.get(kind, ()):
+            for fact in facts[kind] if kind in wanted else ():
                 place += 1
                 text = f'{{"id":"f{place}{self._heads[kind]}'
-                for name, index, mark in names:
-                    value = fact.fields.get(name)
+                fields = fact.fields
+                for name, as_text, true, false, as_number, mark in names:
+                    value = fields.get(name)
                     if value is None:
                         continue
-                    if isinstance(value, str):
+                    if value is True:
+                        text += true
+                    elif value is False:
+                        text += false
+                    elif isinstance(value, str):
                         token = tokens.get(value)
                         if token is None:
                             token = tokens[value] = f"x{len(tokens)}"
-                        text += f',"p{index}":"{token}"{mark}'
-                    elif isinstance(value, bool):
-                        text += f',"b{index}":"{"true" if value else "false"}"{mark}'
+                        text += f'{as_text}{token}"{mark}'
                     else:
-                        text += f',"n{index}":{number(value)}{mark}'
+                        text += f"{as_number}{number(value)}{mark}"
                 yield fact, text + "}"
 
     def match(self, facts: FactsByType) -> frozenset[Match]:
@@ -223,8 +253,3 @@ class _Ruleset:
             rule_id, aliases = self._rules[name]
             yield rule_id, tuple([ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases])
             message = engine.complete_and_start_action(self._handle, state)
-
-
-def _mark(index: int) -> str:
-    """What says that a field is known, for conditions that ask only that."""
-    return f',"h{index}":"{_TRUE}"'

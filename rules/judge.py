@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from rules.contraindications import Active, active_contraindications
 from rules.engine import Fired, Outcome, evaluate
 from rules.facts import Completeness, Facts, Refs
 from rules.guideline import Guideline, Parameter
@@ -51,11 +52,15 @@ class Unjudged:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the guideline concludes. All rules are judged; which findings are shown depends on the hook."""
+    """What the guideline concludes. All rules are judged; which findings are shown depends on the hook.
+
+    ``active`` are the contraindications that hold today, by id.
+    """
 
     findings: tuple[Finding, ...]
     unjudged: tuple[Unjudged, ...]
     outcome: Outcome
+    active: Mapping[str, Active]
     rulebook: Rulebook
     guideline: Guideline
     today: date
@@ -90,13 +95,15 @@ def judge(
 ) -> Judgement:
     """Judge one patient. Raises ``rules.engine.EngineDisagreement`` when the two matchers differ: no card then."""
     rulebook = guideline.rulebook
-    measured = measure(facts, guideline, today, locale=locale, hook=hook)
+    active = active_contraindications(facts, guideline, today)
+    measured = measure(facts, guideline, today, active, locale=locale, hook=hook)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
     outcome = evaluate(rulebook, measured, completeness, engine=engine)
     return Judgement(
         findings=_findings(rulebook, outcome),
         unjudged=_unjudged(rulebook, outcome),
         outcome=outcome,
+        active=active,
         rulebook=rulebook,
         guideline=guideline,
         today=today,

@@ -96,6 +96,7 @@ class CompiledLayer:
     name: str
     rules: tuple[tuple[str, tuple[Pattern, ...]], ...]
     reads: Mapping[str, frozenset[str]] = field(init=False)  # fact type -> fields some condition reads
+    kinds: tuple[frozenset[str], ...] = field(init=False)  # per rule, the fact types of its conditions
 
     def __post_init__(self) -> None:
         reads: defaultdict[str, set[str]] = defaultdict(set)
@@ -108,6 +109,12 @@ class CompiledLayer:
                     reads[pattern.fact].add(join.field)
                     reads[types[join.alias]].add(join.other_field)
         object.__setattr__(self, "reads", {kind: frozenset(names) for kind, names in reads.items()})
+        kinds = tuple(frozenset(pattern.fact for pattern in when) for _, when in self.rules)
+        object.__setattr__(self, "kinds", kinds)
+
+    def possible(self, facts: FactsByType) -> list[tuple[str, tuple[Pattern, ...]]]:
+        """The rules that may match: for each of their conditions there are facts of its type."""
+        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if all(map(facts.get, kinds))]
 
 
 class Matcher(Protocol):
@@ -130,14 +137,18 @@ _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
 
 def passes(pattern: Pattern, fact: Fact) -> bool:
     """Whether a fact of the condition's type passes what the condition asks of it alone: its tests and ``one_of``."""
+    fields = fact.fields
     for test in pattern.tests:
-        value = fact.fields.get(test.field)
-        if value is None:
+        value = fields.get(test.field)
+        if test.op == "=":  # by far the most
+            if value != test.value:
+                return False
+        elif value is None:
             if test.op != "absent":
                 return False
         elif not _COMPARE[test.op](value, test.value):
             return False
-    return not pattern.one_of or all(fact.fields.get(name) in values for name, values in pattern.one_of)
+    return not pattern.one_of or all(fields.get(name) in values for name, values in pattern.one_of)
 
 
 def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
@@ -163,9 +174,10 @@ def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact])
     """Every partial match with one more fact that the condition takes."""
     candidates = [fact for fact in facts if passes(pattern, fact)]
     longer: list[Bindings] = []
-    for taken in partial:
+    for taken in partial if candidates else ():
+        ids = [other.id for other in taken.values()]
         for fact in candidates:
-            if joined(pattern, fact, taken) and fact.id not in [other.id for other in taken.values()]:
+            if fact.id not in ids and joined(pattern, fact, taken):
                 longer.append({**taken, pattern.alias: fact})
         if len(longer) > MAX_MATCHES:
             raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")
@@ -177,7 +189,7 @@ class ReferenceMatcher:
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         matches: set[Match] = set()
-        for rule_id, when in layer.rules:
+        for rule_id, when in layer.possible(facts):
             partial: list[Bindings] = [{}]
             for pattern in when:
                 partial = extend(pattern, partial, facts.get(pattern.fact, ()))

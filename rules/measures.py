@@ -5,13 +5,13 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from rules.contraindications import (
     ABSOLUTE,
     RELATIVE,
-    active_contraindications,
+    Active,
     is_lastingly_barred,
     listed,
 )
@@ -25,14 +25,23 @@ from rules.spans import days_ago, fewest_days_ago, months_ago, years
 Value = str | float | bool
 
 
-def measure(facts: Facts, guideline: Guideline, today: date, *, locale: str, hook: str | None = None) -> list[Fact]:
+def measure(
+    facts: Facts,
+    guideline: Guideline,
+    today: date,
+    active: Mapping[str, Active],
+    *,
+    locale: str,
+    hook: str | None = None,
+) -> list[Fact]:
     """Turn dated facts into the flat facts the rulebook reads.
 
-    ``locale`` selects which classes and drugs are available; ``hook`` is the CDS Hooks hook that asks.
+    ``active`` are the contraindications that hold today; ``locale`` selects which classes and drugs are available;
+    ``hook`` is the CDS Hooks hook that asks.
     Facts come in a fixed order and are numbered ``f1``, ``f2``...
     """
     found: list[Fact] = []
-    sheet = _Sheet(facts, guideline, today, locale)
+    sheet = _Sheet(facts, guideline, today, active, locale)
     for type_, fields, refs in _all(sheet, hook):
         found.append(Fact(id=f"f{len(found) + 1}", type=type_, fields=fields, refs=refs))
     return found
@@ -44,11 +53,14 @@ _Measured = tuple[str, dict[str, Value], Refs]
 class _Sheet:
     """One patient's facts beside the guideline, and what several measures share."""
 
-    def __init__(self, facts: Facts, guideline: Guideline, today: date, locale: str) -> None:
+    def __init__(
+        self, facts: Facts, guideline: Guideline, today: date, active: Mapping[str, Active], locale: str
+    ) -> None:
         self.facts, self.guideline, self.today, self.locale = facts, guideline, today, locale
         self.names = frozenset(name for condition in facts.conditions for name in condition.names)
         self.unavailable_classes = guideline.unavailable_classes(locale)
-        self.active = active_contraindications(facts, guideline, today)
+        self.active = active
+        self._allergies = frozenset(allergy.drug for allergy in facts.allergies if allergy.kind == "allergy")
 
     def refs_of(self, name: str) -> Refs:
         return tuple(ref for c in self.facts.conditions if name in c.names for ref in c.refs)
@@ -62,9 +74,7 @@ class _Sheet:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        return any(active.strength(drug.id) == ABSOLUTE for active in listed(drug, self.active)) or any(
-            allergy.drug == drug.id and allergy.kind == "allergy" for allergy in self.facts.allergies
-        )
+        return drug.id in self._allergies or any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
