@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Insert, Table, delete, insert, select
+from sqlalchemy import Insert, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,7 +114,7 @@ class Store:
             for card in cards
         ]
         with self.database.spared("cards shown are not remembered"), self.database.writing(durable=False) as connection:
-            connection.execute(insert(shown_card), rows)
+            connection.execute(self._insert_once(shown_card), rows)
 
     def suppressed(self, visit: Visit, findings: Collection[str]) -> frozenset[str]:
         """Those findings that this user overrode for this patient within the days the site set."""

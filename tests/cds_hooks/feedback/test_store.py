@@ -102,6 +102,14 @@ def test_feedback_to_a_card_that_was_never_shown_is_not_kept_and_said_so(store: 
     assert len(rows(store)) == 1
 
 
+def test_the_same_cards_shown_again_are_remembered_once(store: Store):
+    store.remember(VISIT, [CARD])
+    store.remember(VISIT, [CARD])
+    assert not store.database.resting
+    with store.database.engine.connect() as connection:
+        assert connection.execute(select(shown_card.c.uuid)).all() == [("c1",)]
+
+
 def test_feedback_to_a_card_shown_to_another_client_is_not_kept(store: Store) -> None:
     north, south = Caller("https://north.example.org"), Caller("https://south.example.org")
     store.remember(replace(VISIT, caller=north), [CARD])
