@@ -1,6 +1,7 @@
 """Requests made on the page: which FHIR servers may be asked, and that no token outlives its call."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,6 +16,13 @@ from tests.browser.conftest import fhir_server
 from tests.serving import TODAY, listening
 
 SECRET = "a-token-nobody-keeps"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The address of a FHIR server."""
+    with listening(fhir_server()) as address:
+        yield address
 
 
 def environment(**settings: object) -> Environment:
@@ -47,11 +55,10 @@ def test_a_token_does_not_travel_unencrypted_to_another_machine():
         asking.allowing(environment(), "http://fhir.example.org", SECRET)
 
 
-def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_token():
-    with listening(fhir_server()) as url:
-        wider = asking.allowing(environment(), url, SECRET)
-        document = asking.server_request("patient-view", url, "prodrome-resistant", SECRET, None, None, wider)
-        case = asking.opened("fetched", document, wider)
+def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_token(url: str):
+    wider = asking.allowing(environment(), url, SECRET)
+    document = asking.server_request("patient-view", url, "prodrome-resistant", SECRET, None, None, wider)
+    case = asking.opened("fetched", document, wider)
     assert next(card["source"]["topic"]["code"] for card in case.consultation.response["cards"]) == "DTT-01"
     assert {"fhirServer", "fhirAuthorization"}.isdisjoint(case.document)
     assert case.consultation.request.authorization is None
@@ -64,15 +71,14 @@ def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_
     ]
 
 
-def test_what_did_not_come_stays_unknown_in_the_case(monkeypatch: pytest.MonkeyPatch):
+def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pytest.MonkeyPatch):
     def without_appointments(*arguments: object, **options: object) -> object:
         return {key: got for key, got in complete(*arguments, **options).items() if key != "appointments"}  # type: ignore[arg-type]
 
     monkeypatch.setattr("cds_hooks.consultation.complete", without_appointments)
-    with listening(fhir_server()) as url:
-        wider = asking.allowing(environment(), url, None)
-        document = asking.server_request("patient-view", url, "prodrome-resistant", None, None, None, wider)
-        case = asking.opened("fetched", document, wider)
+    wider = asking.allowing(environment(), url, None)
+    document = asking.server_request("patient-view", url, "prodrome-resistant", None, None, None, wider)
+    case = asking.opened("fetched", document, wider)
     assert "appointments" not in case.document["prefetch"]
     again = asking.answer(case.document, environment())
     assert again.record.completeness["Appointment"] is Completeness.MISSING
