@@ -92,6 +92,7 @@ class Sheet:
         self.facts = facts
         self.guideline: Guideline = judgement.guideline
         self.today: date = judgement.today
+        self._months: dict[float, tuple[Month, ...]] = {}
 
     # Flat facts
 
@@ -104,11 +105,10 @@ class Sheet:
 
     def flat(self, type_: str, **fields: object) -> tuple[Fact, ...]:
         """The measured and concluded facts of a type, with these values."""
-        return tuple(
-            fact
-            for fact in self._by_type.get(type_, ())
-            if all(fact.fields.get(name) == value for name, value in fields.items())
-        )
+        found = self._by_type.get(type_, ())
+        for name, value in fields.items():
+            found = tuple([fact for fact in found if fact.fields.get(name) == value])
+        return found
 
     def holds(self, rule_id: str) -> bool:
         return self.judgement.holds(rule_id)
@@ -224,10 +224,15 @@ class Sheet:
 
     def months(self, count: float) -> tuple[Month, ...]:
         """The last calendar months, the oldest first, recorded or not."""
+        if count not in self._months:
+            self._months[count] = self._last_months(int(count))
+        return self._months[count]
+
+    def _last_months(self, count: int) -> tuple[Month, ...]:
         heavy = {str(f.fields["month"]): str(f.fields["by"]) for f in self.flat("heavy_month")}
         recorded = {months_ago(month.month, self.today): month for month in self.facts.headache_months}
         found = []
-        for back in range(int(count), 0, -1):
+        for back in range(count, 0, -1):
             index = self.today.year * 12 + self.today.month - 1 - back
             name = f"{index // 12:04}-{index % 12 + 1:02}"
             row = recorded.get(back)

@@ -68,13 +68,12 @@ def _fact(fact: Fact) -> dict[str, Any]:
     return said
 
 
+_SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
+
+
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that say something: no empty text, and no infinite number (a length that is not known)."""
-    return {
-        name: value
-        for name, value in fields.items()
-        if value != "" and not (isinstance(value, float) and abs(value) == float("inf"))
-    }
+    return {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
 
 
 def _parameters(guideline: Guideline, rules: Iterable[Rule]) -> list[dict[str, Any]]:

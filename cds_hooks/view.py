@@ -166,11 +166,11 @@ class View:
     def used_up(self) -> tuple[ledger.ClassRow, ...]:
         return ledger.used_up(self.sheet)
 
-    @property
+    @cached_property
     def exhausted(self) -> tuple[ledger.ClassRow, ...]:
         return tuple(row for row in self.used_up if row.status != "perhaps failed")
 
-    @property
+    @cached_property
     def uncertain(self) -> tuple[ledger.ClassRow, ...]:
         return tuple(row for row in self.used_up if row.status == "perhaps failed")
 
@@ -186,18 +186,18 @@ class View:
             default=0.0,
         )
 
-    @property
+    @cached_property
     def failed_triptans(self) -> int:
         return self.sheet.tally("failed_triptans")
 
-    @property
+    @cached_property
     def triptan_bars(self) -> tuple[Trusted, ...]:
         """What rules out every triptan."""
         known = self.sheet.guideline.contraindications
         ids = (str(fact.fields["contraindication"]) for fact in self.sheet.flat("triptan_ineligible"))
         return tuple(Trusted(known[id_].label) for id_ in dict.fromkeys(ids))
 
-    @property
+    @cached_property
     def triptan_clause(self) -> str:
         """``met``, ``unmet`` or ``unknown``: whether debilitating days came despite two triptans. Reported only."""
         if self.triptan_bars or self.failed_triptans >= self.parameter("acute_unresponsive_triptans"):
@@ -207,7 +207,7 @@ class View:
         known = any(acute and acute.drug_class == "triptan" for acute in taken)
         return "unmet" if known and not self.unseen_medication else "unknown"
 
-    @property
+    @cached_property
     def acute_failures(self) -> tuple[AcuteFailure, ...]:
         found: dict[str, AcuteFailure] = {}
         attacks = {str(fact.fields["drug"]): fact for fact in self.sheet.flat("attacks")}
@@ -257,7 +257,7 @@ class View:
 
     # Preventives
 
-    @property
+    @cached_property
     def prior(self) -> tuple[ledger.Course, ...]:
         """The failures in the ordered drug's class."""
         named = dict.fromkeys((str(fact.fields["trial"]), str(fact.fields["drug"])) for fact in self.taken("f"))
@@ -271,7 +271,7 @@ class View:
     def only_tolerability(self) -> bool:
         return {fact.fields["by"] for fact in self.taken("f")} == {"lack of tolerability"}
 
-    @property
+    @cached_property
     def profile(self) -> Profile:
         use = self.ordered.preventive
         assert use is not None
@@ -287,7 +287,7 @@ class View:
             target=amount(use.target, use.unit, use.per) if use.target else None,
         )
 
-    @property
+    @cached_property
     def brief_trials(self) -> tuple[Brief, ...]:
         """Trials too short or too low, the latest stop first."""
         flat = sorted(self.taken("t"), key=lambda fact: float(fact.fields["stopped_days_ago_least"]))
@@ -308,13 +308,12 @@ class View:
 
     # Acute drugs
 
-    @property
+    @cached_property
     def low_doses(self) -> tuple[SingleDose, ...]:
         """The doses below the full one: of the order, or of every drug taken now."""
         found: dict[Trusted, SingleDose] = {}
         for fact in self.taken("d"):
-            of = str(fact.fields["of"])
-            said = self.order or self.sheet.trial(of)
+            said = self.order or self.sheet.trial(str(fact.fields["subject"]))
             low = self._single_dose(self.sheet.drug(said.drug), said.single_dose, said.route)
             if low:
                 found.setdefault(low.drug, low)
@@ -336,7 +335,7 @@ class View:
             not_evaluated=_trusted(drug.acute.not_evaluated),
         )
 
-    @property
+    @cached_property
     def setbacks(self) -> tuple[OpenClass, ...]:
         failed: dict[str, list[str]] = {}
         for fact in self.taken("s"):
@@ -381,7 +380,7 @@ class View:
             if any(month in row for month in months)
         )
 
-    @property
+    @cached_property
     def overused(self) -> Overuse:
         """The class whose overuse the card names: one that reached its threshold each month, else all together."""
         counted: dict[str, set[str]] = {}
@@ -417,7 +416,7 @@ class View:
         wanted = ABSOLUTE if self.indicator == "critical" else "relative"
         return tuple(dict.fromkeys(reason.label for reason in self.dangers if reason.level == wanted))
 
-    @property
+    @cached_property
     def cautions(self) -> tuple[Reason, ...]:
         return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level == "caution")
 

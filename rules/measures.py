@@ -355,17 +355,17 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
 
 
 def _single_dose(
-    sheet: _Sheet, of: str, drug: Drug, dose: float | None, route: str | None, refs: Refs
+    sheet: _Sheet, subject: str, drug: Drug, dose: float | None, route: str | None, refs: Refs
 ) -> Iterator[_Measured]:
     full = full_dose(sheet.guideline, drug, dose, route) if dose is not None else None
     if dose is None or not full or drug.acute is None:
         return
     fields: dict[str, Value] = {
-        "of": of,
+        "subject": subject,
         "drug": drug.id,
         "acute_class": drug.acute.drug_class,
         "percent_of_full": round(100 * dose / full, 3),
     }
     yield "single_dose", fields, refs
     for because, _, evidence in dose_exceptions(sheet.facts, drug):
-        yield "dose_exception", {"of": of, "drug": drug.id, "because": because}, evidence
+        yield "dose_exception", {"subject": subject, "drug": drug.id, "because": because}, evidence
