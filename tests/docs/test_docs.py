@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cds_hooks.cli import main
+from cds_hooks.settings import load_settings
 from tests.serving import Client, client_of, rules_in, service
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,20 @@ def test_a_command_runs(command: str, client: Client, monkeypatch: pytest.Monkey
     else:
         assert words[0] in (".venv/bin/prodrome", "prodrome"), command
         assert main(words[1:]) == 0
+
+
+SETTINGS = [
+    pytest.param(block, id=document.name)
+    for document in DOCUMENTS
+    for block in re.findall(r"^```toml\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.mark.parametrize("block", SETTINGS)
+def test_settings_that_are_shown_are_settings(block: str, tmp_path: Path):
+    file = tmp_path / "prodrome.toml"
+    file.write_text(block)
+    load_settings(file)
 
 
 def test_every_make_target_named_is_there():
