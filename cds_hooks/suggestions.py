@@ -38,6 +38,7 @@ _MODELS: Mapping[tuple[str, str], Any] = {
     ("ServiceRequest", "R4"): r4b_servicerequest.ServiceRequest,
     ("ServiceRequest", "R5"): servicerequest.ServiceRequest,
 }
+_REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 _MASSES = {"g": 1000.0, "mg": 1.0, "ug": 0.001, "mcg": 0.001}
 
 
@@ -66,7 +67,9 @@ class Asked:
 
     @property
     def draft(self) -> Json | None:
-        """The order in hand as the client sent it."""
+        """The order in hand as the client sent it, where its id can be named in an action (SUG-14)."""
+        if not _REFERENCE.fullmatch(self.finding.order or ""):
+            return None
         for order in self.request.orders:
             if isinstance(order, dict) and f"{order.get('resourceType')}/{order.get('id')}" == self.finding.order:
                 return order
@@ -142,6 +145,8 @@ def full_single_dose(asked: Asked) -> Iterator[Offer]:
     order, draft = asked.order, asked.draft
     if order is None or draft is None or order.single_dose is None or asked.dialect == "epic":
         return  # Epic carries out create and delete only
+    if _holds_nothing(draft):
+        return  # it would have to be returned whole, and nothing empty may be sent (GEN-04, GEN-05)
     full = full_dose(asked.sheet.guideline, asked.sheet.drug(order.drug), order.single_dose, order.route)
     changed = at_dose(draft, order.single_dose, full) if full else None
     if full and changed:
@@ -311,3 +316,10 @@ def _snomed(code: str, display: str, text: str) -> Json:
 
 def _delete(ref: str, name: str) -> Json:
     return {"type": "delete", "description": f"Remove the order for {name}", "resourceId": ref}
+
+
+def _holds_nothing(value: object) -> bool:
+    """Whether a document holds a null or something empty anywhere."""
+    if isinstance(value, dict | list):
+        return not value or any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
+    return value is None or value == ""

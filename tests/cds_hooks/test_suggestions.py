@@ -248,6 +248,12 @@ def test_epic_carries_out_no_updates_so_none_is_offered() -> None:
     assert suggestions("ACU-01", LOW_DOSE, "order-sign", dialect="epic") == ([], None)
 
 
+@pytest.mark.parametrize("odd", [{"reasonCode": []}, {"note": [{"text": ""}]}, {"encounter": None}])
+def test_an_order_that_holds_something_empty_is_not_returned(odd: Json) -> None:
+    before = draft(LOW_DOSE.orders[0], {"value": 25.0, "unit": "mg"}, **odd)
+    assert suggestions("ACU-01", LOW_DOSE, "order-sign", orders=(before,)) == ([], None)
+
+
 def dosed(quantity: Json, **dosage: Any) -> Json:
     return {"dosageInstruction": [{"doseAndRate": [{"doseQuantity": quantity}], **dosage}]}
 
