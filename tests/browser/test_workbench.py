@@ -401,6 +401,7 @@ def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page
     card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
     assert faults(page) == []
     page.get_by_role("link", name="What if").click()
+    page.wait_for_url("**/what-if")  # loaded, scripts and all
     page.get_by_label("Dose").first.fill("50")
     page.locator("#outcome li.gone").wait_for()
     assert faults(page) == []
