@@ -1,4 +1,4 @@
-"""Bytes, guided by coverage, get an answer or a refusal. ``PRODROME_FUZZ_SECONDS=3600`` looks for an hour."""
+"""Bytes, guided by coverage, get an answer or a refusal. ``FUZZ_SECONDS=3600`` looks for an hour."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = int(os.environ.get("PRODROME_FUZZ_SECONDS", "15"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 LOADING_SECONDS = 120
 
 
