@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from rules.guideline import load_guideline
-from tests.browser.conftest import ARTEFACTS, faults, long_request
+from tests.browser.conftest import ARTEFACTS, expect, faults, long_request
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -47,7 +47,7 @@ def test_the_first_card_is_one_click_away(page: "Page", keep: Keep):
     page.goto("/")
     keep("choose")
     page.get_by_role("link", name=re.compile("Three classes failed, three months")).click()
-    assert card(page, "DTT-01").get_by_role("heading", level=3).is_visible()
+    expect(card(page, "DTT-01").get_by_role("heading", level=3)).to_be_visible()
     keep("cards")
 
 
@@ -58,7 +58,7 @@ def test_an_example_is_asked_about_at_a_chosen_hook_with_an_order_from_the_list(
     assert page.locator("#orders option[value='sumatriptan 50 mg']").count() == 1
     page.get_by_label(re.compile("^Order in hand")).fill("sumatriptan 50 mg")
     page.get_by_role("button", name="Show the cards").click()
-    assert "contraindicated" in card(page, "SAF-01").inner_text()
+    expect(card(page, "SAF-01")).to_contain_text("contraindicated")
 
 
 def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str):
@@ -67,7 +67,7 @@ def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str):
     page.get_by_label("Address of the FHIR server").fill(fhir)
     page.get_by_label("Patient id").fill("prodrome-resistant")
     page.get_by_role("button", name="Show the cards").click()
-    assert card(page, "DTT-01").is_visible()
+    expect(card(page, "DTT-01")).to_be_visible()
     document = request_of(page, page.url)
     assert "fhirServer" not in document
     assert len(document["prefetch"]["medicationStatements"]["entry"]) == 3
@@ -79,14 +79,14 @@ def test_a_fhir_server_that_is_not_there_is_explained_and_the_form_keeps_its_val
     page.get_by_label("Address of the FHIR server").fill("http://127.0.0.1:9")
     page.get_by_label("Patient id").fill("p1")
     page.get_by_role("button", name="Show the cards").click()
-    assert "could not be asked" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("could not be asked")
     assert page.get_by_label("Patient id").input_value() == "p1"
 
 
 def test_a_pasted_request_is_answered(page: "Page"):
     document = request_of(page, open_example(page, "emergency"))
     paste(page, document)
-    assert card(page, "ED-01").is_visible()
+    expect(card(page, "ED-01")).to_be_visible()
 
 
 # Cards as an EHR shows them
@@ -96,7 +96,7 @@ def test_a_card_shows_its_urgency_its_text_its_source_suggestions_and_override_r
     open_example(page, "coronary")
     shown = card(page, "SAF-01")
     assert "critical" in (shown.get_attribute("class") or "")
-    assert shown.get_by_text("Critical", exact=True).is_visible()
+    expect(shown.get_by_text("Critical", exact=True)).to_be_visible()
     assert shown.locator(".detail strong").count() > 0
     assert "**" not in shown.inner_text()
     assert (shown.locator(".source a").first.get_attribute("href") or "").startswith("https://")
@@ -114,10 +114,10 @@ def test_a_mark_of_the_history_tells_what_was_read_on_hover_and_on_focus(page: "
     read_out = page.locator("#read-out")
     bar = page.locator(".history svg a.bar").first
     bar.hover()
-    assert "MedicationStatement/" in read_out.inner_text()
+    expect(read_out).to_contain_text("MedicationStatement/")
     page.locator(".history svg a.bar").nth(2).focus()
-    assert "propranolol" in read_out.inner_text()
-    assert "2022" in read_out.inner_text()
+    expect(read_out).to_contain_text("propranolol")
+    expect(read_out).to_contain_text("2022")
     assert "MedicationStatement/prodrome-refractory-medication-1" in (
         page.locator(".history svg a.bar").nth(2).get_attribute("aria-label") or ""
     )
@@ -128,8 +128,8 @@ def test_a_mark_leads_to_its_words(page: "Page"):
     open_example(page, "refractory")
     page.locator(".history svg a.bar").first.press("Enter")
     entry = page.locator(".entries > div:target")
-    assert entry.is_visible()
-    assert "amitriptyline" in entry.inner_text()
+    expect(entry).to_be_visible()
+    expect(entry).to_contain_text("amitriptyline")
 
 
 def test_ten_years_with_sixty_trials_are_drawn_in_under_a_second_and_read_well(page: "Page", keep: Keep):
@@ -158,7 +158,7 @@ def test_it_prints_with_the_words_and_without_the_controls(page: "Page"):
     open_example(page, "refractory")
     page.emulate_media(media="print")
     assert not page.get_by_role("navigation", name="Pages").is_visible()
-    assert page.locator(".history svg").first.is_visible()
+    expect(page.locator(".history svg").first).to_be_visible()
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     page.pdf(path=ARTEFACTS / "history.pdf")
     assert (ARTEFACTS / "history.pdf").read_bytes().startswith(b"%PDF")
@@ -170,7 +170,7 @@ def test_it_prints_with_the_words_and_without_the_controls(page: "Page"):
 def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(page: "Page", keep: Keep):
     page.goto(open_example(page, "resistant") + "/why")
     rule = page.locator("#DTT-01")
-    assert "fired" in rule.locator("summary").first.inner_text()
+    expect(rule.locator("summary").first).to_contain_text("fired")
     rule.locator("summary").first.click()
     body = rule.inner_text()
     assert "number of exhausted classes: 3" in body
@@ -178,7 +178,7 @@ def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(
     assert "resistant_min_classes" in body
     assert rule.locator(".sources a").count() > 0
     rule.get_by_text("counted from 3 facts").first.click()
-    assert "concluded by class-is-used-up" in rule.inner_text()
+    expect(rule).to_contain_text("concluded by class-is-used-up")
     keep("why")
 
 
@@ -198,15 +198,15 @@ def test_a_rule_that_could_not_judge_tells_what_is_missing(page: "Page"):
     paste(page, document)
     page.goto(page.url + "/why")
     rule = page.locator("#ED-01")
-    assert "could not judge" in rule.locator("summary").first.inner_text()
+    expect(rule.locator("summary").first).to_contain_text("could not judge")
     rule.locator("summary").first.click()
-    assert "Not complete: Appointment" in rule.inner_text()
+    expect(rule).to_contain_text("Not complete: Appointment")
 
 
 def test_a_card_leads_to_its_rule(page: "Page"):
     open_example(page, "resistant")
     page.get_by_role("link", name="why DTT-01?").click()
-    assert page.locator("#DTT-01[open]").is_visible()
+    expect(page.locator("#DTT-01[open]")).to_be_visible()
 
 
 # What if
@@ -227,7 +227,7 @@ def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(page: "Pa
         field.fill("2024-01-20" if label == "End" else value)
     outcome = page.locator("#outcome")
     outcome.locator("li.gone", has_text=gone).wait_for()
-    assert "Rules that turn" in outcome.inner_text()
+    expect(outcome).to_contain_text("Rules that turn")
     assert page.url == case + "/what-if"
 
 
@@ -238,7 +238,7 @@ def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep:
     page.locator("#outcome li.new", has_text="DTT-01").wait_for()
     keep("what-if")
     page.get_by_role("button", name="Undo all changes").click()
-    assert "Nothing is changed yet" in page.locator("#outcome").inner_text()
+    expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
 
 
 def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: "Page"):
@@ -247,7 +247,7 @@ def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: 
     token = page.locator("input[name=token]").first.input_value()
     page.request.post(case + "/forget", form={"token": token})
     page.get_by_label("Dose").first.fill("20")
-    assert "too old" in page.locator("#outcome .problem").inner_text()
+    expect(page.locator("#outcome .problem")).to_contain_text("too old")
 
 
 # Act on a card
@@ -258,8 +258,8 @@ def test_accepting_a_suggestion_shows_before_and_after_and_counts_in_the_feedbac
     open_example(page, "triptan")
     card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
     shown = card(page, "ACU-01")
-    assert '"value": 25' in shown.locator("td.removed").inner_text()
-    assert '"value": 50' in shown.locator("td.added").inner_text()
+    expect(shown.locator("td.removed")).to_contain_text('"value": 25')
+    expect(shown.locator("td.added")).to_contain_text('"value": 50')
     keep("accepted")
     assert counts(page, "ACU-01") == (before[0] + 1, before[1] + 1, before[2])
 
@@ -273,9 +273,9 @@ def test_overriding_a_card_sends_feedback_with_its_reason(page: "Page", keep: Ke
     words = shown.locator("fieldset label").first.inner_text().strip()
     reason.check()
     shown.get_by_role("button", name="Send feedback").click()
-    assert "Overridden" in card(page, "SAF-01").inner_text()
+    expect(card(page, "SAF-01")).to_contain_text("Overridden")
     assert counts(page, "SAF-01") == (before[0] + 1, before[1], before[2] + 1)
-    assert words in page.get_by_role("row", name=re.compile("SAF-01")).inner_text()
+    expect(page.get_by_role("row", name=re.compile("SAF-01"))).to_contain_text(words)
     keep("feedback")
 
 
@@ -322,7 +322,7 @@ def test_the_curl_command_asks_the_same_and_can_be_copied(page: "Page", base: st
 def test_the_permanent_link_of_an_example_opens_it_again(page: "Page"):
     page.goto(open_example(page, "triptan") + "/take-away")
     page.goto(page.locator("#permalink").inner_text())
-    assert card(page, "ACU-01").is_visible()
+    expect(card(page, "ACU-01")).to_be_visible()
 
 
 # The rulebook
@@ -340,7 +340,7 @@ def test_a_rule_can_be_read_with_its_statement_conditions_parameters_sources_exa
         assert part in text
     assert "number of exhausted classes: at least 3 ($resistant_min_classes)" in text
     page.get_by_role("link", name="Three classes failed, three months of eight days and more").first.click()
-    assert card(page, "DTT-01").is_visible()
+    expect(card(page, "DTT-01")).to_be_visible()
 
 
 # Check a request
@@ -363,7 +363,7 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
     keep("check")
     page.get_by_label("Request (JSON)").fill('{"hook": "patient-view"}')
     page.get_by_role("button", name="Check it").click()
-    assert "It answers 400: hookInstance is missing." in page.locator("main").inner_text()
+    expect(page.locator("main")).to_contain_text("It answers 400: hookInstance is missing.")
 
 
 # For everyone
@@ -457,10 +457,10 @@ def test_everything_works_without_javascript(plain_page: "Page"):
     page.get_by_label("Example patient").select_option("triptan/1")
     page.get_by_role("button", name="Show the cards").click()
     page.get_by_role("button", name="Change to 50 mg").click()
-    assert '"value": 50' in page.locator("td.added").inner_text()
+    expect(page.locator("td.added")).to_contain_text('"value": 50')
     page.get_by_role("link", name="Why", exact=True).click()
     page.locator("#ACU-01 summary").first.click()
-    assert "It rests on" in page.locator("#ACU-01").inner_text()
+    expect(page.locator("#ACU-01")).to_contain_text("It rests on")
     page.get_by_role("navigation", name="This patient").get_by_role("link", name="What if").click()
     page.get_by_label("Dose").first.fill("50")
     page.get_by_role("button", name="Show what changes").click()
@@ -492,7 +492,7 @@ def test_what_was_pasted_is_gone_when_it_is_forgotten(page: "Page"):
     case = open_example(page, "resistant")
     page.get_by_role("button", name="Forget this patient").click()
     page.goto(case)
-    assert "no longer in memory" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("no longer in memory")
     stored = page.evaluate("() => JSON.stringify([{...localStorage}, {...sessionStorage}])")
     assert "resistant" not in stored
     assert "Medication" not in stored
