@@ -158,7 +158,7 @@ class Sheet:
             return ()
         found = [self._reason(active, active.strength(drug.id)) for active in listed(drug, self.active)]
         for allergy in self.facts.allergies:
-            if allergy.drug == drug.id:
+            if drug.holds(allergy.drug):
                 lasting = allergy.kind == "allergy"
                 label = Trusted("allergy to it" if lasting else "intolerance to it")
                 found.append(Reason(label, ABSOLUTE if lasting else "relative", self.evidence(allergy.refs)))

@@ -155,6 +155,10 @@ class Drug:
     procedural: bool = False
     note: str = ""
 
+    def holds(self, drug: str) -> bool:
+        """Whether it is ``drug``, or a product that counts as it: sumatriptan with naproxen holds sumatriptan."""
+        return drug in (self.id, self.counts_as)
+
     @property
     def targets_cgrp(self) -> bool:
         """Whether it is an antibody or a gepant, which nobody takes but for migraine."""

@@ -74,7 +74,8 @@ class _Sheet:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        return drug.id in self._allergies or any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
+        allergic = not self._allergies.isdisjoint((drug.id, drug.counts_as or drug.id))
+        return allergic or any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
@@ -349,7 +350,7 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
         }
         yield "order_contraindication", fields | reason, active.refs
     for allergy in sheet.facts.allergies:
-        if allergy.drug == drug.id:
+        if drug.holds(allergy.drug):
             reason = {"contraindication": "allergy", "strength": ABSOLUTE if allergy.kind == "allergy" else RELATIVE}
             yield "order_contraindication", fields | reason, allergy.refs
 

@@ -171,6 +171,8 @@ def test_interactions_with_what_is_taken_now(drug: str, use: str, group: str) ->
         ("sumatriptan", "intolerance", "sumatriptan", "warning"),
         ("sumatriptan", None, "sumatriptan", "warning"),
         ("sumatriptan", "allergy", "rizatriptan", None),
+        ("sumatriptan", "allergy", "sumatriptan_naproxen", "critical"),
+        ("naproxen", "intolerance", "sumatriptan_naproxen", "warning"),
         ("aspirin", "allergy", "ibuprofen", "critical"),
         ("aspirin", "intolerance", "ibuprofen", "warning"),
         ("acetaminophen", "allergy", "ibuprofen", None),
