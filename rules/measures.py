@@ -74,8 +74,8 @@ class _Sheet:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        allergic = not self._allergies.isdisjoint((drug.id, drug.counts_as or drug.id))
-        return allergic or any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
+        contraindicated = any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
+        return contraindicated or any(map(drug.holds, self._allergies))
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
