@@ -25,10 +25,6 @@ MAX_BYTES = 256 * 1024
 
 Key = Mapping[str, Any]
 
-# At INFO and DEBUG these tell every address asked for, and those of FHIR servers hold ids of patients.
-for _talkative in ("httpx", "httpcore"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
-
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
 
