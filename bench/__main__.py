@@ -18,9 +18,9 @@ from flask import Flask, jsonify
 from flask import request as asked
 
 from bench.charts import INSTANCE, SIZES, TODAY, request
-from cds_hooks.app import create_app
-from cds_hooks.logs import LOGGER
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.logs import LOGGER
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web.app import create_app
 
 LIMIT = 3.0
 PATH = "/cds-services/prodrome-patient-view"

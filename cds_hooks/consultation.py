@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from cds_hooks import cards
-from cds_hooks.caller import ANYONE, Caller
-from cds_hooks.clock import Clock, clock
-from cds_hooks.exact import with_numbers_as_written
-from cds_hooks.feedback import Shown, Store, Visit
-from cds_hooks.feedback.store import SAFETY_RULES
-from cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
-from cds_hooks.messages import HookRequest
-from cds_hooks.operation_outcome import Refused
-from cds_hooks.services import Service, services
-from cds_hooks.settings import Settings
-from cds_hooks.trace import EXTENSION as TRACE
-from fhir_mappers import Record, read_facts
-from fhir_mappers.collecting import collect, worse
-from rules.facts import Completeness, Facts
-from rules.guideline import Guideline, load_guideline
-from rules.judge import Judgement, judge
+from prodrome.cds_hooks.callers.caller import ANYONE, Caller
+from prodrome.cds_hooks.cards import building
+from prodrome.cds_hooks.cards.trace import EXTENSION as TRACE
+from prodrome.cds_hooks.clock import Clock, clock
+from prodrome.cds_hooks.feedback import Shown, Store, Visit
+from prodrome.cds_hooks.feedback.store import SAFETY_RULES
+from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
+from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import HookRequest
+from prodrome.cds_hooks.protocol.services import Service, services
+from prodrome.cds_hooks.settings import Settings
+from prodrome.fhir_mappers import Record, read_facts
+from prodrome.fhir_mappers.collecting import collect, worse
+from prodrome.rules.facts import Completeness, Facts
+from prodrome.rules.guideline.guideline import Guideline, load_guideline
+from prodrome.rules.judge import Judgement, judge
 
 EXTENSION = "org.prodrome.judgement"
 """The key of the response's extension: what could not be judged, and what was set aside."""
@@ -53,7 +53,7 @@ class Environment:
         guideline = load_guideline()
         if settings.parameters:
             guideline = guideline.with_parameters(settings.parameters)
-        cards.check(guideline)
+        building.check(guideline)
         return cls(settings, guideline, clock(settings.today), store)
 
     def services(self) -> Mapping[str, Service]:
@@ -102,7 +102,7 @@ def consult(
     """Answer one request.
 
     *caller* is the client, for the feedback store; *progress* is told of each answer of the FHIR server.
-    Raises :class:`Refused` (412 where no kind of data could be had) and ``rules.engine.EngineError``.
+    Raises :class:`Refused` (412 where no kind of data could be had) and ``EngineError``.
     """
     today = environment.clock()
     service = environment.service_for(request.hook)
@@ -154,16 +154,16 @@ def _cards(
     """The cards, without the findings this user overrode for this patient lately; those shown are remembered."""
     store, dialect = environment.store, environment.settings.dialect
     if store is None:
-        return cards.build(judgement, facts, request, dialect=dialect)
+        return building.build(judgement, facts, request, dialect=dialect)
     candidates = {
-        cards.key(finding, facts)
-        for finding in cards.shown(judgement)
+        building.key(finding, facts)
+        for finding in building.shown(judgement)
         if finding.rule.id not in SAFETY_RULES and finding.indicator != "critical"
     }
     overridden = store.suppressed(visit, candidates)
     if overridden:
         notes.append(f"{len(overridden)} findings are not shown: this user overrode them for this patient lately.")
-    answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
+    answered = building.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
     store.remember(visit, [Shown.of(card, card["extension"][TRACE].get("finding")) for card in answered])
     return answered
 

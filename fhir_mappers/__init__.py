@@ -6,23 +6,23 @@ makes its kind incomplete. Nothing here decides anything clinical, and nothing r
 
 from datetime import date
 
-from fhir_mappers.administrations import read_given
-from fhir_mappers.allergies import read_allergies
-from fhir_mappers.chart import KINDS, Chart, Record
-from fhir_mappers.co_medications import read_co_medications
-from fhir_mappers.collecting import Entry, collect
-from fhir_mappers.conditions import read_conditions
-from fhir_mappers.courses import read_courses
-from fhir_mappers.encounters import read_encounters
-from fhir_mappers.follow_ups import read_follow_ups
-from fhir_mappers.medications import lexicon_of
-from fhir_mappers.observations import read_observations
-from fhir_mappers.orders import read_orders
-from fhir_mappers.patients import read_patient
-from fhir_mappers.treatments import read_treatments
-from fhir_mappers.trials import build_trials
-from rules.facts import Facts
-from rules.guideline import Guideline
+from prodrome.fhir_mappers.administrations import read_given
+from prodrome.fhir_mappers.allergies import read_allergies
+from prodrome.fhir_mappers.chart import KINDS, Chart, Record
+from prodrome.fhir_mappers.co_medications import read_co_medications
+from prodrome.fhir_mappers.collecting import Entry, collect
+from prodrome.fhir_mappers.conditions import read_conditions
+from prodrome.fhir_mappers.courses import read_courses
+from prodrome.fhir_mappers.encounters import read_encounters
+from prodrome.fhir_mappers.follow_ups import read_follow_ups
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.observations import read_observations
+from prodrome.fhir_mappers.orders import read_orders
+from prodrome.fhir_mappers.patients import read_patient
+from prodrome.fhir_mappers.treatments import read_treatments
+from prodrome.fhir_mappers.trials import build_trials
+from prodrome.rules.facts import Facts
+from prodrome.rules.guideline.guideline import Guideline
 
 __all__ = ["KINDS", "Entry", "Record", "collect", "read_facts"]
 

@@ -2,15 +2,15 @@
 
 from typing import NamedTuple
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import read_concept, sets_of
-from fhir_mappers.dates import read_moment
-from fhir_mappers.doses import quantity_in
-from fhir_mappers.elements import JsonObject, read_object, read_text
-from fhir_mappers.indications import Reason, read_reason
-from fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
-from rules.facts import When
-from rules.guideline import Drug
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import read_concept, sets_of
+from prodrome.fhir_mappers.dates import read_moment
+from prodrome.fhir_mappers.doses import quantity_in
+from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
+from prodrome.fhir_mappers.indications import Reason, read_reason
+from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
+from prodrome.rules.facts import When
+from prodrome.rules.guideline.guideline import Drug
 
 DONE = frozenset({"completed", "in-progress"})
 NOT_DONE = "not-done"

@@ -1,11 +1,11 @@
 """Active allergies and intolerances to the drugs of the tables."""
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import read_concept, sets_of, status_codes
-from fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
-from fhir_mappers.medications import Lexicon, Named
-from fhir_mappers.phrases import found_in, phrases
-from rules.facts import Allergy
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
+from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
+from prodrome.fhir_mappers.medications import Lexicon, Named
+from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.rules.facts import Allergy
 
 KINDS = frozenset({"allergy", "intolerance"})
 NOT_SO = frozenset({"refuted", "entered-in-error"})

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from fhir_mappers.collecting import Entry, kind_of
-from fhir_mappers.dates import read_when
-from fhir_mappers.elements import (
+from prodrome.fhir_mappers.collecting import Entry, kind_of
+from prodrome.fhir_mappers.dates import read_when
+from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
     read_object,
@@ -14,8 +14,8 @@ from fhir_mappers.elements import (
     read_reference,
     reference_key,
 )
-from rules.facts import Completeness, Skipped, When
-from rules.guideline import Guideline
+from prodrome.rules.facts import Completeness, Skipped, When
+from prodrome.rules.guideline.guideline import Guideline
 
 KINDS = (
     "Patient",

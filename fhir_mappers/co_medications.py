@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from functools import cache
 
-from fhir_mappers.courses import Row
-from fhir_mappers.medications import Lexicon, form_words
-from fhir_mappers.words import NOT_SYSTEMIC
-from rules.facts import CoMedication
+from prodrome.fhir_mappers.courses import Row
+from prodrome.fhir_mappers.medications import Lexicon, form_words
+from prodrome.fhir_mappers.words import NOT_SYSTEMIC
+from prodrome.rules.facts import CoMedication
 
 
 def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedication]:

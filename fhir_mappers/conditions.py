@@ -2,11 +2,11 @@
 
 from datetime import date
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import read_concept, sets_of, status_codes
-from fhir_mappers.dates import read_period, read_when
-from fhir_mappers.elements import JsonObject
-from rules.facts import Condition, When
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
+from prodrome.fhir_mappers.dates import read_period, read_when
+from prodrome.fhir_mappers.elements import JsonObject
+from prodrome.rules.facts import Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})

@@ -5,15 +5,15 @@ from datetime import date
 from functools import cache
 from typing import NamedTuple
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import Concept, read_concepts
-from fhir_mappers.dates import NOTHING, read_period, read_when
-from fhir_mappers.doses import ALTERNATE_DAYS, Dosing, read_bounds, read_dosing
-from fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
-from fhir_mappers.indications import Reason, read_reason
-from fhir_mappers.medications import Lexicon, Medicine, Named, read_named
-from fhir_mappers.stop_reasons import NO_REASON, read_stop
-from rules.facts import Stop, StopReason, When
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import Concept, read_concepts
+from prodrome.fhir_mappers.dates import NOTHING, read_period, read_when
+from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, Dosing, read_bounds, read_dosing
+from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
+from prodrome.fhir_mappers.indications import Reason, read_reason
+from prodrome.fhir_mappers.medications import Lexicon, Medicine, Named, read_named
+from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
+from prodrome.rules.facts import Stop, StopReason, When
 
 PREVENTIVE, ACUTE = "preventive", "acute"
 

@@ -1,4 +1,4 @@
-"""Dates as FHIR writes them, partial ones included, as :class:`rules.facts.When`.
+"""Dates as FHIR writes them, partial ones included, as :class:`prodrome.rules.facts.When`.
 
 A date keeps the calendar day *as written*, in its own offset; the instant is kept beside it where there is one.
 """
@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from fhir_mappers.elements import Unreadable, read_object, read_text
-from rules.facts import When
+from prodrome.fhir_mappers.elements import Unreadable, read_object, read_text
+from prodrome.rules.facts import When
 
 LONGEST = 40  # characters; a FHIR instant with nine digits of a second has 35
 

@@ -6,9 +6,9 @@ What the chart does not say is ``None``: an unknown dose is never guessed.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
-from fhir_mappers.dates import Period, read_period
-from fhir_mappers.elements import (
+from prodrome.fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
+from prodrome.fhir_mappers.dates import Period, read_period
+from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
     read_flag,
@@ -17,9 +17,9 @@ from fhir_mappers.elements import (
     read_objects,
     read_text,
 )
-from fhir_mappers.medications import Medicine, strengths
-from fhir_mappers.words import COUNTED, NOT_SYSTEMIC
-from rules.guideline import Guideline
+from prodrome.fhir_mappers.medications import Medicine, strengths
+from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
+from prodrome.rules.guideline.guideline import Guideline
 
 MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
 UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "unit(s)", "[arb'u]", "[usp'u]"})

@@ -1,9 +1,9 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import ACT_CODE, NOTHING, SYSTEMS, Concept, concept, read_concepts, sets_of
-from fhir_mappers.dates import Period, read_period
-from fhir_mappers.elements import (
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import ACT_CODE, NOTHING, SYSTEMS, Concept, concept, read_concepts, sets_of
+from prodrome.fhir_mappers.dates import Period, read_period
+from prodrome.fhir_mappers.elements import (
     JsonObject,
     read_number,
     read_object,
@@ -11,9 +11,9 @@ from fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
-from fhir_mappers.specialists import code_sets, is_specialist
-from rules.facts import FollowUp, HospitalVisit, Indication
+from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
+from prodrome.fhir_mappers.specialists import code_sets, is_specialist
+from prodrome.rules.facts import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}

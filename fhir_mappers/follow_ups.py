@@ -1,12 +1,12 @@
 """Specialist care beside encounters: appointments and referrals."""
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import Concept, concept, read_concepts
-from fhir_mappers.dates import read_when
-from fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
-from fhir_mappers.encounters import service_types
-from fhir_mappers.specialists import code_sets, is_referral, is_specialist
-from rules.facts import FollowUp
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
+from prodrome.fhir_mappers.dates import read_when
+from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
+from prodrome.fhir_mappers.encounters import service_types
+from prodrome.fhir_mappers.specialists import code_sets, is_referral, is_specialist
+from prodrome.rules.facts import FollowUp
 
 AHEAD = frozenset({"booked", "arrived", "checked-in"})
 FULFILLED = "fulfilled"

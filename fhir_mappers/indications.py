@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import DIAGNOSIS_SYSTEMS, Concept, concept, read_concept
-from fhir_mappers.collecting import kind_of
-from fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
-from fhir_mappers.phrases import found_in, phrases
-from rules.facts import Indication
-from rules.guideline import Guideline
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import DIAGNOSIS_SYSTEMS, Concept, concept, read_concept
+from prodrome.fhir_mappers.collecting import kind_of
+from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
+from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.rules.facts import Indication
+from prodrome.rules.guideline.guideline import Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 

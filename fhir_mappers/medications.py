@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import (
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import (
     DRUG_SYSTEMS,
     NOTHING,
     RXNORM,
@@ -17,7 +17,7 @@ from fhir_mappers.codes import (
     concept,
     read_concept,
 )
-from fhir_mappers.elements import (
+from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
     read_object,
@@ -25,8 +25,8 @@ from fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from fhir_mappers.words import NEUTRAL, NOT_SYSTEMIC
-from rules.guideline import Drug, Guideline
+from prodrome.fhir_mappers.words import NEUTRAL, NOT_SYSTEMIC
+from prodrome.rules.guideline.guideline import Drug, Guideline
 
 _JOINS = frozenset({"/", "+", "-", "&", "and", "with", "plus"})
 _TOKEN = re.compile(r"[a-z0-9]+(?:[.'][a-z0-9]+)*|(?<=\S)-(?=\S)|[/+&]")

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import date
 from typing import NamedTuple
 
-from fhir_mappers.chart import Chart, seconds, unique
-from fhir_mappers.codes import DIARY, LOINC, SNOMED, Code, read_concept
-from fhir_mappers.courses import ACUTE, use_of
-from fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
-from fhir_mappers.doses import read_dosing
-from fhir_mappers.elements import (
+from prodrome.fhir_mappers.chart import Chart, seconds, unique
+from prodrome.fhir_mappers.codes import DIARY, LOINC, SNOMED, Code, read_concept
+from prodrome.fhir_mappers.courses import ACUTE, use_of
+from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
+from prodrome.fhir_mappers.doses import read_dosing
+from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
     read_count,
@@ -20,9 +20,9 @@ from fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from fhir_mappers.indications import read_reason
-from fhir_mappers.medications import Lexicon, read_named
-from rules.facts import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+from prodrome.fhir_mappers.indications import read_reason
+from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.rules.facts import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
 
 VALID = frozenset({"final", "amended", "corrected"})
 OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.courses import use_of
-from fhir_mappers.doses import read_dosing
-from fhir_mappers.elements import JsonObject, Unreadable, read_flag, read_objects, read_text, reference_key
-from fhir_mappers.indications import read_reason
-from fhir_mappers.medications import Lexicon, read_named
-from rules.facts import DraftOrder, Indication
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.courses import use_of
+from prodrome.fhir_mappers.doses import read_dosing
+from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_flag, read_objects, read_text, reference_key
+from prodrome.fhir_mappers.indications import read_reason
+from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.rules.facts import DraftOrder, Indication
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
 KIND = "MedicationRequest"

@@ -1,9 +1,9 @@
 """The patient: birth date and sex."""
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.dates import read_when
-from fhir_mappers.elements import JsonObject, read_text
-from rules.facts import Patient
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.dates import read_when
+from prodrome.fhir_mappers.elements import JsonObject, read_text
+from prodrome.rules.facts import Patient
 
 
 def read_patient(chart: Chart) -> Patient | None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from fhir_mappers.codes import Concept, sets_of
-from fhir_mappers.phrases import found_in, phrases
-from rules.guideline import Guideline
+from prodrome.fhir_mappers.codes import Concept, sets_of
+from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.rules.guideline.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer
 

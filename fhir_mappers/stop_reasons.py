@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from fhir_mappers.codes import Concept
-from fhir_mappers.phrases import found_in, phrases
-from rules.facts import Stop, StopReason
-from rules.guideline import Guideline
+from prodrome.fhir_mappers.codes import Concept
+from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.rules.facts import Stop, StopReason
+from prodrome.rules.guideline.guideline import Guideline
 
 ORDER = (
     StopReason.INTOLERANCE,

@@ -1,13 +1,13 @@
 """Treatments without drugs, done or ordered: acupuncture, biofeedback, CBT, relaxation, neurostimulation."""
 
-from fhir_mappers.chart import Chart
-from fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of
-from fhir_mappers.dates import read_period, read_when
-from fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
-from fhir_mappers.follow_ups import is_ordered, order_code
-from fhir_mappers.indications import concept_and_reference, read_reason
-from fhir_mappers.phrases import found_in, phrases
-from rules.facts import NonDrugTreatment, When
+from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of
+from prodrome.fhir_mappers.dates import read_period, read_when
+from prodrome.fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
+from prodrome.fhir_mappers.follow_ups import is_ordered, order_code
+from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
+from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.rules.facts import NonDrugTreatment, When
 
 DONE = frozenset({"completed", "in-progress"})
 USED = frozenset({"active", "completed", "stopped"})

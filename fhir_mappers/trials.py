@@ -11,14 +11,14 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from fhir_mappers.administrations import Given
-from fhir_mappers.chart import unique
-from fhir_mappers.courses import PREVENTIVE, Course
-from fhir_mappers.indications import Reason, strongest
-from fhir_mappers.medications import TOXIN_CLASS
-from fhir_mappers.stop_reasons import merge_stops
-from rules.facts import Administration, Indication, Step, Stop, Trial, When
-from rules.guideline import Drug, Guideline
+from prodrome.fhir_mappers.administrations import Given
+from prodrome.fhir_mappers.chart import unique
+from prodrome.fhir_mappers.courses import PREVENTIVE, Course
+from prodrome.fhir_mappers.indications import Reason, strongest
+from prodrome.fhir_mappers.medications import TOXIN_CLASS
+from prodrome.fhir_mappers.stop_reasons import merge_stops
+from prodrome.rules.facts import Administration, Indication, Step, Stop, Trial, When
+from prodrome.rules.guideline.guideline import Drug, Guideline
 
 OPEN = date.max  # where a running course ends
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
-from rules.facts import Condition, Facts, Reading, Refs, When
-from rules.guideline import Contraindication, Drug, Guideline
-from rules.spans import days_ago
+from prodrome.rules.facts import Condition, Facts, Reading, Refs, When
+from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
+from prodrome.rules.spans import days_ago
 
 ABSOLUTE, RELATIVE = "absolute", "relative"
 NSAID = "nsaid"

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial
-from rules.guideline import Drug, Guideline, PreventiveUse
-from rules.spans import NONE, Span, length
+from prodrome.rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial
+from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.spans import NONE, Span, length
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 

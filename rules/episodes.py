@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from rules.facts import FollowUp, HospitalVisit, Indication, Refs, When
-from rules.spans import may_be_at_or_after
+from prodrome.rules.facts import FollowUp, HospitalVisit, Indication, Refs, When
+from prodrome.rules.spans import may_be_at_or_after
 
 
 @dataclass(frozen=True, slots=True)

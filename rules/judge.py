@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from rules.contraindications import Active, active_contraindications
-from rules.engine import Fired, Outcome, evaluate
-from rules.facts import Completeness, Facts, Refs
-from rules.guideline import Guideline, Parameter
-from rules.matching import Fact
-from rules.measures import measure
-from rules.rulebook import FieldOf, Rule, Rulebook
-from rules.vocabulary import KINDS
+from prodrome.rules.contraindications import Active, active_contraindications
+from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
+from prodrome.rules.engine.matching import Fact
+from prodrome.rules.engine.rulebook import FieldOf, Rule, Rulebook
+from prodrome.rules.fact_types import KINDS
+from prodrome.rules.facts import Completeness, Facts, Refs
+from prodrome.rules.flat_facts import measure
+from prodrome.rules.guideline.guideline import Guideline, Parameter
 
 SEVERITY = ("critical", "warning", "info")
 """Indicators, the loudest first."""
@@ -93,7 +93,7 @@ def judge(
     hook: str | None = None,
     engine: str = "checked",
 ) -> Judgement:
-    """Judge one patient. Raises ``rules.engine.EngineDisagreement`` when the two matchers differ: no card then."""
+    """Judge one patient. Raises ``EngineDisagreement`` when the two matchers differ: no card then."""
     rulebook = guideline.rulebook
     active = active_contraindications(facts, guideline, today)
     measured = measure(facts, guideline, today, active, locale=locale, hook=hook)

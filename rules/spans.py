@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import date
 
-from rules.facts import When
+from prodrome.rules.facts import When
 
 
 @dataclass(frozen=True, slots=True)

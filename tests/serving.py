@@ -10,8 +10,8 @@ import httpx
 from flask import Flask
 from waitress.server import create_server
 
-from cds_hooks.app import create_app
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web.app import create_app
 
 TODAY = "2026-06-15"
 """The day the labelled patients are judged on."""

@@ -17,8 +17,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_hooks.logs import alarm, failure
-from cds_hooks.settings import SettingsError
+from prodrome.cds_hooks.logs import alarm, failure
+from prodrome.cds_hooks.settings import SettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2

@@ -1,5 +1,5 @@
 """Feedback: which cards were shown, and what users did with them."""
 
-from cds_hooks.feedback.store import Receipt, Shown, Store, StoreUnavailable, Visit
+from prodrome.cds_hooks.feedback.store import Receipt, Shown, Store, StoreUnavailable, Visit
 
 __all__ = ["Receipt", "Shown", "Store", "StoreUnavailable", "Visit"]

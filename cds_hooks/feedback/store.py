@@ -15,12 +15,12 @@ from sqlalchemy import Insert, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_hooks.caller import ANYONE, Caller
-from cds_hooks.database import Database
-from cds_hooks.database.tables import feedback, shown_card
-from cds_hooks.feedback.reading import Entry
-from cds_hooks.logs import alarm, failure
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.callers.caller import ANYONE, Caller
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.database.tables import feedback, shown_card
+from prodrome.cds_hooks.feedback.reading import Entry
+from prodrome.cds_hooks.logs import alarm, failure
+from prodrome.cds_hooks.settings import Settings
 
 SAFETY_RULES = frozenset({"SAF-01"})
 """Rules whose cards are shown again however often they were overridden."""

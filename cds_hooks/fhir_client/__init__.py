@@ -10,13 +10,13 @@ for every kind of resource it is known afterwards whether all of it came, part o
 import atexit
 from collections.abc import Iterable
 
-from cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
-from cds_hooks.fhir_client.client import Client, Plan, Progress, Request
-from cds_hooks.fhir_client.exchange import Failure
-from cds_hooks.fhir_client.references import Resolved
-from cds_hooks.fhir_client.searching import Fetched
-from cds_hooks.fhir_client.templates import resolve
-from cds_hooks.fhir_client.words import in_words
+from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
+from prodrome.cds_hooks.fhir_client.client import Client, Plan, Progress, Request
+from prodrome.cds_hooks.fhir_client.exchange import Failure
+from prodrome.cds_hooks.fhir_client.references import Resolved
+from prodrome.cds_hooks.fhir_client.searching import Fetched
+from prodrome.cds_hooks.fhir_client.templates import resolve
+from prodrome.cds_hooks.fhir_client.words import in_words
 
 __all__ = [
     "Allowing",

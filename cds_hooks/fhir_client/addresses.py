@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from cds_hooks.settings import FhirServer, is_loopback
+from prodrome.cds_hooks.settings import FhirServer, is_loopback
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

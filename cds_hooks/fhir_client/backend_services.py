@@ -9,9 +9,9 @@ from collections.abc import Callable
 import httpx
 import jwt
 
-from cds_hooks.fhir_client.addresses import Target
-from cds_hooks.fhir_client.exchange import Failure, ask
-from cds_hooks.settings import Backend, FhirServer, is_loopback
+from prodrome.cds_hooks.fhir_client.addresses import Target
+from prodrome.cds_hooks.fhir_client.exchange import Failure, ask
+from prodrome.cds_hooks.settings import Backend, FhirServer, is_loopback
 
 ASSERTION_SECONDS = 240
 """At most five minutes, says the standard."""

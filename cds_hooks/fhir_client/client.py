@@ -16,14 +16,14 @@ from typing import Any, Protocol, TypeVar
 
 import httpx
 
-from cds_hooks.fhir_client import references
-from cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Target, allowed
-from cds_hooks.fhir_client.backend_services import VISIBLE, BackendTokens
-from cds_hooks.fhir_client.breaker import Breaker
-from cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
-from cds_hooks.fhir_client.references import Resolved
-from cds_hooks.fhir_client.searching import Fetched, Search, missing
-from cds_hooks.fhir_client.transport import CheckedTransport
+from prodrome.cds_hooks.fhir_client import references
+from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Target, allowed
+from prodrome.cds_hooks.fhir_client.backend_services import VISIBLE, BackendTokens
+from prodrome.cds_hooks.fhir_client.breaker import Breaker
+from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
+from prodrome.cds_hooks.fhir_client.references import Resolved
+from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, missing
+from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
@@ -90,7 +90,7 @@ class Client:
         issuer: str | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Fetched]:
-        """See :func:`cds_hooks.fhir_client.complete`."""
+        """See :func:`prodrome.cds_hooks.fhir_client.complete`."""
         if not plan:
             return {}
 
@@ -120,7 +120,7 @@ class Client:
         issuer: str | None = None,
         progress: Progress | None = None,
     ) -> Resolved:
-        """See :func:`cds_hooks.fhir_client.resolve_references`."""
+        """See :func:`prodrome.cds_hooks.fhir_client.resolve_references`."""
         wanted = references.wanted(resources, base=request.fhir_server)
         plan = references.plan(wanted)
         fetched = self.complete(plan, request, settings, deadline, issuer=issuer, progress=progress)

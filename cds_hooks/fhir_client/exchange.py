@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
-from cds_hooks.fhir_client.addresses import NotAllowed
+from prodrome.cds_hooks.fhir_client.addresses import NotAllowed
 
 MAX_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cds_hooks.fhir_client.searching import Fetched
-from rules.facts import Completeness
+from prodrome.cds_hooks.fhir_client.searching import Fetched
+from prodrome.rules.facts import Completeness
 
 MAX_IDS = 500
 IDS_PER_SEARCH = 100

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
 
-from cds_hooks.fhir_client.addresses import Target
-from cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
-from rules.facts import Completeness
+from prodrome.cds_hooks.fhir_client.addresses import Target
+from prodrome.cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
+from prodrome.rules.facts import Completeness
 
 MAX_PAGES = 50
 MAX_ENTRIES = 10_000

@@ -7,7 +7,7 @@ import time
 
 import httpx
 
-from cds_hooks.fhir_client.addresses import Address, NotAllowed, Target, acceptable
+from prodrome.cds_hooks.fhir_client.addresses import Address, NotAllowed, Target, acceptable
 
 CONNECTIONS = 16
 NAMES_SECONDS = 60.0  # how long a looked-up address is kept

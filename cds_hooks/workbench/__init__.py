@@ -2,8 +2,8 @@
 
 from flask import Flask
 
-from cds_hooks.consultation import Environment
-from cds_hooks.workbench.routes import blueprint
+from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.workbench.routes import blueprint
 
 __all__ = ["install"]
 

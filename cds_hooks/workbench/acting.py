@@ -8,11 +8,11 @@ from typing import Any
 
 import orjson
 
-from cds_hooks.consultation import Environment
-from cds_hooks.feedback.reading import read_feedback
-from cds_hooks.feedback.store import StoreUnavailable
-from cds_hooks.operation_outcome import Refused
-from cds_hooks.workbench.cases import Answer, Case, Change
+from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.feedback.reading import read_feedback
+from prodrome.cds_hooks.feedback.store import StoreUnavailable
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.workbench.cases import Answer, Case, Change
 
 
 def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Environment) -> Answer:

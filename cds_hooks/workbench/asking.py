@@ -10,18 +10,18 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from cds_hooks.consultation import Consultation, Environment, consult
-from cds_hooks.hooks import HOOKS
-from cds_hooks.messages import parse, read_request
-from cds_hooks.operation_outcome import Refused
-from cds_hooks.sandbox.orders import DRAFT_ID, BadOrder, draft_order
-from cds_hooks.sandbox.patients import PREFIX, Ask, Example, examples, resources
-from cds_hooks.services import Service
-from cds_hooks.settings import FhirServer
-from cds_hooks.workbench.cases import Case
-from fhir_mappers import Entry
-from rules.facts import Completeness
-from rules.guideline import Guideline
+from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.protocol.hooks import HOOKS
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import parse, read_request
+from prodrome.cds_hooks.protocol.services import Service
+from prodrome.cds_hooks.settings import FhirServer
+from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, examples, resources
+from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
+from prodrome.cds_hooks.workbench.cases import Case
+from prodrome.fhir_mappers import Entry
+from prodrome.rules.facts import Completeness
+from prodrome.rules.guideline.guideline import Guideline
 
 USER = "Practitioner/workbench"
 TOKEN_SECONDS = 300
@@ -65,7 +65,7 @@ def on_day(environment: Environment, today: date, *, remember: bool, guideline: 
 
 
 def answer(document: Document, environment: Environment) -> Consultation:
-    """The answer to a request, the way HTTP gives it. Raises :class:`Refused` and ``rules.engine.EngineError``."""
+    """The answer to a request, the way HTTP gives it. Raises :class:`Refused` and ``EngineError``."""
     body = orjson.dumps(document)
     hooks = frozenset(service.hook.name for service in environment.services().values())
     return consult(read_request(parse(body), hooks, body=body), environment)

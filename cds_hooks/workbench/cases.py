@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.consultation import Consultation
 
 IDLE_SECONDS = 30 * 60.0
 MOST_CASES = 100

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cds_hooks.answers import Fault
-from cds_hooks.consultation import Consultation, Environment, consult
-from cds_hooks.hooks import DEPRECATED, HOOKS, Hook
-from cds_hooks.messages import parse, read_request
-from cds_hooks.operation_outcome import Refused
+from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.protocol.checks import Fault
+from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import parse, read_request
 
 USERS: Mapping[str, frozenset[str]] = {
     "patient-view": frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"}),
@@ -41,7 +41,7 @@ class Report:
 def check(text: str, environment: Environment) -> Report:
     """Read a request strictly for its faults, then have it answered as the service would.
 
-    Raises ``rules.engine.EngineError``.
+    Raises ``EngineError``.
     """
     body = text.encode()
     try:

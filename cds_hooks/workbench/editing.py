@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fhir_mappers.codes import SNOMED
-from rules.content import ParameterValue
-from rules.facts import StopReason
-from rules.guideline import Guideline, Parameter
+from prodrome.fhir_mappers.codes import SNOMED
+from prodrome.rules.facts import StopReason
+from prodrome.rules.guideline.guideline import Guideline, Parameter
+from prodrome.rules.guideline.types import ParameterValue
 
 DATE, NUMBER, REASON, CHOICE, YES_NO = "date", "number", "reason", "choice", "yes_no"
 

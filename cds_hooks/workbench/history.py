@@ -10,9 +10,20 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
-from rules.doses import adequacy
-from rules.facts import Facts, FollowUp, HeadacheMonth, HospitalVisit, Indication, Refs, Step, StopReason, Trial, When
-from rules.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.doses import adequacy
+from prodrome.rules.facts import (
+    Facts,
+    FollowUp,
+    HeadacheMonth,
+    HospitalVisit,
+    Indication,
+    Refs,
+    Step,
+    StopReason,
+    Trial,
+    When,
+)
+from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 
 WIDTH = 1120.0
 LEFT, RIGHT = 196.0, 1090.0

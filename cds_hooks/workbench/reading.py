@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cds_hooks.consultation import Consultation
-from cds_hooks.workbench.editing import written
-from rules.explain import Explanation, Verdict, condition_in_words, why
-from rules.guideline import Guideline, Parameter, Source
-from rules.judge import Judgement
-from rules.matching import Bindings, Fact, Pattern, Test
-from rules.rulebook import TALLY, Rule, Rulebook
+from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.workbench.editing import written
+from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
+from prodrome.rules.engine.matching import Bindings, Fact, Pattern, Test
+from prodrome.rules.engine.rulebook import TALLY, Rule, Rulebook
+from prodrome.rules.guideline.guideline import Guideline, Parameter, Source
+from prodrome.rules.judge import Judgement
 
 DEEPEST = 6
 DEEPEST_STEPS = 3

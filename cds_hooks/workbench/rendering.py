@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-PAGES = Path(__file__).parent.parent.parent / "templates" / "pages"
+PAGES = Path(__file__).parents[2] / "templates" / "pages"
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _TAGS = {

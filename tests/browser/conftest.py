@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from flask import Flask, Response, jsonify
 
-from cds_hooks.sandbox.patients import examples, resources
-from cds_hooks.workbench import asking
-from rules.guideline import load_guideline
+from prodrome.cds_hooks.testers.example_patients import examples, resources
+from prodrome.cds_hooks.workbench import asking
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.serving import TODAY, listening, service
 
 ARTEFACTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -140,8 +140,8 @@ def faults(page: "Page") -> list[str]:
 
 def long_request() -> dict[str, Any]:
     """The request of a patient with sixty trials in ten years."""
-    from cds_hooks.consultation import Environment
-    from cds_hooks.settings import Settings
+    from prodrome.cds_hooks.consultation import Environment
+    from prodrome.cds_hooks.settings import Settings
     from tests.browser.long_history import PATIENT, chart
 
     environment = Environment.of(Settings(today=TODAY))

@@ -3,9 +3,9 @@
 from datetime import date, timedelta
 from typing import Any
 
-from cds_hooks.sandbox.orders import dosage, medication
-from fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, SNOMED
-from rules.guideline import Drug, load_guideline
+from prodrome.cds_hooks.testers.orders import dosage, medication
+from prodrome.fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, SNOMED
+from prodrome.rules.guideline.guideline import Drug, load_guideline
 
 PATIENT = "long-history"
 REASONS = ("395007004", "395009001", "395008009", "182846007", None)

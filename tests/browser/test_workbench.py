@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.browser.conftest import ARTEFACTS, expect, faults, long_request
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_hooks.settings import Settings, SettingsError, describe, is_loopback, load_settings
+from prodrome.cds_hooks.settings import Settings, SettingsError, describe, is_loopback, load_settings
 
 KEY_SET = {"keys": [{"kty": "EC", "crv": "P-384", "kid": "1", "x": "x", "y": "y"}]}
 ISSUER = {"iss": "https://ehr.example.org", "jku": ["https://ehr.example.org/jwks"]}

@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.settings import Settings
 
 BASE = "https://cds.example.org"
 SERVICE = "/cds-services/prodrome-patient-view"

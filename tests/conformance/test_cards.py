@@ -13,8 +13,8 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from markdown_it import MarkdownIt
 
-from cds_hooks.answers import INDICATORS, response_faults
-from rules.guideline import load_guideline
+from prodrome.cds_hooks.protocol.checks import INDICATORS, response_faults
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.serving import Client, ask, client_of, discovered, filled, rules_in, service
 
 PATIENTS = [

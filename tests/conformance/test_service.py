@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.charts import request as chart
-from cds_hooks.hooks import HOOKS
+from prodrome.cds_hooks.protocol.hooks import HOOKS
 from tests.serving import Client, client_of, discovered, filled, rules_in, service
 
 PATIENTS = Path(__file__).parents[1] / "vignettes" / "requests"
@@ -34,7 +34,7 @@ def body(client: Client, id_: str, absent: tuple[str, ...] = ()) -> dict[str, An
 
 @pytest.mark.requirement("DISC-04")
 def test_a_rulebook_that_speaks_at_no_hook_gives_an_empty_list(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("cds_hooks.consultation.services", lambda *_: {})
+    monkeypatch.setattr("prodrome.cds_hooks.consultation.services", lambda *_: {})
     with client_of(service()) as silent:
         answer = silent.get("/cds-services")
     assert (answer.status_code, answer.get_json()) == (200, {"services": []})

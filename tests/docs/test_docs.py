@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cds_hooks.cli import main
-from cds_hooks.settings import load_settings
+from prodrome.cds_hooks.command_line.cli import main
+from prodrome.cds_hooks.settings import load_settings
 from tests.serving import Client, client_of, rules_in, service
 
 ROOT = Path(__file__).parents[2]

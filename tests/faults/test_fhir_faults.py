@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_hooks.sandbox.loading import load
-from rules.guideline import load_guideline
-from rules.vocabulary import KINDS
+from prodrome.cds_hooks.testers.loading import load
+from prodrome.rules.fact_types import KINDS
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.faults.certificates import Authority
 from tests.fhir_servers import servers
 from tests.fhir_servers.proxy import Exchange, Fault, proxy

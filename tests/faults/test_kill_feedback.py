@@ -17,10 +17,10 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from cds_hooks.database import Database
-from cds_hooks.database.tables import feedback
-from cds_hooks.feedback import Shown, Store, Visit
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.database.tables import feedback
+from prodrome.cds_hooks.feedback import Shown, Store, Visit
+from prodrome.cds_hooks.settings import Settings
 from tests import postgresql
 
 SENDERS = 4
@@ -43,8 +43,8 @@ def _serve(url: str, ready: Connection) -> None:
     import waitress
     from flask import Flask
 
-    from cds_hooks.auth import Authenticator
-    from cds_hooks.feedback.routes import blueprint
+    from prodrome.cds_hooks.callers.tokens import Authenticator
+    from prodrome.cds_hooks.web.feedback import blueprint
 
     settings = Settings(database_url=url)
     app = Flask("prodrome")
@@ -81,7 +81,7 @@ class _Sender(threading.Thread):
 def _killed_again_and_again(url: str, times: int) -> tuple[set[str], set[str]]:
     """What was acknowledged, and what is kept."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cds_hooks.feedback.routes", "flask", "waitress", "alembic.command"])
+    context.set_forkserver_preload(["prodrome.cds_hooks.web.feedback", "flask", "waitress", "alembic.command"])
     randomness = random.Random(1)
     acknowledged: set[str] = set()
     database = Database(url)

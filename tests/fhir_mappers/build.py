@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from fhir_mappers import KINDS, Record, read_facts
-from rules.facts import Completeness, Facts
-from rules.guideline import load_guideline
+from prodrome.fhir_mappers import KINDS, Record, read_facts
+from prodrome.rules.facts import Completeness, Facts
+from prodrome.rules.guideline.guideline import load_guideline
 
 TODAY = date(2026, 6, 15)
 ME = "pat-1"

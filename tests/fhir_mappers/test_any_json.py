@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fhir_mappers import KINDS
-from rules.facts import Facts
+from prodrome.fhir_mappers import KINDS
+from prodrome.rules.facts import Facts
 from tests.fhir_mappers.build import (
     ANY_TOXIN,
     BOTOX,

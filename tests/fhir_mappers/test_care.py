@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_mappers.build import (
     ACT_CODE,
     CPT,
@@ -213,7 +213,7 @@ def test_a_specialist_contact(rows: list[Json], count: int):
 
 
 def test_a_site_may_count_pain_management():
-    from fhir_mappers import Record, read_facts
+    from prodrome.fhir_mappers import Record, read_facts
     from tests.fhir_mappers.build import COMPLETE, ME, TODAY
 
     guideline = load_guideline().with_parameters(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mappers import collect
-from rules.facts import Completeness
+from prodrome.fhir_mappers import collect
+from prodrome.rules.facts import Completeness
 from tests.fhir_mappers.build import bundle, condition, facts, statement
 
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_mappers.dates import is_before, months_before, parse_when, read_period
-from rules.facts import When
+from prodrome.fhir_mappers.dates import is_before, months_before, parse_when, read_period
+from prodrome.rules.facts import When
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.facts import Trial
+from prodrome.rules.facts import Trial
 from tests.fhir_mappers.build import (
     BOTOX,
     ERENUMAB,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_mappers.build import (
     ANY_TOXIN,
     ATC,

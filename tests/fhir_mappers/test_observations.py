@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.facts import Completeness
+from prodrome.rules.facts import Completeness
 from tests.fhir_mappers.build import (
     DIARY,
     ICD10CM,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from fhir_mappers import Record, collect, read_facts
-from rules.facts import Facts
-from rules.guideline import load_guideline
+from prodrome.fhir_mappers import Record, collect, read_facts
+from prodrome.rules.facts import Facts
+from prodrome.rules.guideline.guideline import load_guideline
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

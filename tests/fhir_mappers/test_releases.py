@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rules.facts import Facts
+from prodrome.rules.facts import Facts
 from tests.fhir_mappers.build import (
     ACT_CODE,
     ERENUMAB,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.facts import StopReason, Trial
+from prodrome.rules.facts import StopReason, Trial
 from tests.fhir_mappers.build import (
     BOTOX,
     CPT,

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fhir_mappers import Entry, Record, read_facts
-from rules.facts import Completeness, Facts
-from rules.guideline import load_guideline
+from prodrome.fhir_mappers import Entry, Record, read_facts
+from prodrome.rules.facts import Completeness, Facts
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_mappers.build import (
     COMPLETE,
     ME,

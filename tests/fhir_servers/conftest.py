@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cds_hooks.fhir_client import Client
+from prodrome.cds_hooks.fhir_client import Client
 from tests.fhir_servers import servers
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_hooks.cli import main
-from cds_hooks.consultation import Environment, consult
-from cds_hooks.fhir_client import Fetched, resolve
-from cds_hooks.messages import read_request
-from cds_hooks.sandbox import commands
-from cds_hooks.sandbox.loading import LoadingError, load
-from cds_hooks.sandbox.patients import Ask, Example, examples
-from cds_hooks.settings import Settings
-from rules.guideline import load_guideline
+from prodrome.cds_hooks.command_line import testing
+from prodrome.cds_hooks.command_line.cli import main
+from prodrome.cds_hooks.consultation import Environment, consult
+from prodrome.cds_hooks.fhir_client import Fetched, resolve
+from prodrome.cds_hooks.protocol.requests import read_request
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, examples
+from prodrome.cds_hooks.testers.loading import LoadingError, load
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_servers import chart
 from tests.fhir_servers.proxy import Exchange, proxy
 from tests.serving import discovered, filled, rules_in, service
@@ -82,9 +82,9 @@ def test_a_labelled_patient_gets_the_same_cards_with_any_part_of_the_prefetch(
 )
 def test_the_printed_command_shows_the_printed_cards(loaded: str, example: Example, ask: Ask) -> None:
     parser = argparse.ArgumentParser()
-    commands.server_arguments(parser)
-    asked = parser.parse_args(commands.arguments_of(example, ask, loaded)[1:])
-    consultation = commands.consult_server(asked, settings(deadline_seconds=30))
+    testing.server_arguments(parser)
+    asked = parser.parse_args(testing.arguments_of(example, ask, loaded)[1:])
+    consultation = testing.consult_server(asked, settings(deadline_seconds=30))
     assert rules_in(consultation.response) == sorted(ask.cards)
     assert consultation.problems == {}
 
@@ -134,7 +134,7 @@ def test_loading_twice_changes_nothing(loaded: str) -> None:
 
 
 def test_the_sandbox_command_prints_what_to_call(loaded: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert commands.sandbox(argparse.Namespace(url=loaded, token_file=None), settings()) == 0
+    assert testing.sandbox(argparse.Namespace(url=loaded, token_file=None), settings()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (
         f"consult --fhir {loaded} --patient prodrome-triptan --hook order-sign --order sumatriptan:25mg"
@@ -147,7 +147,7 @@ def test_the_sandbox_command_prints_what_to_call(loaded: str, capsys: pytest.Cap
 def test_a_server_that_is_not_there_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LoadingError, match="cannot be reached"):
         load(url, GUIDELINE, TODAY)
-    assert commands.sandbox(argparse.Namespace(url=url, token_file=None), settings()) == 1
+    assert testing.sandbox(argparse.Namespace(url=url, token_file=None), settings()) == 1
     assert "cannot be reached" in capsys.readouterr().err
 
 

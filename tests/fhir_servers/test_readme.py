@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_hooks.cli import main
+from prodrome.cds_hooks.command_line.cli import main
 from tests.serving import listening, service
 
 README = Path(__file__).parents[2] / "README.md"

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import httpx
 import pytest
 
-from cds_hooks.fhir_client import Client, Fetched, Resolved
-from cds_hooks.messages import FhirAuthorization, HookRequest
-from cds_hooks.settings import FhirServer, Settings
-from rules.facts import Completeness
+from prodrome.cds_hooks.fhir_client import Client, Fetched, Resolved
+from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest
+from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.rules.facts import Completeness
 from tests.fhir_servers import servers
 from tests.fhir_servers.chart import load, small_chart
 from tests.fhir_servers.proxy import proxy

@@ -15,15 +15,17 @@ from typing import Any
 import atheris
 import orjson
 
-with atheris.instrument_imports(include=["cds_hooks.messages", "cds_hooks.consultation", "fhir_mappers"]):
-    from cds_hooks.answers import response_faults
-    from cds_hooks.consultation import Environment, consult
-    from cds_hooks.messages import parse, read_request
+with atheris.instrument_imports(
+    include=["prodrome.cds_hooks.protocol.requests", "prodrome.cds_hooks.consultation", "prodrome.fhir_mappers"]
+):
+    from prodrome.cds_hooks.consultation import Environment, consult
+    from prodrome.cds_hooks.protocol.checks import response_faults
+    from prodrome.cds_hooks.protocol.requests import parse, read_request
 
-from cds_hooks.operation_outcome import Refused
-from cds_hooks.services import Service
-from cds_hooks.settings import Settings
-from rules.matching import LimitError
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.services import Service
+from prodrome.cds_hooks.settings import Settings
+from prodrome.rules.engine.matching import LimitError
 from tests.serving import TODAY, filled
 
 HERE = Path(__file__).parent

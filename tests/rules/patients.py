@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-from rules.facts import (
+from prodrome.rules.fact_types import KINDS
+from prodrome.rules.facts import (
     AcuteUseMonth,
     Completeness,
     Condition,
@@ -20,9 +21,8 @@ from rules.facts import (
     Trial,
     When,
 )
-from rules.guideline import load_guideline
-from rules.judge import Judgement, judge
-from rules.vocabulary import KINDS
+from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.judge import Judgement, judge
 
 TODAY = date(2026, 6, 15)
 COMPLETE = dict.fromkeys(KINDS, Completeness.COMPLETE)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.facts import (
+from prodrome.rules.facts import (
     Allergy,
     AttackRecord,
     CoMedication,

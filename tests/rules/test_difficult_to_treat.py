@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from rules.facts import (
+from prodrome.rules.facts import (
     Allergy,
     AttackRecord,
     Condition,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.doses import adequacy
-from rules.facts import (
+from prodrome.rules.doses import adequacy
+from prodrome.rules.facts import (
     Administration,
     Condition,
     Indication,
@@ -18,7 +18,7 @@ from rules.facts import (
     Trial,
     When,
 )
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.rules.patients import (
     CHRONIC,
     DTT,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading
+from prodrome.rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading
 from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rules_of
 
 

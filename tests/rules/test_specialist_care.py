@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rules.facts import Facts, FollowUp, HospitalVisit, Indication, NonDrugTreatment, Patient, When
+from prodrome.rules.facts import Facts, FollowUp, HospitalVisit, Indication, NonDrugTreatment, Patient, When
 from tests.rules.patients import DTT, ago, contact, emergency, judged, on, patient, rules_of, unjudged_of
 
 

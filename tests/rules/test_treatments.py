@@ -2,7 +2,7 @@
 
 import pytest
 
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"

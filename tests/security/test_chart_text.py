@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 from markdown_it import MarkdownIt
 
-from cds_hooks.answers import response_faults
+from prodrome.cds_hooks.protocol.checks import response_faults
 from tests.security.conftest import Row
 from tests.serving import discovered, filled, service
 

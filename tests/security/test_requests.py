@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 import pytest
 
-from cds_hooks import logs
-from cds_hooks.settings import Issuer
+from prodrome.cds_hooks import logs
+from prodrome.cds_hooks.settings import Issuer
 from tests.cds_hooks.tokens import BASE, EC_384, ISS, jwk
 from tests.cds_hooks.tokens import Client as Signer
 from tests.security.conftest import Row

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fhir_mappers import KINDS, Record, read_facts
-from fhir_mappers.collecting import collect
-from rules.guideline import load_guideline
-from rules.judge import judge
+from prodrome.fhir_mappers import KINDS, Record, read_facts
+from prodrome.fhir_mappers.collecting import collect
+from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.judge import judge
 from tests.fhir_mappers.build import (
     ATC,
     CPT,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rules.engine import engine_in_force
+from prodrome.rules.engine.evaluation import engine_in_force
 from tests.serving import Client, ask, client_of, rules_in, service
 from tests.vignettes.shapes import as_medication_requests, as_r5
 

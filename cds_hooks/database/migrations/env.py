@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection
 
-from cds_hooks.database.tables import metadata
+from prodrome.cds_hooks.database.tables import metadata
 
 connection: Connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_hooks.feedback.reading import Entry, Malformed, read_feedback
+from prodrome.cds_hooks.feedback.reading import Entry, Malformed, read_feedback
 
 AT = "2026-06-15T10:00:00Z"
 INSTANT = datetime(2026, 6, 15, 10, tzinfo=UTC)

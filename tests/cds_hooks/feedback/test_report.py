@@ -9,11 +9,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from cds_hooks.database import Database
-from cds_hooks.feedback import Shown, Store, Visit, command
-from cds_hooks.feedback.reading import Entry
-from cds_hooks.feedback.report import Reason, RuleReport, as_csv, as_json, as_table, report
-from cds_hooks.settings import Settings
+from prodrome.cds_hooks.command_line import feedback as command
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.feedback import Shown, Store, Visit
+from prodrome.cds_hooks.feedback.reading import Entry
+from prodrome.cds_hooks.feedback.report import Reason, RuleReport, as_csv, as_json, as_table, report
+from prodrome.cds_hooks.settings import Settings
 
 DAY = datetime(2026, 6, 15, 23, 30, tzinfo=UTC)
 VISIT = Visit("prodrome-patient-view", "instance", "1.0.0")

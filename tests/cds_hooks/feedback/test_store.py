@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
-from cds_hooks.caller import Caller
-from cds_hooks.database import Database
-from cds_hooks.database.tables import feedback, metadata, shown_card
-from cds_hooks.feedback import Receipt, Shown, Store, StoreUnavailable, Visit
-from cds_hooks.feedback.reading import Entry
-from cds_hooks.settings import Settings, SettingsError
+from prodrome.cds_hooks.callers.caller import Caller
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.database.tables import feedback, metadata, shown_card
+from prodrome.cds_hooks.feedback import Receipt, Shown, Store, StoreUnavailable, Visit
+from prodrome.cds_hooks.feedback.reading import Entry
+from prodrome.cds_hooks.settings import Settings, SettingsError
 
 NOW = datetime(2026, 6, 15, 10, tzinfo=UTC)
 VISIT = Visit("prodrome-patient-view", "instance-1", "1.0.0", "Practitioner/dr-1", "patient-1")

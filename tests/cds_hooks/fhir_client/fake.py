@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 
-from cds_hooks.fhir_client import Client, Fetched, complete
-from cds_hooks.fhir_client.addresses import Target
-from cds_hooks.messages import FhirAuthorization, HookRequest
-from cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.fhir_client import Client, Fetched, complete
+from prodrome.cds_hooks.fhir_client.addresses import Target
+from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest
+from prodrome.cds_hooks.settings import FhirServer, Settings
 
 BASE = "https://ehr.example.org/fhir"
 FHIR = {"Content-Type": "application/fhir+json"}

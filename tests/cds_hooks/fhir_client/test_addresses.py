@@ -2,9 +2,9 @@ import ipaddress
 
 import pytest
 
-from cds_hooks.fhir_client import NotAllowed, allowed
-from cds_hooks.fhir_client.addresses import Target, acceptable
-from cds_hooks.settings import FhirServer, Issuer, Settings
+from prodrome.cds_hooks.fhir_client import NotAllowed, allowed
+from prodrome.cds_hooks.fhir_client.addresses import Target, acceptable
+from prodrome.cds_hooks.settings import FhirServer, Issuer, Settings
 
 LISTED = "https://ehr.example.org/api/fhir"
 KEYS = {"keys": [{"kty": "EC", "kid": "1"}]}

@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from cds_hooks.fhir_client import Fetched, complete
-from cds_hooks.settings import Settings
-from rules.facts import Completeness
+from prodrome.cds_hooks.fhir_client import Fetched, complete
+from prodrome.cds_hooks.settings import Settings
+from prodrome.rules.facts import Completeness
 from tests.cds_hooks.fhir_client.fake import BASE, Answer, FakeServer, bundle, client_of, hook_request, site
 
 TOKEN_URL = f"{BASE}/token"

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_hooks.fhir_client import Client, complete, in_words, searching
-from cds_hooks.settings import Issuer, Settings
-from fhir_mappers.collecting import collect
-from rules.facts import Completeness
+from prodrome.cds_hooks.fhir_client import Client, complete, in_words, searching
+from prodrome.cds_hooks.settings import Issuer, Settings
+from prodrome.fhir_mappers.collecting import collect
+from prodrome.rules.facts import Completeness
 from tests.cds_hooks.fhir_client.fake import (
     BASE,
     FHIR,

@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cds_hooks.fhir_client import Resolved, references, resolve_references
+from prodrome.cds_hooks.fhir_client import Resolved, references, resolve_references
 from tests.cds_hooks.fhir_client.fake import BASE, FakeServer, bundle, client_of, hook_request, site
 
 AMITRIPTYLINE = {"resourceType": "Medication", "id": "m1", "code": {"text": "amitriptyline"}}

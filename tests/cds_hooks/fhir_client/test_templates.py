@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_hooks.fhir_client import resolve
+from prodrome.cds_hooks.fhir_client import resolve
 
 TODAY = date(2026, 6, 15)
 CONTEXT = {"patientId": "1288992", "userId": "Practitioner/abc", "encounterId": None, "draftOrders": {"entry": []}}

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from cds_hooks.consultation import Environment
-from cds_hooks.fhir_client import complete
-from cds_hooks.messages import FhirAuthorization
-from cds_hooks.operation_outcome import Refused
-from cds_hooks.settings import Settings
-from cds_hooks.workbench import asking
-from rules.facts import Completeness
+from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.fhir_client import complete
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import FhirAuthorization
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.workbench import asking
+from prodrome.rules.facts import Completeness
 from tests.browser.conftest import fhir_server
 from tests.serving import TODAY, listening
 
@@ -80,7 +80,7 @@ def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pyte
     def without_appointments(*arguments: object, **options: object) -> object:
         return {key: got for key, got in complete(*arguments, **options).items() if key != "appointments"}  # type: ignore[arg-type]
 
-    monkeypatch.setattr("cds_hooks.consultation.complete", without_appointments)
+    monkeypatch.setattr("prodrome.cds_hooks.consultation.complete", without_appointments)
     wider = asking.allowing(environment(), url, None)
     document = asking.server_request("patient-view", url, "prodrome-resistant", None, None, None, wider)
     case = asking.opened("fetched", document, wider)

@@ -3,7 +3,7 @@
 import time
 from datetime import date
 
-from cds_hooks.workbench.cases import Case, Cases
+from prodrome.cds_hooks.workbench.cases import Case, Cases
 
 
 class Clock:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cds_hooks.consultation import Environment
-from cds_hooks.settings import Settings
-from cds_hooks.workbench import asking
-from cds_hooks.workbench.checking import check
+from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.workbench import asking
+from prodrome.cds_hooks.workbench.checking import check
 from tests.serving import TODAY
 
 ENVIRONMENT = Environment.of(Settings(today=TODAY))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cds_hooks.workbench.editing import BadEdit, changed, editable, edited, parameter_fields, parameter_values
-from rules.guideline import load_guideline
+from prodrome.cds_hooks.workbench.editing import BadEdit, changed, editable, edited, parameter_fields, parameter_values
+from prodrome.rules.guideline.guideline import load_guideline
 
 GUIDELINE = load_guideline()
 STATEMENT = "/prefetch/medicationStatements/entry/0/resource"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_hooks.workbench.history import LEFT, RIGHT, WIDTH, Bar, Ending, Picture, draw
-from rules.facts import (
+from prodrome.cds_hooks.workbench.history import LEFT, RIGHT, WIDTH, Bar, Ending, Picture, draw
+from prodrome.rules.facts import (
     Administration,
     Facts,
     FollowUp,
@@ -22,7 +22,7 @@ from rules.facts import (
     Trial,
     When,
 )
-from rules.guideline import load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
 
 GUIDELINE = load_guideline()
 TODAY = date(2026, 6, 15)

@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from cds_hooks.settings import Settings
-from cds_hooks.workbench import asking
-from rules.guideline import load_guideline
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.workbench import asking
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.serving import ask, rules_in, service
 
 
@@ -90,7 +90,7 @@ def test_an_order_nobody_knows_is_explained(client: FlaskClient):
 
 def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: pytest.MonkeyPatch):
     case = opened(client)
-    monkeypatch.setattr("cds_hooks.workbench.routes.draw", lambda *_: 1 / 0)
+    monkeypatch.setattr("prodrome.cds_hooks.workbench.routes.draw", lambda *_: 1 / 0)
     answer = client.get(case)
     assert answer.status_code == 500
     assert answer.mimetype == "text/html"

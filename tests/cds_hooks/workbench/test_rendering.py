@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from cds_hooks.workbench.rendering import markdown
+from prodrome.cds_hooks.workbench.rendering import markdown
 
 
 def test_what_cards_use_is_rendered():

@@ -1,0 +1,145 @@
+"""The public keys of CDS clients: which one may have signed, and key sets from where a site said (SEC-19 to 25)."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+import orjson
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from prodrome.cds_hooks.logs import log
+
+TTL_SECONDS = 600.0
+"""How long a fetched key set is used without asking again."""
+STALE_SECONDS = 24 * 3600.0
+"""How long the last known key set serves while its host does not answer."""
+PAUSE_SECONDS = 10.0
+"""Shortest time between two fetches of one key set, whatever unknown key ids callers send."""
+FETCH_SECONDS = 2.0
+MAX_BYTES = 256 * 1024
+
+Key = Mapping[str, Any]
+
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+
+
+class Unusable(Exception):
+    """No key can be had; the text says why, for the log."""
+
+
+def key_for(keys: Sequence[Key], kid: str, algorithm: str) -> jwt.PyJWK:
+    """The one key that *kid* names, if it is made for *algorithm*: type, curve, ``alg``, ``use`` and size.
+
+    Raises :class:`Unusable`.
+    """
+    named = [key for key in keys if key.get("kid") == kid]
+    if not named:
+        raise Unusable("no key has this kid")
+    fitting = [key for key in named if _fits(key, algorithm)]
+    if len(fitting) != 1:
+        raise Unusable("the key of this kid is not made for this algorithm" if not fitting else "the kid is ambiguous")
+    try:
+        key = jwt.PyJWK(dict(fitting[0]), algorithm=algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        raise Unusable("the key cannot be read") from None
+    if isinstance(key.key, RSAPublicKey) and key.key.key_size < 2048:
+        raise Unusable("the RSA key is shorter than 2048 bits")
+    return key
+
+
+def _fits(key: Key, algorithm: str) -> bool:
+    operations = key.get("key_ops")
+    curve = _CURVES.get(algorithm)
+    kind = ("RSA", None) if curve is None else ("EC", curve)
+    return (
+        (key.get("kty"), key.get("crv")) == kind
+        and key.get("alg") in (None, algorithm)
+        and key.get("use") in (None, "sig")
+        and (operations is None or (isinstance(operations, list) and "verify" in operations))
+        and "d" not in key  # a private key that was published proves nothing
+    )
+
+
+def fetch(url: str) -> Sequence[Key]:
+    """The key set at *url*: one plain GET, no redirects, limited in size and time. Raises :class:`Unusable`."""
+    deadline = time.monotonic() + FETCH_SECONDS
+    body = bytearray()
+    try:
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        with httpx.stream("GET", url, headers=headers, timeout=FETCH_SECONDS, follow_redirects=False) as response:
+            if response.status_code != 200:
+                raise Unusable(f"the key set was answered with status {response.status_code}")
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise Unusable("the key set is too large")
+                if time.monotonic() > deadline:
+                    raise Unusable("the key set did not come in time")
+    except httpx.HTTPError as error:
+        raise Unusable(f"the key set cannot be fetched ({type(error).__name__})") from None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unusable("the key set is not JSON") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise Unusable("the key set has no keys")
+    return [key for key in keys if isinstance(key, dict)]
+
+
+@dataclass
+class _Cached:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    keys: Sequence[Key] | None = None
+    fetched: float = float("-inf")
+    tried: float = float("-inf")
+    problem: str = ""
+
+    def names(self, kid: str) -> bool:
+        return self.keys is not None and any(key.get("kid") == kid for key in self.keys)
+
+
+class KeySets:
+    """Key sets by address, fetched when first needed, again after a while, and when a key id is not in them."""
+
+    def __init__(
+        self, fetch: Callable[[str], Sequence[Key]] = fetch, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cached: dict[str, _Cached] = {}
+
+    def keys(self, url: str, kid: str) -> Sequence[Key]:
+        """The keys at *url*, fetched anew if *kid* is not among those known. Raises :class:`Unusable`.
+
+        Whoever brings a known key waits for nobody: not for a fetch that another caller's unknown key set off.
+        """
+        with self._lock:
+            cached = self._cached.setdefault(url, _Cached())
+        known = cached.names(kid)
+        if not (known and self._clock() - cached.fetched < TTL_SECONDS) and cached.lock.acquire(blocking=not known):
+            try:
+                now = self._clock()
+                if now - cached.tried >= PAUSE_SECONDS:
+                    self._refresh(url, cached, now)
+            finally:
+                cached.lock.release()
+        if cached.keys is None or self._clock() - cached.fetched > STALE_SECONDS:
+            raise Unusable(cached.problem or "the key set is not known yet")
+        return cached.keys
+
+    def _refresh(self, url: str, cached: _Cached, now: float) -> None:
+        cached.tried = now
+        try:
+            cached.keys = self._fetch(url)
+            cached.fetched = now
+            cached.problem = ""
+        except Unusable as problem:
+            cached.problem = str(problem)
+            log("a key set could not be refreshed", level=logging.WARNING, reason=cached.problem)

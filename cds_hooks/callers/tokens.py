@@ -1,0 +1,206 @@
+"""Who calls: the signed token a CDS client sends with each request (CDS Hooks 2.0.1, "Trusting CDS Clients").
+
+A token counts if an issuer of the site's list signed it, with an asymmetric algorithm and a key of its own, for
+exactly this address, lately, and if it was not used before. A caller that fails is told nothing but 401; the reason
+is in the log. Nothing is fetched for a token that names an issuer or key set the site did not list.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jwt
+
+from prodrome.cds_hooks.callers.caller import ANYONE, Caller
+from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable, key_for
+from prodrome.cds_hooks.callers.used_tokens import SeenTokens
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.logs import log
+from prodrome.cds_hooks.protocol.operation_outcome import Refused, plain
+from prodrome.cds_hooks.settings import IN_MEMORY, Issuer, Settings
+from prodrome.cds_hooks.web.guards import Limiter
+
+__all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
+
+DISCOVERY = "/cds-services"
+LEEWAY_SECONDS = 60
+MAX_TOKEN = 16_384
+MAX_TEXT = 1024
+
+
+class Unauthorized(Refused):
+    """The token does not show who calls: 401, without reasons. ``reason`` is for the log and tests."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(401, plain(401))
+        self.reason = reason
+
+
+class Forbidden(Refused):
+    """The caller is known, but this service is not for it: 403."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "This client may not use this service.")
+
+
+class Authenticator:
+    """Checks tokens as *settings* say. One for the whole process: it keeps key sets and the tokens seen."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        key_sets: KeySets | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._issuers = {issuer.iss: issuer for issuer in settings.issuers}
+        self._key_sets = key_sets or KeySets()
+        self._clock = clock
+        self._limiter = Limiter(settings.requests_per_minute)
+        if database is None and settings.issuers and settings.database_url != IN_MEMORY:
+            database = Database(settings.database_url)
+        self._seen = SeenTokens(database, clock)
+
+    def check(self, authorization: str | None, audience_path: str) -> Caller:
+        """The caller behind an ``Authorization`` header, for a call of *audience_path* (below the base address).
+
+        Raises :class:`Unauthorized`, :class:`Forbidden` or, after too many calls, :class:`limits.TooMany`.
+        """
+        path = audience_path.rstrip("/")
+        if self._settings.open or (authorization is None and path == DISCOVERY and self._settings.open_discovery):
+            return ANYONE
+        issuer: Issuer | None = None
+        try:
+            token = _bearer(authorization)
+            header, claims = _unverified(token)
+            issuer = self._issuer(claims)
+            caller = self._caller(token, header, issuer, path)
+        except Unauthorized as refusal:
+            known = issuer.iss if issuer else None
+            log("caller not known", level=logging.WARNING, reason=refusal.reason, issuer=known, route=path)
+            raise
+        self._limiter.spend(issuer.iss)
+        service = path.removeprefix(DISCOVERY).strip("/").split("/")[0]
+        if service and issuer.services and service not in issuer.services:
+            log("caller may not use this service", level=logging.WARNING, issuer=issuer.iss, route=path)
+            raise Forbidden
+        return caller
+
+    def _issuer(self, claims: Mapping[str, Any]) -> Issuer:
+        iss = claims.get("iss")
+        issuer = self._issuers.get(iss) if isinstance(iss, str) else None
+        if issuer is None:
+            raise Unauthorized("the issuer is not on the list")
+        return issuer
+
+    def _caller(self, token: str, header: Mapping[str, Any], issuer: Issuer, path: str) -> Caller:
+        algorithm = header.get("alg")
+        if algorithm not in (issuer.algorithms or self._settings.algorithms):
+            raise Unauthorized("the algorithm is not accepted")
+        if str(header.get("typ")).upper() != "JWT":
+            raise Unauthorized("the type is not JWT")
+        if "crit" in header:
+            raise Unauthorized("the header names extensions that must be understood")
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_TEXT:
+            raise Unauthorized("the key id is missing")
+        try:
+            key = key_for(self._keys(issuer, header.get("jku"), kid), kid, algorithm)
+        except Unusable as problem:
+            raise Unauthorized(str(problem)) from None
+        claims = self._verified(token, key, algorithm, issuer, path)
+        expires = self._in_time(claims)
+        tenant = claims.get("tenant")
+        if tenant is not None and not isinstance(tenant, str):
+            raise Unauthorized("the tenant is not text")
+        if issuer.tenants and tenant not in issuer.tenants:
+            raise Unauthorized("the tenant is not on the list")
+        jti = claims.get("jti")
+        if not isinstance(jti, str) or not 0 < len(jti) <= MAX_TEXT:
+            raise Unauthorized("the token id is missing")
+        if not self._seen.first_time(issuer.iss, jti, expires + LEEWAY_SECONDS):
+            raise Unauthorized("the token was used before")
+        return Caller(issuer.iss, tenant)
+
+    def _keys(self, issuer: Issuer, jku: object, kid: str) -> list[Key]:
+        """The keys that may have signed: those the site holds, and those at the address the token names."""
+        if jku is not None and jku not in issuer.jku:
+            raise Unauthorized("the key set is not on the list")
+        held: Any = issuer.jwks["keys"] if issuer.jwks else []
+        if jku is None and any(key.get("kid") == kid for key in held):
+            return list(held)
+        urls = issuer.jku if jku is None else (str(jku),)
+        return list(held if jku is None else []) + [key for url in urls for key in self._key_sets.keys(url, kid)]
+
+    def _verified(self, token: str, key: jwt.PyJWK, algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=issuer.iss,
+                audience=list(self._audiences(issuer, path)),
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_sub": False},
+            )
+        except jwt.InvalidAudienceError:
+            raise Unauthorized("the token is addressed elsewhere") from None
+        except jwt.MissingRequiredClaimError:
+            raise Unauthorized("the token is addressed to nobody") from None
+        except jwt.InvalidSignatureError:
+            raise Unauthorized("the signature is wrong") from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            raise Unauthorized("the token cannot be read") from None
+
+    def _audiences(self, issuer: Issuer, path: str) -> Iterable[str]:
+        # The specification does not say how feedback is addressed: the address of its service is accepted too (FB-15).
+        paths = {path, path.removesuffix("/feedback")}
+        for address in [*(self._settings.public_url + here for here in paths), *issuer.audiences]:
+            yield address
+            yield address.rstrip("/") + "/"
+
+    def _in_time(self, claims: Mapping[str, Any]) -> float:
+        now = self._clock()
+        expires, issued = _seconds(claims, "exp"), _seconds(claims, "iat")
+        if expires is None or issued is None:
+            raise Unauthorized("exp or iat is missing")
+        if now > expires + LEEWAY_SECONDS:
+            raise Unauthorized("the token has expired")
+        if issued > now + LEEWAY_SECONDS:
+            raise Unauthorized("the token was issued in the future")
+        if expires - issued > self._settings.token_lifetime_seconds:
+            raise Unauthorized("the token lives too long")
+        begins = _seconds(claims, "nbf")
+        if begins is not None and begins > now + LEEWAY_SECONDS:
+            raise Unauthorized("the token is not valid yet")
+        return expires
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("there is no bearer token")
+    if len(token) > MAX_TOKEN:
+        raise Unauthorized("the token is too long")
+    return token.strip()
+
+
+def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Header and claims as the token says them, to choose the key by: nothing here is believed."""
+    try:
+        whole = jwt.decode_complete(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        raise Unauthorized("the token cannot be read") from None
+    return whole["header"], whole["payload"]
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unauthorized(f"{name} is not a number")
+    return float(value)

@@ -1,0 +1,183 @@
+"""Text for people: Markdown that no chart can break out of, and summaries that fit.
+
+Every expression of a card template passes :func:`written`, so no template can forget to escape. What the guideline
+says is trusted and marked so (:data:`Trusted`); every other text came from a chart and loses whatever could act as
+Markdown, HTML or a link (CARD-06, CARD-07).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from markupsafe import Markup
+
+from prodrome.rules.facts import When
+
+
+class Trusted(str):
+    """Text of the guideline, or already escaped: written as it is. What is made of it is a plain text again."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+MAX_CHART_TEXT = 120
+"""Characters of one chart text that a card repeats."""
+
+MAX_SUMMARY = 139
+"""A summary has fewer than 140 characters (CARD-02), counted as UTF-16 units: the longer count (CARD-03)."""
+
+_ALTERED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"))
+_UNPRINTABLE = _ALTERED - {"Zl", "Zp", "Zs"}
+_ACTIVE = re.compile(r"[\\`*_{}\[\]()#|~!$^]|^[-+=]+|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+_ADDRESS = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})|(?i:(?<=www)\.)|@|/(?=/)")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+# Private-use characters mark a list inside a summary until it is fitted. Chart texts cannot hold them.
+_START, _BETWEEN, _END = "\ue000", "\ue001", "\ue002"
+_LIST = re.compile(f"{_START}([^{_END}]*){_END}")
+
+
+def plain(text: str) -> str:
+    """One line of visible characters: no controls, no invisible or direction-changing ones, single spaces."""
+    if not text.isascii() or not text.isprintable():
+        kept = []
+        for character in text:
+            category = unicodedata.category(character)
+            if character.isspace():
+                kept.append(" ")
+            elif category not in _UNPRINTABLE:
+                kept.append(character)
+        text = "".join(kept)
+    return " ".join(text.split())
+
+
+def escaped(text: str) -> Trusted:
+    """A chart's text as Markdown that shows it and does nothing else; cut at ``MAX_CHART_TEXT`` characters.
+
+    Addresses are broken by a space, because viewers make links of bare ones whatever is escaped around them.
+    """
+    text = plain(text)
+    if len(text) > MAX_CHART_TEXT:
+        text = text[: MAX_CHART_TEXT - 1].rstrip() + "…"
+    text = _ADDRESS.sub(r"\g<0> ", text)
+    text = _ACTIVE.sub(lambda match: "".join(f"\\{c}" for c in match.group()), text)
+    return Trusted(re.sub("[&<>]", lambda match: _ENTITIES[match.group()], text))
+
+
+def written(value: object) -> Trusted:
+    """How a template writes a value: trusted text as it is, numbers plainly, any other text escaped."""
+    if type(value) is Trusted:
+        return value
+    if isinstance(value, Markup):  # what a macro returns
+        return Trusted(value)
+    if isinstance(value, bool):
+        return Trusted("yes" if value else "no")
+    if isinstance(value, int | float):
+        return Trusted(f"{value:.10g}")
+    if isinstance(value, date | When):
+        return Trusted(value)
+    if isinstance(value, str):
+        return escaped(value)
+    raise TypeError(f"a card cannot show a {type(value).__name__}")
+
+
+def joined(values: Iterable[object], last: str = "and") -> Trusted:
+    """``a, b and c``."""
+    texts = [written(value) for value in values]
+    if len(texts) < 2:
+        return texts[0] if texts else Trusted()
+    return Trusted(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
+
+
+def listed(values: Iterable[object]) -> Trusted:
+    """``a, b, c`` in a summary: a list that :func:`fitted` may shorten from its end."""
+    return Trusted(_START + _BETWEEN.join(written(value) for value in values) + _END)
+
+
+def fitted(summary: str) -> str:
+    """A summary within ``MAX_SUMMARY``: its longest list loses items, then the text its end, at a word.
+
+    What stands first is kept: templates begin with the drug.
+    """
+    summary = " ".join(summary.split())
+    lists = [match.group(1).split(_BETWEEN) for match in _LIST.finditer(summary)]
+    kept = [len(items) for items in lists]
+    while _too_long(text := _with_lists(summary, lists, kept)) and any(count > 1 for count in kept):
+        longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(_text(lists[number], kept[number]))))
+        kept[longest] -= 1
+    if _too_long(text):
+        while _too_long(text + "…"):
+            shorter = text.rpartition(" ")[0].rstrip(" ,;:(")
+            text = shorter or text[:-1]
+        text += "…"
+    return text
+
+
+def _with_lists(summary: str, lists: list[list[str]], kept: list[int]) -> str:
+    texts = iter([_text(items, count) for items, count in zip(lists, kept, strict=True)])
+    return _LIST.sub(lambda _: next(texts), summary)
+
+
+def _text(items: list[str], kept: int) -> str:
+    left_out = len(items) - kept
+    return ", ".join(items[:kept]) + (f" and {left_out} more" if left_out else "")
+
+
+def _too_long(text: str) -> bool:
+    return len(text.encode("utf-16-le")) > 2 * MAX_SUMMARY
+
+
+def tidy(detail: str) -> str:
+    """Markdown without the blank lines that loops leave: one between blocks, none between the items of a list."""
+    lines: list[str] = []
+    in_list = gap = False
+    for line in detail.splitlines():
+        line = line.rstrip()
+        if not line:
+            gap = True
+            continue
+        item = line.lstrip().startswith("- ")
+        if gap and lines and not (in_list and item):
+            lines.append("")
+        lines.append(line)
+        in_list, gap = item, False
+    return "\n".join(lines)
+
+
+class _Writer(CodeGenerator):
+    """Compiles templates so that every expression is written by :func:`written`, and by nothing else.
+
+    Autoescape stays on, which makes what macros return recognisable.
+    """
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write("environment.finalize(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        self.write(")")
+
+
+class _Environment(Environment):
+    code_generator_class = _Writer
+    getattr = staticmethod(getattr)  # type: ignore[assignment]  # templates name attributes only; a missing one fails
+
+
+def environment(folder: Path) -> Environment:
+    """The templates of a folder, compiled once and kept; a name that does not exist is an error."""
+    found = _Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        autoescape=True,
+        finalize=written,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    found.filters |= {"joined": joined, "listed": listed}
+    return found

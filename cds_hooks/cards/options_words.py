@@ -1,0 +1,249 @@
+"""What is left to try: classes and treatments neither tried nor contraindicated nor unavailable.
+
+Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from prodrome.cds_hooks.cards.markdown import Trusted, joined
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
+from prodrome.rules.contraindications import ABSOLUTE
+from prodrome.rules.facts import Indication
+from prodrome.rules.guideline.guideline import Drug, Guideline, Option
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A drug of a class; ``barred`` are the reasons that rule it out, ``cautions`` those that do not."""
+
+    drug: Drug
+    name: Trusted
+    barred: tuple[Trusted, ...] = ()
+    cautions: tuple[Trusted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The drugs of a class: those left in words, those ruled out, why, and what calls for care with the ones left."""
+
+    all: tuple[Member, ...]
+    left: Trusted
+    barred: tuple[Member, ...]
+    reasons: tuple[Trusted, ...]
+    cautions: tuple[Trusted, ...]
+
+    @classmethod
+    def of(cls, members: Iterable[Member]) -> "Members":
+        members = tuple(members)
+        left = [member for member in members if not member.barred]
+        return cls(
+            all=members,
+            left=joined((member.name for member in left), "or"),
+            barred=tuple(member for member in members if member.barred),
+            reasons=tuple(dict.fromkeys(reason for member in members for reason in member.barred)),
+            cautions=tuple(dict.fromkeys(caution for member in left for caution in member.cautions)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A class: ``open``, ``in use``, ``tried``, ``tried too briefly``, ``not for this migraine`` or ``barred``."""
+
+    id: str
+    name: Trusted
+    status: str
+    members: Members
+
+
+class Options:
+    """What is left for one patient, worked out once."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self._shelf = _shelf(_Same(sheet.guideline), sheet.judgement.locale)
+
+    @cached_property
+    def preventives(self) -> tuple[Choice, ...]:
+        """The narrow classes of preventives that have a counting drug available here."""
+        sheet = self.sheet
+        courses = [
+            (use.drug_class, name, trial.running)
+            for name in sheet.migraine_trials
+            for trial in [sheet.trial(name)]
+            for use in [sheet.drug(trial.drug).preventive]
+            if use and trial.use == "preventive"
+        ]
+        brief = {str(fact.fields["trial"]) for fact in sheet.flat("inadequate")}
+        running = {id_ for id_, _, runs in courses if runs}
+        tried = {id_ for id_, name, _ in courses if name not in brief}
+        tried |= {str(fact.fields["drug_class"]) for fact in sheet.flat("failure")}
+        too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
+        chronic = bool(sheet.flat("diagnosis", name="chronic_migraine"))
+        found = []
+        for class_ in self._shelf.preventives:
+            choice = self._choice(class_, running, tried, too_briefly)
+            if choice.status == "open" and class_.only_in_chronic and not chronic:
+                choice = Choice(choice.id, choice.name, "not for this migraine", choice.members)
+            found.append(choice)
+        return tuple(found)
+
+    @cached_property
+    def acutes(self) -> tuple[Choice, ...]:
+        """The classes of acute drugs that have a drug to suggest available here."""
+        sheet = self.sheet
+        trials = [trial for trial in map(sheet.trial, sheet.migraine_trials) if trial.use == "acute"]
+        running = set(self._acute_classes(trial.drug for trial in trials if trial.running))
+        tried = set(self._acute_classes([*(trial.drug for trial in trials), *self.in_attacks]))
+        return tuple(self._choice(class_, running, tried, set()) for class_ in self._shelf.acutes)
+
+    @cached_property
+    def in_attacks(self) -> frozenset[str]:
+        """The drugs that attacks of migraine were treated with: they say so, or are used for nothing else."""
+        return frozenset(
+            record.drug
+            for record in self.sheet.facts.attack_records
+            if record.indication in (Indication.MIGRAINE, Indication.HEADACHE)
+            or (record.indication is Indication.UNSTATED and self.sheet.drug(record.drug).only_for_migraine)
+        )
+
+    def untried(self, acute_class: str) -> tuple[Drug, ...]:
+        """The drugs of an acute class that were not taken for migraine and that nothing rules out."""
+        sheet = self.sheet
+        taken = {sheet.base(sheet.trial(name).drug) for name in sheet.migraine_trials}
+        taken |= {sheet.base(drug) for drug in self.in_attacks}
+        members = [member for choice in self.acutes if choice.id == acute_class for member in choice.members.all]
+        return tuple(member.drug for member in members if not member.barred and member.drug.id not in taken)
+
+    def others(self, kind: str) -> tuple[Option, ...]:
+        """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.
+
+        A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
+        """
+        done = {treatment.kind for treatment in self.sheet.facts.non_drug_treatments}
+        drugs = {trial.drug for trial in self.sheet.facts.trials}
+        ruled_out = {choice.id for choice in self.acutes if not choice.members.left}
+        return tuple(
+            option
+            for option in self.sheet.guideline.options.values()
+            if option.kind == kind
+            and not (kind == "device" and "neurostimulation" in done)
+            and option.code_set not in done
+            and not drugs.intersection(option.drugs)
+            and not (kind == "combination" and ruled_out.intersection(option.id.split("_")))
+        )
+
+    def replacements(self, count: int) -> tuple[Drug, ...]:
+        """Drugs to order instead: the first of each open preventive class that no active reason speaks against.
+
+        None in pregnancy and while breastfeeding, which the tables do not cover drug by drug. A drug that is harmful
+        in pregnancy is for the clinician to think of, unless the patient is recorded as male.
+        """
+        if self.sheet.expecting_or_nursing:
+            return ()
+        patient = self.sheet.facts.patient
+        male = patient is not None and patient.sex == "male"
+        found = []
+        for choice in self.preventives:
+            if choice.status == "open":
+                fitting = (
+                    member.drug
+                    for member in choice.members.all
+                    if not self.sheet.reasons(member.drug)
+                    and (male or "childbearing_potential" not in member.drug.cautions)
+                )
+                found += [drug for drug in [next(fitting, None)] if drug]
+        return tuple(found[:count])
+
+    def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
+        members = class_.members
+        if not class_.reasons.isdisjoint(self._against):
+            members = Members.of(self._weighed(one) for one in members.all)
+        if class_.id in running:
+            status = "in use"
+        elif class_.id in too_briefly:
+            status = "tried too briefly"
+        elif class_.id in tried:
+            status = "tried"
+        else:
+            status = "open" if members.left else "barred"
+        return Choice(class_.id, class_.name, status, members)
+
+    def _weighed(self, member: Member) -> Member:
+        reasons = self.sheet.reasons(member.drug)
+        cautions = tuple(reason.label for reason in reasons if reason.level != ABSOLUTE)
+        return Member(member.drug, member.name, self.sheet.barred(member.drug), cautions)
+
+    @cached_property
+    def _against(self) -> frozenset[str]:
+        """What may speak against a drug: contraindications that hold, and the drugs the patient does not tolerate."""
+        return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
+
+    def _acute_classes(self, drugs: Iterable[str]) -> Iterator[str]:
+        for id_ in drugs:
+            acute = self.sheet.drug(id_).acute
+            if acute:
+                yield acute.drug_class
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """A class as the guideline has it; ``reasons``: ids of all that may speak against one of its drugs."""
+
+    id: str
+    name: Trusted
+    only_in_chronic: bool
+    members: Members
+    reasons: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """The classes a locale has, with the drugs in them."""
+
+    preventives: tuple[_Class, ...]
+    acutes: tuple[_Class, ...]
+
+
+class _Same:
+    """A guideline as a cache key: the same object."""
+
+    def __init__(self, guideline: Guideline) -> None:
+        self.guideline = guideline
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.guideline is other.guideline
+
+    def __hash__(self) -> int:
+        return id(self.guideline)
+
+
+@lru_cache(maxsize=4)
+def _shelf(same: _Same, locale: str) -> _Shelf:
+    guideline = same.guideline
+    here = [drug for drug in guideline.drugs.values() if available(drug, guideline, locale)]
+    preventives = []
+    for id_, name in guideline.drug_classes.items():
+        drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
+        ehf = {guideline.classes[drug.preventive.ehf_class] for drug in drugs if drug.preventive}
+        preventives.append(_class(id_, name, drugs, any(class_.only_if == "chronic_migraine" for class_ in ehf)))
+    acutes = [
+        _class(id_, name, [d for d in here if d.acute and d.acute.drug_class == id_ and d.acute.suggest])
+        for id_, name in ACUTE_CLASSES.items()
+    ]
+    return _Shelf(tuple(c for c in preventives if c.members.all), tuple(c for c in acutes if c.members.all))
+
+
+def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:
+    """A class of drugs, without products that count as another drug."""
+    drugs = [drug for drug in drugs if not drug.counts_as]
+    members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
+    reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
+    return _Class(id_, Trusted(name), only_in_chronic, members, frozenset(reasons))
+
+
+def available(drug: Drug, guideline: Guideline, locale: str) -> bool:
+    """Whether the drug, and its class where it prevents, can be had in a locale."""
+    class_ = drug.preventive.ehf_class if drug.preventive else None
+    return locale not in drug.unavailable_in and class_ not in guideline.unavailable_classes(locale)

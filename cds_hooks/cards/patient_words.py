@@ -1,0 +1,308 @@
+"""One judged patient as cards speak of them: guideline names, doses, dates and evidence in words.
+
+Everything here is worked out when a template asks for it, and once. Nothing here decides anything: what holds was
+judged by the rules.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
+from prodrome.rules.contraindications import ABSOLUTE, Active, listed
+from prodrome.rules.engine.matching import Fact
+from prodrome.rules.facts import Allergy, CoMedication, Completeness, Condition, Facts, Reading, Trial
+from prodrome.rules.flat_facts import trial_name
+from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.rules.judge import Judgement
+from prodrome.rules.spans import Span, months_ago
+
+KIND_WORDS: Mapping[str, str] = {
+    "Patient": "the patient's details",
+    "Condition": "the problem list",
+    "MedicationStatement": "the medication list",
+    "MedicationRequest": "prescriptions",
+    "MedicationAdministration": "administered medication",
+    "Encounter": "visits",
+    "Observation": "diary entries and measurements",
+    "AllergyIntolerance": "allergies",
+    "Procedure": "procedures",
+    "ServiceRequest": "referrals",
+    "DeviceRequest": "device orders",
+    "DeviceUseStatement": "devices in use",
+    "Appointment": "appointments",
+}
+"""The kinds of resource as a clinician would call them."""
+
+MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
+
+ACUTE_CLASSES: Mapping[str, str] = {
+    "triptan": "triptan",
+    "ditan": "ditan",
+    "gepant": "gepant",
+    "ergot": "ergot",
+    "nsaid": "NSAID",
+    "simple_analgesic": "simple analgesic",
+    "combination": "combination analgesic",
+    "antiemetic": "antiemetic",
+    "opioid": "opioid",
+}
+
+LEVELS = (ABSOLUTE, "relative", "caution")
+"""How strong a reason against a drug is."""
+
+EXCEPTIONS: Mapping[str, str] = {
+    "hepatic_impairment": "hepatic impairment",
+    "renal_impairment": "renal impairment",
+    "hepatic_or_renal_impairment": "hepatic or renal impairment",
+    "propranolol": "propranolol",
+    "strong_cyp3a4_inhibitor": "strong CYP3A4 inhibitors",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month of the headache diary. Days are ``None`` where none are recorded.
+
+    ``heavy`` is ``attested`` or ``proxy`` where the month reaches the threshold of debilitating days, else "".
+    """
+
+    name: Trusted
+    debilitating: float | None
+    headache: float | None
+    migraine: float | None
+    heavy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a drug should not be given: the guideline's words for it, and what in the chart shows it."""
+
+    label: Trusted
+    level: str  # absolute | relative | caution
+    evidence: tuple[Trusted, ...] = ()
+
+
+class Sheet:
+    """What the templates may ask about the patient."""
+
+    def __init__(self, judgement: Judgement, facts: Facts) -> None:
+        self.judgement = judgement
+        self.facts = facts
+        self.guideline: Guideline = judgement.guideline
+        self.today: date = judgement.today
+        self._months: dict[float, tuple[Month, ...]] = {}
+
+    # Flat facts
+
+    @cached_property
+    def _by_type(self) -> Mapping[str, tuple[Fact, ...]]:
+        found: dict[str, list[Fact]] = {}
+        for fact in self.judgement.facts:
+            found.setdefault(fact.type, []).append(fact)
+        return {type_: tuple(facts) for type_, facts in found.items()}
+
+    def flat(self, type_: str, **fields: object) -> tuple[Fact, ...]:
+        """The measured and concluded facts of a type, with these values."""
+        found = self._by_type.get(type_, ())
+        for name, value in fields.items():
+            found = tuple([fact for fact in found if fact.fields.get(name) == value])
+        return found
+
+    def holds(self, rule_id: str) -> bool:
+        return self.judgement.holds(rule_id)
+
+    def tally(self, name: str) -> int:
+        """A count the rulebook made."""
+        return next((int(fact.fields["count"]) for fact in self.flat("tally", name=name)), 0)
+
+    def parameter(self, name: str) -> float:
+        """A threshold in force."""
+        return self.guideline.number(name)
+
+    # Drugs
+
+    def drug(self, id_: str) -> Drug:
+        return self.guideline.drugs[id_]
+
+    def name(self, id_: str) -> Trusted:
+        """What the guideline calls a drug."""
+        return Trusted(self.guideline.drugs[id_].name)
+
+    def names(self, ids: Iterable[str]) -> tuple[Trusted, ...]:
+        return tuple(self.name(id_) for id_ in dict.fromkeys(ids))
+
+    def base(self, id_: str) -> str:
+        """The drug a product counts as a trial of."""
+        return self.guideline.drugs[id_].counts_as or id_
+
+    def class_name(self, drug: Drug) -> Trusted:
+        """The narrow class of a drug: the one that "need not be tried further", or the class of an acute drug."""
+        if drug.preventive:
+            return Trusted(self.guideline.drug_classes[drug.preventive.drug_class])
+        return self.acute_class(drug.acute.drug_class) if drug.acute else Trusted()
+
+    def acute_class(self, id_: str) -> Trusted:
+        return Trusted(ACUTE_CLASSES[id_])
+
+    # Reasons not to give a drug
+
+    @property
+    def active(self) -> Mapping[str, Active]:
+        return self.judgement.active
+
+    def reasons(self, drug: Drug) -> tuple[Reason, ...]:
+        """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
+        if not self.active and not self.facts.allergies:
+            return ()
+        found = [self._reason(active, active.strength(drug.id)) for active in listed(drug, self.active)]
+        for allergy in self.facts.allergies:
+            if drug.holds(allergy.drug):
+                lasting = allergy.kind == "allergy"
+                label = Trusted("allergy to it" if lasting else "intolerance to it")
+                found.append(Reason(label, ABSOLUTE if lasting else "relative", self.evidence(allergy.refs)))
+        found += [self._reason(self.active[id_], "caution") for id_ in drug.cautions if id_ in self.active]
+        return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
+
+    def _reason(self, active: Active, level: str) -> Reason:
+        return Reason(Trusted(active.contraindication.label), level, self.evidence(active.refs))
+
+    def barred(self, drug: Drug) -> tuple[Trusted, ...]:
+        """The absolute reasons against a drug, in words."""
+        return tuple(reason.label for reason in self.reasons(drug) if reason.level == ABSOLUTE)
+
+    @property
+    def expecting_or_nursing(self) -> bool:
+        """Pregnant or breastfeeding: a drug that lists neither is not thereby known to be safe."""
+        return not self.active.keys().isdisjoint(("pregnancy", "pregnancy_20w", "lactation"))
+
+    def not_evaluated(self, drug: Drug) -> tuple[Trusted, ...]:
+        """What the drug lists and no chart can show: the hour of another dose."""
+        known = self.guideline.contraindications
+        listed_ids = (*drug.contraindications, *drug.cautions)
+        return tuple(Trusted(known[id_].label) for id_ in listed_ids if known[id_].strength == "not_evaluated")
+
+    # Evidence
+
+    def evidence(self, refs: Sequence[str]) -> tuple[Trusted, ...]:
+        """The chart's own words and dates behind FHIR references."""
+        found = dict.fromkeys(self._evidence[ref] for ref in refs if ref in self._evidence)
+        return tuple(found)
+
+    @cached_property
+    def _evidence(self) -> Mapping[str, Trusted]:
+        facts: tuple[Condition | Reading | Allergy | CoMedication, ...] = (
+            *self.facts.conditions,
+            *self.facts.readings,
+            *self.facts.allergies,
+            *self.facts.co_medications,
+        )
+        return {ref: evidence_words(fact) for fact in facts for ref in fact.refs}
+
+    # Trials and months
+
+    def trial(self, name: str) -> Trial:
+        """The dated trial behind a flat one."""
+        return self.facts.trials[self._places[name]]
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {trial_name(index): index for index in range(len(self.facts.trials))}
+
+    @cached_property
+    def migraine_trials(self) -> tuple[str, ...]:
+        """The names of the trials that were, or may have been, for migraine, in the order of the chart."""
+        meant = {str(fact.fields["trial"]) for fact in self.flat("purpose")}
+        return tuple(name for name in self._places if name in meant)
+
+    @property
+    def running(self) -> tuple[Trusted, ...]:
+        """The migraine drugs taken now."""
+        trials = [self.trial(name) for name in self.migraine_trials]
+        return self.names(trial.drug for trial in trials if trial.running)
+
+    def months(self, count: float) -> tuple[Month, ...]:
+        """The last calendar months, the oldest first, recorded or not."""
+        if count not in self._months:
+            self._months[count] = self._last_months(int(count))
+        return self._months[count]
+
+    def _last_months(self, count: int) -> tuple[Month, ...]:
+        heavy = {str(f.fields["month"]): str(f.fields["by"]) for f in self.flat("heavy_month")}
+        recorded = {months_ago(month.month, self.today): month for month in self.facts.headache_months}
+        found = []
+        for back in range(count, 0, -1):
+            index = self.today.year * 12 + self.today.month - 1 - back
+            name = f"{index // 12:04}-{index % 12 + 1:02}"
+            row = recorded.get(back)
+            days = (row.debilitating, row.headache, row.migraine) if row else (None, None, None)
+            found.append(Month(Trusted(name), *days, heavy.get(name, "")))
+        return tuple(found)
+
+    # What did not come
+
+    def unseen(self, *kinds: str) -> tuple[Trusted, ...]:
+        """Those of the kinds of resource that are not complete, in plain words."""
+        complete = self.facts.completeness
+        return tuple(
+            Trusted(KIND_WORDS[kind])
+            for kind in kinds
+            if complete.get(kind, Completeness.MISSING) is not Completeness.COMPLETE
+        )
+
+
+def evidence_words(fact: Condition | Reading | Allergy | CoMedication) -> Trusted:
+    """A dated fact as evidence: what it is, the chart's words for it, and since when."""
+    if isinstance(fact, Condition):
+        what = written(fact.display) or Trusted("problem list entry")
+        return Trusted(f"{what}, since {fact.onset}") if fact.onset else what
+    if isinstance(fact, Reading):
+        return _reading_words(fact)
+    if isinstance(fact, Allergy):
+        return Trusted(f"{fact.kind or 'allergy or intolerance'} on record")
+    return Trusted(f"{written(fact.display) or 'medication'}, taken now")
+
+
+def _reading_words(reading: Reading) -> Trusted:
+    if reading.kind == "blood_pressure":
+        systolic = "?" if reading.systolic is None else number(reading.systolic)
+        diastolic = "?" if reading.diastolic is None else number(reading.diastolic)
+        what = f"blood pressure {systolic}/{diastolic}"
+    elif reading.kind == "heart_rate":
+        what = "heart rate" if reading.rate is None else f"heart rate {number(reading.rate)}"
+    else:
+        what = "pregnancy status"
+    return Trusted(f"{what} on {reading.when}" if reading.when else what)
+
+
+def number(value: float) -> Trusted:
+    """A number as people write it: 160, 37.5."""
+    return written(float(value))
+
+
+def dates(trial: Trial) -> Trusted:
+    """When a drug was taken, as far as the chart says."""
+    if trial.start and trial.end:
+        return Trusted(f"{trial.start} to {trial.end}")
+    if trial.start:
+        return Trusted(f"since {trial.start}" if trial.running else f"from {trial.start}, end not recorded")
+    return Trusted(f"until {trial.end}" if trial.end else "dates not recorded")
+
+
+def days(span: Span) -> Trusted:
+    """A number of days, as exactly as the dates allow."""
+    if span.most == float("inf"):
+        return Trusted("a number of days not known")
+    if span.least == span.most:
+        return Trusted(f"{span.least:g} days")
+    return Trusted(f"{span.least:g} to {span.most:g} days")
+
+
+def amount(value: float, unit: str, per: str) -> Trusted:
+    """A preventive dose: ``160 mg a day``, ``155 units each``."""
+    return Trusted(f"{number(value)} {unit} {'a day' if per == 'day' else 'each time'}")
+
+
+def either(labels: Iterable[Trusted]) -> Trusted:
+    return joined(labels, "or")

@@ -1,0 +1,129 @@
+"""The ledger of preventives: class, drug, outcome and dates, and which classes that uses up."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from prodrome.cds_hooks.cards.markdown import Trusted
+from prodrome.cds_hooks.cards.options_words import available
+from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates, days
+from prodrome.rules.contraindications import is_lastingly_barred
+from prodrome.rules.doses import days_at
+from prodrome.rules.facts import StopReason, Trial
+from prodrome.rules.guideline.guideline import PreventiveUse
+from prodrome.rules.spans import Span, length
+
+ENDINGS: Mapping[StopReason, str] = {
+    StopReason.INEFFICACY: "stopped as ineffective",
+    StopReason.INTOLERANCE: "stopped for side effects",
+    StopReason.CONTRAINDICATED: "stopped as contraindicated",
+    StopReason.SUCCEEDED: "stopped because it had worked",
+    StopReason.OTHER: "stopped for another reason",
+    StopReason.UNKNOWN: "stopped, reason not recorded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One course of a preventive for migraine. ``doubts`` say why a failure is not certain."""
+
+    drug: Trusted
+    drug_id: str
+    outcome: Trusted
+    dose: Trusted
+    dates: Trusted
+    days: Trusted
+    doubts: tuple[Trusted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it."""
+
+    name: Trusted
+    status: str
+    courses: tuple[Course, ...]
+    reasons: tuple[Trusted, ...] = ()
+
+
+def course(sheet: Sheet, name: str) -> Course:
+    """The course behind the flat fact ``name`` (a trial)."""
+    trial = sheet.trial(name)
+    use = sheet.drug(trial.drug).preventive
+    doubts = dict.fromkeys(str(fact.fields["because"]) for fact in sheet.flat("doubt", trial=name))
+    return Course(
+        drug=sheet.name(trial.drug),
+        drug_id=trial.drug,
+        outcome=Trusted("taken now" if trial.running else ENDINGS[trial.stop.reason]),
+        dose=dose(trial, use) if use else Trusted(),
+        dates=dates(trial),
+        days=days(length(trial.start, trial.end)),
+        doubts=tuple(Trusted(doubt) for doubt in doubts),
+    )
+
+
+def failed_course(sheet: Sheet, name: str, drug_id: str) -> Course:
+    """The course behind a failure: a trial, or an allergy that stands for one."""
+    if name != "allergy":
+        return course(sheet, name)
+    refs = [
+        ref
+        for allergy in sheet.facts.allergies
+        if allergy.drug in sheet.guideline.drugs and sheet.base(allergy.drug) == drug_id
+        for ref in allergy.refs
+    ]
+    outcome = sheet.evidence(refs) or (Trusted("allergy or intolerance on record"),)
+    return Course(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted(), Trusted())
+
+
+def dose(trial: Trial, use: PreventiveUse) -> Trusted:
+    """The dose of a course, or its lowest and highest."""
+    amounts = (*(step.amount for step in trial.steps), *(given.amount for given in trial.administrations))
+    known = [one for one in amounts if one is not None]
+    if not known:
+        return Trusted("dose not recorded")
+    highest = amount(max(known), use.unit, use.per)
+    return highest if min(known) == max(known) else Trusted(f"{min(known):g} to {highest}")
+
+
+def enough(sheet: Sheet, trial: Trial, use: PreventiveUse) -> tuple[float | None, Span]:
+    """The least adequate dose for this patient, and the days spent at or above it."""
+    least = use.min_adequate
+    if use.min_adequate_chronic is not None and sheet.flat("diagnosis", name="chronic_migraine"):
+        least = use.min_adequate_chronic
+    return least, days_at(trial.steps, least)
+
+
+def used_up(sheet: Sheet) -> tuple[ClassRow, ...]:
+    """The classes that failed, are contraindicated, or may have failed, in the guideline's order."""
+    status: dict[str, str] = {}
+    for how in ("failed", "contraindicated", "perhaps failed"):
+        for fact in sheet.flat("candidate", how=how):
+            status.setdefault(str(fact.fields["id"]), how)
+    return tuple(_row(sheet, id_, status[id_]) for id_ in sheet.guideline.classes if id_ in status)
+
+
+def _row(sheet: Sheet, id_: str, status: str) -> ClassRow:
+    name = Trusted(sheet.guideline.classes[id_].name)
+    if status == "contraindicated":
+        return ClassRow(name, status, (), _lasting(sheet, id_))
+    certainty = "high" if status == "failed" else "low"
+    failures = sheet.flat("failure", ehf_class=id_, counts=True, certainty=certainty)
+    named = dict.fromkeys((str(fact.fields["trial"]), str(fact.fields["drug"])) for fact in failures)
+    return ClassRow(name, status, tuple(failed_course(sheet, trial, drug) for trial, drug in named))
+
+
+def _lasting(sheet: Sheet, id_: str) -> tuple[Trusted, ...]:
+    """What rules a class out for good."""
+    members = [
+        drug
+        for drug in sheet.guideline.counting_members[id_]
+        if available(drug, sheet.guideline, sheet.judgement.locale)
+    ]
+    labels = [
+        active.contraindication.label
+        for drug in members
+        for active in sheet.active.values()
+        if active.contraindication.id in drug.contraindications
+        and is_lastingly_barred(drug, {active.contraindication.id: active})
+    ]
+    return tuple(Trusted(label) for label in dict.fromkeys(labels))

@@ -1,0 +1,325 @@
+"""What a card offers to do, as FHIR resources: drafts for the clinician, in the shape the client speaks (R4 or R5).
+
+Each kind of new resource is built and validated once with fhir.resources; a call only fills in whose it is. An order
+in hand is returned whole, with nothing but its dose changed (SUG-12, SUG-13, GEN-12).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from math import isclose
+from typing import Any
+
+from fhir.resources import medicationrequest, servicerequest
+from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
+from fhir.resources.R4B import servicerequest as r4b_servicerequest
+
+from prodrome.cds_hooks.cards.options_words import Options
+from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
+from prodrome.cds_hooks.protocol.requests import HookRequest
+from prodrome.rules.doses import full_dose
+from prodrome.rules.facts import DraftOrder
+from prodrome.rules.guideline.guideline import Drug
+from prodrome.rules.judge import Finding
+
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+SNOMED = "http://snomed.info/sct"
+
+MAX_REPLACEMENTS = 3
+
+Json = dict[str, Any]
+
+_MODELS: Mapping[tuple[str, str], Any] = {
+    ("MedicationRequest", "R4"): r4b_medicationrequest.MedicationRequest,
+    ("MedicationRequest", "R5"): medicationrequest.MedicationRequest,
+    ("ServiceRequest", "R4"): r4b_servicerequest.ServiceRequest,
+    ("ServiceRequest", "R5"): servicerequest.ServiceRequest,
+}
+_REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
+_MASSES = {"g": 1000.0, "mg": 1.0, "ug": 0.001, "mcg": 0.001}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One suggestion: its button, and what is done when it is pressed. ``alone``: it excludes the card's others."""
+
+    label: str
+    actions: tuple[Json, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a suggestion is made from: the finding, the patient and the call."""
+
+    finding: Finding
+    sheet: Sheet
+    options: Options
+    request: HookRequest
+    dialect: str
+
+    @property
+    def order(self) -> DraftOrder | None:
+        return next((order for order in self.sheet.facts.orders if order.ref == self.finding.order), None)
+
+    @property
+    def draft(self) -> Json | None:
+        """The order in hand as the client sent it, where its id can be named in an action (SUG-14)."""
+        if not _REFERENCE.fullmatch(self.finding.order or ""):
+            return None
+        for order in self.request.orders:
+            if isinstance(order, dict) and f"{order.get('resourceType')}/{order.get('id')}" == self.finding.order:
+                return order
+        return None
+
+
+def offers(kind: str, asked: Asked) -> tuple[Offer, ...]:
+    """The suggestions of one kind, an entry of ``suggest`` in cards.yaml."""
+    return tuple(KINDS[kind](asked))
+
+
+def referral(asked: Asked) -> Iterator[Offer]:
+    """To neurology, or to a headache specialist where there is one."""
+    code = _snomed("183521007", "Referral to neurology service", "Referral to a headache specialist or neurology")
+    yield _service(
+        "Refer to a headache specialist", "Draft referral to a headache specialist or neurology", code, asked
+    )
+
+
+def headache_diary(asked: Asked) -> Iterator[Offer]:
+    """A diary that records what the definition asks for."""
+    text = "Headache diary: days with headache, days with severe impairment, acute medication, each day for 3 months"
+    yield _service("Request a headache diary", "Draft request for a headache diary", {"text": text}, asked)
+
+
+def non_drug_referral(asked: Asked) -> Iterator[Offer]:
+    """To whoever offers treatment without drugs."""
+    text = "Non-drug treatment of migraine: biofeedback, cognitive behavioural therapy, relaxation or acupuncture"
+    label = "Refer for non-drug treatment"
+    yield _service(label, "Draft referral for non-drug treatment of migraine", {"text": text}, asked)
+
+
+def follow_up(asked: Asked) -> Iterator[Offer]:
+    """At the date on which a new preventive can be judged."""
+    order = asked.order
+    use = asked.sheet.drug(order.drug).preventive if order else None
+    if order and use and use.side_effects:
+        when = asked.sheet.today + timedelta(weeks=use.side_effects.judge_weeks)
+        name = asked.sheet.name(order.drug)
+        code = _snomed("390906007", "Follow-up encounter", f"Follow-up: judge the benefit of {name}")
+        description = f"Draft follow-up on {when} to judge the benefit of {name}"
+        yield _service(f"Plan follow-up on {when}", description, code, asked, when=when)
+
+
+def remove_order(asked: Asked) -> Iterator[Offer]:
+    """Take the order in hand away."""
+    if asked.draft is not None and asked.finding.order and asked.order:
+        name = asked.sheet.name(asked.order.drug)
+        yield Offer(f"Remove the order for {name}", (_delete(asked.finding.order, str(name)),))
+
+
+def other_class(asked: Asked) -> Iterator[Offer]:
+    """In place of the order in hand, a drug from a class still open. No starting dose: that is the clinician's."""
+    order, draft = asked.order, asked.draft
+    if order is None or draft is None:
+        return
+    for drug in asked.options.replacements(MAX_REPLACEMENTS):
+        name = asked.sheet.name(drug.id)
+        create = {
+            "type": "create",
+            "description": f"Draft order for {name}, to be completed with a starting dose",
+            "resource": _medication_request(drug, asked),
+        }
+        label = f"Order {name} ({asked.sheet.class_name(drug)}) instead"
+        if asked.dialect == "epic":  # one action per suggestion
+            yield Offer(label, (create,), alone=True)
+        else:
+            yield Offer(label, (_delete(order.ref, str(asked.sheet.name(order.drug))), create), alone=True)
+
+
+def full_single_dose(asked: Asked) -> Iterator[Offer]:
+    """The same order at the full single dose, where its dosage can be changed in one place without contradiction."""
+    order, draft = asked.order, asked.draft
+    if order is None or draft is None or order.single_dose is None or asked.dialect == "epic":
+        return  # Epic carries out create and delete only
+    if _holds_nothing(draft):
+        return  # it would have to be returned whole, and nothing empty may be sent (GEN-04, GEN-05)
+    full = full_dose(asked.sheet.guideline, asked.sheet.drug(order.drug), order.single_dose, order.route)
+    changed = at_dose(draft, order.single_dose, full) if full else None
+    if full and changed:
+        name = asked.sheet.name(order.drug)
+        action = {
+            "type": "update",
+            "description": f"Change the single dose of {name} from {number(order.single_dose)} to {number(full)} mg",
+            "resource": changed,
+        }
+        yield Offer(f"Change to {number(full)} mg", (action,))
+
+
+KINDS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
+    "referral": referral,
+    "headache_diary": headache_diary,
+    "non_drug_referral": non_drug_referral,
+    "follow_up": follow_up,
+    "remove_order": remove_order,
+    "other_class": other_class,
+    "full_dose": full_single_dose,
+}
+
+
+def at_dose(draft: Json, single_dose: float, full: float) -> Json | None:
+    """A copy of the order with ``full`` mg for ``single_dose`` mg; ``None`` where that cannot be said in one place.
+
+    A mass changes in its own unit; a count of tablets changes if that makes whole ones. An order with several doses,
+    or one whose text names the old dose, is left to the clinician: half a change would contradict itself.
+    """
+    changed = deepcopy(draft)
+    dosages = list(_each(changed.get("dosageInstruction")))
+    quantities = [quantity for dosage in dosages for quantity in _quantities(dosage)]
+    if len(dosages) != 1 or len(quantities) != 1:
+        return None
+    quantity = quantities[0]
+    value = quantity.get("value")
+    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+        return None
+    if _names(value, dosages[0]) or _names(single_dose, dosages[0]):
+        return None
+    mass = _MASSES.get(str(quantity.get("code") or quantity.get("unit")))
+    if mass and not isclose(value * mass, single_dose):
+        return None
+    wanted = full / mass if mass else full / single_dose * value
+    if not mass and not float(wanted).is_integer():
+        return None
+    quantity["value"] = int(wanted) if float(wanted).is_integer() else wanted
+    return changed
+
+
+def _each(value: object) -> Iterator[Json]:
+    """The objects of a list, or the one object that stands where a list should."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict):
+            yield one
+
+
+def _quantities(dosage: Json) -> Iterator[Json]:
+    """Every place of a dosage that holds a dose; a range counts, so that it is not half changed."""
+    for place in (dosage, *_each(dosage.get("doseAndRate"))):
+        for name in ("doseQuantity", "doseRange"):
+            yield from _each(place.get(name))
+
+
+def _names(value: float, dosage: Json) -> bool:
+    """Whether the dosage's texts hold the number."""
+    texts = [text for text in (dosage.get("text"), dosage.get("patientInstruction")) if isinstance(text, str)]
+    return any(
+        float(found.replace(",", ".")) == value for text in texts for found in re.findall(r"\d+(?:[.,]\d+)?", text)
+    )
+
+
+def speaks_r5(request: HookRequest) -> bool:
+    """Whether the client's own resources have the R5 shape; R4 where nothing tells."""
+    for resource in _resources(request):
+        kind = resource.get("resourceType")
+        if kind in ("MedicationRequest", "MedicationStatement") and isinstance(resource.get("medication"), dict):
+            return True
+        if kind in ("MedicationRequest", "MedicationStatement"):
+            return False
+        if kind == "Encounter" and "class" in resource:
+            return isinstance(resource["class"], list)
+    return False
+
+
+def _resources(request: HookRequest) -> Iterator[Json]:
+    yield from _each(list(request.orders))
+    for value in request.prefetch.values():
+        if isinstance(value, dict):
+            yield from (
+                (entry["resource"] for entry in _each(value.get("entry")) if isinstance(entry.get("resource"), dict))
+                if "entry" in value
+                else (value,)
+            )
+
+
+@cache
+def _skeleton(kind: str, version: str) -> Json:
+    """A new draft with everything required, checked by the standard's own model."""
+    draft: Json = {"resourceType": kind, "status": "draft", "intent": "order", "subject": {"reference": "Patient/x"}}
+    if kind == "MedicationRequest":
+        draft |= _medication({"text": "x"}, version)
+    else:
+        draft |= _code({"text": "x"}, version) | _reason({"text": "Migraine"}, (), version)
+    checked: Json = _MODELS[kind, version].model_validate(draft).model_dump()
+    return checked
+
+
+def _service(label: str, description: str, code: Json, asked: Asked, *, when: date | None = None) -> Offer:
+    version = "R5" if speaks_r5(asked.request) else "R4"
+    resource = _skeleton("ServiceRequest", version) | _code(code, version) | _whose(asked)
+    resource |= _reason({"text": "Migraine"}, _diagnosis(asked), version)
+    if when:
+        resource["occurrenceDateTime"] = when.isoformat()
+    return Offer(label, ({"type": "create", "description": description, "resource": resource},))
+
+
+def _medication_request(drug: Drug, asked: Asked) -> Json:
+    version = "R5" if speaks_r5(asked.request) else "R4"
+    name = str(asked.sheet.name(drug.id))
+    coding = {"system": RXNORM, "code": drug.codes["rxnorm"][0], "display": name}
+    resource = _skeleton("MedicationRequest", version) | _whose(asked)
+    resource |= _medication({"coding": [coding], "text": name}, version)
+    resource |= _reason({"text": "Migraine prevention"}, _diagnosis(asked), version)
+    use = drug.preventive
+    if use and use.target:
+        target = amount(use.target, use.unit, use.per)
+        resource["dosageInstruction"] = [{"text": f"Starting dose to be set; target {target} where tolerated"}]
+    return resource
+
+
+def _medication(concept: Json, version: str) -> Json:
+    return {"medication": {"concept": concept}} if version == "R5" else {"medicationCodeableConcept": concept}
+
+
+def _code(concept: Json, version: str) -> Json:
+    return {"code": {"concept": concept} if version == "R5" else concept}
+
+
+def _reason(concept: Json, references: tuple[str, ...], version: str) -> Json:
+    if version == "R5":
+        return {"reason": [{"concept": concept}, *({"reference": {"reference": ref}} for ref in references)]}
+    said: Json = {"reasonCode": [concept]}
+    return said | ({"reasonReference": [{"reference": ref} for ref in references]} if references else {})
+
+
+def _diagnosis(asked: Asked) -> tuple[str, ...]:
+    """The problem list entries that say migraine."""
+    refs = [ref for fact in asked.sheet.flat("diagnosis", name="migraine") for ref in fact.refs]
+    return tuple(ref for ref in dict.fromkeys(refs) if ref.startswith("Condition/"))
+
+
+def _whose(asked: Asked) -> Json:
+    request = asked.request
+    said: Json = {"subject": {"reference": f"Patient/{request.patient_id}"}}
+    if request.encounter_id:
+        said["encounter"] = {"reference": f"Encounter/{request.encounter_id}"}
+    said["authoredOn"] = asked.sheet.today.isoformat()
+    if request.user_id and request.user_id.startswith(("Practitioner/", "PractitionerRole/")):
+        said["requester"] = {"reference": request.user_id}
+    return said
+
+
+def _snomed(code: str, display: str, text: str) -> Json:
+    return {"coding": [{"system": SNOMED, "code": code, "display": display}], "text": text}
+
+
+def _delete(ref: str, name: str) -> Json:
+    return {"type": "delete", "description": f"Remove the order for {name}", "resourceId": ref}
+
+
+def _holds_nothing(value: object) -> bool:
+    """Whether a document holds a null or something empty anywhere."""
+    if isinstance(value, dict | list):
+        return not value or any(map(_holds_nothing, value.values() if isinstance(value, dict) else value))
+    return value is None or value == ""

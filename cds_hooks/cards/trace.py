@@ -1,0 +1,96 @@
+"""Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prodrome.rules.engine.matching import Fact
+from prodrome.rules.engine.rulebook import FINDING, Rule
+from prodrome.rules.guideline.guideline import Guideline, Parameter
+from prodrome.rules.judge import Judgement
+
+EXTENSION = "org.prodrome.trace"
+"""The key of the extension (EXT-02)."""
+
+
+def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], finding: str) -> dict[str, Any]:
+    """What a card rests on; members without content are left out.
+
+    ``finding`` is the key under which an override of this card is remembered. ``facts`` are followed down to what was
+    measured, or to the finding of another rule, whose own card says the rest.
+    """
+    rules = tuple(rules)
+    grounds = _grounds(judgement, facts)
+    steps = dict.fromkeys([*(rule.id for rule in rules), *(fact.rule for fact in grounds if fact.rule)])
+    read = [judgement.rulebook.rules[id_] for id_ in steps]
+    said = {
+        "finding": finding,
+        "rules": [{"id": rule.id, "title": rule.title} for rule in rules],
+        "rulebook": judgement.rulebook.version,
+        "date": judgement.today.isoformat(),
+        "locale": judgement.locale,
+        "engine": judgement.engine,
+        "parameters": _parameters(judgement.guideline, read),
+        "steps": [rule.id for rule in read if rule not in rules],
+        "facts": [_fact(fact) for fact in grounds],
+        "references": list(dict.fromkeys(ref for fact in grounds for ref in fact.refs)),
+        "sources": _sources(judgement.guideline, read),
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
+    """The facts and everything they were concluded from."""
+    known = judgement.facts  # f1, f2...
+    found: dict[str, Fact] = {}
+    waiting = list(facts)
+    while waiting:
+        fact = waiting.pop()
+        if fact.id not in found:
+            found[fact.id] = fact
+            if fact.type != FINDING:
+                waiting.extend([known[_number(id_) - 1] for id_ in fact.basis])
+    return [found[id_] for id_ in sorted(found, key=_number)]
+
+
+def _number(fact_id: str) -> int:
+    return int(fact_id[1:])
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": fact.id, "type": fact.type}
+    fields = _known(fact.fields)
+    if fields:
+        said["fields"] = fields
+    if fact.basis:  # its references are those of its basis
+        said["basis"] = list(fact.basis)
+    elif fact.refs:
+        said["refs"] = list(fact.refs)
+    return said
+
+
+_SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something: no empty text, and no infinite number (a length that is not known)."""
+    return {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
+
+
+def _parameters(guideline: Guideline, rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for rule in rules for name in rule.parameters)
+    return [_parameter(guideline.parameters[name]) for name in names]
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": parameter.name, "value": parameter.value, "unit": parameter.unit}
+    if parameter.overridden:
+        said["overridden"] = True
+    return said
+
+
+def _sources(guideline: Guideline, rules: Iterable[Rule]) -> list[dict[str, str]]:
+    found = []
+    for id_ in dict.fromkeys(id_ for rule in rules for id_ in rule.sources):
+        source = guideline.sources[id_]
+        found.append({"id": id_, "citation": source.citation} | ({"url": source.url} if source.url else {}))
+    return found

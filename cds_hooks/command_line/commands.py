@@ -1,0 +1,209 @@
+"""The subcommands of ``prodrome``, by name."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import orjson
+
+from prodrome.cds_hooks.clock import clock
+from prodrome.cds_hooks.command_line import feedback
+from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
+from prodrome.cds_hooks.command_line.why import tree
+from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.logs import configure, log
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import parse, read_request
+from prodrome.cds_hooks.settings import Settings, describe, load_settings
+from prodrome.cds_hooks.testers import check
+from prodrome.cds_hooks.web.health import health
+from prodrome.rules.engine.explain import condition_in_words
+from prodrome.rules.engine.rulebook import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand: what it is for, its arguments, and what it does (returns the exit status)."""
+
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _settings(asked: argparse.Namespace) -> Settings:
+    names = ("host", "port", "today", "engine")
+    return load_settings(overrides={name: getattr(asked, name, None) for name in names})
+
+
+def _today(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+
+
+def _engine(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
+
+
+def _serve_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    command.add_argument("--port", type=int, help="the port to listen on (8080)")
+    _today(command)
+    _engine(command)
+
+
+THREADS = 8
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json"
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    from waitress.server import create_server
+
+    from prodrome.cds_hooks.web.app import create_app
+
+    settings = _settings(asked)
+    configure()
+    app = create_app(settings)
+    environment: Environment = app.extensions["prodrome"]
+    _warm_up(environment)
+    well = health(environment)
+    server = create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
+    url = settings.base_url or f"http://{settings.host}:{getattr(server, 'effective_port', settings.port)}"
+    print(f"Discovery: {url}/cds-services")
+    if settings.workbench:
+        print(f"Workbench: {url}/")
+    if "note" in well:
+        print(f"Note: {well['note']}")
+    print(f"Engine: {well['engine']}; rulebook {environment.guideline.rulebook.version}; locale {settings.locale}")
+    if EXAMPLE.exists():
+        print("Try it:")
+        print(f"  curl -s -H 'Content-Type: application/json' -d @examples/{EXAMPLE.name} \\")
+        print(f"       {url}/cds-services/prodrome-order-sign")
+    sys.stdout.flush()
+    log("serving", address=url, engine=well["engine"], version=well["version"], today=well["today"])
+    try:
+        server.run()
+    finally:
+        server.close()
+    return 0
+
+
+def _warm_up(environment: Environment) -> None:
+    """Build what the first call would otherwise wait for: tables of drug names, compiled rules, templates."""
+    if EXAMPLE.exists():
+        body = EXAMPLE.read_bytes()
+        request = read_request(parse(body), frozenset(service.hook.name for service in environment.services().values()))
+        consult(request, replace(environment, store=None))
+
+
+def _consult_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("request", metavar="REQUEST.json", nargs="?", help="a CDS Hooks request; - for standard input")
+    server_arguments(command)
+    command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
+    command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
+    _today(command)
+    _engine(command)
+
+
+def _consult(asked: argparse.Namespace) -> int:
+    if (asked.request is None) == (asked.fhir is None):
+        raise Refused(400, "Give either a request file or --fhir URL.")
+    consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
+    if asked.why or asked.steps:
+        print(tree(consultation, steps=asked.steps))
+    else:
+        sys.stdout.write(orjson.dumps(consultation.response, option=orjson.OPT_INDENT_2).decode() + "\n")
+    return 0
+
+
+def _consult_file(asked: argparse.Namespace) -> Consultation:
+    environment = Environment.of(_settings(asked))
+    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
+    hooks = frozenset(service.hook.name for service in environment.services().values())
+    return consult(read_request(parse(body), hooks, body=body), environment)
+
+
+def _sandbox_arguments(command: argparse.ArgumentParser) -> None:
+    sandbox_arguments(command)
+    _today(command)
+
+
+def _sandbox(asked: argparse.Namespace) -> int:
+    return sandbox(asked, _settings(asked))
+
+
+def _check_arguments(command: argparse.ArgumentParser) -> None:
+    check.arguments(command)
+    _today(command)
+
+
+def _check(asked: argparse.Namespace) -> int:
+    return check.run(asked, clock(_settings(asked).today)())
+
+
+def _rules_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--conditions", action="store_true", help="also say the conditions of each rule in words")
+
+
+def _rules(asked: argparse.Namespace) -> int:
+    environment = Environment.of(_settings(asked))
+    rulebook = environment.guideline.rulebook
+    print(f"Rulebook {rulebook.version} of {rulebook.date}")
+    shown = [rule for rule in rulebook.rules.values() if rule.card is not None]
+    widths = [max(len(row[column]) for row in map(_row, shown)) for column in range(3)]
+    for rule in shown:
+        id_, hooks, sources, title = _row(rule)
+        print(f"{id_:{widths[0]}}  {hooks:{widths[1]}}  {sources:{widths[2]}}  {title}")
+        if asked.conditions:
+            for word, patterns in (("when", rule.when), ("unless", rule.unless)):
+                for pattern in patterns:
+                    print(f"{'':{widths[0]}}  {word} {condition_in_words(pattern)}")
+    print()
+    cited = sorted({source for rule in shown for source in rule.sources})
+    for name in cited:
+        source = environment.guideline.sources[name]
+        print(f"{name}: {source.citation}")
+    print()
+    print("Not evaluated:")
+    for what in rulebook.not_evaluated:
+        print(f"- {what}")
+    return 0
+
+
+def _row(rule: Rule) -> tuple[str, str, str, str]:
+    return rule.id, ", ".join(rule.hooks), ", ".join(rule.sources), rule.title
+
+
+def _prefetch(asked: argparse.Namespace) -> int:
+    for service in Environment.of(_settings(asked)).services().values():
+        print(service.id)
+        width = max(len(query.key) for query in service.queries)
+        for query in service.queries:
+            print(f"  {query.key:{width}}  {query.template}")
+    return 0
+
+
+def _nothing_more(_: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def _show_settings(asked: argparse.Namespace) -> int:
+    lines = describe(_settings(asked))
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    for name, value, origin in lines:
+        print(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}".rstrip())
+    return 0
+
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
+    "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
+    "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
+    "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
+    "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
+    "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
+    "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
+    "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),
+}

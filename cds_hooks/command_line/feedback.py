@@ -1,0 +1,32 @@
+"""``prodrome feedback``: the report on the command line."""
+
+import argparse
+import sys
+from datetime import date
+
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
+from prodrome.cds_hooks.settings import load_settings
+
+HELP = "how often each rule's cards were shown, accepted and overridden, and why"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_const", dest="write", const=as_json, help="as JSON")
+    form.add_argument("--csv", action="store_const", dest="write", const=as_csv, help="as CSV")
+    parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or later")
+    parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or before")
+    parser.set_defaults(write=as_table)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the report; 1 where there is no database to read."""
+    settings = load_settings()
+    if settings.in_memory:
+        print("No feedback is kept: the settings name no database (database_url).", file=sys.stderr)
+        return 1
+    rules = report(Database(settings.database_url), since=arguments.since, until=arguments.until)
+    print(arguments.write(rules).rstrip("\n"))
+    return 0

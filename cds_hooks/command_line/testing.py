@@ -1,0 +1,173 @@
+"""The commands for integration testers: ``consult --fhir URL`` and ``sandbox URL``."""
+
+import argparse
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.fhir_client import Fetched
+from prodrome.cds_hooks.protocol.hooks import HOOKS
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import HookRequest, read_request
+from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, examples
+from prodrome.cds_hooks.testers.loading import LoadingError, load
+from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
+from prodrome.rules.facts import Completeness
+
+USER = "Practitioner/prodrome-tester"
+FAR_AWAY_SECONDS = 3600
+
+
+def server_arguments(command: argparse.ArgumentParser) -> None:
+    """What to ask which FHIR server, in place of a request file."""
+    command.add_argument(
+        "--fhir", metavar="URL", help="fetch the chart from this FHIR server instead of a request file"
+    )
+    command.add_argument("--patient", metavar="ID", help="with --fhir: whose chart")
+    command.add_argument(
+        "--hook", choices=HOOKS, help="with --fhir: patient-view, or order-sign where there is an order"
+    )
+    command.add_argument("--order", metavar="DRUG:DOSE", help="with --fhir: an order in hand, as in sumatriptan:25mg")
+    command.add_argument("--encounter", metavar="ID", help="with --fhir: the encounter of an encounter hook")
+    token_file(command)
+
+
+def token_file(command: argparse.ArgumentParser) -> None:
+    """Where the access token is; never on the command line, which other users of the machine can read."""
+    command.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the access token of the FHIR server"
+    )
+
+
+def token_in(file: Path | None) -> str | None:
+    """The token a file holds."""
+    return file.read_text(encoding="utf-8").strip() or None if file else None
+
+
+def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultation:
+    """The judgement on a patient of any FHIR server, without an EHR; tells on standard error how it comes along.
+
+    Raises :class:`Refused`, also for arguments that do not fit together.
+    """
+    url = asked.fhir.rstrip("/")
+    token = token_in(asked.token_file)
+    environment = Environment.of(_allowing(settings, url, token))
+    request = _request(asked, url, token, environment)
+    print(f"{request.hook} for a patient of {url}", file=sys.stderr)
+    consultation = consult(request, environment, progress=_tell)
+    for card in consultation.response["cards"]:
+        print(f"{card['source']['topic']['code']:10} {card['indicator']:8} {card['summary']}", file=sys.stderr)
+    if not consultation.response["cards"]:
+        print("No card.", file=sys.stderr)
+    return consultation
+
+
+def _allowing(settings: Settings, url: str, token: str | None) -> Settings:
+    """The settings with this server allowed: whoever types its address means it."""
+    if any(server.url == url for server in settings.fhir_servers):
+        return settings
+    try:
+        server = FhirServer(url=url, open=token is None, private=True)
+    except ValidationError as error:
+        expected = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise Refused(400, f"--fhir: {expected}") from None
+    return settings.model_copy(update={"fhir_servers": (server, *settings.fhir_servers)})
+
+
+def _request(asked: argparse.Namespace, url: str, token: str | None, environment: Environment) -> HookRequest:
+    if not asked.patient:
+        raise Refused(400, "--patient is missing: whose chart is to be judged?")
+    hook = asked.hook or ("order-sign" if asked.order else "patient-view")
+    context: dict[str, Any] = {"patientId": asked.patient, "userId": USER}
+    if asked.encounter:
+        context["encounterId"] = asked.encounter
+    if asked.order:
+        try:
+            order = draft_order(asked.order, asked.patient, environment.guideline, environment.clock())
+        except BadOrder as error:
+            raise Refused(400, f"--order: {error}") from None
+        context["draftOrders"] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
+        context["selections"] = [f"MedicationRequest/{DRAFT_ID}"]
+    document: dict[str, Any] = {
+        "hook": hook,
+        "hookInstance": str(uuid.uuid4()),
+        "fhirServer": url,
+        "context": context,
+    }
+    if token:
+        document["fhirAuthorization"] = {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": FAR_AWAY_SECONDS,
+            "scope": "patient/*.read",
+            "subject": "prodrome",
+        }
+    hooks = frozenset(service.hook.name for service in environment.services().values())
+    return read_request(document, hooks, body=orjson.dumps(document))
+
+
+_MARKS: Mapping[Completeness, str] = {
+    Completeness.COMPLETE: "all",
+    Completeness.INCOMPLETE: "part",
+    Completeness.MISSING: "none",
+}
+
+
+def _tell(key: str, fetched: Fetched) -> None:
+    problem = f"  the server {fetched.problem}" if fetched.problem else ""
+    line = f"  {key:28} {_MARKS[fetched.state]:5} {fetched.count:5} in {fetched.seconds:5.2f} s{problem}"
+    print(line, file=sys.stderr, flush=True)
+
+
+def sandbox_arguments(command: argparse.ArgumentParser) -> None:
+    """Which server takes the example patients."""
+    command.add_argument("url", metavar="URL", help="the base address of a sandbox FHIR server (R4)")
+    token_file(command)
+
+
+def sandbox(asked: argparse.Namespace, settings: Settings) -> int:
+    """Loads the example patients and prints which command shows which card."""
+    url = asked.url.rstrip("/")
+    environment = Environment.of(settings)
+    try:
+        written = load(
+            url,
+            environment.guideline,
+            environment.clock(),
+            token=token_in(asked.token_file),
+            progress=lambda said: print(f"  {said}", file=sys.stderr, flush=True),
+        )
+    except LoadingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    known = examples()
+    print(
+        f"{len(known)} fictional patients in {written} resources are on {url}. Each command shows the cards before it:"
+    )
+    print()
+    for example in known:
+        print(f"# {example.title}")
+        for ask in example.asks:
+            print(f"{' '.join(ask.cards) or 'no card':30} prodrome {' '.join(arguments_of(example, ask, url, asked))}")
+    return 0
+
+
+def arguments_of(example: Example, ask: Ask, url: str, asked: argparse.Namespace | None = None) -> list[str]:
+    """The command line that shows an ask."""
+    words = ["consult", "--fhir", url, "--patient", example.patient_id, "--hook", ask.hook]
+    if ask.order:
+        words += ["--order", ask.order]
+    if ask.hook.startswith("encounter-"):
+        words += ["--encounter", example.encounter_id or "prodrome-encounter"]
+    for name in ("token_file", "today"):
+        value = getattr(asked, name, None)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words

@@ -1,0 +1,91 @@
+"""The whole judgement as a tree of text: what fired and on what, what did not and what stopped it."""
+
+from collections.abc import Iterator
+
+from prodrome.cds_hooks.consultation import Consultation
+from prodrome.rules.engine.explain import Explanation, Verdict, why
+from prodrome.rules.engine.matching import Bindings, Fact
+from prodrome.rules.facts import Completeness
+
+_MARKS = {
+    Verdict.FIRED: "+",
+    Verdict.UNJUDGED: "?",
+    Verdict.BLOCKED: "-",
+    Verdict.NOT_FIRED: ".",
+    Verdict.OFF: "x",
+}
+
+
+def tree(consultation: Consultation, *, steps: bool = False) -> str:
+    """The trace of one call. *steps* also explains the rules that only conclude facts for others."""
+    return "\n".join(_lines(consultation, steps))
+
+
+def _lines(consultation: Consultation, steps: bool) -> Iterator[str]:
+    judgement = consultation.judgement
+    yield f"{consultation.request.hook} on {judgement.today}, locale {judgement.locale}, engine {judgement.engine}"
+    yield f"rulebook {judgement.rulebook.version} of {judgement.rulebook.date}"
+    yield from _data(consultation)
+    cards = [f"{card['indicator']}: {card['summary']}" for card in consultation.response["cards"]]
+    yield from _branch("cards", cards or ["none"])
+    yield "rules"
+    for explanation in why(judgement.rulebook, judgement.outcome):
+        if steps or explanation.rule.card is not None:
+            yield from _rule(explanation, consultation)
+
+
+def _data(consultation: Consultation) -> Iterator[str]:
+    said = []
+    for kind, state in sorted(consultation.record.completeness.items()):
+        read = consultation.facts.read.get(kind, 0)
+        problem = consultation.problems.get(kind)
+        extent = f"{read} read" if state is Completeness.COMPLETE else f"{state.value}, {read} read"
+        said.append(f"{kind}: {extent}" + (f" (the FHIR server {problem})" if problem else ""))
+    said += [f"{row.kind}/{row.id} was skipped: {row.why}" for row in consultation.facts.skipped]
+    yield from _branch("data", [*said, *consultation.notes])
+
+
+def _rule(explanation: Explanation, consultation: Consultation) -> Iterator[str]:
+    rule = explanation.rule
+    away = rule.card is not None and consultation.request.hook not in rule.hooks
+    elsewhere = f" (speaks at {', '.join(rule.hooks)})" if away else ""
+    yield f"  {_MARKS[explanation.verdict]} {rule.id} {rule.title or rule.why}: {explanation.verdict.value}{elsewhere}"
+    for fired in explanation.fired:
+        yield from _facts(fired.bindings)
+    for unjudged in explanation.unjudged:
+        yield f"      not complete: {', '.join(unjudged.missing)}"
+        yield from _facts(unjudged.bindings)
+    if explanation.verdict is Verdict.BLOCKED:
+        for blocked in explanation.blocked:
+            yield f"      because of {_fact(blocked.by)}"
+    stop = explanation.stop
+    if stop is not None:
+        yield f"      needs {stop.condition}"
+        if stop.near is not None:
+            yield f"      nearest: {_fact(stop.near)}; differs in {', '.join(stop.failed)}"
+    if explanation.fired:
+        for name, parameter in consultation.judgement.parameters(rule).items():
+            changed = ", changed by this site" if parameter.overridden else ""
+            yield f"      ${name} = {parameter.value} {parameter.unit}".rstrip() + changed
+
+
+def _facts(bindings: Bindings) -> Iterator[str]:
+    for fact in bindings.values():
+        yield f"      {_fact(fact)}"
+
+
+def _fact(fact: Fact) -> str:
+    fields = ", ".join(f"{name} {_value(value)}" for name, value in fact.fields.items())
+    source = f" <- {', '.join(fact.refs)}" if fact.refs else ""
+    return f"{fact.type.replace('_', ' ')}: {fields or 'yes'}{source}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _branch(name: str, leaves: list[str]) -> Iterator[str]:
+    yield name
+    yield from (f"  {leaf}" for leaf in leaves)

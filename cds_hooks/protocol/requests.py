@@ -1,0 +1,333 @@
+"""What comes over the wire, read tolerantly: request bodies of CDS Hooks 1.0 to the 3.0 ballot.
+
+Required members are required; everything optional may be absent, null or empty alike (the null and empty rules of
+the specification bind the sender). Forms seen in the wild are read: ``Patient/`` before a patient id, members of
+pre-1.0 requests (``user``, ``patient``), hooks that were since renamed, ids of any length, a ``hookInstance`` that is
+no UUID. Whatever is not known is ignored. A fault is a :class:`Refused` that names the member.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+
+MAX_DEPTH = 64
+
+_SAID_ONCE = (b'"patientId"', b'"draftOrders"', b'"fhirServer"')
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class FhirAuthorization:
+    """Access to the client's FHIR server for this one call: used, then forgotten. It prints without its token."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    scope: str
+    subject: str
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HookRequest:
+    """One call of one service.
+
+    ``hook`` is the hook as we serve it (a deprecated one under its successor's name). ``prefetch`` keeps the
+    difference between a key with ``null`` (there are none) and no key (not known). ``orders`` are the entries of the
+    order Bundle, unchecked; ``selections`` is ``None`` where the hook selects none of them. ``leniencies`` tells what
+    was accepted although no version of the specification has it so; it holds member names only.
+    """
+
+    hook: str
+    hook_instance: str
+    patient_id: str
+    user_id: str | None = None
+    encounter_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    orders: tuple[object, ...] = field(default=(), repr=False)
+    selections: tuple[str, ...] | None = None
+    prefetch: Mapping[str, object] = field(default_factory=dict, repr=False)
+    fhir_server: str | None = None
+    authorization: FhirAuthorization | None = None
+    extension: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    leniencies: tuple[str, ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def stripped(self) -> bool:
+        """Whether the client withheld everything but the ids, as Epic does for an endpoint it does not know."""
+        return bool(HOOKS[self.hook].orders) and not self.orders and not self.prefetch and self.fhir_server is None
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The JSON object in *body*; :class:`Refused` (400) for anything else, and for nesting beyond 64 levels.
+
+    Of duplicate members JSON parsers take the last. That is accepted in general, but not for the members that decide
+    whose chart, which orders and which server: those are looked at closely when their names appear more than once.
+    """
+    try:
+        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"The body is not valid JSON (at character {error.pos}).") from None
+    if not isinstance(document, dict):
+        raise Refused(400, "The body is not a JSON object.")
+    if _too_deep(body, document):
+        raise Refused(400, f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if any(body.count(name) > 1 for name in _SAID_ONCE):
+        _refuse_duplicates(body)
+    return document
+
+
+def _too_deep(body: bytes, document: object) -> bool:
+    # Brackets alone, emptied from the inside: as many rounds as there are levels, each in C. Brackets in strings may
+    # leave a rest; only then is the document itself walked.
+    brackets = body.translate(None, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)  # type: ignore[attr-defined]
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _refuse_duplicates(body: bytes) -> None:
+    decisive = {name.strip(b'"').decode() for name in _SAID_ONCE}
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs if name in decisive]
+        for name in names:
+            if names.count(name) > 1:
+                raise Refused(400, f"The member {name} is given twice in one object.", member=name)
+
+    json.loads(body.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=check)
+
+
+def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: bytes = b"") -> HookRequest:
+    """The request in *document* for a service of *hooks*; :class:`Refused` names the member at fault."""
+    leniencies: list[str] = []
+    hook, orders_member = _hook(document, hooks, leniencies)
+    instance = _required_text(document, "hookInstance")
+    context = document.get("context")
+    if not isinstance(context, dict):
+        raise Refused(400, _must_be("context", "an object", context), member="context")
+    patient_id = _patient_id(document, context, leniencies)
+    user_id = _text(context, "userId", "context.userId")
+    for old in ("user", "userId"):
+        if user_id is None and isinstance(document.get(old) or context.get(old), str):
+            user_id = document.get(old) or context.get(old)
+            leniencies.append(f"{old} outside context.userId")
+    if user_id is not None and not _TYPE_AND_ID.match(user_id):
+        leniencies.append("context.userId without a type")
+    authorization = _authorization(document, patient_id)
+    request = HookRequest(
+        hook=hook.name,
+        hook_instance=instance,
+        patient_id=patient_id,
+        user_id=user_id,
+        encounter_id=_bare(_text(context, "encounterId", "context.encounterId"), "Encounter"),
+        context=context,
+        orders=_orders(context, orders_member),
+        selections=_selections(context, hook, leniencies),
+        prefetch=_object(document, "prefetch"),
+        fhir_server=_fhir_server(document, authorization),
+        authorization=authorization,
+        extension=_object(document, "extension", lenient=True),
+        leniencies=tuple(leniencies),
+        body=body,
+    )
+    _require(hook, orders_member, request)
+    return request
+
+
+def _hook(document: Mapping[str, Any], hooks: frozenset[str], leniencies: list[str]) -> tuple[Hook, str | None]:
+    name = _required_text(document, "hook")
+    successor, member = DEPRECATED.get(name, (name, None))
+    if successor not in hooks:
+        expected = " or ".join(sorted(hooks))
+        raise Refused(400, f"This service answers the hook {expected}, not the one in the request.", member="hook")
+    if successor != name:
+        leniencies.append("a deprecated hook")
+    hook = HOOKS[successor]
+    context = document.get("context")
+    if member and isinstance(context, dict) and hook.orders in context:
+        member = None
+    return hook, member or hook.orders
+
+
+def _patient_id(document: Mapping[str, Any], context: Mapping[str, Any], leniencies: list[str]) -> str:
+    given = _text(context, "patientId", "context.patientId")
+    if given is None and isinstance(document.get("patient"), str):
+        given = document["patient"]
+        leniencies.append("patient outside context.patientId")
+    patient_id = _bare(given, "Patient")
+    if not patient_id:
+        raise Refused(400, "context.patientId is missing.", member="context.patientId")
+    if patient_id != given:
+        leniencies.append("context.patientId with a type")
+    return patient_id
+
+
+def _bare(reference: str | None, kind: str) -> str | None:
+    """The logical id in ``id``, ``Kind/id``, ``https://host/Kind/id`` and each of them with ``/_history/n``."""
+    if reference is None or "/" not in reference:
+        return reference
+    return reference.partition("/_history/")[0].rpartition(f"{kind}/")[2] or None
+
+
+def _authorization(document: Mapping[str, Any], patient_id: str) -> FhirAuthorization | None:
+    given = document.get("fhirAuthorization")
+    if given is None or given == {}:
+        return None
+    here = "fhirAuthorization"
+    if not isinstance(given, dict):
+        raise Refused(400, _must_be(here, "an object", given), member=here)
+    token_type = _required_text(given, "token_type", here)
+    if token_type.lower() != "bearer":
+        raise Refused(400, f"{here}.token_type must be Bearer.", member=f"{here}.token_type")
+    expires_in = given.get("expires_in")
+    if isinstance(expires_in, str) and expires_in.isdecimal() and len(expires_in) < 12:
+        expires_in = int(expires_in)
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
+        raise Refused(
+            400, _must_be(f"{here}.expires_in", "a number of seconds", expires_in), member=f"{here}.expires_in"
+        )
+    patient = _bare(_text(given, "patient", f"{here}.patient"), "Patient")
+    if patient and patient != patient_id:
+        raise Refused(403, f"{here}.patient is another patient than context.patientId.", member=f"{here}.patient")
+    return FhirAuthorization(
+        access_token=_required_text(given, "access_token", here),
+        expires_in=int(expires_in),
+        scope=_required_text(given, "scope", here),
+        subject=_required_text(given, "subject", here),
+        patient=patient,
+    )
+
+
+def _fhir_server(document: Mapping[str, Any], authorization: FhirAuthorization | None) -> str | None:
+    server = _text(document, "fhirServer", "fhirServer")
+    if authorization and server is None:
+        raise Refused(400, "fhirServer is missing: fhirAuthorization is of no use without it.", member="fhirServer")
+    return server.rstrip("/") if server else None
+
+
+def _orders(context: Mapping[str, Any], member: str | None) -> tuple[object, ...]:
+    if member is None:
+        return ()
+    value = context.get(member)
+    if value is None:
+        return ()
+    if isinstance(value, dict) and ("entry" in value or value.get("resourceType") == "Bundle"):
+        value = value.get("entry") or []
+    elif isinstance(value, dict):
+        value = [value] if value else []
+    if not isinstance(value, list):
+        raise Refused(400, _must_be(f"context.{member}", "a Bundle", value), member=f"context.{member}")
+    return tuple(
+        entry["resource"] if isinstance(entry, dict) and "resource" in entry else entry
+        for entry in value
+        if not (isinstance(entry, dict) and not entry)
+    )
+
+
+def _selections(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -> tuple[str, ...] | None:
+    if not hook.selects:
+        return None
+    value = context.get("selections")
+    if value is None:
+        return None
+    if isinstance(value, str):
+        leniencies.append("context.selections as one string")
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Refused(400, _must_be("context.selections", "a list of Type/id", value), member="context.selections")
+    return tuple(value)
+
+
+def _require(hook: Hook, orders_member: str | None, request: HookRequest) -> None:
+    """The members the hook's definition requires; a deprecated hook never knew ``selections``."""
+    deprecated = orders_member != hook.orders
+    if request.stripped and not request.context.get(orders_member or ""):
+        raise Refused(
+            412,
+            "The request came without orders, prefetch and FHIR server: its sender probably does not have this "
+            "address among the registered endpoints of the client.",
+        )
+    for member in hook.required:
+        if member == "userId":
+            given: object = request.user_id
+        elif member == "selections":
+            given = deprecated or request.selections is not None
+        elif member == hook.orders:
+            given = isinstance(request.context.get(orders_member or ""), dict | list)
+        else:
+            given = request.context.get(member) or _dialect(request.context, member)
+        if member != "patientId" and not given:
+            raise Refused(400, f"context.{member} is missing.", member=f"context.{member}")
+
+
+_DIALECTS = {"dispatchedOrders": ("dispatched-orders", "order"), "fulfillmentTasks": ("fulfillment-tasks", "task")}
+
+
+def _dialect(context: Mapping[str, Any], member: str) -> object:
+    """The same member as earlier ballots and the published examples of order-dispatch name it."""
+    return next((context[name] for name in _DIALECTS.get(member, ()) if context.get(name)), None)
+
+
+def _object(document: Mapping[str, Any], member: str, *, lenient: bool = False) -> Mapping[str, Any]:
+    value = document.get(member)
+    if value is None or value == []:
+        return {}
+    if isinstance(value, dict):
+        return value
+    if lenient:
+        return {}
+    raise Refused(400, _must_be(member, "an object", value), member=member)
+
+
+def _text(document: Mapping[str, Any], member: str, path: str) -> str | None:
+    value = document.get(member)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Refused(400, _must_be(path, "a string", value), member=path)
+    return value.strip() or None
+
+
+def _required_text(document: Mapping[str, Any], member: str, parent: str = "") -> str:
+    path = f"{parent}.{member}" if parent else member
+    value = _text(document, member, path)
+    if value is None:
+        raise Refused(400, f"{path} is missing.", member=path)
+    return value
+
+
+_JSON_TYPES = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+}
+
+
+def _must_be(path: str, expected: str, came: object) -> str:
+    if came is None:
+        return f"{path} is missing."
+    return f"{path} must be {expected}, not {_JSON_TYPES.get(type(came), 'null')}."

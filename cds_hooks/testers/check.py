@@ -1,0 +1,368 @@
+"""``prodrome check URL``: a client for any CDS Hooks service, which checks what it answers.
+
+Discovery is read, each service is called with its own prefetch (filled from a FHIR server where one is named), and
+then with requests that no client should send. Every fault names the requirement it breaks (``docs/conformance.md``).
+Nothing is written to the service: no feedback but an empty one.
+"""
+
+import argparse
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from prodrome.cds_hooks.fhir_client import complete, resolve
+from prodrome.cds_hooks.protocol.checks import Fault, discovery_faults, response_faults
+from prodrome.cds_hooks.protocol.hooks import HOOKS
+from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest
+from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
+from prodrome.rules.facts import Completeness
+from prodrome.rules.guideline.guideline import load_guideline
+
+SECONDS = 30.0
+SLOW_SECONDS = 0.5
+"""What the specification asks of a service (REQ-20)."""
+FETCH_SECONDS = 20.0
+TOKEN_SECONDS = 300
+
+SHOULD = frozenset(
+    {"CARD-06", "CARD-16", "DISC-06", "DISC-13", "EXT-02", "RSP-07", "RSP-11", "RSP-13", "SRC-07", "REQ-20", "GEN-11"}
+)
+"""The requirements a service may leave unmet for good reason: remarked, not held against it."""
+
+_NOBODY = "prodrome-nobody"
+_USER = "Practitioner/prodrome-tester"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request and what was found wrong with its answer."""
+
+    what: str
+    seconds: float
+    said: str
+    faults: tuple[Fault, ...]
+
+    @property
+    def verdict(self) -> str:
+        if any(fault.requirement not in SHOULD for fault in self.faults):
+            return "FAULT"
+        return "remark" if self.faults else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Where the prefetch comes from: a FHIR server and a patient on it."""
+
+    url: str
+    patient_id: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """How the client proves itself: a private key (PEM), and the issuer and key id the service knows it by."""
+
+    key: str = field(repr=False)
+    issuer: str
+    kid: str
+
+    def headers(self, url: str) -> dict[str, str]:
+        """A fresh token for one request (CDS Hooks, "Trusting CDS Clients")."""
+        now = int(time.time())
+        claims = {"iss": self.issuer, "aud": url, "iat": now, "exp": now + TOKEN_SECONDS, "jti": str(uuid.uuid4())}
+        algorithm = "RS384" if isinstance(load_pem_private_key(self.key.encode(), None), RSAPrivateKey) else "ES384"
+        token = jwt.encode(claims, self.key, algorithm=algorithm, headers={"kid": self.kid, "typ": "JWT"})
+        return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(slots=True)
+class _Session:
+    base: str
+    http: httpx.Client
+    signer: Signer | None
+    steps: list[Step] = field(default_factory=list)
+    told: Callable[[Step], None] = lambda step: None
+
+    def ask(
+        self,
+        what: str,
+        path: str,
+        judged: Callable[[httpx.Response], tuple[str, list[Fault]]],
+        *,
+        method: str = "POST",
+        **content: Any,
+    ) -> httpx.Response | None:
+        """One request, judged and noted; ``None`` where there was no answer."""
+        url = f"{self.base}{path}"
+        begun = time.monotonic()
+        try:
+            headers = {**(self.signer.headers(url) if self.signer else {}), **content.pop("headers", {})}
+            response = self.http.request(method, url, headers=headers, **content)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self.note(Step(what, time.monotonic() - begun, "no answer", (_fault("GEN-01", type(error).__name__),)))
+            return None
+        seconds = time.monotonic() - begun
+        said, faults = judged(response)
+        if seconds > SLOW_SECONDS:
+            faults.append(_fault("REQ-20", f"takes longer than {SLOW_SECONDS} s"))
+        self.note(Step(what, seconds, said, tuple(faults)))
+        return response
+
+    def note(self, step: Step) -> None:
+        self.steps.append(step)
+        self.told(step)
+
+
+def check(
+    base: str,
+    today: date,
+    *,
+    chart: Chart | None = None,
+    signer: Signer | None = None,
+    progress: Callable[[Step], None] = lambda step: None,
+    transport: httpx.BaseTransport | None = None,
+) -> list[Step]:
+    """Every step of the check of the service at *base* (the address without ``/cds-services``).
+
+    *today* fills relative dates; *transport* is for tests.
+    """
+    with httpx.Client(timeout=SECONDS, transport=transport, follow_redirects=False) as http:
+        session = _Session(base.rstrip("/").removesuffix("/cds-services"), http, signer, told=progress)
+        answer = session.ask("discovery", "/cds-services", _discovery, method="GET")
+        services = _services(_json(answer)) if answer is not None else []
+        for service in services:
+            _call(session, service, chart, today)
+        if services:
+            _provoke(session, services[0], chart, today)
+        return session.steps
+
+
+def _fault(requirement: str, text: str, path: str = "$") -> Fault:
+    return Fault(path, requirement, text)
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _services(discovery: Any) -> list[Mapping[str, Any]]:
+    found = discovery.get("services") if isinstance(discovery, dict) else None
+    return [
+        service
+        for service in (found if isinstance(found, list) else [])
+        if isinstance(service, dict) and isinstance(service.get("id"), str) and isinstance(service.get("hook"), str)
+    ]
+
+
+def _is_json(response: httpx.Response) -> list[Fault]:
+    media = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    faults = [] if media == "application/json" else [_fault("GEN-01", f"is sent as {media or 'nothing'}, not JSON")]
+    return faults if _json(response) is not None else [*faults, _fault("GEN-01", "is not JSON")]
+
+
+def _discovery(response: httpx.Response) -> tuple[str, list[Fault]]:
+    if response.status_code != 200:
+        return _refused(response), [_fault("DISC-03", f"answers {response.status_code}, not 200")]
+    document = _json(response)
+    return f"{len(_services(document))} services", [*_is_json(response), *discovery_faults(document)]
+
+
+def _refused(response: httpx.Response) -> str:
+    """A status with the text of its OperationOutcome."""
+    document = _json(response)
+    issues = document.get("issue") if isinstance(document, dict) else None
+    first = issues[0] if isinstance(issues, list) and issues and isinstance(issues[0], dict) else {}
+    details = first.get("details")
+    text = details.get("text") if isinstance(details, dict) else first.get("diagnostics")
+    return f"{response.status_code} {text}" if isinstance(text, str) else f"{response.status_code}"
+
+
+def _call(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> None:
+    """The service as a client calls it."""
+    request, missing = _request(service, chart, today)
+    drafts = {f"MedicationRequest/{DRAFT_ID}"} if "draftOrders" in request["context"] else None
+
+    def judged(response: httpx.Response) -> tuple[str, list[Fault]]:
+        if response.status_code == 412:
+            return _refused(response), _error(response)
+        if response.status_code != 200:
+            return _refused(response), [_fault("RSP-01", f"answers {response.status_code}, not 200"), *_error(response)]
+        said = _cards(_json(response)) + (f"; not prefetched: {', '.join(missing)}" if missing else "")
+        return said, [*_is_json(response), *response_faults(_json(response), drafts=drafts)]
+
+    session.ask(f"{service['id']} ({service['hook']})", f"/cds-services/{service['id']}", judged, json=request)
+
+
+def _cards(document: Any) -> str:
+    cards = document.get("cards") if isinstance(document, dict) else None
+    cards = [card for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
+    names = [str(source.get("label")) for card in cards if isinstance(source := card.get("source"), dict)]
+    topics = [
+        str(topic.get("code"))
+        for card in cards
+        if isinstance(source := card.get("source"), dict) and isinstance(topic := source.get("topic"), dict)
+    ]
+    return f"{len(cards)} cards" + (f": {', '.join(topics or names)}" if cards else "")
+
+
+def _request(service: Mapping[str, Any], chart: Chart | None, today: date) -> tuple[dict[str, Any], list[str]]:
+    """A request for a service with its prefetch, and the keys that could not be filled."""
+    patient = chart.patient_id if chart else _NOBODY
+    context = _context(str(service["hook"]), patient, today)
+    templates = service.get("prefetch")
+    templates = {
+        key: template
+        for key, template in (templates.items() if isinstance(templates, dict) else ())
+        if isinstance(template, str)
+    }
+    request: dict[str, Any] = {
+        "hook": service["hook"],
+        "hookInstance": str(uuid.uuid4()),
+        "context": context,
+    }
+    if chart is None:
+        request["prefetch"] = dict.fromkeys(templates)
+        return request, []
+    queries = {key: resolve(template, context, today) for key, template in templates.items()}
+    plan = {key: (_kind(query), query) for key, query in queries.items() if query}
+    server = FhirServer(url=chart.url, open=chart.token is None, private=True)
+    token = chart.token and FhirAuthorization(chart.token, TOKEN_SECONDS, "patient/*.read", "prodrome")
+    asked = HookRequest(str(service["hook"]), "check", patient, fhir_server=chart.url, authorization=token or None)
+    fetched = complete(plan, asked, Settings(fhir_servers=(server,)), time.monotonic() + FETCH_SECONDS)
+    request["prefetch"] = {
+        key: answer.value for key, answer in fetched.items() if answer.state is not Completeness.MISSING
+    }
+    return request, [key for key in templates if key not in request["prefetch"]]
+
+
+def _kind(query: str) -> str:
+    return query.partition("?")[0].partition("/")[0]
+
+
+def _context(hook: str, patient: str, today: date) -> dict[str, Any]:
+    """What a hook's definition puts in its context, filled with a plain example."""
+    order = draft_order("sumatriptan:50mg", patient, load_guideline(), today)
+    orders = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
+    booking = {
+        "resourceType": "Appointment",
+        "id": "draft-2",
+        "status": "proposed",
+        "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": "needs-action"}],
+    }
+    examples: dict[str, Any] = {
+        "encounterId": "prodrome-encounter",
+        "draftOrders": orders,
+        "selections": [f"MedicationRequest/{DRAFT_ID}"],
+        "medications": orders,
+        "dispatchedOrders": [f"MedicationRequest/{DRAFT_ID}"],
+        "performer": "Organization/prodrome-pharmacy",
+        "appointments": {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": booking}]},
+    }
+    required = HOOKS[hook].required if hook in HOOKS else ()
+    return {"userId": _USER, "patientId": patient, **{name: examples[name] for name in required if name in examples}}
+
+
+def _provoke(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> None:
+    """Requests that no client should send, and what a service does with them."""
+    path = f"/cds-services/{service['id']}"
+    request, _ = _request({**service, "prefetch": {}}, chart, today)
+    without_context = {name: value for name, value in request.items() if name != "context"}
+    without_hook = {name: value for name, value in request.items() if name != "hook"}
+    other = {**request, "hook": "prodrome-no-hook"}
+    bare = {name: value for name, value in request.items() if name != "prefetch"}
+    as_json = {"headers": {"Content-Type": "application/json"}}
+    for what, where, expected, requirement, content in (
+        ("an unknown service", "/cds-services/prodrome-no-service", (404,), "GEN-11", {"json": request}),
+        ("a body that is not JSON", path, (400,), "GEN-10", {"content": b'{"hook":', **as_json}),
+        ("a body that is no object", path, (400,), "GEN-10", {"content": b"[]", **as_json}),
+        ("no hook", path, (400, 422), "REQ-13", {"json": without_hook}),
+        ("another service's hook", path, (400, 404, 422), "REQ-02", {"json": other}),
+        ("no context", path, (400, 422), "REQ-13", {"json": without_context}),
+        ("unknown members", path, (200, 412), "GEN-08", {"json": {**request, "unheardOf": {"x": 1}}}),
+        ("nothing prefetched, no FHIR server", path, (200, 412), "PFD-13", {"json": bare}),
+        ("an empty feedback", f"{path}/feedback", (200, 204, 400, 404, 422), "FB-03", {"json": {"feedback": []}}),
+    ):
+        session.ask(what, where, _expecting(expected, requirement), **content)
+    session.ask("a service asked by GET", path, _expecting((405, 404), "GEN-11"), method="GET")
+
+
+def _expecting(statuses: Sequence[int], requirement: str) -> Callable[[httpx.Response], tuple[str, list[Fault]]]:
+    def judged(response: httpx.Response) -> tuple[str, list[Fault]]:
+        faults = _error(response) if response.status_code >= 400 else []
+        if response.status_code not in statuses:
+            expected = " or ".join(map(str, statuses))
+            faults.insert(0, _fault(requirement, f"answers {response.status_code}, expected {expected}"))
+        return _refused(response), faults
+
+    return judged
+
+
+def _error(response: httpx.Response) -> list[Fault]:
+    """What is wrong with the body of an error."""
+    document = _json(response)
+    if isinstance(document, dict) and document.get("resourceType") == "OperationOutcome":
+        return []
+    return [_fault("RSP-07", "does not say why in an OperationOutcome")]
+
+
+def report(steps: Iterable[Step]) -> str:
+    """The steps as a table, with every fault below its step."""
+    steps = list(steps)
+    width = max((len(step.what) for step in steps), default=0)
+    lines = []
+    for step in steps:
+        lines.append(f"{step.verdict:6} {step.what:{width}} {step.seconds * 1000:6.0f} ms  {step.said}")
+        for fault in step.faults:
+            mark = "should" if fault.requirement in SHOULD else "must"
+            lines.append(f"{'':6} {'':{width}}            {mark}: {fault}")
+    broken = sum(fault.requirement not in SHOULD for step in steps for fault in step.faults)
+    remarks = sum(fault.requirement in SHOULD for step in steps for fault in step.faults)
+    lines += ["", f"{len(steps)} requests, {broken} faults, {remarks} remarks"]
+    return "\n".join(lines)
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Which service to check, where its prefetch comes from, and how to prove who calls."""
+    command.add_argument("url", metavar="URL", help="the address of a CDS Hooks service, without /cds-services")
+    command.add_argument("--fhir", metavar="URL", help="fill the prefetch from this FHIR server")
+    command.add_argument("--patient", metavar="ID", help="with --fhir: whose chart")
+    command.add_argument("--token-file", type=Path, metavar="FILE", help="with --fhir: a file with its access token")
+    command.add_argument("--key", type=Path, metavar="FILE", help="sign each request with this private key (PEM)")
+    command.add_argument("--issuer", metavar="ISS", help="with --key: the issuer the service knows it by")
+    command.add_argument("--kid", metavar="ID", help="with --key: the id of the key")
+
+
+def run(asked: argparse.Namespace, today: date) -> int:
+    """Checks and prints the report; 1 where a MUST is broken."""
+    if bool(asked.fhir) != bool(asked.patient):
+        print("--fhir and --patient belong together.", file=sys.stderr)
+        return 2
+    if len({bool(asked.key), bool(asked.issuer), bool(asked.kid)}) > 1:
+        print("--key, --issuer and --kid belong together.", file=sys.stderr)
+        return 2
+    token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
+    chart = Chart(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
+    signer = Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None
+    steps = check(
+        asked.url,
+        today,
+        chart=chart,
+        signer=signer,
+        progress=lambda step: print(f"  {step.what}", file=sys.stderr, flush=True),
+    )
+    print(report(steps))
+    return int(any(step.verdict == "FAULT" for step in steps))

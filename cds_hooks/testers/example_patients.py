@@ -1,0 +1,279 @@
+"""The example patients of ``patients.yaml`` as FHIR R4 resources on a given day."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
+from prodrome.fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, SNOMED
+from prodrome.rules.guideline.guideline import Drug, Guideline
+
+FILE = Path(__file__).parent / "example_patients.yaml"
+PREFIX = "prodrome-"
+AGE = 38
+OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
+
+_SYSTEMS = {"icd10cm": ICD10CM, "snomed": SNOMED}
+_TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
+# Says to every system that the record is of no living person.
+_TEST_DATA = {"system": f"{_TERMINOLOGY}/v3-ActReason", "code": "HTEST", "display": "test health data"}
+_STATUS = {name: {"system": f"{_TERMINOLOGY}/condition-{name}"} for name in ("clinical", "ver-status")}
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One call about an example patient: its hook, the order in hand if any, and the rules that answer."""
+
+    hook: str
+    cards: tuple[str, ...]
+    order: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example patient: its id on the server, what it shows, its asks and its timeline."""
+
+    patient_id: str
+    title: str
+    asks: tuple[Ask, ...]
+    timeline: Mapping[str, Any]
+    codes: Mapping[str, Mapping[str, str]]
+
+    @property
+    def encounter_id(self) -> str | None:
+        """The encounter that runs, or else the last that was recorded."""
+        visits = self.timeline.get("visits", ())
+        return f"{self.patient_id}-visit-{len(visits)}" if visits else None
+
+
+@cache
+def examples() -> tuple[Example, ...]:
+    """Every example patient, in the order of the file."""
+    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return tuple(
+        Example(
+            patient_id=PREFIX + timeline["id"],
+            title=timeline["title"],
+            asks=tuple(Ask(ask["hook"], tuple(ask["cards"]), ask.get("order")) for ask in timeline["asks"]),
+            timeline=timeline,
+            codes=content["codes"],
+        )
+        for timeline in content["patients"]
+    )
+
+
+def resources(example: Example, guideline: Guideline, today: date) -> list[Resource]:
+    """The patient's whole chart on *today*, the Patient first, every resource with an id of its own."""
+    chart = _Chart(example, guideline, today)
+    made = [chart.patient()]
+    for kind, build in (
+        ("conditions", chart.condition),
+        ("medications", chart.medication),
+        ("diary", chart.diary),
+        ("visits", chart.visit),
+        ("appointments", chart.appointment),
+        ("referrals", chart.referral),
+        ("procedures", chart.procedure),
+    ):
+        items = example.timeline.get(kind, ())
+        for number, item in enumerate(items.items() if isinstance(items, Mapping) else items, start=1):
+            made += build(number, item)
+    for resource in made:
+        resource["meta"] = {"security": [_TEST_DATA]}
+    return made
+
+
+def order_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> Resource | None:
+    """The order in hand of an ask."""
+    return draft_order(ask.order, example.patient_id, guideline, today) if ask.order else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    example: Example
+    guideline: Guideline
+    today: date
+
+    def patient(self) -> Resource:
+        age = int(self.example.timeline.get("age", AGE))
+        return {
+            "resourceType": "Patient",
+            "id": self.example.patient_id,
+            "active": True,
+            "name": [{"use": "official", "family": "Prodrome-Example", "given": [str(self.example.timeline["id"])]}],
+            "gender": "female",
+            "birthDate": f"{self.today.year - age}-01-01",
+        }
+
+    def condition(self, number: int, item: str | Mapping[str, Any]) -> list[Resource]:
+        of, ago = (item, 3000) if isinstance(item, str) else (item["of"], item["from"])
+        return [
+            {
+                **self.about("Condition", f"condition-{number}"),
+                "clinicalStatus": {"coding": [{**_STATUS["clinical"], "code": "active"}]},
+                "verificationStatus": {"coding": [{**_STATUS["ver-status"], "code": "confirmed"}]},
+                "code": self.concept(of),
+                "onsetDateTime": self.on(ago),
+            }
+        ]
+
+    def medication(self, number: int, item: Mapping[str, Any]) -> list[Resource]:
+        drug = self.guideline.drugs[item["drug"]]
+        statement: Resource = {
+            **self.about("MedicationStatement", f"medication-{number}"),
+            "status": ("stopped" if "ended" in item else "completed") if "to" in item else "active",
+            "medicationCodeableConcept": medication(drug),
+            "reasonCode": [self.concept("migraine")],
+            "dosage": [dosage(drug, item["dose"], preventive="from" in item)],
+        }
+        if "from" in item:
+            ends = {"end": self.on(item["to"])} if "to" in item else {}
+            statement["effectivePeriod"] = {"start": self.on(item["from"]), **ends}
+        if "ended" in item:
+            statement["statusReason"] = [self.concept(item["ended"])]
+        made = [statement]
+        if "treated" in item:
+            made.append(self.attacks(number, item, statement))
+        made += [
+            self.dose_given(number, count, drug, item["dose"], ago)
+            for count, ago in enumerate(item.get("given", ()), 1)
+        ]
+        return made
+
+    def attacks(self, number: int, item: Mapping[str, Any], statement: Resource) -> Resource:
+        counts = {"attacks-treated": item["treated"], "attacks-relieved": item["relieved"]}
+        return {
+            **self.about("Observation", f"attacks-{number}"),
+            "status": "final",
+            "code": _diary("attack-response"),
+            "partOf": [{"reference": f"MedicationStatement/{statement['id']}"}],
+            "effectiveDateTime": self.on(20),
+            "component": [{"code": _diary(code), "valueInteger": count} for code, count in counts.items()],
+        }
+
+    def dose_given(self, number: int, count: int, drug: Drug, dose: float, ago: int) -> Resource:
+        return {
+            **self.about("MedicationAdministration", f"medication-{number}-dose-{count}"),
+            "status": "completed",
+            "medicationCodeableConcept": medication(drug),
+            "effectiveDateTime": self.on(ago),
+            "dosage": {"dose": dosage(drug, dose, preventive=True)["doseAndRate"][0]["doseQuantity"]},
+        }
+
+    def diary(self, _: int, item: tuple[str, Sequence[int]]) -> list[Resource]:
+        """Rows of the months before this one, the last number for the last month."""
+        code, numbers = item
+        rows = []
+        for back, days in enumerate(reversed(numbers), start=1):
+            first, last = self.month(back)
+            row: Resource = {
+                **self.about("Observation", f"{code}-{back}"),
+                "status": "final",
+                "code": _diary("acute-medication-days" if code in OVERUSE_CLASSES else code),
+                "effectivePeriod": {"start": first.isoformat(), "end": last.isoformat()},
+            }
+            if code in OVERUSE_CLASSES:
+                row["component"] = [
+                    {"code": _diary(each), "valueInteger": days if each == code else 0} for each in OVERUSE_CLASSES
+                ]
+            else:
+                row["valueInteger"] = days
+            rows.append(row)
+        return rows
+
+    def visit(self, number: int, item: Mapping[str, Any]) -> list[Resource]:
+        running = item.get("running", False)
+        visit: Resource = {
+            **self.about("Encounter", f"visit-{number}"),
+            "status": "in-progress" if running else "finished",
+            "class": {"system": ACT_CODE, "code": item["class"]},
+            "period": {"start": self.on(item["from"]), **({} if running else {"end": self.on(item["from"])})},
+        }
+        if "for" in item:
+            visit["reasonCode"] = [self.concept(item["for"])]
+        if "specialty" in item:
+            visit["serviceType"] = self.concept(item["specialty"])
+        return [visit]
+
+    def appointment(self, number: int, item: Mapping[str, Any]) -> list[Resource]:
+        resource = self.about("Appointment", f"appointment-{number}")
+        patient = resource.pop("subject")
+        return [
+            {
+                **resource,
+                "status": "booked",
+                "specialty": [self.concept(item["specialty"])],
+                "start": f"{self.on(item['at'])}T09:00:00Z",
+                "end": f"{self.on(item['at'])}T09:30:00Z",
+                "participant": [{"actor": patient, "status": "accepted"}],
+            }
+        ]
+
+    def referral(self, number: int, item: Mapping[str, Any]) -> list[Resource]:
+        return [
+            {
+                **self.about("ServiceRequest", f"referral-{number}"),
+                "status": "active",
+                "intent": "order",
+                "code": self.concept(item["of"]),
+                "authoredOn": self.on(item["at"]),
+            }
+        ]
+
+    def procedure(self, number: int, item: Mapping[str, Any]) -> list[Resource]:
+        return [
+            {
+                **self.about("Procedure", f"procedure-{number}"),
+                "status": "completed",
+                "code": self.concept(item["of"]),
+                "performedDateTime": self.on(item["at"]),
+            }
+        ]
+
+    def about(self, kind: str, name: str) -> Resource:
+        patient = self.example.patient_id
+        return {"resourceType": kind, "id": f"{patient}-{name}", "subject": {"reference": f"Patient/{patient}"}}
+
+    def concept(self, name: str) -> Resource:
+        code = self.example.codes[name]
+        coding = {"system": _SYSTEMS[code["system"]], "code": code["code"], "display": code["display"]}
+        return {"coding": [coding], "text": code["display"]}
+
+    def on(self, days_ago: int) -> str:
+        return (self.today - timedelta(days=days_ago)).isoformat()
+
+    def month(self, back: int) -> tuple[date, date]:
+        """First and last day of the calendar month that is *back* months before this one."""
+        index = self.today.year * 12 + self.today.month - 1 - back
+        first = date(index // 12, index % 12 + 1, 1)
+        following = date((index + 1) // 12, (index + 1) % 12 + 1, 1)
+        return first, following - timedelta(days=1)
+
+
+def _diary(code: str) -> Resource:
+    return {"coding": [{"system": DIARY, "code": code}]}
+
+
+def transaction(made: Sequence[Resource]) -> Resource:
+    """A Bundle that puts every resource under its own id: doing it twice changes nothing."""
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {"resource": item, "request": {"method": "PUT", "url": f"{item['resourceType']}/{item['id']}"}}
+            for item in made
+        ],
+    }
+
+
+def in_parts(made: Sequence[Example], size: int = 10) -> Iterator[Sequence[Example]]:
+    """The examples in lots that a server takes at once."""
+    for start in range(0, len(made), size):
+        yield made[start : start + size]

@@ -1,0 +1,186 @@
+"""The CDS service over HTTP: discovery, the services, feedback, health and the description of it all.
+
+Every answer that is no success is a FHIR OperationOutcome. No answer and no log line repeats what a chart says.
+"""
+
+import hashlib
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from prodrome.cds_hooks.callers.caller import Caller
+from prodrome.cds_hooks.callers.tokens import Authenticator
+from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.feedback import Store
+from prodrome.cds_hooks.logs import alarm, failure, log
+from prodrome.cds_hooks.protocol import checks
+from prodrome.cds_hooks.protocol.operation_outcome import Refused, operation_outcome, plain
+from prodrome.cds_hooks.protocol.requests import parse, read_request
+from prodrome.cds_hooks.protocol.services import Service
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web import cors, feedback, guards
+from prodrome.cds_hooks.web.health import health
+from prodrome.cds_hooks.web.openapi import openapi
+from prodrome.cds_hooks.workbench import install as install_workbench
+from prodrome.rules.engine.evaluation import EngineDisagreement
+from prodrome.rules.engine.matching import LimitError
+
+MEDIA_TYPES = ("application/json", "application/fhir+json", "")
+
+
+def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
+    """The application these settings describe. Raises ``GuidelineError`` for rule parameters that do not fit."""
+    app = Flask("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = False
+    environment = environment or Environment.of(settings, store=Store(settings))
+    database = environment.store.database if environment.store and settings.issuers else None
+    authenticator = Authenticator(settings, database=database)
+    app.extensions["prodrome"] = environment
+
+    @app.before_request
+    def begin() -> None:
+        g.request_id, g.began = uuid.uuid4().hex, time.perf_counter()
+
+    cors.install(app, settings)
+    guards.install(app, settings)
+
+    @app.get("/cds-services")
+    def discovery() -> Response:
+        body = orjson.dumps({"services": [service.discovery() for service in environment.services().values()]})
+        answer = _json(body)
+        answer.headers["Cache-Control"] = "no-cache"
+        answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
+        answer.make_conditional(request)
+        return answer
+
+    @app.post("/cds-services/<service_id>")
+    def call(service_id: str) -> Response:
+        service = environment.services().get(service_id)
+        if service is None:
+            raise Refused(404, "There is no such service. Discovery lists those there are.")
+        g.fields = {"service": service.id, "hook": service.hook.name}
+        caller = authenticator.check(request.headers.get("Authorization"), f"/cds-services/{service_id}")
+        g.fields["issuer"] = caller.issuer
+        consultation = _answer(service, environment, caller)
+        g.fields |= _told(consultation)
+        if settings.validate_output:
+            _validate(consultation)
+        return _json(orjson.dumps(consultation.response))
+
+    @app.get("/openapi.json")
+    def description() -> Response:
+        return _json(orjson.dumps(openapi(environment, settings.public_url)))
+
+    @app.get("/health")
+    def healthy() -> Response:
+        return _json(orjson.dumps(health(environment)))
+
+    app.register_blueprint(feedback.blueprint(environment, authenticator))
+    install_workbench(app, environment)
+    _install_errors(app)
+
+    @app.after_request
+    def end(answer: Response) -> Response:
+        answer.headers.setdefault("Cache-Control", "no-store")
+        answer.headers["X-Request-ID"] = g.request_id
+        log(
+            "answered",
+            request_id=g.request_id,
+            method=request.method,
+            route=str(request.url_rule) if request.url_rule else None,
+            status=answer.status_code,
+            ms=round((time.perf_counter() - g.began) * 1000, 1),
+            **g.get("fields", {}),
+        )
+        return answer
+
+    return app
+
+
+def _answer(service: Service, environment: Environment, caller: Caller) -> Consultation:
+    if request.mimetype not in MEDIA_TYPES:
+        raise Refused(415, "The body must be application/json.")
+    if request.content_encoding not in (None, "identity"):
+        raise Refused(415, "The body must not be compressed.")
+    body = request.get_data(cache=False)
+    hook_request = read_request(parse(body), frozenset({service.hook.name}), body=body)
+    return consult(hook_request, environment, caller=caller)
+
+
+def _told(consultation: Consultation) -> dict[str, object]:
+    """What the log says of an answer: rules, kinds and counts."""
+    judgement, facts = consultation.judgement, consultation.facts
+    skipped: dict[str, int] = {}
+    for row in facts.skipped:
+        skipped[row.kind] = skipped.get(row.kind, 0) + 1
+    return {
+        "rules": sorted({finding.rule.id for finding in judgement.findings}),
+        "cards": len(consultation.response["cards"]),
+        "unjudged": sorted({unjudged.rule.id for unjudged in judgement.unjudged}),
+        "missing": consultation.missing,
+        "skipped": skipped,
+        "fetched": len(consultation.fetched),
+        "problems": sorted(consultation.problems),
+        "leniencies": consultation.request.leniencies,
+    }
+
+
+def _validate(consultation: Consultation) -> None:
+    drafts = frozenset(
+        f"{order.get('resourceType')}/{order.get('id')}"
+        for order in consultation.request.orders
+        if isinstance(order, dict)
+    )
+    faults = checks.response_faults(orjson.loads(orjson.dumps(consultation.response)), drafts=drafts)
+    if faults:
+        alarm("answer breaks the specification", request_id=g.request_id, reason=[str(fault) for fault in faults])
+        raise Refused(500, "The answer would have broken the specification and was withheld.")
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status=status, content_type="application/json")
+
+
+def _outcome(status: int, text: str, member: str | None = None) -> Response:
+    body: dict[str, Any] = operation_outcome(status, text, member=member, request_id=g.get("request_id", ""))
+    return _json(orjson.dumps(body), status)
+
+
+def _install_errors(app: Flask) -> None:
+    @app.errorhandler(Refused)
+    def refused(error: Refused) -> Response:
+        g.fields = {**g.get("fields", {}), "member": error.member}
+        return _outcome(error.status, error.text, error.member)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(error: RequestEntityTooLarge) -> Response:
+        return _outcome(413, f"The body is larger than {app.config['MAX_CONTENT_LENGTH']} bytes.")
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        answer = _outcome(status, plain(status))
+        for name, value in error.get_headers():
+            if name.lower() in ("allow", "retry-after"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(EngineDisagreement)
+    def disagreement(error: EngineDisagreement) -> Response:
+        alarm("the two matchers disagree", request_id=g.request_id, rules=error.rules, where=error.layer)
+        return _outcome(500, "The service could not come to one answer and gives none. Its operators were told.")
+
+    @app.errorhandler(LimitError)
+    def too_much(error: LimitError) -> Response:
+        return _outcome(413, f"The chart holds more than can be judged in one call: {error}.")
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        alarm("unexpected failure", request_id=g.request_id, **failure(error))
+        return _outcome(500, "The service failed on this request and gives no answer. Its operators were told.")

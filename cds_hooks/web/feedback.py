@@ -1,0 +1,72 @@
+"""``POST /cds-services/{id}/feedback`` (CDS Hooks 2.0.1, "Feedback").
+
+The specification says no status. Ours: 200 with an empty body when every entry is kept, and on disk. Entries about
+cards that are not known are not kept, and said so: the answer is still 200, since a client can do nothing about them
+and must not send the rest again, but its body is an OperationOutcome that names each of them. 400 where the batch is
+not feedback: then nothing of it is kept, and every fault is named. 503 where it cannot be kept now: send it again.
+"""
+
+from collections.abc import Container
+from typing import Protocol
+
+import orjson
+from flask import Blueprint, Response, request
+
+from prodrome.cds_hooks.callers.tokens import Authenticator
+from prodrome.cds_hooks.feedback.reading import Malformed, read_feedback
+from prodrome.cds_hooks.feedback.store import Store, StoreUnavailable
+from prodrome.cds_hooks.logs import log
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import parse
+
+MAX_FAULTS = 50
+
+
+class Context(Protocol):
+    """What the routes need of the running service."""
+
+    @property
+    def store(self) -> Store | None: ...
+
+    def services(self) -> Container[str]:
+        """The ids of the services."""
+
+
+def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
+    """The feedback address of each service; not found where there is no store."""
+    routes = Blueprint("feedback", __name__)
+
+    @routes.post("/cds-services/<service>/feedback")
+    def feedback(service: str) -> Response:
+        caller = authenticator.check(request.headers.get("Authorization"), f"/cds-services/{service}/feedback")
+        store = context.store
+        if store is None or service not in context.services():
+            raise Refused(404, "There is no such service.")
+        if not request.is_json:
+            raise Refused(415, "The body must be application/json.")
+        try:
+            entries = read_feedback(parse(request.get_data(cache=False)))
+            receipt = store.record(entries, caller)
+        except Malformed as error:
+            return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])
+        except StoreUnavailable:
+            raise Refused(503, "Feedback cannot be kept now. Send it again later.") from None
+        log("feedback", service=service, issuer=caller.issuer, cards=receipt.taken, skipped=len(receipt.unknown))
+        if not receipt.unknown:
+            return Response(status=200, mimetype="application/json")
+        text = "is not kept: no card with this id was shown to this client"
+        return _outcome(200, [("warning", "not-found", f"feedback[{index}]", text) for index in receipt.unknown])
+
+    return routes
+
+
+def _outcome(status: int, issues: list[tuple[str, str, str, str]]) -> Response:
+    said = [
+        {"severity": severity, "code": code, "details": {"text": f"{member} {text}."}, "expression": [member]}
+        for severity, code, member, text in issues[:MAX_FAULTS]
+    ]
+    if len(issues) > MAX_FAULTS:
+        text = f"{len(issues) - MAX_FAULTS} more of this kind."
+        said.append({"severity": "information", "code": "informational", "details": {"text": text}})
+    body = orjson.dumps({"resourceType": "OperationOutcome", "issue": said})
+    return Response(body, status=status, mimetype="application/json")

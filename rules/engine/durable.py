@@ -1,0 +1,255 @@
+"""The durable-rules matcher: a driver of our own over the C library, kept to the part of it that is sound.
+
+The library's documented interface (``durable.lang``, ``Host``) runs timer threads, swallows errors and can crash or
+answer wrongly. Here one ruleset is compiled per layer and thread, and each evaluation is one short session:
+
+- a condition is a flat conjunction of type, literal tests and text joins; one with joins ends in a join that is always
+  true, because the library reads past its buffer when the last one is false;
+- types, fields, literals and texts travel as short tokens, numbers as plain decimals, each kind under a name of its
+  own: nothing a chart says reaches the library as text, so there is nothing to escape, to cut or to mistake for
+  another kind;
+- an unknown field is not sent at all: no nulls, no empty text; a condition asks for a mark that the fields it joins
+  with, and those that later conditions join with, are known, because a join with an unknown field is an error;
+- the session's name is constant, facts are numbered, and nothing joins on either;
+- a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
+- each thread has rulesets of its own, and the session is deleted whatever happens.
+"""
+
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import durable_rules_engine as engine
+import orjson
+
+from prodrome.rules.engine.matching import (
+    MAX_FACTS,
+    MAX_MATCHES,
+    CompiledLayer,
+    EngineError,
+    Fact,
+    FactsByType,
+    LimitError,
+    Match,
+    Pattern,
+    Value,
+)
+
+MAX_FIELDS = 200
+"""Fields one layer may read. Up to here no two tokens share a hash in the library (tested)."""
+
+_SESSION = "s"
+_OPEN = f'{{"id":"f0","sid":"{_SESSION}","t":"open"}}'
+_TRUE = "k"  # what the always-true join compares, and the value of the mark of a known field
+_STORED, _NOT_READ = 0, 1
+_OPERATORS = {"!=": "$neq", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+
+
+class DurableError(EngineError):
+    """The C library answered what it cannot answer to a sound session."""
+
+
+class DurableMatcher:
+    """Matches with durable-rules. One instance serves any number of threads."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
+        rulesets: weakref.WeakKeyDictionary[CompiledLayer, _Ruleset] | None
+        rulesets = getattr(self._local, "rulesets", None)
+        if rulesets is None:
+            rulesets = self._local.rulesets = weakref.WeakKeyDictionary()
+        ruleset = rulesets.get(layer)
+        if ruleset is None:
+            ruleset = rulesets[layer] = _Ruleset(layer)
+        return ruleset.match(facts)
+
+
+def number(value: float) -> str:
+    """A number as the library reads it: plain decimal digits, never an exponent; whole numbers without a point.
+
+    Raises :class:`EngineError` for what it cannot compare exactly (NaN, infinity, 1e15 and beyond).
+    """
+    if not -1e15 < value < 1e15:
+        raise EngineError("a number that cannot be compared")
+    if type(value) is int:
+        return str(value)
+    if value == int(value):
+        return str(int(value))
+    text = repr(value)
+    return f"{value:.340f}".rstrip("0") if "e" in text else text
+
+
+def _choices(when: Sequence[Pattern]) -> Iterator[tuple[tuple[tuple[str, Value], ...], ...]]:
+    """Every way to pick one value for each list of values: per condition, the (field, value) it tests."""
+    per_condition = [
+        tuple(product(*([(name, value) for value in sorted(values, key=repr)] for name, values in pattern.one_of)))
+        for pattern in when
+    ]
+    return product(*per_condition)
+
+
+def _known(when: Sequence[Pattern]) -> dict[str, set[str]]:
+    """Per alias, the fields that have to be known: those a condition asks for, and both ends of every join."""
+    known = {pattern.alias: {test.field for test in pattern.tests if test.op == "present"} for pattern in when}
+    for pattern in when:
+        for join in pattern.joins:
+            known[pattern.alias].add(join.field)
+            known[join.alias].add(join.other_field)
+    return known
+
+
+class _Sent(NamedTuple):
+    """How a field is sent: under a name for each kind of value, and what says that it is known.
+
+    The mark is for conditions that ask only that.
+    """
+
+    field: str
+    text: str
+    true: str
+    false: str
+    number: str
+    mark: str
+
+    @classmethod
+    def of(cls, field: str, index: int, marked: bool) -> "_Sent":
+        mark = f',"h{index}":"{_TRUE}"' if marked else ""
+        return cls(
+            field, f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark
+        )
+
+
+class _Ruleset:
+    """One layer, compiled for one thread."""
+
+    def __init__(self, layer: CompiledLayer) -> None:
+        fields = {name: index for index, name in enumerate(sorted({n for ns in layer.reads.values() for n in ns}))}
+        if len(fields) > MAX_FIELDS:
+            raise LimitError(f"layer {layer.name} reads {len(fields)} fields; at most {MAX_FIELDS}")
+        self._name = layer.name
+        self._fields = fields
+        self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
+        self._kinds = frozenset(layer.kinds)
+        self._literals: dict[str, str] = {}
+        self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # name in the library -> rule, aliases
+        marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
+        definition: dict[str, object] = {"open": {"all": [{"m": {"t": "open"}}], "count": 1}}
+        for rule_id, when in layer.rules:
+            aliases = {pattern.alias: f"a{index}" for index, pattern in enumerate(when)}
+            known = _known(when)
+            for pattern in when:
+                marked[pattern.fact] |= known[pattern.alias]
+            for choice in _choices(when):
+                name = f"r{len(self._rules)}"
+                self._rules[name] = rule_id, tuple(aliases.values())
+                conditions = [
+                    {aliases[pattern.alias]: self._condition(pattern, chosen, known[pattern.alias], aliases)}
+                    for pattern, chosen in zip(when, choice, strict=True)
+                ]
+                definition[name] = {"all": conditions, "count": 1}
+        self._heads = {
+            kind: f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"' for kind, token in self._types.items()
+        }
+        self._sent = {
+            kind: tuple(_Sent.of(name, fields[name], name in marked[kind]) for name in sorted(names))
+            for kind, names in layer.reads.items()
+        }
+        self._handle = engine.create_ruleset("layer", orjson.dumps(definition).decode())
+        weakref.finalize(self, engine.delete_ruleset, self._handle).atexit = False
+
+    def _condition(
+        self,
+        pattern: Pattern,
+        chosen: Sequence[tuple[str, Value]],
+        known: Iterable[str],
+        aliases: Mapping[str, str],
+    ) -> dict[str, object]:
+        tests: list[dict[str, object]] = [{"t": self._types[pattern.fact]}]
+        tests.extend(self._comparison(name, "=", value) for name, value in chosen)
+        tests.extend({f"h{self._fields[name]}": _TRUE} for name in sorted(known))
+        tests.extend(self._comparison(t.field, t.op, t.value) for t in pattern.tests if t.op != "present")
+        for join in pattern.joins:
+            other = {aliases[join.alias]: f"p{self._fields[join.other_field]}"}
+            comparison: dict[str, object] = {f"p{self._fields[join.field]}": other}
+            tests.append(comparison if join.op == "=" else {"$neq": comparison})
+        if pattern.joins:
+            tests.append({_TRUE: {aliases[pattern.joins[0].alias]: _TRUE}})
+        return tests[0] if len(tests) == 1 else {"$and": tests}
+
+    def _comparison(self, name: str, op: str, value: Value) -> dict[str, object]:
+        index = self._fields[name]
+        comparison: dict[str, object]
+        if isinstance(value, bool):
+            comparison = {f"b{index}": "true" if value else "false"}
+        elif isinstance(value, str):
+            comparison = {f"p{index}": self._literals.setdefault(value, f"l{len(self._literals)}")}
+        else:
+            comparison = {f"n{index}": orjson.Fragment(number(value))}
+        return comparison if op == "=" else {_OPERATORS[op]: comparison}
+
+    def _render(self, facts: FactsByType) -> Iterator[tuple[Fact, str]]:
+        """The facts as the library gets them: what this layer reads of them, numbered in the order they are sent.
+
+        Facts that only rules read which cannot match, for want of any fact of another type, are not sent.
+        """
+        wanted = {kind for kinds in self._kinds if all(map(facts.get, kinds)) for kind in kinds}
+        tokens = dict(self._literals)
+        place = 0
+        for kind, names in self._sent.items():
+            for fact in facts[kind] if kind in wanted else ():
+                place += 1
+                text = f'{{"id":"f{place}{self._heads[kind]}'
+                fields = fact.fields
+                for name, as_text, true, false, as_number, mark in names:
+                    value = fields.get(name)
+                    if value is None:
+                        continue
+                    if value is True:
+                        text += true
+                    elif value is False:
+                        text += false
+                    elif isinstance(value, str):
+                        token = tokens.get(value)
+                        if token is None:
+                            token = tokens[value] = f"x{len(tokens)}"
+                        text += f'{as_text}{token}"{mark}'
+                    else:
+                        text += f"{as_number}{number(value)}{mark}"
+                yield fact, text + "}"
+
+    def match(self, facts: FactsByType) -> frozenset[Match]:
+        rendered = list(self._render(facts))
+        if not rendered:
+            return frozenset()
+        if len(rendered) > MAX_FACTS:
+            raise LimitError(f"{len(rendered)} facts; at most {MAX_FACTS}")
+        handle = self._handle
+        code, state = engine.assert_fact(handle, _OPEN)
+        opened = engine.start_action_for_state(handle, state)
+        if code != _STORED or opened is None:
+            raise DurableError(f"layer {self._name}: the session did not open")
+        try:
+            engine.complete_and_start_action(handle, state)
+            for _, text in rendered:
+                code, _ = engine.assert_fact(handle, text)
+                if code not in (_STORED, _NOT_READ):
+                    raise DurableError(f"layer {self._name}: a fact was taken for another")
+            first = engine.start_action_for_state(handle, state)
+            return frozenset(self._fired([fact.id for fact, _ in rendered], state, first[1] if first else None))
+        finally:
+            engine.delete_state(handle, _SESSION)
+
+    def _fired(self, ids: Sequence[str], state: int, message: str | None) -> Iterator[Match]:
+        count = 0
+        while message is not None:
+            count += 1
+            if count > MAX_MATCHES:
+                raise LimitError(f"layer {self._name} has more than {MAX_MATCHES} matches")
+            ((name, taken),) = orjson.loads(message).items()
+            rule_id, aliases = self._rules[name]
+            yield rule_id, tuple([ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases])
+            message = engine.complete_and_start_action(self._handle, state)

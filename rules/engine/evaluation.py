@@ -1,0 +1,285 @@
+"""Judge a rulebook over measured facts, layer by layer.
+
+The matchers answer only *which facts satisfy the conditions*. Everything that rests on absence is done once, here:
+``unless``, completeness, conclusions and tallies. By default both matchers answer and are compared
+(``engine="checked"``); a difference raises :class:`EngineDisagreement` and nothing is concluded.
+
+The outcome depends on what the facts say, not on the order they came in: facts are put in the order of their
+content and numbered ``f1``, ``f2``... anew.
+"""
+
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+import orjson
+
+from prodrome.rules.engine.matching import (
+    MAX_FACTS,
+    Bindings,
+    EngineError,
+    Fact,
+    FactsByType,
+    LimitError,
+    Match,
+    Matcher,
+    Pattern,
+    ReferenceMatcher,
+    Value,
+    joined,
+    passes,
+)
+from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
+
+ENGINES = ("checked", "durable", "reference")
+COMPLETE = "complete"
+
+
+class EngineDisagreement(EngineError):
+    """The two matchers gave different answers. Names the layer and the rules, never what a fact says."""
+
+    def __init__(self, layer: str, rules: Iterable[str]) -> None:
+        self.layer = layer
+        self.rules = tuple(sorted(set(rules)))
+        super().__init__(f"the matchers disagree in layer {layer} on {', '.join(self.rules)}")
+
+
+class FactError(EngineError):
+    """A fact that the rulebook's fact types do not allow. Names type and field, never the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A rule held for these facts, and what it concluded (several may conclude the same fact)."""
+
+    rule: str
+    bindings: Bindings
+    conclusion: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A rule's conditions held, and ``by`` is the fact of its ``unless`` that silenced it."""
+
+    rule: str
+    bindings: Bindings
+    by: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedRule:
+    """A rule's conditions held and nothing silenced it, but these kinds of resource are not complete."""
+
+    rule: str
+    bindings: Bindings
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that follows from the facts. ``facts`` are the measured ones, then the concluded, ``f1``..``fn``."""
+
+    facts: tuple[Fact, ...]
+    fired: tuple[Fired, ...]
+    blocked: tuple[Blocked, ...]
+    unjudged: tuple[UnjudgedRule, ...]
+    engine: str
+
+
+def engine_in_force(engine: str = "checked") -> str:
+    """The engine that will answer: the one asked for, or ``reference`` where durable-rules cannot be used."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
+    return engine if _DURABLE is not None else "reference"
+
+
+def evaluate(
+    rulebook: Rulebook, measured: Sequence[Fact], completeness: Mapping[str, str], *, engine: str = "checked"
+) -> Outcome:
+    """Judge every enabled rule.
+
+    ``completeness`` says of each kind of resource whether it is ``complete``; a kind not in it is missing.
+    Raises :class:`EngineDisagreement`, :class:`FactError` or :class:`LimitError`.
+    """
+    engine = engine_in_force(engine)
+    state = _State()
+    state.add(_in_order(rulebook, measured))
+    for layer in rulebook.layers:
+        _judge(state, layer, _matches(layer, state.by_type, engine), completeness)
+    return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
+
+
+def _matches(layer: Layer, facts: FactsByType, engine: str) -> frozenset[Match]:
+    if engine == "reference" or _DURABLE is None:
+        return _REFERENCE.match(layer.compiled, facts)
+    if engine == "durable":
+        return _DURABLE.match(layer.compiled, facts)
+    expected = _REFERENCE.match(layer.compiled, facts)
+    found = _DURABLE.match(layer.compiled, facts)
+    if found != expected:
+        raise EngineDisagreement(layer.name, (rule for rule, _ in found ^ expected))
+    return found
+
+
+def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
+    if len(measured) > MAX_FACTS:
+        raise LimitError(f"{len(measured)} facts; at most {MAX_FACTS}")
+    found = []
+    for fact in measured:
+        fields = _plain(rulebook, fact)
+        found.append(((fact.type, _content(fields), fact.refs), fields))
+    found.sort(key=itemgetter(0))
+    return [Fact(f"f{number}", kind, fields, refs) for number, ((kind, _, refs), fields) in enumerate(found, 1)]
+
+
+def _plain(rulebook: Rulebook, fact: Fact) -> dict[str, Value]:
+    """The fact's known fields, checked against its type; whole numbers are integers."""
+    schema = rulebook.fact_types.get(fact.type)
+    if schema is None or fact.type not in rulebook.measured:
+        raise FactError(f"no measured fact type {fact.type!r}")
+    fields: dict[str, Value] = {}
+    for name, value in fact.fields.items():
+        wanted, given = schema.get(name), type(value)
+        if given is float or given is int:
+            if not -1e15 < value < 1e15:  # type: ignore[operator]
+                raise FactError(f"{fact.type}.{name} is not a number that can be compared")
+            if given is float and value.is_integer():  # type: ignore[union-attr]
+                value = int(value)
+            given = float
+        if wanted is None or given is not wanted:
+            raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
+        if value != "":
+            fields[name] = value
+    return fields
+
+
+def _content(fields: Mapping[str, Value]) -> bytes:
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+
+
+class _State:
+    """The facts and verdicts of one evaluation as they grow."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+        self.by_id: dict[str, Fact] = {}
+        self.by_type: dict[str, list[Fact]] = {}
+        self.fired: list[Fired] = []
+        self.blocked: list[Blocked] = []
+        self.unjudged: list[UnjudgedRule] = []
+
+    def add(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            self.facts.append(fact)
+            self.by_id[fact.id] = fact
+            self.by_type.setdefault(fact.type, []).append(fact)
+        if len(self.facts) > MAX_FACTS:
+            raise LimitError(f"{len(self.facts)} facts; at most {MAX_FACTS}")
+
+    def satisfying(self, pattern: Pattern) -> list[Fact]:
+        return [fact for fact in self.by_type.get(pattern.fact, ()) if passes(pattern, fact)]
+
+
+def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]) -> None:
+    by_rule: dict[str, list[tuple[str, ...]]] = {}
+    for rule_id, ids in matches:
+        by_rule.setdefault(rule_id, []).append(ids)
+    concluded = _Concluded(state)
+    held: list[tuple[str, Bindings, _Key]] = []
+    for rule in layer.rules:
+        if rule.id not in by_rule:
+            continue
+        aliases = [pattern.alias for pattern in rule.when]
+        unless = [(pattern, state.satisfying(pattern)) for pattern in rule.unless]
+        missing = tuple(kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE)
+        for ids in sorted(by_rule[rule.id], key=_numbers):
+            taken = dict(zip(aliases, map(state.by_id.__getitem__, ids), strict=True))
+            silencer = _silencer(unless, taken)
+            if silencer is not None:
+                state.blocked.append(Blocked(rule.id, taken, silencer))
+            elif missing:
+                state.unjudged.append(UnjudgedRule(rule.id, taken, missing))
+                fields: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
+                if rule.about:
+                    fields["about"] = rule.about
+                concluded.add(rule.id, Conclusion(UNJUDGED, fields), taken)
+            else:
+                held.append((rule.id, taken, concluded.add(rule.id, rule.then, taken)))
+    facts = concluded.facts()
+    state.fired.extend(Fired(rule_id, taken, facts[key]) for rule_id, taken, key in held)
+    state.add(facts.values())
+    state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
+
+
+def _silencer(unless: Sequence[tuple[Pattern, Sequence[Fact]]], taken: Bindings) -> Fact | None:
+    for pattern, facts in unless:
+        for fact in facts:
+            if joined(pattern, fact, taken):
+                return fact
+    return None
+
+
+_Key = tuple[str, bytes]
+
+
+class _Concluded:
+    """The conclusions of one layer. What they say is what they are: equal ones are one fact with all its grounds."""
+
+    def __init__(self, state: _State) -> None:
+        self.state = state
+        self.found: dict[_Key, tuple[str, dict[str, Value], dict[str, Fact]]] = {}
+
+    def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> _Key:
+        fields: dict[str, Value] = {}
+        for name, term in then.fields.items():
+            value = taken[term.alias].fields.get(term.field) if isinstance(term, FieldOf) else term
+            if value is not None:
+                fields[name] = value
+        key = (then.fact, _content(fields))
+        if key not in self.found:
+            self.found[key] = rule_id, fields, {}
+        grounds = self.found[key][2]
+        for fact in taken.values():
+            grounds[fact.id] = fact
+        return key
+
+    def facts(self) -> dict[_Key, Fact]:
+        """Numbered after the facts that were there before, in the order they were first concluded."""
+        start = len(self.state.facts) + 1
+        return {
+            key: _derived(number, key[0], fields, grounds.values(), rule_id)
+            for number, (key, (rule_id, fields, grounds)) in enumerate(self.found.items(), start)
+        }
+
+
+def _derived(
+    number: int, kind: str, fields: Mapping[str, Value], grounds: Collection[Fact], rule_id: str | None
+) -> Fact:
+    refs = tuple(dict.fromkeys([ref for fact in grounds for ref in fact.refs]))
+    return Fact(f"f{number}", kind, fields, refs, tuple([fact.id for fact in grounds]), rule_id)
+
+
+def _count(state: _State, tally: Tally, number: int) -> Fact:
+    counted = [fact for fact in state.satisfying(tally.of) if tally.distinct in fact.fields]
+    values = {fact.fields[tally.distinct] for fact in counted}
+    return _derived(number, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
+
+
+def _numbers(ids: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple([int(fact_id[1:]) for fact_id in ids])
+
+
+def _load_durable() -> Matcher | None:
+    """The durable-rules matcher, or ``None``: version 2.0.28 does not import on Python 3.13 and later."""
+    if sys.version_info >= (3, 13):
+        return None
+    try:
+        from prodrome.rules.engine.durable import DurableMatcher
+    except ImportError:
+        return None
+    return DurableMatcher()
+
+
+_REFERENCE: Matcher = ReferenceMatcher()
+_DURABLE: Matcher | None = _load_durable()

@@ -1,0 +1,372 @@
+"""What the rules compare: ages, lengths, doses and counts, measured from the dated facts on one day.
+
+Everything here is arithmetic over the chart and the guideline's tables. What the numbers *mean* is said in
+``rulebook.yaml``. Lengths and distances between partial dates are intervals: every day they may mean.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from prodrome.rules.contraindications import (
+    ABSOLUTE,
+    RELATIVE,
+    Active,
+    is_lastingly_barred,
+    listed,
+)
+from prodrome.rules.doses import adequacy, at_full_dose, dose_exceptions, full_dose
+from prodrome.rules.engine.matching import Fact
+from prodrome.rules.episodes import episodes, may_follow
+from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, Trial
+from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
+
+Value = str | float | bool
+
+
+def measure(
+    facts: Facts,
+    guideline: Guideline,
+    today: date,
+    active: Mapping[str, Active],
+    *,
+    locale: str,
+    hook: str | None = None,
+) -> list[Fact]:
+    """Turn dated facts into the flat facts the rulebook reads.
+
+    ``active`` are the contraindications that hold today; ``locale`` selects which classes and drugs are available;
+    ``hook`` is the CDS Hooks hook that asks.
+    Facts come in a fixed order and are numbered ``f1``, ``f2``...
+    """
+    found: list[Fact] = []
+    sheet = _Sheet(facts, guideline, today, active, locale)
+    for type_, fields, refs in _all(sheet, hook):
+        found.append(Fact(id=f"f{len(found) + 1}", type=type_, fields=fields, refs=refs))
+    return found
+
+
+_Measured = tuple[str, dict[str, Value], Refs]
+
+
+class _Sheet:
+    """One patient's facts beside the guideline, and what several measures share."""
+
+    def __init__(
+        self, facts: Facts, guideline: Guideline, today: date, active: Mapping[str, Active], locale: str
+    ) -> None:
+        self.facts, self.guideline, self.today, self.locale = facts, guideline, today, locale
+        self.names = frozenset(name for condition in facts.conditions for name in condition.names)
+        self.unavailable_classes = guideline.unavailable_classes(locale)
+        self.active = active
+        self._allergies = frozenset(allergy.drug for allergy in facts.allergies if allergy.kind == "allergy")
+
+    def refs_of(self, name: str) -> Refs:
+        return tuple(ref for c in self.facts.conditions if name in c.names for ref in c.refs)
+
+    def available(self, drug: Drug) -> bool:
+        return self.locale not in drug.unavailable_in
+
+    def base(self, drug_id: str) -> str:
+        """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
+        return self.guideline.drugs[drug_id].counts_as or drug_id
+
+    def barred(self, drug: Drug) -> bool:
+        """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
+        contraindicated = any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
+        return contraindicated or any(map(drug.holds, self._allergies))
+
+    def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
+        """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
+        if fact.indication is Indication.UNSTATED:
+            return self.guideline.drugs[fact.drug].only_for_migraine
+        return fact.indication in (Indication.MIGRAINE, Indication.HEADACHE)
+
+
+def trial_name(index: int) -> str:
+    """How the flat facts call the trial at an index of ``Facts.trials``."""
+    return f"trial-{index}"
+
+
+def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
+    if hook is not None:
+        yield "hook", {"name": hook}, ()
+    patient = sheet.facts.patient
+    if patient and patient.birth:
+        # The youngest age the birth date may mean: a date that leaves "under 18" open counts as under 18.
+        yield "patient", {"age": float(years(patient.birth.last, sheet.today))}, patient.refs
+    for name in ("migraine", "chronic_migraine"):
+        if name in sheet.names:
+            yield "diagnosis", {"name": name}, sheet.refs_of(name)
+    for index, trial in enumerate(sheet.facts.trials):
+        yield from _trial(sheet, trial_name(index), trial)
+    yield from _drug_uses(sheet)
+    yield from _other_uses(sheet)
+    yield from _allergies(sheet)
+    yield from _preventive_classes(sheet)
+    yield from _acute_classes(sheet)
+    yield from _attacks(sheet)
+    yield from _months(sheet)
+    yield from _acute_use(sheet)
+    yield from _hospital(sheet)
+    yield from _care(sheet)
+    yield from _orders(sheet)
+
+
+def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
+    drug = sheet.guideline.drugs[trial.drug]
+    fields: dict[str, Value] = {
+        "trial": name,
+        "drug": sheet.base(drug.id),
+        "use": trial.use,
+        "coded": trial.coded,
+        "indication": trial.indication.value,
+        "indication_coded": trial.indication_coded,
+        "only_for_migraine": drug.only_for_migraine,
+        "barred": sheet.barred(drug),
+        "reason": "ongoing" if trial.running else trial.stop.reason.value,
+        "reason_coded": trial.stop.coded,
+        "conflicting": trial.stop.conflicting,
+        "nonadherent": trial.stop.nonadherent,
+        "suspected": trial.stop.suspected,
+    }
+    if trial.use == "preventive" and drug.preventive:
+        use = drug.preventive
+        adequate, assumed = adequacy(trial, use, chronic="chronic_migraine" in sheet.names)
+        fields |= {
+            "ehf_class": use.ehf_class,
+            "drug_class": use.drug_class,
+            "counts": use.counts,
+            "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.available(drug),
+            "only_in_chronic": sheet.guideline.classes[use.ehf_class].only_if == "chronic_migraine",
+            "administrations_assumed": assumed,
+            "adequate": adequate,
+        }
+    elif trial.use == "acute" and drug.acute:
+        base = sheet.guideline.drugs[sheet.base(drug.id)]
+        fields |= {
+            "drug_class": drug.acute.drug_class,
+            "suggested": drug.acute.suggest,
+            "full_dose": at_full_dose(sheet.facts, sheet.guideline, base, trial.single_dose, trial.route),
+        }
+        if trial.running:
+            yield from _single_dose(sheet, name, drug, trial.single_dose, trial.route, trial.refs)
+    if not trial.running and trial.end:
+        ago = days_ago(trial.end, sheet.today)
+        fields |= {"stopped_days_ago_least": ago.least, "stopped_days_ago_most": ago.most}
+    yield "trial", fields, trial.refs
+
+
+def _drug_uses(sheet: _Sheet) -> Iterator[_Measured]:
+    """How long ago each drug may have been taken last, for anything."""
+    last: dict[str, tuple[float, Refs]] = {}
+    for trial in sheet.facts.trials:
+        ago = 0.0 if trial.running else max(0.0, fewest_days_ago(trial.end, sheet.today))
+        if trial.drug not in last or ago < last[trial.drug][0]:
+            last[trial.drug] = (ago, trial.refs)
+    for drug_id, (ago, refs) in last.items():
+        yield "drug_use", {"drug": drug_id, "days_ago": ago}, refs
+
+
+def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
+    """Drugs in the record or in hand that the patient has another active reason to take."""
+    for drug_id in dict.fromkeys([t.drug for t in sheet.facts.trials] + [o.drug for o in sheet.facts.orders]):
+        group = sheet.guideline.drugs[drug_id].also_given_for
+        if group and group in sheet.names:
+            yield "other_use", {"drug": sheet.base(drug_id)}, sheet.refs_of(group)
+
+
+def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
+    for allergy in sheet.facts.allergies:
+        drug = sheet.guideline.drugs.get(allergy.drug)
+        if drug is None:  # to a whole class: a contraindication, no drug that failed
+            continue
+        fields: dict[str, Value] = {
+            "drug": sheet.base(drug.id),
+            "coded": allergy.coded,
+            "cgrp": drug.targets_cgrp,
+            "counts": False,
+        }
+        if drug.preventive:
+            use = drug.preventive
+            fields |= {"ehf_class": use.ehf_class, "drug_class": use.drug_class, "counts": use.counts}
+        if drug.acute:
+            fields |= {"acute_class": drug.acute.drug_class, "suggested": drug.acute.suggest}
+        yield "allergy", fields, allergy.refs
+
+
+def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
+    for id_, class_ in sheet.guideline.classes.items():
+        members = [
+            drug
+            for drug in sheet.guideline.counting_members[id_]
+            if sheet.available(drug) and id_ not in sheet.unavailable_classes
+        ]
+        fields: dict[str, Value] = {
+            "id": id_,
+            "required": class_.required and id_ not in sheet.unavailable_classes,
+            "only_in_chronic": class_.only_if == "chronic_migraine",
+        }
+        refs: Refs = ()
+        if members:
+            barred = [drug for drug in members if is_lastingly_barred(drug, sheet.active)]
+            fields["open_members"] = float(len(members) - len(barred))
+            refs = tuple(
+                dict.fromkeys(
+                    ref
+                    for drug in barred
+                    for active in listed(drug, sheet.active)
+                    if active.strength(drug.id) == ABSOLUTE and active.contraindication.counts_for_class
+                    for ref in active.refs
+                )
+            )
+        yield "preventive_class", fields, refs
+
+
+def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
+    taken = [trial for trial in sheet.facts.trials if trial.use == "acute"]
+    tried = {sheet.base(trial.drug) for trial in taken if sheet.is_for_migraine(trial)}
+    tried |= {sheet.base(record.drug) for record in sheet.facts.attack_records if sheet.is_for_migraine(record)}
+    for acute_class, members in sheet.guideline.acute_members.items():
+        available = [drug for drug in members if sheet.available(drug)]
+        untried = [drug for drug in available if not drug.counts_as and drug.id not in tried and not sheet.barred(drug)]
+        yield "acute_class", {"id": acute_class, "untried_members": float(len(untried))}, ()
+        shared = set.intersection(*(set(drug.contraindications) for drug in members)) if sheet.active else set()
+        for id_, active in sheet.active.items():
+            if id_ in shared and all(active.strength(drug.id) == ABSOLUTE for drug in members):
+                yield "class_bar", {"acute_class": acute_class, "contraindication": id_}, active.refs
+
+
+def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
+    """Attacks treated at full dose for migraine; the rows of one drug add up."""
+    rows: dict[str, list[AttackRecord]] = defaultdict(list)
+    for record in sheet.facts.attack_records:
+        base = sheet.guideline.drugs[sheet.base(record.drug)]
+        yield "attack_record", {"drug": base.id}, record.refs
+        full = at_full_dose(sheet.facts, sheet.guideline, base, record.single_dose, record.route)
+        if full == "yes" and sheet.is_for_migraine(record):
+            rows[base.id].append(record)
+    for drug_id, records in rows.items():
+        acute, treated = sheet.guideline.drugs[drug_id].acute, sum(record.treated for record in records)
+        if acute and treated:
+            relieved = sum(record.relieved for record in records)
+            fields: dict[str, Value] = {
+                "drug": drug_id,
+                "acute_class": acute.drug_class,
+                "suggested": acute.suggest,
+                "treated": float(treated),
+                # Relieved in as many attacks as the definition asks for: 6 of 8 is 3 of 4.
+                "relieved_share": relieved * sheet.guideline.number("acute_attacks_required") / treated,
+            }
+            yield "attacks", fields, tuple(ref for record in records for ref in record.refs)
+
+
+def _months(sheet: _Sheet) -> Iterator[_Measured]:
+    for month in sheet.facts.headache_months:
+        ago = months_ago(month.month, sheet.today)
+        if ago < 1:
+            continue
+        fields: dict[str, Value] = {"month": f"{month.month:%Y-%m}", "months_ago": float(ago)}
+        if month.debilitating is not None:
+            fields["debilitating"] = float(month.debilitating)
+        if month.headache is not None:
+            fields["headache"] = float(month.headache)
+        if month.migraine is not None:
+            fields["migraine"] = float(month.migraine)
+        yield "month", fields, month.refs
+
+
+def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
+    for row in sheet.facts.acute_use_months:
+        ago = months_ago(row.month, sheet.today)
+        if ago < 1:
+            continue
+        key: dict[str, Value] = {"month": f"{row.month:%Y-%m}", "months_ago": float(ago)}
+        used = {name: float(days) for name, days in sorted(row.days.items()) if days > 0}
+        for name, days in used.items():
+            yield "acute_use", key | {"overuse_class": name, "days": days}, row.refs
+        if used:
+            yield "acute_use_together", key | {"classes": float(len(used)), "days": sum(used.values())}, row.refs
+
+
+def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
+    joined = episodes(sheet.facts.hospital_visits, sheet.guideline.number("episode_gap_days"))
+    for index, episode in enumerate(joined):
+        ago = days_ago(episode.reckoned_from, sheet.today)
+        fields: dict[str, Value] = {
+            "episode": f"episode-{index}",
+            "reason": episode.reason.value,
+            "running": episode.running,
+            "start": str(episode.start),
+            "days_ago_least": ago.least,
+            "days_ago_most": ago.most,
+        }
+        yield "episode", fields, episode.refs
+        for follow_up in sheet.facts.follow_ups:
+            if may_follow(follow_up, episode):
+                yield "follow_up_after", {"episode": f"episode-{index}", "kind": follow_up.kind}, follow_up.refs
+
+
+def _care(sheet: _Sheet) -> Iterator[_Measured]:
+    for follow_up in sheet.facts.follow_ups:
+        ago = fewest_days_ago(follow_up.when, sheet.today)
+        yield "follow_up", {"kind": follow_up.kind, "days_ago": ago}, follow_up.refs
+    for treatment in sheet.facts.non_drug_treatments:
+        if treatment.indication is not Indication.OTHER:
+            ago = fewest_days_ago(treatment.when, sheet.today)
+            yield "non_drug", {"kind": treatment.kind, "days_ago": ago}, treatment.refs
+
+
+def _orders(sheet: _Sheet) -> Iterator[_Measured]:
+    for order in sheet.facts.orders:
+        drug = sheet.guideline.drugs[order.drug]
+        if not order.systemic:
+            continue
+        fields: dict[str, Value] = {
+            "order": order.ref,
+            "drug": drug.id,
+            "use": order.use,
+            "indication": order.indication.value,
+            "only_for_migraine": drug.only_for_migraine,
+            "has_profile": bool(drug.preventive and drug.preventive.side_effects),
+            "lists_contraindications": bool(drug.contraindications),
+        }
+        if order.use == "preventive" and drug.preventive:
+            fields["drug_class"] = drug.preventive.drug_class
+        if order.use == "acute" and drug.acute:
+            fields["acute_class"] = drug.acute.drug_class
+            yield from _single_dose(sheet, order.ref, drug, order.single_dose, order.route, (order.ref,))
+        yield "order", fields, (order.ref,)
+        yield from _order_contraindications(sheet, order, drug)
+
+
+def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
+    fields: dict[str, Value] = {"order": order.ref, "drug": drug.id}
+    for active in listed(drug, sheet.active):
+        reason: dict[str, Value] = {
+            "contraindication": active.contraindication.id,
+            "strength": active.strength(drug.id),
+        }
+        yield "order_contraindication", fields | reason, active.refs
+    for allergy in sheet.facts.allergies:
+        if drug.holds(allergy.drug):
+            reason = {"contraindication": "allergy", "strength": ABSOLUTE if allergy.kind == "allergy" else RELATIVE}
+            yield "order_contraindication", fields | reason, allergy.refs
+
+
+def _single_dose(
+    sheet: _Sheet, subject: str, drug: Drug, dose: float | None, route: str | None, refs: Refs
+) -> Iterator[_Measured]:
+    full = full_dose(sheet.guideline, drug, dose, route) if dose is not None else None
+    if dose is None or not full or drug.acute is None:
+        return
+    fields: dict[str, Value] = {
+        "subject": subject,
+        "drug": drug.id,
+        "acute_class": drug.acute.drug_class,
+        "percent_of_full": round(100 * dose / full, 3),
+    }
+    yield "single_dose", fields, refs
+    for because, _, evidence in dose_exceptions(sheet.facts, drug):
+        yield "dose_exception", {"subject": subject, "drug": drug.id, "because": because}, evidence

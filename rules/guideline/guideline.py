@@ -1,0 +1,251 @@
+"""The guideline as data: drugs, contraindications, code sets, parameters and sources, read from one folder.
+
+Everything clinical lives in the folder (``rules/migraine/``), written to be read in a diff; here it is checked as a
+whole and answers look-ups. A mistake in a file is a :class:`GuidelineError` that names the file, the entry, what was
+expected and what came.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prodrome.rules.engine.rulebook import Rulebook, load_rulebook
+from prodrome.rules.fact_types import FACT_TYPES, HOOKS, KINDS
+from prodrome.rules.guideline.readers import (
+    frozen,
+    overridden,
+    read_classes,
+    read_codes,
+    read_contraindications,
+    read_drugs,
+    read_names,
+    read_options,
+    read_parameters,
+    read_products,
+    read_sources,
+)
+from prodrome.rules.guideline.strict_yaml import GuidelineError, meant, read_file
+from prodrome.rules.guideline.types import (
+    NOT_SYSTEMIC,
+    AcuteDose,
+    AcuteUse,
+    CodeSet,
+    Contraindication,
+    DoseException,
+    Drug,
+    EhfClass,
+    Option,
+    Parameter,
+    ParameterValue,
+    PreventiveUse,
+    Product,
+    SideEffects,
+    Source,
+)
+
+__all__ = [
+    "AcuteDose",
+    "AcuteUse",
+    "CodeSet",
+    "Contraindication",
+    "DoseException",
+    "Drug",
+    "EhfClass",
+    "Guideline",
+    "GuidelineError",
+    "Option",
+    "Parameter",
+    "ParameterValue",
+    "PreventiveUse",
+    "Product",
+    "SideEffects",
+    "Source",
+    "load_guideline",
+]
+
+FOLDER = Path(__file__).parent.parent / "migraine"
+
+
+@dataclass(frozen=True)
+class Guideline:
+    """The guideline of one folder, checked. Look-ups are pure; nothing in it changes after loading."""
+
+    drugs: Mapping[str, Drug]
+    classes: Mapping[str, EhfClass]
+    drug_classes: Mapping[str, str]
+    options: Mapping[str, Option]
+    contraindications: Mapping[str, Contraindication]
+    code_sets: Mapping[str, CodeSet]
+    co_medication_words: Mapping[str, tuple[str, ...]]
+    systems: Mapping[str, str]
+    parameters: Mapping[str, Parameter]
+    sources: Mapping[str, Source]
+    statements: Mapping[str, str]
+    names: Mapping[str, str]
+    other_ingredients: frozenset[str]
+    versions: Mapping[str, str]
+    folder: Path
+    _index: "_CodeIndex" = field(repr=False)
+    _products: Callable[[], Mapping[str, tuple[str, ...]]] = field(repr=False)
+
+    @functools.cached_property
+    def rulebook(self) -> Rulebook:
+        """The rules, with the parameters in force in their conditions. Raises rules.engine.rulebook.RulebookError."""
+        return load_rulebook(
+            self.folder / "rulebook.yaml",
+            parameters={name: p.value for name, p in self.parameters.items() if not isinstance(p.value, Mapping)},
+            fact_types=FACT_TYPES,
+            sources=self.sources,
+            kinds=KINDS,
+            hooks=HOOKS,
+        )
+
+    def value(self, name: str) -> ParameterValue:
+        """The value in force of a parameter. Raises GuidelineError for an unknown name."""
+        if name not in self.parameters:
+            raise GuidelineError(f"no parameter {name!r}{meant(name, self.parameters)}")
+        return self.parameters[name].value
+
+    def number(self, name: str) -> float:
+        """The value in force of a numeric parameter. Raises GuidelineError for any other."""
+        value = self.value(name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise GuidelineError(f"parameter {name!r} is not a number")
+        return value
+
+    def unavailable_classes(self, locale: str) -> frozenset[str]:
+        """The EHF classes without a drug in a locale."""
+        by_locale = self.value("locale_unavailable")
+        return frozenset(by_locale.get(locale, ()) if isinstance(by_locale, Mapping) else ())
+
+    @functools.cached_property
+    def counting_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs that count towards each EHF class."""
+        return {
+            id_: tuple(d for d in self.drugs.values() if (use := d.preventive) and use.counts and use.ehf_class == id_)
+            for id_ in self.classes
+        }
+
+    @functools.cached_property
+    def acute_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs of each class of acute drugs."""
+        classes = dict.fromkeys(drug.acute.drug_class for drug in self.drugs.values() if drug.acute)
+        return {id_: tuple(d for d in self.drugs.values() if d.acute and d.acute.drug_class == id_) for id_ in classes}
+
+    def sets_of(self, system: str, code: str) -> frozenset[str]:
+        """The names of all code sets that ``code`` of ``system`` (URL or alias) is in."""
+        return self._index.sets_of(system, code)
+
+    def drug_of(self, system: str, code: str) -> str | None:
+        """The id of the drug that lists ``code`` of ``system`` (URL or alias) in drugs.yaml."""
+        return self._index.drug_of(system, code)
+
+    def product(self, rxcui: str) -> Product | None:
+        """What the shipped RxNorm table says about a code (ingredient, product, component, brand or pack)."""
+        row = self._products().get(rxcui)
+        if row is None:
+            return None
+        drug, strength, per_ml, route, form = row
+        return Product(
+            drug=drug,
+            strength=float(strength) if strength else None,
+            per_ml=float(per_ml) if per_ml else None,
+            route=route or None,
+            systemic=form not in NOT_SYSTEMIC,
+        )
+
+    def with_parameters(self, overrides: Mapping[str, object]) -> "Guideline":
+        """The guideline with a site's parameter values, each marked ``overridden``, in place of its own.
+
+        Raises GuidelineError naming the parameter where it is unknown, of the wrong kind or out of range.
+        """
+        return _assemble(self.folder, overrides)
+
+
+def load_guideline(folder: Path | None = None) -> Guideline:
+    """The guideline in ``folder`` (default: migraine), read once and kept. Raises GuidelineError."""
+    return _load(folder or FOLDER)
+
+
+@functools.lru_cache(maxsize=8)
+def _load(folder: Path) -> Guideline:
+    return _assemble(folder, {})
+
+
+def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
+    names = ("sources", "parameters", "codes", "contraindications", "drugs")
+    file = {name: read_file(folder, f"{name}.yaml") for name in names}
+    statements, sources = read_sources(file["sources"])
+    systems, code_sets, words = read_codes(file["codes"])
+    classes, drug_classes = read_classes(file["drugs"])
+    parameters = overridden(read_parameters(file["parameters"], sources, classes), overrides, classes)
+    values = {name: parameter.value for name, parameter in parameters.items()}
+    for entry in file.values():
+        entry.values = values
+    contraindications = read_contraindications(file["contraindications"], sources, code_sets, words)
+    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes)
+    options = read_options(file["drugs"], sources, code_sets, drugs)
+    for entry in file.values():
+        entry.done()
+    for id_, entry in file["contraindications"].named("contraindications").items():
+        entry.all_known("by_drug", contraindications[id_].by_drug, drugs)
+    words_of_drugs, other_ingredients = read_names(folder, tuple(drugs))
+    return Guideline(
+        drugs=frozen(drugs),
+        classes=frozen(classes),
+        drug_classes=frozen(drug_classes),
+        options=frozen(options),
+        contraindications=frozen(contraindications),
+        code_sets=frozen(code_sets),
+        co_medication_words=frozen(words),
+        systems=frozen({name: urls[0] for name, urls in systems.items()}),
+        parameters=frozen(parameters),
+        sources=frozen(sources),
+        statements=frozen(statements),
+        names=words_of_drugs,
+        other_ingredients=other_ingredients,
+        versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
+        folder=folder,
+        _index=_CodeIndex(code_sets, drugs, systems),
+        _products=functools.partial(read_products, folder, tuple(drugs)),
+    )
+
+
+class _CodeIndex:
+    """From a code to its sets and its drug, with one dictionary look-up for codes seen before."""
+
+    def __init__(
+        self, code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug], systems: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        self._code_sets = tuple(code_sets.values())
+        self._prefixed = {system for code_set in self._code_sets for system in code_set.prefixes}
+        self._seen: dict[tuple[str, str], frozenset[str]] = {}
+        exact: dict[tuple[str, str], set[str]] = {}
+        for code_set in self._code_sets:
+            for system, codes in code_set.exact.items():
+                for code in codes:
+                    exact.setdefault((system, code), set()).add(code_set.name)
+        self._exact = {key: frozenset(names) for key, names in exact.items()}
+        self._drugs = {
+            (url, code): drug.id
+            for drug in drugs.values()
+            for system, codes in drug.codes.items()
+            for url in systems[system]
+            for code in codes
+        }
+
+    def sets_of(self, system: str, code: str) -> frozenset[str]:
+        if system not in self._prefixed:
+            return self._exact.get((system, code), frozenset())
+        key = (system, code)
+        found = self._seen.get(key)
+        if found is None:
+            found = frozenset(code_set.name for code_set in self._code_sets if code_set.contains(system, code))
+            if len(self._seen) >= 10_000:  # charts decide what is looked up: keep the memory bounded
+                self._seen.clear()
+            self._seen[key] = found
+        return found
+
+    def drug_of(self, system: str, code: str) -> str | None:
+        return self._drugs.get((system, code))

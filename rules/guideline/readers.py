@@ -1,0 +1,395 @@
+"""The guideline's files, each read into the types of ``rules.guideline.types``. Every error is a GuidelineError."""
+
+import csv
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, meant, shown
+from prodrome.rules.guideline.types import (
+    ACUTE_CLASSES,
+    EXCEPTIONS,
+    OVERUSE_CLASSES,
+    ROUTES,
+    STRENGTHS,
+    AcuteDose,
+    AcuteUse,
+    CodeSet,
+    Contraindication,
+    DoseException,
+    Drug,
+    EhfClass,
+    Option,
+    Parameter,
+    ParameterValue,
+    PreventiveUse,
+    SideEffects,
+    Source,
+    plain,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
+    """A read-only copy."""
+    return MappingProxyType(dict(mapping))
+
+
+def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
+    sources = {}
+    for id_, entry in file.named("sources").items():
+        sources[id_] = Source(
+            id=id_,
+            citation=entry.text("citation"),
+            url=entry.text("url", None),
+            read=entry.text("read"),
+            note=entry.text("note", ""),
+        )
+        entry.done()
+    return file.text_map("statements"), sources
+
+
+def read_parameters(file: Entry, sources: Mapping[str, Source], classes: Collection[str]) -> dict[str, Parameter]:
+    parameters = {}
+    for name, entry in file.named("parameters").items():
+        kind = entry.one_of("kind", ("integer", "number", "yes_no", "choice", "classes_by_locale"))
+        numeric = kind in ("integer", "number")
+        limits = entry.entry("range") if numeric else None
+        parameter = Parameter(
+            name=name,
+            value=entry.get("value"),
+            kind=kind,
+            unit=entry.text("unit"),
+            decides=entry.text("decides"),
+            sources=entry.texts("sources", known=sources),
+            minimum=limits.number("from") if limits else None,
+            maximum=limits.number("to") if limits else None,
+            choices=entry.texts("choices") if kind == "choice" else (),
+        )
+        if limits:
+            limits.done()
+        if not parameter.sources:
+            raise entry.wrong("sources", "at least one source")
+        parameters[name] = replace(parameter, value=_parameter_value(parameter, parameter.value, entry.where, classes))
+        entry.done()
+    return parameters
+
+
+def overridden(
+    parameters: Mapping[str, Parameter], overrides: Mapping[str, object], classes: Collection[str]
+) -> dict[str, Parameter]:
+    """The parameters with a site's values, checked and marked."""
+    changed = dict(parameters)
+    for name, value in overrides.items():
+        if name not in parameters:
+            raise GuidelineError(f"no parameter {name!r}{meant(name, parameters)}")
+        checked = _parameter_value(parameters[name], value, f"parameter {name}", classes)
+        changed[name] = replace(parameters[name], value=checked, overridden=True)
+    return changed
+
+
+def _parameter_value(parameter: Parameter, value: object, where: str, classes: Collection[str]) -> ParameterValue:
+    """``value`` if it fits the parameter's kind and range. Raises GuidelineError."""
+
+    def wrong(expected: str) -> GuidelineError:
+        return GuidelineError(f"{where}: value should be {expected}, found {shown(value)}")
+
+    if parameter.kind == "yes_no":
+        if not isinstance(value, bool):
+            raise wrong("true or false")
+        return value
+    if parameter.kind == "choice":
+        if not isinstance(value, str) or value not in parameter.choices:
+            raise wrong("one of " + ", ".join(parameter.choices))
+        return value
+    if parameter.kind == "classes_by_locale":
+        if not isinstance(value, Mapping):
+            raise wrong("locales with lists of classes")
+        for names in value.values():
+            if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n in classes for n in names):
+                raise wrong("locales with lists of classes out of " + ", ".join(classes))
+        return frozen({locale: tuple(names) for locale, names in value.items()})
+    whole = parameter.kind == "integer"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise wrong("a whole number" if whole else "a number")
+    minimum, maximum = parameter.minimum or 0, parameter.maximum or 0
+    if not minimum <= value <= maximum:
+        raise wrong(f"from {minimum:g} to {maximum:g} ({parameter.unit})")
+    return value
+
+
+def read_codes(file: Entry) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
+    systems: dict[str, tuple[str, ...]] = {}
+    by_prefix = set()
+    for name, entry in file.named("systems").items():
+        systems[name] = (entry.text("url"), *entry.texts("aliases", ()))
+        if entry.one_of("match", ("exact", "prefix")) == "prefix":
+            by_prefix.add(name)
+        entry.done()
+    code_sets = {}
+    for name, entry in file.named("sets").items():
+        exact: dict[str, frozenset[str]] = {}
+        prefixes: dict[str, tuple[str, ...]] = {}
+        without: dict[str, tuple[str, ...]] = {}
+        excluded = entry.entry("without", None)
+        for system, urls in systems.items():
+            if entry.get(system, None) is None:
+                continue
+            if system in by_prefix:
+                prefixes |= dict.fromkeys(urls, tuple(plain(code) for code in entry.texts(system)))
+                if excluded:
+                    without |= dict.fromkeys(urls, tuple(plain(code) for code in excluded.texts(system, ())))
+            else:
+                exact |= dict.fromkeys(urls, frozenset(entry.text_map(system)))
+        title = entry.text("title")
+        for part in (excluded, entry):
+            if part:
+                part.done()
+        if not exact and not prefixes:
+            raise GuidelineError(f"{entry.where}: has no codes; systems are {', '.join(systems)}")
+        code_sets[name] = CodeSet(name, title, frozen(exact), frozen(prefixes), frozen(without))
+    group_words = file.entry("co_medication_words")
+    words = {str(group): group_words.texts(str(group)) for group in group_words.data}
+    return systems, code_sets, words
+
+
+def read_contraindications(
+    file: Entry,
+    sources: Mapping[str, Source],
+    code_sets: Mapping[str, CodeSet],
+    words: Mapping[str, tuple[str, ...]],
+) -> dict[str, Contraindication]:
+    contraindications = {}
+    for id_, entry in file.named("contraindications").items():
+        by_drug = entry.text_map("by_drug", {})
+        for strength in by_drug.values():
+            entry.known("by_drug", strength, STRENGTHS)
+        contraindications[id_] = Contraindication(
+            id=id_,
+            label=entry.text("label"),
+            strength=entry.one_of("strength", STRENGTHS),
+            counts_for_class=entry.flag("counts_for_class"),
+            by_drug=frozen(by_drug),
+            code_set=entry.one_of("code_set", code_sets, id_ if id_ in code_sets else None),
+            co_medication=entry.one_of("co_medication", words, None),
+            within_days=entry.integer("within_days", None),
+            absolute_when=entry.text("absolute_when", None),
+            note=entry.text("note", ""),
+            source=entry.one_of("source", sources),
+        )
+        entry.done()
+    return contraindications
+
+
+def read_classes(file: Entry) -> tuple[dict[str, EhfClass], dict[str, str]]:
+    classes = {}
+    for id_, entry in file.named("classes").items():
+        classes[id_] = EhfClass(
+            id=id_,
+            name=entry.text("name"),
+            only_if=entry.one_of("only_if", ("chronic_migraine",), None),
+            required=entry.flag("required"),
+        )
+        entry.done()
+    return classes, file.text_map("drug_classes")
+
+
+def read_drugs(
+    file: Entry,
+    sources: Mapping[str, Source],
+    code_sets: Mapping[str, CodeSet],
+    contraindications: Mapping[str, Contraindication],
+    classes: Mapping[str, EhfClass],
+    drug_classes: Mapping[str, str],
+) -> dict[str, Drug]:
+    profiles = {id_: _side_effects(entry) for id_, entry in file.named("side_effects").items()}
+    entries = file.named("drugs")
+    drugs: dict[str, Drug] = {}
+    owner: dict[tuple[str, str], str] = {}
+    for id_, entry in entries.items():
+        codes = entry.entry("codes")
+        by_system = {system: codes.texts(system, ()) for system in ("rxnorm", "atc", "snomed")}
+        codes.done()
+        for system, of_system in by_system.items():
+            for code in of_system:
+                other = owner.setdefault((system, code), id_)
+                if other != id_:
+                    raise GuidelineError(f"{entry.where}: {system} {code} already belongs to {other}")
+        preventive = entry.entry("preventive", None)
+        acute = entry.entry("acute", None)
+        drugs[id_] = Drug(
+            id=id_,
+            name=entry.text("name"),
+            codes=frozen(by_system),
+            preventive=_preventive(preventive, sources, profiles, classes, drug_classes) if preventive else None,
+            acute=_acute(acute, sources) if acute else None,
+            only_for_migraine=entry.flag("only_for_migraine", False),
+            counts_as=entry.one_of("counts_as", entries, None),
+            also_given_for=entry.one_of("also_given_for", code_sets, None),
+            unavailable_in=entry.texts("unavailable_in", ()),
+            contraindications=entry.texts("contraindications", (), known=contraindications),
+            cautions=entry.texts("cautions", (), known=contraindications),
+            sources=_sources_of(preventive, acute),
+            procedural=entry.flag("procedural", False),
+            note=entry.text("note", ""),
+        )
+        entry.done()
+        if not (preventive or acute or drugs[id_].procedural):
+            raise GuidelineError(f"{entry.where}: needs preventive, acute or procedural")
+    return drugs
+
+
+def _sources_of(*uses: Entry | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(source for use in uses if use for source in use.texts("sources", ())))
+
+
+def _side_effects(entry: Entry) -> SideEffects:
+    profile = SideEffects(
+        common=entry.texts("common"),
+        usually_lessen=entry.texts("usually_lessen"),
+        stop_and_call=entry.texts("stop_and_call"),
+        onset_weeks=entry.text("onset_weeks"),
+        judge_weeks=entry.integer("judge_weeks"),
+    )
+    entry.done()
+    return profile
+
+
+def _preventive(
+    entry: Entry,
+    sources: Mapping[str, Source],
+    profiles: Mapping[str, SideEffects],
+    classes: Mapping[str, EhfClass],
+    drug_classes: Mapping[str, str],
+) -> PreventiveUse:
+    dose, trial = entry.entry("dose"), entry.entry("trial")
+    quarterly = trial.entry("quarterly", None)
+    profile = entry.one_of("side_effects", profiles, None)
+    use = PreventiveUse(
+        ehf_class=entry.one_of("ehf_class", classes),
+        drug_class=entry.one_of("drug_class", drug_classes),
+        counts=entry.flag("counts"),
+        unit=dose.one_of("unit", ("mg", "units")),
+        per=dose.one_of("per", ("day", "administration")),
+        min_adequate=dose.number("min_adequate", None),
+        min_adequate_chronic=dose.number("min_adequate_chronic", None),
+        target=dose.number("target", None),
+        maximum=dose.number("maximum", None),
+        min_days=trial.integer("min_days"),
+        min_administrations=trial.integer("min_administrations", 0),
+        interval_days=trial.integer("interval_days", None),
+        quarterly_amount=quarterly.number("amount") if quarterly else None,
+        quarterly_min_days=quarterly.integer("min_days") if quarterly else None,
+        quarterly_min_administrations=quarterly.integer("min_administrations") if quarterly else None,
+        side_effects=profiles[profile] if profile else None,
+        sources=entry.texts("sources", (), known=sources),
+    )
+    if (use.min_adequate or 0) > (use.target or use.min_adequate or 0) or (use.target or 0) > (use.maximum or 1e9):
+        raise entry.wrong("dose", "ordered: min_adequate <= target <= maximum")
+    if (use.per == "administration") != (use.interval_days is not None and use.min_administrations > 0):
+        raise entry.wrong(
+            "trial", "with interval_days and min_administrations where, and only where, doses are per administration"
+        )
+    for part in (dose, trial, quarterly, entry):
+        if part:
+            part.done()
+    return use
+
+
+def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:
+    doses = []
+    for dose in entry.entries("doses", ()):
+        doses.append(
+            AcuteDose(
+                route=dose.one_of("route", ROUTES),
+                min_full=dose.number("min_full", None),
+                usual=dose.number("usual", None),
+                max_24h=dose.number("max_24h", None),
+                repeat_hours=dose.number("repeat_hours", None),
+            )
+        )
+        dose.done()
+    exceptions = []
+    for exception in entry.entries("exceptions", ()):
+        exceptions.append(DoseException(exception.one_of("when", EXCEPTIONS), exception.number("min_full")))
+        exception.done()
+    use = AcuteUse(
+        drug_class=entry.one_of("drug_class", ACUTE_CLASSES),
+        overuse_class=entry.one_of("overuse_class", OVERUSE_CLASSES, None),
+        doses=tuple(doses),
+        exceptions=tuple(exceptions),
+        suggest=entry.flag("suggest"),
+        sources=entry.texts("sources", (), known=sources),
+        not_evaluated=entry.texts("not_evaluated", ()),
+    )
+    entry.done()
+    if len({dose.route for dose in doses}) != len(doses):
+        raise entry.wrong("doses", "one entry per route")
+    return use
+
+
+def read_options(
+    file: Entry, sources: Mapping[str, Source], code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug]
+) -> dict[str, Option]:
+    options = {}
+    for id_, entry in file.named("options").items():
+        options[id_] = Option(
+            id=id_,
+            kind=entry.one_of("kind", ("combination", "procedure", "device", "non_drug")),
+            name=entry.text("name"),
+            avoid=entry.text("avoid", None),
+            code_set=entry.one_of("code_set", code_sets, None),
+            drugs=entry.texts("drugs", (), known=drugs),
+            sources=entry.texts("sources", known=sources),
+        )
+        entry.done()
+    return options
+
+
+def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
+    """The rows of a CSV table below its header; lines that start with # are comments."""
+    try:
+        with (folder / name).open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.reader(stream) if row and not row[0].startswith("#")]
+    except OSError as error:
+        raise GuidelineError(f"{name}: cannot be read ({error.strerror})") from error
+    for row in rows:
+        if len(row) != columns:
+            raise GuidelineError(f"{name}: {row[0]}: expected {columns} columns, found {len(row)}")
+    return rows[1:]
+
+
+@functools.lru_cache(maxsize=8)
+def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str], frozenset[str]]:
+    """Word -> drug (or ``""``), and the words of other ingredients."""
+    names: dict[str, str] = {}
+    others: set[str] = set()
+    for word, drug, kind in _rows(folder, "names.csv", 3):
+        if drug and drug not in drugs:
+            raise GuidelineError(f"names.csv: {word}: drug {drug!r} is unknown{meant(drug, drugs)}")
+        if word != word.lower().strip() or word in names or word in others:
+            raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
+        if kind == "other":
+            others.add(word)
+        elif kind in ("ingredient", "brand"):
+            names[word] = drug
+        else:
+            raise GuidelineError(f"names.csv: {word}: kind should be ingredient, brand or other, found {kind!r}")
+    return frozen(names), frozenset(others)
+
+
+@functools.lru_cache(maxsize=8)
+def read_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """rxcui -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
+    known = {"", *drugs}
+    products: dict[str, tuple[str, ...]] = {}
+    for rxcui, *row in _rows(folder, "products.csv", 6):
+        if row[0] not in known or rxcui in products:
+            raise GuidelineError(f"products.csv: {rxcui}: drug {row[0]!r} is unknown, or the code is given twice")
+        products[rxcui] = tuple(row)
+    return products

@@ -1,0 +1,593 @@
+"""Who may call: each rule about the signed token, with tokens that break it alone."""
+
+import contextlib
+import http.server
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodrome.cds_hooks.callers import keys
+from prodrome.cds_hooks.callers.caller import ANYONE, Caller
+from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable
+from prodrome.cds_hooks.callers.tokens import Authenticator, Forbidden, Unauthorized
+from prodrome.cds_hooks.callers.used_tokens import SeenTokens
+from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web.guards import TooMany
+from tests.cds_hooks.tokens import BASE, EC_256, EC_384, ISS, KEYS, NOW, RSA_2048, SERVICE, Client, jwk, settings
+
+JKU = "https://ehr.example.org/jwks"
+
+
+def authenticator(site: Settings | None = None, **more: object) -> Authenticator:
+    return Authenticator(site or settings(), clock=lambda: NOW, **more)  # type: ignore[arg-type]
+
+
+def reason(site: Authenticator, bearer: str | None, path: str = SERVICE) -> str:
+    with pytest.raises(Unauthorized) as caught:
+        site.check(bearer, path)
+    assert (caught.value.status, caught.value.text) == (401, "Unauthorized")
+    return caught.value.reason
+
+
+@pytest.mark.requirement("SEC-04", "SEC-10", "SEC-23")
+@pytest.mark.parametrize(
+    "client",
+    [Client(), Client(key=RSA_2048, algorithm="RS384", kid="rsa")],
+    ids=["ES384", "RS384"],
+)
+def test_a_listed_issuer_with_its_own_key_is_known(client: Client) -> None:
+    assert authenticator().check(client.bearer(), SERVICE) == Caller(ISS)
+
+
+def test_an_open_service_asks_nobody() -> None:
+    assert authenticator(Settings()).check(None, SERVICE) == ANYONE
+
+
+@pytest.mark.requirement("DISC-22")
+def test_discovery_is_answered_without_a_token_unless_the_site_says_otherwise() -> None:
+    assert authenticator().check(None, "/cds-services") == ANYONE
+    assert reason(authenticator(settings(open_discovery=False)), None, "/cds-services")
+    token = Client().bearer(f"{BASE}/cds-services")
+    assert authenticator(settings(open_discovery=False)).check(token, "/cds-services") == Caller(ISS)
+
+
+def test_a_wrong_token_is_refused_for_discovery_too() -> None:
+    assert reason(authenticator(), Client().bearer(BASE), "/cds-services") == "the token is addressed elsewhere"
+
+
+@pytest.mark.requirement("SEC-04", "SEC-27", "RSP-09")
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic dTpw", "Bearer x", "Bearer a.b.c", "Bearer ..", "Bearer é.é.é"]
+)
+def test_a_call_without_a_readable_token_is_refused(header: str | None) -> None:
+    assert reason(authenticator(), header)
+
+
+@pytest.mark.requirement("SEC-06", "SEC-07", "SEC-08")
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"kid": None}, "the key id is missing"),
+        ({"kid": ""}, "the key id is missing"),
+        ({"kid": "k" * 2000}, "the key id is missing"),
+        ({"kid": "other"}, "no key has this kid"),
+        ({"typ": None}, "the type is not JWT"),
+        ({"typ": "at+jwt"}, "the type is not JWT"),
+    ],
+)
+def test_a_header_member_that_is_missing_or_wrong_refuses_the_token(header: dict[str, object], expected: str) -> None:
+    answer = reason(authenticator(), Client(header=header).bearer())
+    assert answer in (expected, "the token cannot be read")  # the library refuses some of them itself
+
+
+def test_the_type_is_read_in_any_case() -> None:
+    assert authenticator().check(Client(header={"typ": "jwt"}).bearer(), SERVICE)
+
+
+@pytest.mark.requirement("SEC-11", "SEC-12", "SEC-14", "SEC-15", "SEC-16")
+@pytest.mark.parametrize("claim", ["iss", "aud", "exp", "iat", "jti"])
+def test_each_required_claim_must_be_there(claim: str) -> None:
+    client = Client()
+    bearer = client.bearer(None) if claim == "aud" else client.bearer(**{claim: None})
+    assert reason(authenticator(), bearer)
+
+
+@pytest.mark.requirement("SEC-11", "SEC-19")
+@pytest.mark.parametrize("iss", ["https://other.example.org", f"{ISS}/", ISS.upper()])
+def test_an_issuer_that_is_not_on_the_list_is_refused(iss: str) -> None:
+    assert reason(authenticator(), Client(iss=iss).bearer()) == "the issuer is not on the list"
+
+
+@pytest.mark.requirement("SEC-12", "SEC-13")
+@pytest.mark.parametrize(
+    ("audience", "path"),
+    [
+        (BASE + SERVICE, SERVICE),
+        (f"{BASE}{SERVICE}/", SERVICE),
+        (BASE + SERVICE, f"{SERVICE}/"),
+        (["https://elsewhere.example.org", BASE + SERVICE], SERVICE),
+        (f"{BASE}/cds-services", "/cds-services"),
+        (f"{BASE}{SERVICE}/feedback", f"{SERVICE}/feedback"),
+        (BASE + SERVICE, f"{SERVICE}/feedback"),
+    ],
+)
+def test_a_token_for_this_address_is_accepted(audience: object, path: str) -> None:
+    assert authenticator().check(Client().bearer(audience), path) == Caller(ISS)
+
+
+@pytest.mark.requirement("FB-15")
+def test_feedback_is_addressed_as_itself_or_as_its_service() -> None:
+    site = authenticator()
+    for audience in (f"{BASE}{SERVICE}/feedback", BASE + SERVICE):
+        assert site.check(Client().bearer(audience), f"{SERVICE}/feedback") == Caller(ISS)
+    assert reason(site, Client().bearer(f"{BASE}{SERVICE}/feedback")) == "the token is addressed elsewhere"
+
+
+@pytest.mark.requirement("SEC-12")
+@pytest.mark.parametrize(
+    "audience",
+    [
+        BASE,
+        f"{BASE}/cds-services",
+        f"{BASE}/cds-services/prodrome-order-sign",
+        f"{BASE}{SERVICE}/x",
+        f"{BASE}{SERVICE}?x=1",
+        (BASE + SERVICE).replace("https", "http"),
+        (BASE + SERVICE).upper(),
+        "https://elsewhere.example.org" + SERVICE,
+        [],
+        ["https://elsewhere.example.org"],
+        "",
+    ],
+)
+def test_a_token_for_another_address_is_refused(audience: object) -> None:
+    assert reason(authenticator(), Client().bearer(audience)).startswith("the token is addressed")
+
+
+@pytest.mark.requirement("SEC-13")
+def test_a_site_may_list_an_address_that_was_typed_otherwise() -> None:
+    typed = "https://CDS.example.org:443/prodrome"
+    site = authenticator(settings(issuer={"audiences": (typed,)}))
+    assert site.check(Client().bearer(typed), SERVICE) == Caller(ISS)
+
+
+@pytest.mark.requirement("SEC-14", "SEC-15", "SEC-18")
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"exp": NOW - 61, "iat": NOW - 300}, "the token has expired"),
+        ({"iat": NOW + 61, "exp": NOW + 300}, "the token was issued in the future"),
+        ({"iat": NOW, "exp": NOW + 3601}, "the token lives too long"),
+        ({"iat": NOW - 10 * 365 * 86400, "exp": NOW + 60}, "the token lives too long"),
+        ({"nbf": NOW + 61}, "the token is not valid yet"),
+        ({"exp": str(int(NOW) + 300)}, "exp is not a number"),
+        ({"exp": True}, "exp is not a number"),
+        ({"iat": "now"}, "iat is not a number"),
+        ({"nbf": []}, "nbf is not a number"),
+        ({"exp": float("inf")}, "exp is not a number"),
+        ({"iat": float("nan")}, "iat is not a number"),
+    ],
+)
+def test_a_token_out_of_its_time_is_refused(claims: dict[str, object], expected: str) -> None:
+    assert reason(authenticator(), Client().bearer(**claims)) == expected
+
+
+@pytest.mark.requirement("SEC-14", "SEC-15", "SEC-18")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": NOW - 59, "iat": NOW - 300},
+        {"iat": NOW + 59, "exp": NOW + 300},
+        {"iat": NOW, "exp": NOW + 3600},
+        {"nbf": NOW + 59},
+        {"nbf": NOW - 300, "iat": NOW, "exp": NOW + 900, "sub": "client", "extra": {"x": 1}},
+        {"iat": NOW + 0.5, "exp": NOW + 299.5},
+    ],
+)
+def test_clocks_may_differ_by_a_minute_and_epic_may_say_more(claims: dict[str, object]) -> None:
+    assert authenticator().check(Client().bearer(**claims), SERVICE) == Caller(ISS)
+
+
+@given(issued=st.integers(-7200, 7200), life=st.integers(-7200, 7200))
+def test_a_token_counts_exactly_within_its_time_and_leeway(issued: int, life: int) -> None:
+    bearer = Client().bearer(iat=NOW + issued, exp=NOW + issued + life)
+    expected = issued <= 60 and issued + life >= -60 and life <= 3600
+    try:
+        known = authenticator().check(bearer, SERVICE) == Caller(ISS)
+    except Unauthorized:
+        known = False
+    assert known is expected
+
+
+@pytest.mark.requirement("SEC-16")
+@pytest.mark.parametrize("jti", ["", 7, ["x"], "j" * 2000])
+def test_a_token_id_must_be_text(jti: object) -> None:
+    assert reason(authenticator(), Client().bearer(jti=jti))
+
+
+@pytest.mark.requirement("SEC-16")
+def test_a_token_is_good_for_one_call() -> None:
+    site = authenticator()
+    bearer = Client().bearer()
+    assert site.check(bearer, SERVICE)
+    assert reason(site, bearer) == "the token was used before"
+
+
+@pytest.mark.requirement("SEC-16")
+def test_the_same_token_id_from_another_issuer_is_another_token() -> None:
+    other = {"iss": "https://other.example.org", "jwks": {"keys": KEYS}}
+    site = authenticator(settings(issuers=({"iss": ISS, "jwks": {"keys": KEYS}}, other)))
+    assert site.check(Client().bearer(jti="1"), SERVICE)
+    assert site.check(Client(iss="https://other.example.org").bearer(jti="1"), SERVICE)
+
+
+@pytest.mark.requirement("SEC-16")
+def test_a_used_token_is_refused_by_another_worker_and_after_a_restart(tmp_path: Path) -> None:
+    site = settings(database_url=f"sqlite:///{tmp_path / 'prodrome.db'}")
+    first, second = authenticator(site), authenticator(site)
+    bearer = Client().bearer()
+    assert first.check(bearer, SERVICE)
+    assert reason(second, bearer) == "the token was used before"
+    assert reason(authenticator(site), bearer) == "the token was used before"
+
+
+def test_a_token_that_was_refused_for_another_reason_is_not_used_up() -> None:
+    site = authenticator()
+    bearer = Client().bearer()
+    assert reason(site, bearer, "/cds-services/other") == "the token is addressed elsewhere"
+    assert site.check(bearer, SERVICE)
+
+
+@pytest.mark.requirement("SEC-17")
+def test_a_tenant_counts_only_if_it_is_on_the_list_of_its_issuer() -> None:
+    site = authenticator(settings(issuer={"tenants": ("north",)}))
+    assert site.check(Client().bearer(tenant="north"), SERVICE) == Caller(ISS, "north")
+    assert reason(site, Client().bearer(tenant="south")) == "the tenant is not on the list"
+    assert reason(site, Client().bearer()) == "the tenant is not on the list"
+    assert reason(site, Client().bearer(tenant=["north"])) == "the tenant is not text"
+    assert authenticator().check(Client().bearer(tenant="any"), SERVICE) == Caller(ISS, "any")
+
+
+@pytest.mark.requirement("RSP-09")
+def test_a_known_client_that_may_not_use_a_service_is_forbidden() -> None:
+    site = authenticator(settings(issuer={"services": ("prodrome-order-sign",)}))
+    with pytest.raises(Forbidden) as caught:
+        site.check(Client().bearer(), SERVICE)
+    assert caught.value.status == 403
+    sign = "/cds-services/prodrome-order-sign"
+    assert site.check(Client().bearer(BASE + sign), sign)
+    assert site.check(Client().bearer(f"{BASE}{sign}/feedback"), f"{sign}/feedback")
+
+
+@pytest.mark.requirement("SEC-23")
+@pytest.mark.parametrize(
+    ("key", "kid", "algorithm"), [(RSA_2048, "rsa", "RS256"), (EC_256, "ec256", "ES256"), (RSA_2048, "rsa", "PS384")]
+)
+def test_further_algorithms_count_where_the_site_accepts_them(key: object, kid: str, algorithm: str) -> None:
+    client = Client(key=key, algorithm=algorithm, kid=kid)
+    assert reason(authenticator(), client.bearer()) == "the algorithm is not accepted"
+    assert authenticator(settings(algorithms=(algorithm,))).check(client.bearer(), SERVICE)
+    assert authenticator(settings(issuer={"algorithms": (algorithm,)})).check(client.bearer(), SERVICE)
+
+
+@pytest.mark.requirement("SEC-24")
+@pytest.mark.parametrize(
+    "change",
+    [{"alg": "RS384"}, {"use": "enc"}, {"key_ops": ["sign"]}, {"crv": "P-256"}, {"kty": "RSA"}, {"x": "!"}],
+    ids=str,
+)
+def test_a_key_made_for_something_else_is_not_used(change: dict[str, object]) -> None:
+    site = settings(issuer={"jwks": {"keys": [jwk(EC_384, "ec", **change)]}})
+    assert "key" in reason(authenticator(site), Client().bearer())
+
+
+@pytest.mark.requirement("SEC-24")
+def test_a_short_rsa_key_is_not_used() -> None:
+    short = rsa.generate_private_key(65537, 1024)
+    with pytest.warns(match="below the minimum recommended size"):
+        bearer = Client(key=short, algorithm="RS384", kid="rsa").bearer()
+    site = settings(issuer={"jwks": {"keys": [jwk(short, "rsa")]}})
+    assert reason(authenticator(site), bearer) == "the RSA key is shorter than 2048 bits"
+
+
+def test_a_key_id_that_two_keys_share_is_not_believed() -> None:
+    site = settings(issuer={"jwks": {"keys": [KEYS[0], KEYS[0]]}})
+    assert reason(authenticator(site), Client().bearer()) == "the kid is ambiguous"
+
+
+@pytest.mark.requirement("SEC-24")
+def test_an_es384_signature_is_the_two_raw_numbers_and_not_der() -> None:
+    import base64
+
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    signed, _, raw = Client().token().rpartition(".")
+    assert len(base64.urlsafe_b64decode(raw)) == 96
+    der = EC_384.sign(signed.encode(), ec.ECDSA(hashes.SHA384()))
+    forged = f"{signed}.{base64.urlsafe_b64encode(der).rstrip(b'=').decode()}"
+    assert reason(authenticator(), f"Bearer {forged}") == "the signature is wrong"
+
+
+@pytest.mark.requirement("SEC-26", "SEC-27")
+def test_the_reason_is_logged_and_the_token_is_not(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bearer = Client().bearer(exp=NOW - 100, iat=NOW - 200)
+    monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
+    with caplog.at_level(logging.WARNING, logger="prodrome"):
+        reason(authenticator(), bearer)
+    (record,) = caplog.records
+    assert record.__dict__["fields"]["reason"] == "the token has expired"
+    assert record.__dict__["fields"]["issuer"] == ISS
+    token = bearer.removeprefix("Bearer ")
+    assert not any(part in str(record.__dict__) for part in [token, *token.split(".")])
+
+
+def test_the_calls_of_one_issuer_are_counted() -> None:
+    site = authenticator(settings(requests_per_minute=2))
+    for _ in range(2):
+        site.check(Client().bearer(), SERVICE)
+    with pytest.raises(TooMany):
+        site.check(Client().bearer(), SERVICE)
+
+
+# --- key sets of the clients ----------------------------------------------------------------------------------------
+
+
+class Host:
+    """Stands for the host of a key set, and counts who asks."""
+
+    def __init__(self, keys: Sequence[Key] = ()) -> None:
+        self.keys: Sequence[Key] | None = keys
+        self.asked: list[str] = []
+        self.now = 1000.0
+
+    def fetch(self, url: str) -> Sequence[Key]:
+        self.asked.append(url)
+        if self.keys is None:
+            raise Unusable("down")
+        return self.keys
+
+    def key_sets(self) -> KeySets:
+        return KeySets(self.fetch, lambda: self.now)
+
+
+def jku_site(host: Host, *jku: str) -> Authenticator:
+    issuer = {"iss": ISS, "jku": jku or (JKU,)}
+    return authenticator(settings(issuers=(issuer,)), key_sets=host.key_sets())
+
+
+@pytest.mark.requirement("SEC-09", "SEC-19")
+@pytest.mark.parametrize("header", [{"jku": JKU}, {}], ids=["named by the token", "known to the site"])
+def test_keys_are_fetched_from_the_address_on_the_list(header: dict[str, object]) -> None:
+    host = Host(KEYS)
+    assert jku_site(host).check(Client(header=header).bearer(), SERVICE) == Caller(ISS)
+    assert host.asked == [JKU]
+
+
+@pytest.mark.requirement("SEC-19", "SEC-20")
+@pytest.mark.parametrize("jku", [f"{JKU}/", f"{JKU}?", "https://evil.example.org/jwks", "", 7, [JKU], {"a": 1}])
+def test_nothing_is_fetched_from_an_address_that_is_not_on_the_list(jku: object) -> None:
+    host = Host(KEYS)
+    assert reason(jku_site(host), Client(header={"jku": jku}).bearer()) == "the key set is not on the list"
+    assert host.asked == []
+
+
+@pytest.mark.requirement("SEC-19")
+def test_nothing_is_fetched_for_an_issuer_that_is_not_on_the_list() -> None:
+    host = Host(KEYS)
+    client = Client(iss="https://other.example.org", header={"jku": JKU})
+    assert reason(jku_site(host), client.bearer()) == "the issuer is not on the list"
+    assert host.asked == []
+
+
+def test_a_key_set_on_the_list_of_another_issuer_does_not_count() -> None:
+    other = {"iss": "https://other.example.org", "jku": ("https://other.example.org/jwks",)}
+    site = authenticator(settings(issuers=({"iss": ISS, "jku": (JKU,)}, other)), key_sets=Host(KEYS).key_sets())
+    client = Client(iss="https://other.example.org", header={"jku": JKU})
+    assert reason(site, client.bearer()) == "the key set is not on the list"
+
+
+@pytest.mark.requirement("SEC-25")
+def test_a_key_set_is_kept_for_a_while() -> None:
+    host = Host(KEYS)
+    sets = host.key_sets()
+    for _ in range(3):
+        sets.keys(JKU, "ec")
+    assert len(host.asked) == 1
+    host.now += keys.TTL_SECONDS
+    sets.keys(JKU, "ec")
+    assert len(host.asked) == 2
+
+
+@pytest.mark.requirement("SEC-25")
+def test_a_new_key_is_fetched_when_its_id_is_seen() -> None:
+    host = Host(KEYS[:1])
+    sets = host.key_sets()
+    sets.keys(JKU, "ec")
+    host.keys = KEYS
+    host.now += keys.PAUSE_SECONDS
+    assert any(key["kid"] == "rsa" for key in sets.keys(JKU, "rsa"))
+
+
+@pytest.mark.requirement("SEC-25")
+def test_unknown_key_ids_cannot_make_us_flood_the_host() -> None:
+    host = Host(KEYS)
+    sets = host.key_sets()
+    for number in range(1000):
+        host.now += 0.01
+        sets.keys(JKU, f"unknown-{number}")
+    assert len(host.asked) <= 2
+
+
+@pytest.mark.requirement("SEC-25")
+def test_the_last_known_keys_serve_while_the_host_is_down_but_not_for_ever() -> None:
+    host = Host(KEYS)
+    sets = host.key_sets()
+    sets.keys(JKU, "ec")
+    host.keys = None
+    host.now += keys.TTL_SECONDS + 1
+    assert sets.keys(JKU, "ec")
+    host.now += keys.STALE_SECONDS
+    with pytest.raises(Unusable, match="down"):
+        sets.keys(JKU, "ec")
+
+
+def test_a_key_that_was_withdrawn_no_longer_counts() -> None:
+    host = Host(KEYS)
+    site = jku_site(host)
+    assert site.check(Client().bearer(), SERVICE)
+    host.keys = [key for key in KEYS if key["kid"] != "ec"]
+    host.now += keys.TTL_SECONDS
+    assert reason(site, Client().bearer()) == "no key has this kid"
+
+
+def test_a_host_that_never_answered_gives_no_key_and_is_left_alone_for_a_moment() -> None:
+    host = Host()
+    host.keys = None
+    site = jku_site(host)
+    for _ in range(5):
+        assert reason(site, Client().bearer()) == "down"
+    assert len(host.asked) == 1
+
+
+@pytest.mark.requirement("SEC-25")
+def test_a_known_key_does_not_wait_for_a_fetch_that_an_unknown_one_set_off() -> None:
+    host, gate, fetching = Host(KEYS), threading.Event(), threading.Event()
+    sets = host.key_sets()
+    sets.keys(JKU, "ec")
+
+    def slow(url: str) -> Sequence[Key]:
+        fetching.set()
+        assert gate.wait(10)
+        return KEYS
+
+    sets._fetch = slow
+    host.now += keys.TTL_SECONDS
+    attacker = threading.Thread(target=sets.keys, args=(JKU, "unknown"))
+    attacker.start()
+    assert fetching.wait(10)
+    assert sets.keys(JKU, "ec") == KEYS
+    gate.set()
+    attacker.join()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        answers: dict[str, tuple[int, bytes]] = {
+            "/good": (200, b'{"keys": [{"kid": "1", "kty": "EC"}, "odd"]}'),
+            "/text": (200, b"hello"),
+            "/list": (200, b"[]"),
+            "/none": (200, b"{}"),
+            "/missing": (404, b"{}"),
+            "/large": (200, b" " * (keys.MAX_BYTES + 1)),
+            "/elsewhere": (302, b""),
+        }
+        status, body = answers.get(self.path, (200, b""))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/good")
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # the client may have had enough
+            for _ in range(50 if self.path == "/slow" else 0):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                time.sleep(0.1)
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_key_set_is_read_from_its_host(address: str) -> None:
+    assert keys.fetch(f"{address}/good") == [{"kid": "1", "kty": "EC"}]
+
+
+@pytest.mark.requirement("SEC-20")
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/text", "not JSON"),
+        ("/list", "no keys"),
+        ("/none", "no keys"),
+        ("/missing", "status 404"),
+        ("/elsewhere", "status 302"),
+        ("/large", "too large"),
+        ("/slow", "did not come in time"),
+    ],
+)
+def test_a_host_that_answers_oddly_gives_no_keys_in_bounded_time(address: str, path: str, expected: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(Unusable, match=expected):
+        keys.fetch(address + path)
+    assert time.monotonic() - began < keys.FETCH_SECONDS + 2
+
+
+def test_a_host_that_is_not_there_gives_no_keys() -> None:
+    with pytest.raises(Unusable, match="cannot be fetched"):
+        keys.fetch("http://127.0.0.1:9/jwks")
+
+
+# --- tokens seen ----------------------------------------------------------------------------------------------------
+
+
+def test_of_many_workers_that_see_a_token_at_once_one_is_first(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'prodrome.db'}"
+    workers = [SeenTokens(Database(url)) for _ in range(4)]
+    answers: list[bool] = []
+    gate = threading.Barrier(len(workers))
+
+    def see(worker: SeenTokens) -> None:
+        gate.wait()
+        answers.append(worker.first_time("iss", "jti", time.time() + 300))
+
+    threads = [threading.Thread(target=see, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [False, False, False, True]
+
+
+def test_tokens_seen_are_forgotten_after_they_expire() -> None:
+    now = [NOW]
+    seen = SeenTokens(Database("sqlite://"), lambda: now[0])
+    assert seen.first_time("iss", "old", NOW + 10)
+    now[0] += 120
+    assert seen.first_time("iss", "new", NOW + 300)
+    assert not seen.first_time("iss", "new", NOW + 300)
+    assert len(seen._here) == 1
+
+
+def test_issuer_and_token_id_cannot_be_shifted_into_each_other() -> None:
+    seen = SeenTokens()
+    assert seen.first_time("ab", "c", NOW)
+    assert seen.first_time("a", "bc", NOW)
+
+
+def test_while_the_database_fails_a_token_is_still_refused_in_this_process() -> None:
+    database = Database("sqlite://")
+    seen = SeenTokens(database)
+    with database.writing(durable=False) as connection:
+        connection.exec_driver_sql("DROP TABLE seen_token")
+    assert seen.first_time("iss", "jti", time.time() + 300)
+    assert not seen.first_time("iss", "jti", time.time() + 300)

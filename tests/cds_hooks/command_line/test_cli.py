@@ -1,0 +1,120 @@
+"""The command line answers as the service does, and its refusals say what was expected."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from prodrome.cds_hooks.command_line.cli import main
+from tests.serving import client_of, service
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+RESISTANT = str(EXAMPLES / "patient-view-resistant.json")
+DAY = ("--today", "2026-06-15")
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(words) == 0
+    return capsys.readouterr().out
+
+
+def test_consult_answers_what_the_service_answers(capsys: pytest.CaptureFixture[str]):
+    printed = said(capsys, "consult", RESISTANT, *DAY)
+    with client_of(service()) as client:
+        served = client.post("/cds-services/prodrome-patient-view", json=json.loads(Path(RESISTANT).read_text()))
+    assert json.loads(printed) == served.get_json()
+
+
+def test_consult_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    with open(RESISTANT) as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert len(json.loads(said(capsys, "consult", "-", *DAY))["cards"]) == 4
+
+
+def test_why_explains_every_rule_also_those_that_did_not_fire(capsys: pytest.CaptureFixture[str]):
+    tree = said(capsys, "consult", RESISTANT, *DAY, "--why")
+    assert re.search(r"\+ DTT-01 .*: fired", tree)
+    assert re.search(r"\. DTT-02 .*: did not fire\n +needs tally", tree)
+    assert "$resistant_min_classes = 3" in tree
+    assert "<- Observation/" in tree
+    for rule in re.findall(r"^([A-Z]+-\d\d) ", said(capsys, "rules"), re.MULTILINE):
+        assert f" {rule} " in tree
+
+
+def test_why_says_that_a_parameter_was_changed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASSES", "2")
+    tree = said(capsys, "consult", RESISTANT, *DAY, "--why")
+    assert "$resistant_min_classes = 2 classes, changed by this site" in tree
+
+
+def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFixture[str]):
+    table = said(capsys, "rules", "--conditions")
+    assert len(re.findall(r"^[A-Z]+-\d\d ", table, re.MULTILINE)) == 15
+    assert "EHF2020: " in table
+    assert "unless" in table
+    assert "Not evaluated:" in table
+
+
+def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixture[str]):
+    printed = said(capsys, "prefetch", *DAY)
+    with client_of(service()) as client:
+        for listed in client.get("/cds-services").get_json()["services"]:
+            assert listed["id"] in printed
+            for key, template in listed["prefetch"].items():
+                assert re.search(rf"{key} +{re.escape(template)}\n", printed)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("consult", "no-such-file.json"), "no-such-file.json"),
+        (("consult",), "--fhir"),
+        (("consult", str(EXAMPLES / "README.md")), "400"),
+        (("consult", RESISTANT, "--fhir", "http://127.0.0.1:1"), "Give either"),
+    ],
+)
+def test_a_wrong_call_is_told_what_was_expected(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    assert main(words) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_parameter_that_does_not_exist_stops_the_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASES", "2")
+    assert main(("rules",)) == 2
+    assert "resistant_min_classes" in capsys.readouterr().err
+
+
+def test_serve_prints_a_request_that_is_answered_with_a_card():
+    command = [sys.executable, "-c", "import sys; from cds_hooks.command_line.cli import main; sys.exit(main())"]
+    with subprocess.Popen(
+        [*command, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            printed = ""
+            while "/cds-services/prodrome-" not in printed:
+                line = process.stdout.readline()
+                assert line, printed
+                printed += line
+            discovery = re.search(r"Discovery: (\S+)", printed)
+            example = re.search(r"-d @(\S+)", printed)
+            address = re.search(r"(http\S+/prodrome-\S+)", printed)
+            assert discovery
+            assert example
+            assert address
+            assert "Engine: " in printed
+            body = (EXAMPLES.parent / example.group(1)).read_bytes()
+            answer = httpx.post(address.group(1), content=body, headers={"Content-Type": "application/json"})
+            assert answer.json()["cards"]
+            assert httpx.get(discovery.group(1)).json()["services"]
+        finally:
+            process.send_signal(signal.SIGTERM)

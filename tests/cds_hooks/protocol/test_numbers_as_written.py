@@ -1,0 +1,56 @@
+"""An order that goes back carries the client's numbers digit by digit."""
+
+import copy
+from typing import Any
+
+import orjson
+import pytest
+
+from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
+from prodrome.cds_hooks.protocol.requests import HookRequest, parse, read_request
+
+ORDER = (
+    b'{"resourceType": "MedicationRequest", "id": "o1", "dosageInstruction": [{"doseAndRate": [{"doseQuantity":'
+    b' {"value": 25.00, "unit": "mg"}}], "maxDosePerPeriod": {"numerator": {"value": 1.50}}}],'
+    b' "dispenseRequest": {"quantity": {"value": 0.100000000000000000001}}, "extension": [{"valueDecimal": 1e2}]}'
+)
+BODY = (
+    b'{"hook": "order-sign", "hookInstance": "i", "context": {"userId": "Practitioner/1", "patientId": "p",'
+    b' "draftOrders": {"resourceType": "Bundle", "entry": [{"resource": ' + ORDER + b"}]}}}"
+)
+
+
+def request() -> HookRequest:
+    return read_request(parse(BODY), frozenset({"order-sign"}), body=BODY)
+
+
+def answer(resource: Any) -> list[dict[str, Any]]:
+    return [{"suggestions": [{"actions": [{"type": "update", "resource": resource}]}]}]
+
+
+def emitted(resource: Any) -> bytes:
+    cards = with_numbers_as_written(answer(resource), request())
+    return orjson.dumps(cards[0]["suggestions"][0]["actions"][0]["resource"])
+
+
+@pytest.mark.requirement("GEN-12", "SUG-13")
+def test_unchanged_numbers_keep_their_digits():
+    raw = emitted(copy.deepcopy(request().orders[0]))
+    for digits in (b"25.00", b"1.50", b"0.100000000000000000001", b"1e2"):
+        assert digits in raw
+    assert orjson.loads(raw) == orjson.loads(ORDER)
+
+
+@pytest.mark.requirement("GEN-12")
+def test_a_changed_number_is_the_new_one():
+    order: Any = copy.deepcopy(request().orders[0])
+    order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] = 50
+    raw = emitted(order)
+    assert b'"value":50,' in raw
+    assert b"25.00" not in raw
+    assert b"1.50" in raw
+
+
+def test_an_order_that_is_not_in_the_request_is_left_alone():
+    order = {"resourceType": "MedicationRequest", "id": "another", "value": 1.5}
+    assert orjson.loads(emitted(order)) == order

@@ -1,0 +1,298 @@
+"""Requests are read tolerantly, and what is refused is named."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.requests import MAX_DEPTH, HookRequest, parse, read_request
+
+ALL = frozenset(
+    {"patient-view", "order-select", "order-sign", "encounter-start", "order-dispatch", "medication-refill"}
+)
+ORDER = {"resourceType": "MedicationRequest", "id": "o1", "status": "draft"}
+BUNDLE = {"resourceType": "Bundle", "entry": [{"resource": ORDER}]}
+
+
+def body(hook: str = "patient-view", **changes: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "hook": hook,
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/1", "patientId": "p1"},
+        "prefetch": {"patient": None},
+    }
+    if hook in ("order-select", "order-sign"):
+        whole["context"]["draftOrders"] = BUNDLE
+    if hook == "order-select":
+        whole["context"]["selections"] = ["MedicationRequest/o1"]
+    for path, value in changes.items():
+        where = whole
+        *parents, last = path.split("__")
+        for parent in parents:
+            where = where[parent]
+        if value is ...:
+            del where[last]
+        else:
+            where[last] = value
+    return whole
+
+
+def read(document: dict[str, Any]) -> HookRequest:
+    return read_request(document, ALL)
+
+
+def refusal(document: dict[str, Any]) -> Refused:
+    with pytest.raises(Refused) as refused:
+        read(document)
+    return refused.value
+
+
+@pytest.mark.requirement("REQ-15")
+@pytest.mark.parametrize(
+    "written",
+    ["p1", "Patient/p1", "https://ehr.example.org/fhir/Patient/p1", "Patient/p1/_history/3", " p1 "],
+)
+def test_a_patient_id_is_read_with_and_without_its_type(written: str):
+    assert read(body(context__patientId=written)).patient_id == "p1"
+
+
+@pytest.mark.requirement("REQ-13", "HOOK-05")
+@pytest.mark.parametrize(
+    ("changes", "member"),
+    [
+        ({"hook": ...}, "hook"),
+        ({"hook": 7}, "hook"),
+        ({"hook": "problem-list-item-create"}, "hook"),
+        ({"hookInstance": ...}, "hookInstance"),
+        ({"hookInstance": ""}, "hookInstance"),
+        ({"hookInstance": {}}, "hookInstance"),
+        ({"context": ...}, "context"),
+        ({"context": []}, "context"),
+        ({"context__patientId": ...}, "context.patientId"),
+        ({"context__patientId": "Patient/"}, "context.patientId"),
+        ({"context__patientId": 1}, "context.patientId"),
+        ({"context__userId": ...}, "context.userId"),
+        ({"prefetch": "all of it"}, "prefetch"),
+        ({"fhirServer": 5}, "fhirServer"),
+        ({"fhirAuthorization": "token"}, "fhirAuthorization"),
+    ],
+)
+def test_a_fault_is_named_by_its_member(changes: dict[str, Any], member: str):
+    refused = refusal(body(**changes))
+    assert (refused.status, refused.member) == (400, member)
+
+
+@pytest.mark.parametrize("member", ["selections", "draftOrders", "userId", "patientId"])
+def test_order_select_needs_each_member_of_its_context(member: str):
+    assert refusal(body("order-select", **{f"context__{member}": ...})).member == f"context.{member}"
+
+
+@pytest.mark.requirement("HOOK-11")
+def test_only_encounter_hooks_need_an_encounter():
+    assert read(body()).encounter_id is None
+    assert refusal(body("encounter-start")).member == "context.encounterId"
+    assert read(body("encounter-start", context__encounterId="Encounter/e1")).encounter_id == "e1"
+
+
+@pytest.mark.requirement("GEN-09")
+def test_empty_and_null_optionals_are_as_if_absent():
+    for member in ("prefetch", "fhirAuthorization", "extension", "fhirServer"):
+        for nothing in (None, {} if member != "fhirServer" else ""):
+            request = read(body(**{member: nothing}))
+            assert request.authorization is None
+            assert request.fhir_server is None
+    assert read(body(context__encounterId=None)).encounter_id is None
+
+
+@pytest.mark.requirement("GEN-08", "REQ-11", "REQ-12", "HOOK-03", "EXT-03")
+def test_unknown_members_are_ignored_at_every_level():
+    odd = body(vendor={"x": 1}, context__newField=[1], extension={"com.example": "anything"})
+    assert read(odd).patient_id == "p1"
+    assert read(body(extension=["not", "an", "object"])).extension == {}
+
+
+@pytest.mark.requirement("REQ-03", "REQ-04", "REQ-05")
+@pytest.mark.parametrize(
+    "instance", ["00000000-007B-9F33-E810-E841A57C502C", "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "any text"]
+)
+def test_a_hook_instance_is_opaque(instance: str):
+    assert read(body(hookInstance=instance)).hook_instance == instance
+
+
+def test_requests_from_before_1_0_are_read():
+    old = body(context={"patientId": "p1"}, user="Practitioner/1")
+    assert read(old).user_id == "Practitioner/1"
+    older = body(context={}, user="Practitioner/1", patient="Patient/p1")
+    assert (read(older).patient_id, read(older).user_id) == ("p1", "Practitioner/1")
+    assert read(older).leniencies
+
+
+@pytest.mark.requirement("HOOK-14")
+@pytest.mark.parametrize(
+    ("old", "new", "member"),
+    [("medication-prescribe", "order-select", "medications"), ("order-review", "order-sign", "orders")],
+)
+def test_deprecated_hooks_are_read_as_their_successors(old: str, new: str, member: str):
+    document = body(context={"userId": "Practitioner/1", "patientId": "p1", member: BUNDLE})
+    request = read({**document, "hook": old})
+    assert (request.hook, request.orders, request.selections) == (new, (ORDER,), None)
+
+
+@pytest.mark.requirement("REQ-18")
+@pytest.mark.parametrize(
+    "orders",
+    [
+        BUNDLE,
+        {"entry": [{"resource": ORDER}]},
+        {"entry": [ORDER]},
+        [ORDER],
+        ORDER,
+        {"resource": ORDER} | {"entry": [ORDER]},
+    ],
+)
+def test_a_bundle_of_orders_needs_neither_type_nor_full_urls(orders: Any):
+    assert read(body("order-sign", context__draftOrders=orders)).orders == (ORDER,)
+
+
+@pytest.mark.requirement("REQ-16")
+def test_ids_may_be_longer_than_fhir_allows():
+    long = "x" * 194
+    request = read(body("order-select", context__selections=[f"MedicationRequest/{long}"]))
+    assert request.selections == (f"MedicationRequest/{long}",)
+
+
+@pytest.mark.requirement("REQ-02", "DISC-18")
+def test_the_hook_must_be_the_one_of_the_service():
+    with pytest.raises(Refused) as refused:
+        read_request(body(), frozenset({"order-sign"}))
+    assert (refused.value.status, refused.value.member) == (400, "hook")
+    assert "order-sign" in refused.value.text
+
+
+AUTHORIZATION = {
+    "access_token": "secret-token",
+    "token_type": "Bearer",
+    "expires_in": 300,
+    "scope": "patient/*.read (with blanks)",
+    "subject": "client",
+}
+
+
+@pytest.mark.requirement("REQ-06", "REQ-09", "FRA-03", "FRA-04", "FRA-05", "FRA-06", "FRA-07")
+def test_an_authorization_is_checked_member_by_member():
+    def request(**changes: Any) -> dict[str, Any]:
+        authorization = {k: v for k, v in {**AUTHORIZATION, **changes}.items() if v is not ...}
+        return body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir/")
+
+    read_it = read(request(token_type="bearer", expires_in="300"))
+    assert read_it.authorization is not None
+    assert read_it.authorization.expires_in == 300
+    assert read_it.fhir_server == "https://ehr.example.org/fhir"
+    assert "secret-token" not in repr(read_it)
+    for member in AUTHORIZATION:
+        assert refusal(request(**{member: ...})).member == f"fhirAuthorization.{member}"
+    assert refusal(request(token_type="MAC")).member == "fhirAuthorization.token_type"
+    assert refusal(request(expires_in=True)).member == "fhirAuthorization.expires_in"
+    without_server = request()
+    del without_server["fhirServer"]
+    assert refusal(without_server).member == "fhirServer"
+
+
+@pytest.mark.requirement("FRA-08")
+def test_a_token_for_another_patient_is_refused():
+    document = body(fhirAuthorization={**AUTHORIZATION, "patient": "p2"}, fhirServer="https://ehr.example.org/fhir")
+    assert refusal(document).status == 403
+    document["fhirAuthorization"]["patient"] = "Patient/p1"
+    assert read(document).authorization is not None
+
+
+def test_a_stripped_request_is_told_from_a_faulty_one():
+    stripped = body("order-sign", context__draftOrders=..., prefetch=...)
+    assert refusal(stripped).status == 412
+    assert refusal(body("order-sign", context__draftOrders=...)).status == 400
+
+
+@pytest.mark.requirement("HOOK-09", "HOOK-12")
+@pytest.mark.parametrize("member", ["dispatchedOrders", "dispatched-orders", "order"])
+def test_order_dispatch_is_read_in_three_dialects(member: str):
+    context = {"patientId": "p1", member: ["ServiceRequest/1"], "performer": "Organization/o"}
+    assert read({**body(), "hook": "order-dispatch", "context": context}).user_id is None
+
+
+@pytest.mark.requirement("HOOK-10")
+def test_a_refill_needs_no_user():
+    document = body(context={"patientId": "p1", "medications": BUNDLE})
+    assert read({**document, "hook": "medication-refill"}).orders == (ORDER,)
+
+
+@pytest.mark.requirement("GEN-10")
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b"null", b'"text"', b"1", b"\xff\xfe", b'{"a": NaN}', b'{"a": 1,}', b"{'a': 1}", b"{} {}"],
+)
+def test_what_is_not_a_json_object_is_refused(raw: bytes):
+    with pytest.raises(Refused) as refused:
+        parse(raw)
+    assert refused.value.status == 400
+
+
+def test_depth_is_limited_and_brackets_in_text_are_not_depth():
+    def nested(levels: int) -> bytes:
+        return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
+
+    assert parse(nested(MAX_DEPTH))
+    for levels in (MAX_DEPTH + 1, 500, 5_000, 100_000):
+        with pytest.raises(Refused):
+            parse(nested(levels))
+    assert parse(orjson.dumps({"a": "[" * 1000 + "}{" * 1000, "b": [[{}]]}))
+
+
+@pytest.mark.parametrize("member", ["patientId", "draftOrders", "fhirServer"])
+def test_a_deciding_member_given_twice_is_refused(member: str):
+    with pytest.raises(Refused) as refused:
+        parse(b'{"%b": "a", "x": 1, "%b": "b"}' % (member.encode(), member.encode()))
+    assert refused.value.member == member
+
+
+def test_the_name_of_a_deciding_member_may_appear_elsewhere():
+    assert parse(b'{"patientId": "1", "extension": {"patientId": "2", "says": "\\"patientId\\""}}')
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def answer(call: Callable[[], object]) -> int:
+    try:
+        call()
+    except Refused as refused:
+        return refused.status
+    return 200
+
+
+@given(
+    member=st.sampled_from([*body("order-select"), "fhirServer", "fhirAuthorization", "extension"]),
+    value=JSON,
+)
+def test_any_json_in_any_member_is_read_or_refused(member: str, value: object):
+    assert answer(lambda: read({**body("order-select"), member: value})) in (200, 400, 403, 412)
+
+
+@given(member=st.sampled_from(["userId", "patientId", "encounterId", "draftOrders", "selections"]), value=JSON)
+def test_any_json_in_the_context_is_read_or_refused(member: str, value: object):
+    document = body("order-select")
+    document["context"][member] = value
+    assert answer(lambda: read(document)) in (200, 400, 412)
+
+
+@given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_parsed_or_refused(raw: bytes):
+    assert answer(lambda: parse(raw)) in (200, 400)

@@ -1,0 +1,121 @@
+"""The example patients show what they say, on any day. (With a FHIR server between: tests/fhir_servers.)"""
+
+from collections import defaultdict
+from datetime import date
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, examples, order_of, resources
+from prodrome.cds_hooks.testers.orders import BadOrder, draft_order
+from prodrome.fhir_mappers import Record, read_facts
+from prodrome.fhir_mappers.collecting import collect
+from prodrome.rules.fact_types import KINDS
+from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.judge import judge
+from tests.serving import ask as post
+from tests.serving import rules_in, service
+
+ASKS = [(example, ask) for example in examples() for ask in example.asks]
+EACH = pytest.mark.parametrize(
+    ("example", "ask"), ASKS, ids=[f"{example.patient_id} {ask.hook} {ask.order or ''}" for example, ask in ASKS]
+)
+GUIDELINE = load_guideline()
+TODAY = date(2026, 6, 15)
+
+
+@pytest.fixture(scope="module")
+def client() -> FlaskClient:
+    return service(today=TODAY).test_client()
+
+
+def by_kind(example: Example, today: date) -> dict[str, Any]:
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for resource in resources(example, GUIDELINE, today):
+        found[resource["resourceType"]].append({"resource": resource})
+    bundles: dict[str, Any] = {kind: {"resourceType": "Bundle", "entry": rows} for kind, rows in found.items()}
+    return {**bundles, "Patient": found["Patient"][0]["resource"]}
+
+
+def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
+    context: dict[str, Any] = {"patientId": example.patient_id, "userId": "Practitioner/x"}
+    if ask.hook.startswith("encounter-"):
+        context["encounterId"] = example.encounter_id or "none"
+    if order := order_of(ask, example, GUIDELINE, today):
+        context["draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
+        context["selections"] = [f"MedicationRequest/{order['id']}"]
+    instance = "00000000-0000-4000-8000-000000000000"
+    asked = {"hook": ask.hook, "hookInstance": instance, "context": context, "prefetch": by_kind(example, today)}
+    return {"request_by_kind": asked}
+
+
+@EACH
+def test_an_example_shows_the_cards_it_names(client: FlaskClient, example: Example, ask: Ask) -> None:
+    answer = post(client, request(example, ask, TODAY))
+    assert rules_in(answer.get_json()) == sorted(ask.cards)
+
+
+@settings(max_examples=10)
+@given(today=st.dates(date(2024, 1, 1), date(2040, 1, 1)))
+def test_an_example_shows_the_same_on_any_day(today: date) -> None:
+    for example, ask in ASKS:
+        found = by_kind(example, today)
+        kinds, completeness = collect([(kind, found.get(kind)) for kind in KINDS])
+        order = order_of(ask, example, GUIDELINE, today)
+        record = Record(example.patient_id, kinds, completeness, (order,) if order else ())
+        judgement = judge(read_facts(record, GUIDELINE, today), GUIDELINE, today, hook=ask.hook, engine="reference")
+        said = sorted(finding.rule.id for finding in judgement.findings if ask.hook in finding.rule.hooks)
+        assert said == sorted(ask.cards), (example.patient_id, ask.hook)
+
+
+def test_every_rule_that_makes_a_card_has_an_example() -> None:
+    shown = {rule for _, ask in ASKS for rule in ask.cards}
+    assert shown == {rule.id for rule in GUIDELINE.rulebook.rules.values() if rule.card is not None}
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.patient_id)
+def test_an_example_is_clearly_fictional_and_whole(example: Example) -> None:
+    made = resources(example, GUIDELINE, TODAY)
+    names = [f"{item['resourceType']}/{item['id']}" for item in made]
+    assert len(names) == len(set(names))
+    assert all(len(item["id"]) <= 64 and item["id"].startswith("prodrome-") for item in made)
+    assert {coding["code"] for item in made for coding in item["meta"]["security"]} == {"HTEST"}
+    assert made[0]["name"][0]["family"] == "Prodrome-Example"
+
+
+def test_example_resources_are_valid_fhir() -> None:
+    from fhir.resources.R4B import get_fhir_model_class
+
+    for example in examples():
+        for item in resources(example, GUIDELINE, TODAY):
+            get_fhir_model_class(item["resourceType"]).model_validate(item)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "amount", "unit"),
+    [
+        ("sumatriptan:25mg", "37418", 25, "mg"),
+        ("Sumatriptan : 25 MG", "37418", 25, "mg"),
+        ("Imitrex:6mg:subcutaneous", "37418", 6, "mg"),
+        ("rimegepant:37.5", "2282307", 37.5, "mg"),
+        ("onabotulinumtoxinA:155units", "860189", 155, "[U]"),
+    ],
+)
+def test_an_order_is_read_from_a_few_words(text: str, code: str, amount: float, unit: str) -> None:
+    order = draft_order(text, "p", GUIDELINE, TODAY)
+    quantity = order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]
+    assert order["medicationCodeableConcept"]["coding"][0]["code"] == code
+    assert (quantity["value"], quantity["code"]) == (amount, unit)
+
+
+@pytest.mark.parametrize("text", ["", "sumatriptan:much", "aspirine:500mg", "sumatriptan:6mg:ear", ":5mg"])
+def test_an_order_that_cannot_be_read_says_what_was_expected(text: str) -> None:
+    with pytest.raises(BadOrder, match="expected"):
+        draft_order(text, "p", GUIDELINE, TODAY)
+
+
+def test_an_order_without_a_dose_has_none() -> None:
+    assert "dosageInstruction" not in draft_order("sumatriptan", "p", GUIDELINE, TODAY)

@@ -1,0 +1,186 @@
+"""What one caller may ask, and the headers of every answer."""
+
+import time
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web import guards
+from prodrome.cds_hooks.web.app import create_app
+from prodrome.cds_hooks.web.guards import Limiter, TooMany
+from tests.cds_hooks.tokens import BASE, SERVICE, Client, settings
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def allowed(limiter: Limiter, caller: str = "a") -> bool:
+    try:
+        limiter.spend(caller)
+    except TooMany:
+        return False
+    return True
+
+
+def test_a_burst_is_allowed_and_then_a_steady_pace() -> None:
+    clock = Clock()
+    limiter = Limiter(60, clock)
+    assert [allowed(limiter) for _ in range(61)] == [True] * 60 + [False]
+    clock.now += 1
+    assert [allowed(limiter) for _ in range(2)] == [True, False]
+    clock.now += 3600
+    assert [allowed(limiter) for _ in range(61)] == [True] * 60 + [False]
+
+
+def test_callers_do_not_share() -> None:
+    limiter = Limiter(1, Clock())
+    assert [allowed(limiter, caller) for caller in "aab"] == [True, False, True]
+
+
+def test_zero_is_no_limit() -> None:
+    limiter = Limiter(0, Clock())
+    assert all(allowed(limiter) for _ in range(1000))
+
+
+def test_a_caller_is_told_when_to_come_back() -> None:
+    clock = Clock()
+    limiter = Limiter(6, clock)
+    for _ in range(6):
+        limiter.spend("a")
+    with pytest.raises(TooMany) as caught:
+        limiter.spend("a")
+    clock.now += caught.value.retry_after
+    assert allowed(limiter)
+
+
+@given(st.integers(1, 100), st.lists(st.floats(0, 120), max_size=300))
+def test_no_minute_ever_has_more_than_a_burst_and_a_minutes_worth(per_minute: int, pauses: list[float]) -> None:
+    clock = Clock()
+    limiter = Limiter(per_minute, clock)
+    answered = []
+    for pause in pauses:
+        clock.now += pause
+        if allowed(limiter):
+            answered.append(clock.now)
+    for end in answered:
+        assert sum(end - 60 <= moment <= end for moment in answered) <= 2 * per_minute + 1
+
+
+def test_the_memory_of_callers_is_bounded() -> None:
+    clock = Clock()
+    limiter = Limiter(60, clock)
+    for number in range(guards.MAX_CALLERS * 2):
+        clock.now += 1
+        limiter.spend(f"caller-{number}")
+    assert len(limiter._buckets) <= guards.MAX_CALLERS + 1
+
+
+def client(site: Settings) -> FlaskClient:
+    return create_app(site).test_client()
+
+
+def test_an_open_service_counts_by_address() -> None:
+    site = client(Settings(requests_per_minute=2))
+    answers = [site.get("/cds-services", environ_base={"REMOTE_ADDR": "127.0.0.2"}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    assert answers[-1].json is not None
+    assert answers[-1].json["issue"][0]["code"] == "throttled"
+    assert site.get("/cds-services", environ_base={"REMOTE_ADDR": "127.0.0.3"}).status_code == 200
+    assert site.get("/health", environ_base={"REMOTE_ADDR": "127.0.0.2"}).status_code == 200
+
+
+def test_guessing_at_tokens_is_stopped_and_known_callers_go_on() -> None:
+    site = client(settings(requests_per_minute=5))
+    known = Client(now=time.time())
+
+    def call(bearer: str, address: str) -> int:
+        headers = {"Authorization": bearer}
+        return site.post(SERVICE, json={}, headers=headers, environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert [call("Bearer x", "10.0.0.1") for _ in range(6)] == [401] * 5 + [429]
+    assert call(known.bearer(BASE + SERVICE), "10.0.0.2") == 400  # known, but the body is no request
+
+
+def test_the_calls_of_one_issuer_are_counted_together() -> None:
+    site = client(settings(requests_per_minute=3))
+    known = Client(now=time.time())
+    statuses = [
+        site.post(
+            SERVICE,
+            json={},
+            headers={"Authorization": known.bearer(BASE + SERVICE)},
+            environ_base={"REMOTE_ADDR": f"10.0.0.{number}"},
+        ).status_code
+        for number in range(4)
+    ]
+    assert statuses == [400, 400, 400, 429]
+
+
+def test_an_address_is_believed_from_a_proxy_only_where_the_site_has_one() -> None:
+    forwarded = {"X-Forwarded-For": "10.9.9.9"}
+    direct = client(Settings(requests_per_minute=1))
+    assert [direct.get("/cds-services", headers=forwarded).status_code for _ in range(2)] == [200, 429]
+    assert direct.get("/cds-services", headers={"X-Forwarded-For": "10.8.8.8"}).status_code == 429
+    behind = client(Settings(requests_per_minute=1, proxies=1, open_to_everyone=True))
+    assert behind.get("/cds-services", headers=forwarded).status_code == 200
+    assert behind.get("/cds-services", headers={"X-Forwarded-For": "10.8.8.8"}).status_code == 200
+    assert behind.get("/cds-services", headers=forwarded).status_code == 429
+
+
+@pytest.mark.requirement("RSP-12")
+@pytest.mark.parametrize(
+    ("path", "status"), [("/cds-services", 200), ("/health", 200), ("/nowhere", 404), (SERVICE, 405)]
+)
+def test_every_answer_carries_the_headers_that_keep_it_in_its_place(path: str, status: int) -> None:
+    answer = client(Settings()).get(path)
+    assert answer.status_code == status
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] in ("no-store", "no-cache")
+    assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_behind_https_browsers_are_told_to_stay_there() -> None:
+    answer = client(settings()).get("/cds-services")
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+
+
+@pytest.mark.parametrize("host", ["evil.example.org", "127.0.0.1.evil.org", "169.254.169.254"])
+def test_a_page_cannot_reach_an_open_service_by_renaming_this_machine(host: str) -> None:
+    site = client(Settings())
+    assert site.get("/cds-services", headers={"Host": f"{host}:8080"}).status_code == 400
+    for own in ("localhost:8080", "127.0.0.1:8080", "[::1]:8080"):
+        assert site.get("/cds-services", headers={"Host": own}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost", 400),  # our own page: let through to a body that is no request
+        ("https://ehr.example.org", 400),
+        ("https://evil.example.org", 403),
+        ("http://localhost:9999", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+def test_a_page_elsewhere_cannot_make_a_browser_post(origin: str, status: int) -> None:
+    site = client(Settings(cors_origins=("https://ehr.example.org",)))
+    assert site.post(SERVICE, json={}, headers={"Origin": origin}).status_code == status
+    assert site.get("/cds-services", headers={"Origin": origin}).status_code == 200
+
+
+def test_a_client_that_is_no_browser_posts_without_an_origin() -> None:
+    assert client(Settings()).post(SERVICE, json={}).status_code == 400
