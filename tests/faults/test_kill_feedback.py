@@ -47,7 +47,7 @@ def _serve(url: str, ready: Connection) -> None:
     from prodrome.cds_hooks.web.feedback import blueprint
 
     settings = Settings(database_url=url)
-    app = Flask("prodrome")
+    app = Flask(__name__)
     app.register_blueprint(blueprint(_Site(Store(settings)), Authenticator(settings)))
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=SENDERS + 1)
     ready.send(server.effective_port)
