@@ -1,7 +1,11 @@
-"""Hypothesis profiles: few cases while working, many in CI (``HYPOTHESIS_PROFILE=ci``), more on demand (``long``)."""
+"""Options and Hypothesis profiles of all tests.
+
+Hypothesis tries few cases while working, many in CI (``HYPOTHESIS_PROFILE=ci``), more on demand (``long``).
+"""
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 _SLOW_MACHINE = [HealthCheck.too_slow]
@@ -9,3 +13,7 @@ settings.register_profile("default", max_examples=50, deadline=None, suppress_he
 settings.register_profile("ci", max_examples=500, deadline=None, derandomize=True, suppress_health_check=_SLOW_MACHINE)
 settings.register_profile("long", max_examples=20_000, deadline=None, suppress_health_check=_SLOW_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the cards of tests/golden/ anew")

@@ -1,8 +1,6 @@
 """The example patients show what they say, on any day. (With a FHIR server between: tests/fhir_servers.)"""
 
-from collections import defaultdict
 from datetime import date
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,6 +16,7 @@ from prodrome.rules.guideline.guideline import load_guideline
 from prodrome.rules.judge import judge
 from tests.serving import ask as post
 from tests.serving import rules_in, service
+from tests.vignettes.example_requests import by_kind, request
 
 ASKS = [(example, ask) for example in examples() for ask in example.asks]
 EACH = pytest.mark.parametrize(
@@ -30,26 +29,6 @@ TODAY = date(2026, 6, 15)
 @pytest.fixture(scope="module")
 def client() -> FlaskClient:
     return service(today=TODAY).test_client()
-
-
-def by_kind(example: Example, today: date) -> dict[str, Any]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for resource in resources(example, GUIDELINE, today):
-        found[resource["resourceType"]].append({"resource": resource})
-    bundles: dict[str, Any] = {kind: {"resourceType": "Bundle", "entry": rows} for kind, rows in found.items()}
-    return {**bundles, "Patient": found["Patient"][0]["resource"]}
-
-
-def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
-    context: dict[str, Any] = {"patientId": example.patient_id, "userId": "Practitioner/x"}
-    if ask.hook.startswith("encounter-"):
-        context["encounterId"] = example.encounter_id or "none"
-    if order := order_of(ask, example, GUIDELINE, today):
-        context["draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
-        context["selections"] = [f"MedicationRequest/{order['id']}"]
-    instance = "00000000-0000-4000-8000-000000000000"
-    asked = {"hook": ask.hook, "hookInstance": instance, "context": context, "prefetch": by_kind(example, today)}
-    return {"request_by_kind": asked}
 
 
 @EACH
