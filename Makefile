@@ -1,10 +1,10 @@
-# The developer's interface: install, run, test, lint, bench, conformance (and lock, after a dependency changed).
+# The developer's interface: install, run, test, lint, bench, conformance, security-table (and lock, after a dependency changed).
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: install run test lint bench conformance lock
+.PHONY: install run test lint bench conformance security-table lock
 
 install: $(READY)
 
@@ -27,6 +27,9 @@ bench: install
 
 conformance: install
 	$(BIN)/python -m tests.conformance
+
+security-table: install
+	$(BIN)/python -m tests.withstands
 
 lock:
 	uv pip compile pyproject.toml --group dev --extra postgresql --universal --python-version 3.11 \

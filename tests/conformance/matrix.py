@@ -39,15 +39,16 @@ def not_applicable() -> Mapping[str, str]:
 
 
 class Shown:
-    """A pytest plugin that notes which tests show which requirement, and how they went."""
+    """A pytest plugin that notes which tests carry which id on a marker (which requirement), and how they went."""
 
-    def __init__(self) -> None:
+    def __init__(self, marker: str = "requirement") -> None:
+        self.marker = marker
         self.outcomes: dict[str, str] = {}
         self.tests: defaultdict[str, list[str]] = defaultdict(list)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            for marker in item.iter_markers("requirement"):
+            for marker in item.iter_markers(self.marker):
                 for id_ in marker.args:
                     self.tests[id_].append(item.nodeid)
 
@@ -56,6 +57,6 @@ class Shown:
             self.outcomes[report.nodeid] = report.outcome
 
     def result(self, id_: str) -> str:
-        """How the tests of a requirement went, the worst first."""
+        """How the tests of an id went, the worst first."""
         outcomes = {self.outcomes.get(test, "not run") for test in self.tests[id_]}
         return next((bad for bad in ("failed", "not run", "skipped") if bad in outcomes), "passed")

@@ -304,6 +304,7 @@ def holds(row: Row, missing: str | None = None) -> None:
 
 @pytest.mark.requirement("PFD-11", "PFD-13", "REQ-21", "FRA-14")
 @pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.withstands("FHIR server fails")
 def test_a_fault_is_told_in_time_and_concludes_nothing(
     name: str, chart: str, client: FlaskClient, table: Callable[[str, Row], None]
 ) -> None:
@@ -381,6 +382,7 @@ def test_a_server_that_is_not_there_is_told_at_once(client: FlaskClient, table: 
 @pytest.mark.parametrize(
     "address", ["10.0.0.1", "169.254.169.254", "127.0.0.1", "::ffff:169.254.169.254", "fd00:ec2::254"]
 )
+@pytest.mark.withstands("server addresses")
 def test_a_name_that_leads_inside_is_not_followed(
     address: str, table: Callable[[str, Row], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +416,7 @@ def test_a_name_is_looked_up_once_and_cannot_change_its_meaning(chart: str, monk
     assert len(asked) == 1
 
 
+@pytest.mark.withstands("FHIR server fails")
 def test_a_server_that_fails_again_and_again_is_left_alone_for_a_while(
     chart: str, table: Callable[[str, Row], None]
 ) -> None:

@@ -119,11 +119,13 @@ def _lost_nothing(url: str, times: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.withstands("killed")
 def test_a_service_killed_fifty_times_loses_no_acknowledged_feedback_on_sqlite(tmp_path: Path) -> None:
     _lost_nothing(f"sqlite:///{tmp_path / 'prodrome.db'}", times=50)
 
 
 @pytest.mark.slow
+@pytest.mark.withstands("killed")
 def test_a_service_killed_again_and_again_loses_no_acknowledged_feedback_on_postgresql() -> None:
     if postgresql.programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")

@@ -177,6 +177,7 @@ def test_the_examples_are_harmless_before_anything_is_tried(client: FlaskClient,
 
 @pytest.mark.requirement("CARD-06", "CARD-07", "SEC-31")
 @pytest.mark.parametrize("name", PAYLOADS)
+@pytest.mark.withstands("injected text")
 def test_an_attack_in_every_name_and_text_at_once_does_nothing(
     client: FlaskClient, allowed: set[str], name: str, row: Row
 ) -> None:
@@ -196,6 +197,7 @@ def test_an_attack_in_every_name_and_text_at_once_does_nothing(
 @pytest.mark.slow
 @pytest.mark.requirement("CARD-06", "CARD-07", "SEC-31")
 @pytest.mark.parametrize("patient", PATIENTS)
+@pytest.mark.withstands("injected text")
 def test_an_attack_in_any_single_field_does_nothing(
     client: FlaskClient, allowed: set[str], patient: str, row: Row
 ) -> None:

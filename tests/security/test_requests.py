@@ -114,6 +114,7 @@ ELSEWHERE = [
 
 @pytest.mark.requirement("REQ-07", "REQ-08", "SEC-20")
 @pytest.mark.parametrize("server", ELSEWHERE, ids=lambda server: server[:48])
+@pytest.mark.withstands("server addresses")
 def test_a_request_cannot_send_the_service_to_another_server(
     client: Client, server: str, reached: list[str], row: Row
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_request_cannot_send_the_service_to_another_server(
 
 
 @pytest.mark.requirement("PFD-12")
+@pytest.mark.withstands("confused deputy")
 def test_a_page_link_cannot_send_the_service_to_another_server(client: Client, reached: list[str], row: Row) -> None:
     link = {"relation": "next", "url": "https://evil.example.org/fhir?page=2"}
     page = {"resourceType": "Bundle", "type": "searchset", "link": [link], "entry": []}
@@ -214,6 +216,7 @@ def test_a_bomb_is_refused_at_once(client: Client, name: str, row: Row) -> None:
 
 
 @pytest.mark.requirement("GEN-11")
+@pytest.mark.withstands("compressed bodies")
 def test_a_compressed_body_is_not_unpacked(client: Client, row: Row) -> None:
     body = gzip.compress(b" " * 50_000_000)
     headers = {"Content-Encoding": "gzip"}
@@ -233,6 +236,7 @@ def test_nothing_of_a_request_becomes_a_header(client: Client, value: str, row: 
     row("headers", repr(value), "none set")
 
 
+@pytest.mark.withstands("log injection")
 def test_nothing_of_a_request_becomes_a_log_line_of_its_own(client: Client, row: Row) -> None:
     stream = io.StringIO()
     logs.configure(stream)
@@ -250,6 +254,7 @@ def test_nothing_of_a_request_becomes_a_log_line_of_its_own(client: Client, row:
 
 @pytest.mark.requirement("CORS-04")
 @pytest.mark.parametrize("origin", ["https://evil.example.org", "null", "http://127.0.0.1:9", "http://localhost"])
+@pytest.mark.withstands("foreign pages")
 def test_a_page_elsewhere_cannot_read_an_open_service(client: Client, origin: str, row: Row) -> None:
     asking = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     answers = [
@@ -260,12 +265,14 @@ def test_a_page_elsewhere_cannot_read_an_open_service(client: Client, origin: st
     row("origin", origin, "may not read")
 
 
+@pytest.mark.withstands("foreign pages")
 def test_a_form_of_another_page_cannot_post(client: Client, row: Row) -> None:
     for form in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         assert client.post(VIEW, data=orjson.dumps(request()), content_type=form).status_code == 415
     row("origin", "a form posted by another page", "415")
 
 
+@pytest.mark.withstands("foreign pages")
 def test_a_page_that_renamed_this_machine_cannot_read(client: Client, row: Row) -> None:
     assert client.get("/cds-services", headers={"Host": "evil.example.org"}).status_code == 400
     row("origin", "DNS rebinding to this machine", "400")
