@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodrome.rules.engine.rulebook import Rulebook, load_rulebook
+from prodrome.rules.engine.reading import load_rulebook
+from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.fact_types import FACT_TYPES, HOOKS, KINDS
 from prodrome.rules.guideline.readers import (
     frozen,

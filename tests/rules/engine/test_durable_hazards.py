@@ -29,13 +29,13 @@ from prodrome.rules.engine.matching import (
     Value,
     by_type,
 )
-from prodrome.rules.engine.rulebook import (
+from prodrome.rules.engine.reading import (
     MAX_CONDITIONS,
     MAX_PATTERNS_PER_TYPE,
     MAX_RULES_PER_LAYER,
     MAX_TESTS,
-    RulebookError,
 )
+from prodrome.rules.engine.rulebook import RulebookError
 from tests.rules.engine.worlds import (
     NUMBERS,
     TEXTS,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from prodrome.rules.engine.evaluation import engine_in_force
 from prodrome.rules.engine.matching import CompiledLayer, Fact, Join, Pattern, Test, Value
-from prodrome.rules.engine.rulebook import Rulebook, load_rulebook
+from prodrome.rules.engine.reading import load_rulebook
+from prodrome.rules.engine.rulebook import Rulebook
 
 FACT_TYPES: Mapping[str, Mapping[str, type]] = {
     "trial": {"drug": str, "reason": str, "id": str, "days": float, "coded": bool},

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.rules.engine.matching import Join, Pattern, Test
-from prodrome.rules.engine.rulebook import SEEDS, Card, Conclusion, FieldOf, Rulebook, RulebookError, load_rulebook
+from prodrome.rules.engine.reading import SEEDS, load_rulebook
+from prodrome.rules.engine.rulebook import Card, Conclusion, FieldOf, Rulebook, RulebookError
 from tests.rules.engine.worlds import FACT_TYPES, HOOKS, KINDS, PARAMETERS, SOURCES, card, cases, layer, rulebook, step
 
 TRIAL = {"fact": "trial", "as": "t"}
