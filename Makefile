@@ -21,6 +21,7 @@ test: install
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PYTHONPATH=build/import-root $(BIN)/lint-imports
 
 bench: install
 	$(BIN)/python -m bench

@@ -11,23 +11,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from prodrome.cds_hooks.callers.caller import ANYONE, Caller
-from prodrome.cds_hooks.cards import building
-from prodrome.cds_hooks.cards.trace import EXTENSION as TRACE
+from prodrome.cds_hooks import cards
+from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.clock import Clock, clock
-from prodrome.cds_hooks.feedback import Shown, Store, Visit
-from prodrome.cds_hooks.feedback.store import SAFETY_RULES
+from prodrome.cds_hooks.feedback import SAFETY_RULES, Shown, Store, Visit
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
-from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import HookRequest
-from prodrome.cds_hooks.protocol.services import Service, services
+from prodrome.cds_hooks.protocol import HookRequest, Refused, Service, services, with_numbers_as_written
 from prodrome.cds_hooks.settings import Settings
-from prodrome.fhir_mappers import Record, read_facts
-from prodrome.fhir_mappers.collecting import collect, worse
-from prodrome.rules.facts import Completeness, Facts
-from prodrome.rules.guideline.guideline import Guideline, load_guideline
-from prodrome.rules.judge import Judgement, judge
+from prodrome.fhir_mappers import Record, collect, read_facts, worse
+from prodrome.rules import Completeness, Facts, Judgement, judge
+from prodrome.rules.guideline import Guideline, load_guideline
 
 EXTENSION = "org.prodrome.judgement"
 """The key of the response's extension: what could not be judged, and what was set aside."""
@@ -53,7 +46,7 @@ class Environment:
         guideline = load_guideline()
         if settings.parameters:
             guideline = guideline.with_parameters(settings.parameters)
-        building.check(guideline)
+        cards.check(guideline)
         return cls(settings, guideline, clock(settings.today), store)
 
     def services(self) -> Mapping[str, Service]:
@@ -154,17 +147,17 @@ def _cards(
     """The cards, without the findings this user overrode for this patient lately; those shown are remembered."""
     store, dialect = environment.store, environment.settings.dialect
     if store is None:
-        return building.build(judgement, facts, request, dialect=dialect)
+        return cards.build(judgement, facts, request, dialect=dialect)
     candidates = {
-        building.key(finding, facts)
-        for finding in building.shown(judgement)
+        cards.key(finding, facts)
+        for finding in cards.shown(judgement)
         if finding.rule.id not in SAFETY_RULES and finding.indicator != "critical"
     }
     overridden = store.suppressed(visit, candidates)
     if overridden:
         notes.append(f"{len(overridden)} findings are not shown: this user overrode them for this patient lately.")
-    answered = building.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
-    store.remember(visit, [Shown.of(card, card["extension"][TRACE].get("finding")) for card in answered])
+    answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
+    store.remember(visit, [Shown.of(card, card["extension"][cards.EXTENSION].get("finding")) for card in answered])
     return answered
 
 

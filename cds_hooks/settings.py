@@ -32,7 +32,7 @@ from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from prodrome.rules.guideline.guideline import GuidelineError, load_guideline
+from prodrome.rules.guideline import GuidelineError, load_guideline
 
 PREFIX = "PRODROME_"
 FILE_VARIABLE = "PRODROME_SETTINGS"

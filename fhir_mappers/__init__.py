@@ -10,7 +10,8 @@ from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
-from prodrome.fhir_mappers.collecting import Entry, collect
+from prodrome.fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED
+from prodrome.fhir_mappers.collecting import Entry, collect, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.encounters import read_encounters
@@ -21,10 +22,22 @@ from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
-from prodrome.rules.facts import Facts
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules import Facts
+from prodrome.rules.guideline import Guideline
 
-__all__ = ["KINDS", "Entry", "Record", "collect", "read_facts"]
+__all__ = [
+    "ACT_CODE",
+    "DIARY",
+    "ICD10CM",
+    "KINDS",
+    "RXNORM",
+    "SNOMED",
+    "Entry",
+    "Record",
+    "collect",
+    "read_facts",
+    "worse",
+]
 
 
 def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:

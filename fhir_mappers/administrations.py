@@ -9,8 +9,8 @@ from prodrome.fhir_mappers.doses import quantity_in
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
-from prodrome.rules.facts import When
-from prodrome.rules.guideline.guideline import Drug
+from prodrome.rules import When
+from prodrome.rules.guideline import Drug
 
 DONE = frozenset({"completed", "in-progress"})
 NOT_DONE = "not-done"

@@ -5,7 +5,7 @@ from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from prodrome.fhir_mappers.medications import Lexicon, Named
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.rules.facts import Allergy
+from prodrome.rules import Allergy
 
 KINDS = frozenset({"allergy", "intolerance"})
 NOT_SO = frozenset({"refuted", "entered-in-error"})

@@ -14,8 +14,8 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     reference_key,
 )
-from prodrome.rules.facts import Completeness, Skipped, When
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules import Completeness, Skipped, When
+from prodrome.rules.guideline import Guideline
 
 KINDS = (
     "Patient",

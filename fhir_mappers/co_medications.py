@@ -6,7 +6,7 @@ from functools import cache
 from prodrome.fhir_mappers.courses import Row
 from prodrome.fhir_mappers.medications import Lexicon, form_words
 from prodrome.fhir_mappers.words import NOT_SYSTEMIC
-from prodrome.rules.facts import CoMedication
+from prodrome.rules import CoMedication
 
 
 def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedication]:

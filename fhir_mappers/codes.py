@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline import Guideline
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"

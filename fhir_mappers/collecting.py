@@ -7,7 +7,7 @@ wrappings seen in the wild.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from prodrome.rules.facts import Completeness
+from prodrome.rules import Completeness
 
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 

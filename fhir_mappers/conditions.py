@@ -6,7 +6,7 @@ from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject
-from prodrome.rules.facts import Condition, When
+from prodrome.rules import Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})

@@ -13,7 +13,7 @@ from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, r
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Named, read_named
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
-from prodrome.rules.facts import Stop, StopReason, When
+from prodrome.rules import Stop, StopReason, When
 
 PREVENTIVE, ACUTE = "preventive", "acute"
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from prodrome.fhir_mappers.elements import Unreadable, read_object, read_text
-from prodrome.rules.facts import When
+from prodrome.rules import When
 
 LONGEST = 40  # characters; a FHIR instant with nine digits of a second has 35
 

@@ -19,7 +19,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.medications import Medicine, strengths
 from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline import Guideline
 
 MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
 UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "unit(s)", "[arb'u]", "[usp'u]"})

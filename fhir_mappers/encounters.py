@@ -13,7 +13,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist
-from prodrome.rules.facts import FollowUp, HospitalVisit, Indication
+from prodrome.rules import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}

@@ -6,7 +6,7 @@ from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
 from prodrome.fhir_mappers.encounters import service_types
 from prodrome.fhir_mappers.specialists import code_sets, is_referral, is_specialist
-from prodrome.rules.facts import FollowUp
+from prodrome.rules import FollowUp
 
 AHEAD = frozenset({"booked", "arrived", "checked-in"})
 FULFILLED = "fulfilled"

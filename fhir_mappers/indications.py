@@ -8,8 +8,8 @@ from prodrome.fhir_mappers.codes import DIAGNOSIS_SYSTEMS, Concept, concept, rea
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.rules.facts import Indication
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules import Indication
+from prodrome.rules.guideline import Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 

@@ -26,7 +26,7 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.words import NEUTRAL, NOT_SYSTEMIC
-from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.rules.guideline import Drug, Guideline
 
 _JOINS = frozenset({"/", "+", "-", "&", "and", "with", "plus"})
 _TOKEN = re.compile(r"[a-z0-9]+(?:[.'][a-z0-9]+)*|(?<=\S)-(?=\S)|[/+&]")

@@ -22,7 +22,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
-from prodrome.rules.facts import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+from prodrome.rules import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
 
 VALID = frozenset({"final", "amended", "corrected"})
 OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})

@@ -8,7 +8,7 @@ from prodrome.fhir_mappers.doses import read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_flag, read_objects, read_text, reference_key
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
-from prodrome.rules.facts import DraftOrder, Indication
+from prodrome.rules import DraftOrder, Indication
 
 WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
 KIND = "MedicationRequest"

@@ -3,7 +3,7 @@
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_text
-from prodrome.rules.facts import Patient
+from prodrome.rules import Patient
 
 
 def read_patient(chart: Chart) -> Patient | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept, sets_of
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer
 

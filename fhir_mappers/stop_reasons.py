@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.rules.facts import Stop, StopReason
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules import Stop, StopReason
+from prodrome.rules.guideline import Guideline
 
 ORDER = (
     StopReason.INTOLERANCE,

@@ -7,7 +7,7 @@ from prodrome.fhir_mappers.elements import JsonObject, read_objects, read_refere
 from prodrome.fhir_mappers.follow_ups import is_ordered, order_code
 from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.rules.facts import NonDrugTreatment, When
+from prodrome.rules import NonDrugTreatment, When
 
 DONE = frozenset({"completed", "in-progress"})
 USED = frozenset({"active", "completed", "stopped"})

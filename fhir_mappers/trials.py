@@ -17,8 +17,8 @@ from prodrome.fhir_mappers.courses import PREVENTIVE, Course
 from prodrome.fhir_mappers.indications import Reason, strongest
 from prodrome.fhir_mappers.medications import TOXIN_CLASS
 from prodrome.fhir_mappers.stop_reasons import merge_stops
-from prodrome.rules.facts import Administration, Indication, Step, Stop, Trial, When
-from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.rules import Administration, Indication, Step, Stop, Trial, When
+from prodrome.rules.guideline import Drug, Guideline
 
 OPEN = date.max  # where a running course ends
 

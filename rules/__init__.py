@@ -1,0 +1,80 @@
+"""What the chart says as dated facts, what the guideline concludes from them, and why. No FHIR, no HTTP, no clock.
+
+The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rules.guideline` is what they are about.
+"""
+
+from prodrome.rules.contraindications import ABSOLUTE, Active, is_lastingly_barred, listed
+from prodrome.rules.doses import adequacy, at_full_dose, days_at, full_dose
+from prodrome.rules.fact_types import READ_FROM
+from prodrome.rules.facts import (
+    AcuteUseMonth,
+    Administration,
+    Allergy,
+    AttackRecord,
+    CoMedication,
+    Completeness,
+    Condition,
+    DraftOrder,
+    Facts,
+    FollowUp,
+    HeadacheMonth,
+    HospitalVisit,
+    Indication,
+    NonDrugTreatment,
+    Patient,
+    Reading,
+    Refs,
+    Skipped,
+    Step,
+    Stop,
+    StopReason,
+    Trial,
+    When,
+)
+from prodrome.rules.flat_facts import trial_name
+from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
+from prodrome.rules.spans import Span, length, months_ago
+
+__all__ = [
+    "ABSOLUTE",
+    "READ_FROM",
+    "SEVERITY",
+    "Active",
+    "AcuteUseMonth",
+    "Administration",
+    "Allergy",
+    "AttackRecord",
+    "CoMedication",
+    "Completeness",
+    "Condition",
+    "DraftOrder",
+    "Facts",
+    "Finding",
+    "FollowUp",
+    "HeadacheMonth",
+    "HospitalVisit",
+    "Indication",
+    "Judgement",
+    "NonDrugTreatment",
+    "Patient",
+    "Reading",
+    "Refs",
+    "Skipped",
+    "Span",
+    "Step",
+    "Stop",
+    "StopReason",
+    "Trial",
+    "Unjudged",
+    "When",
+    "adequacy",
+    "at_full_dose",
+    "days_at",
+    "full_dose",
+    "is_lastingly_barred",
+    "judge",
+    "length",
+    "listed",
+    "months_ago",
+    "trial_name",
+]

@@ -15,12 +15,12 @@ import jwt
 
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
 from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable, key_for
+from prodrome.cds_hooks.callers.limiter import Limiter
 from prodrome.cds_hooks.callers.used_tokens import SeenTokens
 from prodrome.cds_hooks.database import Database
 from prodrome.cds_hooks.logs import log
-from prodrome.cds_hooks.protocol.operation_outcome import Refused, plain
+from prodrome.cds_hooks.protocol import Refused, plain
 from prodrome.cds_hooks.settings import IN_MEMORY, Issuer, Settings
-from prodrome.cds_hooks.web.guards import Limiter
 
 __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 

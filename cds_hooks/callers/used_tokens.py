@@ -12,8 +12,7 @@ from hashlib import sha256
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 
-from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.database.tables import seen_token
+from prodrome.cds_hooks.database import Database, seen_token
 
 _SWEEP_SECONDS = 60.0
 

@@ -22,11 +22,10 @@ from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
 from prodrome.cds_hooks.cards.trace import EXTENSION, trace
-from prodrome.cds_hooks.protocol.requests import HookRequest
-from prodrome.rules.engine.rulebook import Rule
-from prodrome.rules.facts import Facts
-from prodrome.rules.guideline.guideline import Guideline, Source
-from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged
+from prodrome.cds_hooks.protocol import HookRequest
+from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged
+from prodrome.rules.engine import Rule
+from prodrome.rules.guideline import Guideline, Source
 
 FOLDER = Path(__file__).parents[2] / "templates" / "cards"
 

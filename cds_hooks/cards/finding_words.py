@@ -19,13 +19,9 @@ from prodrome.cds_hooks.cards.patient_words import (
     days,
     number,
 )
-from prodrome.rules.contraindications import ABSOLUTE
-from prodrome.rules.doses import at_full_dose, full_dose
-from prodrome.rules.engine.matching import Fact
-from prodrome.rules.facts import AttackRecord, DraftOrder
-from prodrome.rules.guideline.guideline import Drug, SideEffects
-from prodrome.rules.judge import Finding
-from prodrome.rules.spans import length
+from prodrome.rules import ABSOLUTE, AttackRecord, DraftOrder, Finding, at_full_dose, full_dose, length
+from prodrome.rules.engine import Fact
+from prodrome.rules.guideline import Drug, SideEffects
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import Markup
 
-from prodrome.rules.facts import When
+from prodrome.rules import When
 
 
 class Trusted(str):

@@ -9,9 +9,8 @@ from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
-from prodrome.rules.contraindications import ABSOLUTE
-from prodrome.rules.facts import Indication
-from prodrome.rules.guideline.guideline import Drug, Guideline, Option
+from prodrome.rules import ABSOLUTE, Indication
+from prodrome.rules.guideline import Drug, Guideline, Option
 
 
 @dataclass(frozen=True, slots=True)

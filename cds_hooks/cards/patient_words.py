@@ -10,13 +10,24 @@ from datetime import date
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
-from prodrome.rules.contraindications import ABSOLUTE, Active, listed
-from prodrome.rules.engine.matching import Fact
-from prodrome.rules.facts import Allergy, CoMedication, Completeness, Condition, Facts, Reading, Trial
-from prodrome.rules.flat_facts import trial_name
-from prodrome.rules.guideline.guideline import Drug, Guideline
-from prodrome.rules.judge import Judgement
-from prodrome.rules.spans import Span, months_ago
+from prodrome.rules import (
+    ABSOLUTE,
+    Active,
+    Allergy,
+    CoMedication,
+    Completeness,
+    Condition,
+    Facts,
+    Judgement,
+    Reading,
+    Span,
+    Trial,
+    listed,
+    months_ago,
+    trial_name,
+)
+from prodrome.rules.engine import Fact
+from prodrome.rules.guideline import Drug, Guideline
 
 KIND_WORDS: Mapping[str, str] = {
     "Patient": "the patient's details",

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.options_words import available
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates, days
-from prodrome.rules.contraindications import is_lastingly_barred
-from prodrome.rules.doses import days_at
-from prodrome.rules.facts import StopReason, Trial
-from prodrome.rules.guideline.guideline import PreventiveUse
-from prodrome.rules.spans import Span, length
+from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, length
+from prodrome.rules.guideline import PreventiveUse
 
 ENDINGS: Mapping[StopReason, str] = {
     StopReason.INEFFICACY: "stopped as ineffective",

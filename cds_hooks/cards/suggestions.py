@@ -19,11 +19,9 @@ from fhir.resources.R4B import servicerequest as r4b_servicerequest
 
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
-from prodrome.cds_hooks.protocol.requests import HookRequest
-from prodrome.rules.doses import full_dose
-from prodrome.rules.facts import DraftOrder
-from prodrome.rules.guideline.guideline import Drug
-from prodrome.rules.judge import Finding
+from prodrome.cds_hooks.protocol import HookRequest
+from prodrome.rules import DraftOrder, Finding, full_dose
+from prodrome.rules.guideline import Drug
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"

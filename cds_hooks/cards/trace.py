@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prodrome.rules.engine.matching import Fact
-from prodrome.rules.engine.rulebook import FINDING, Rule
-from prodrome.rules.guideline.guideline import Guideline, Parameter
-from prodrome.rules.judge import Judgement
+from prodrome.rules import Judgement
+from prodrome.rules.engine import FINDING, Fact, Rule
+from prodrome.rules.guideline import Guideline, Parameter
 
 EXTENSION = "org.prodrome.trace"
 """The key of the extension (EXT-02)."""

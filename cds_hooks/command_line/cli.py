@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 from prodrome.cds_hooks.command_line.commands import COMMANDS
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import SettingsError
-from prodrome.rules.guideline.guideline import GuidelineError
+from prodrome.rules.guideline import GuidelineError
 
 
 def parser() -> argparse.ArgumentParser:

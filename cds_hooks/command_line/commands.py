@@ -15,13 +15,11 @@ from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, san
 from prodrome.cds_hooks.command_line.why import tree
 from prodrome.cds_hooks.consultation import Consultation, Environment, consult
 from prodrome.cds_hooks.logs import configure, log
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import parse, read_request
+from prodrome.cds_hooks.protocol import Refused, parse, read_request
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
-from prodrome.cds_hooks.testers import check
-from prodrome.cds_hooks.web.health import health
-from prodrome.rules.engine.explain import condition_in_words
-from prodrome.rules.engine.rulebook import Rule
+from prodrome.cds_hooks.testers import check_arguments, run_check
+from prodrome.cds_hooks.web import health
+from prodrome.rules.engine import Rule, condition_in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.j
 def _serve(asked: argparse.Namespace) -> int:
     from waitress.server import create_server
 
-    from prodrome.cds_hooks.web.app import create_app
+    from prodrome.cds_hooks.web import create_app
 
     settings = _settings(asked)
     configure()
@@ -135,12 +133,12 @@ def _sandbox(asked: argparse.Namespace) -> int:
 
 
 def _check_arguments(command: argparse.ArgumentParser) -> None:
-    check.arguments(command)
+    check_arguments(command)
     _today(command)
 
 
 def _check(asked: argparse.Namespace) -> int:
-    return check.run(asked, clock(_settings(asked).today)())
+    return run_check(asked, clock(_settings(asked).today)())
 
 
 def _rules_arguments(command: argparse.ArgumentParser) -> None:

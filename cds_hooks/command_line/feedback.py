@@ -5,7 +5,7 @@ import sys
 from datetime import date
 
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
+from prodrome.cds_hooks.feedback import as_csv, as_json, as_table, report
 from prodrome.cds_hooks.settings import load_settings
 
 HELP = "how often each rule's cards were shown, accepted and overridden, and why"

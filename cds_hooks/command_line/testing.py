@@ -12,14 +12,10 @@ from pydantic import ValidationError
 
 from prodrome.cds_hooks.consultation import Consultation, Environment, consult
 from prodrome.cds_hooks.fhir_client import Fetched
-from prodrome.cds_hooks.protocol.hooks import HOOKS
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import HookRequest, read_request
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Refused, read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings
-from prodrome.cds_hooks.testers.example_patients import Ask, Example, examples
-from prodrome.cds_hooks.testers.loading import LoadingError, load
-from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
-from prodrome.rules.facts import Completeness
+from prodrome.cds_hooks.testers import DRAFT_ID, Ask, BadOrder, Example, LoadingError, draft_order, examples, load
+from prodrome.rules import Completeness
 
 USER = "Practitioner/prodrome-tester"
 FAR_AWAY_SECONDS = 3600

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from prodrome.cds_hooks.consultation import Consultation
-from prodrome.rules.engine.explain import Explanation, Verdict, why
-from prodrome.rules.engine.matching import Bindings, Fact
-from prodrome.rules.facts import Completeness
+from prodrome.rules import Completeness
+from prodrome.rules.engine import Bindings, Explanation, Fact, Verdict, why
 
 _MARKS = {
     Verdict.FIRED: "+",

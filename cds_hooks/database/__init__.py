@@ -17,8 +17,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from prodrome.cds_hooks.database.tables import feedback, seen_token, shown_card
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.settings import SettingsError
+
+__all__ = ["Database", "feedback", "seen_token", "shown_card"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2

@@ -1,5 +1,20 @@
 """Feedback: which cards were shown, and what users did with them."""
 
-from prodrome.cds_hooks.feedback.store import Receipt, Shown, Store, StoreUnavailable, Visit
+from prodrome.cds_hooks.feedback.reading import Malformed, read_feedback
+from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
+from prodrome.cds_hooks.feedback.store import SAFETY_RULES, Receipt, Shown, Store, StoreUnavailable, Visit
 
-__all__ = ["Receipt", "Shown", "Store", "StoreUnavailable", "Visit"]
+__all__ = [
+    "SAFETY_RULES",
+    "Malformed",
+    "Receipt",
+    "Shown",
+    "Store",
+    "StoreUnavailable",
+    "Visit",
+    "as_csv",
+    "as_json",
+    "as_table",
+    "read_feedback",
+    "report",
+]

@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import orjson
 from sqlalchemy import Select, and_, func, select
 
-from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.database.tables import feedback, shown_card
+from prodrome.cds_hooks.database import Database, feedback, shown_card
 
 COLUMNS = ("rule", "shown", "accepted", "overridden", "unanswered", "first_shown", "last_shown", "reasons")
 

@@ -15,9 +15,8 @@ from sqlalchemy import Insert, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from prodrome.cds_hooks.callers.caller import ANYONE, Caller
-from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.database.tables import feedback, shown_card
+from prodrome.cds_hooks.callers import ANYONE, Caller
+from prodrome.cds_hooks.database import Database, feedback, shown_card
 from prodrome.cds_hooks.feedback.reading import Entry
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.settings import Settings

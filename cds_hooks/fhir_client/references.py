@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prodrome.cds_hooks.fhir_client.searching import Fetched
-from prodrome.rules.facts import Completeness
+from prodrome.rules import Completeness
 
 MAX_IDS = 500
 IDS_PER_SEARCH = 100

@@ -11,7 +11,7 @@ import httpx
 
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
-from prodrome.rules.facts import Completeness
+from prodrome.rules import Completeness
 
 MAX_PAGES = 50
 MAX_ENTRIES = 10_000

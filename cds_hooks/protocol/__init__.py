@@ -1,0 +1,29 @@
+"""CDS Hooks 2.0.1 as messages: hooks, requests, services, and what an answer must be."""
+
+from prodrome.cds_hooks.protocol.checks import INDICATORS, MAX_SUMMARY, Fault, discovery_faults, response_faults
+from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
+from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
+from prodrome.cds_hooks.protocol.operation_outcome import Refused, operation_outcome, plain
+from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest, parse, read_request
+from prodrome.cds_hooks.protocol.services import Service, services
+
+__all__ = [
+    "DEPRECATED",
+    "HOOKS",
+    "INDICATORS",
+    "MAX_SUMMARY",
+    "Fault",
+    "FhirAuthorization",
+    "Hook",
+    "HookRequest",
+    "Refused",
+    "Service",
+    "discovery_faults",
+    "operation_outcome",
+    "parse",
+    "plain",
+    "read_request",
+    "response_faults",
+    "services",
+    "with_numbers_as_written",
+]

@@ -11,10 +11,10 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from prodrome.cds_hooks.protocol.hooks import HOOKS, Hook
-from prodrome.fhir_mappers.codes import DIARY
-from prodrome.rules.engine.rulebook import Rule, Rulebook
-from prodrome.rules.fact_types import READ_FROM
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.fhir_mappers import DIARY
+from prodrome.rules import READ_FROM
+from prodrome.rules.engine import Rule, Rulebook
+from prodrome.rules.guideline import Guideline
 
 PATIENT = "{{context.patientId}}"
 SPECIFICATION = "2.0.1"

@@ -21,13 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from prodrome.cds_hooks.fhir_client import complete, resolve
-from prodrome.cds_hooks.protocol.checks import Fault, discovery_faults, response_faults
-from prodrome.cds_hooks.protocol.hooks import HOOKS
-from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest
+from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookRequest, discovery_faults, response_faults
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
-from prodrome.rules.facts import Completeness
-from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules import Completeness
+from prodrome.rules.guideline import load_guideline
 
 SECONDS = 30.0
 SLOW_SECONDS = 0.5

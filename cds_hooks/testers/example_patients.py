@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
-from prodrome.fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, SNOMED
-from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.fhir_mappers import ACT_CODE, DIARY, ICD10CM, SNOMED
+from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
 PREFIX = "prodrome-"

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from prodrome.cds_hooks.testers.example_patients import Example, examples, in_parts, resources, transaction
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline import Guideline
 
 SECONDS = 60.0
 

@@ -4,8 +4,8 @@ import re
 from datetime import date
 from typing import Any
 
-from prodrome.fhir_mappers.codes import RXNORM, SNOMED
-from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.fhir_mappers import RXNORM, SNOMED
+from prodrome.rules.guideline import Drug, Guideline
 
 DRAFT_ID = "draft-1"
 UCUM = "http://unitsofmeasure.org"

@@ -13,22 +13,17 @@ import orjson
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from prodrome.cds_hooks.callers.caller import Caller
-from prodrome.cds_hooks.callers.tokens import Authenticator
+from prodrome.cds_hooks.callers import Authenticator, Caller
 from prodrome.cds_hooks.consultation import Consultation, Environment, consult
 from prodrome.cds_hooks.feedback import Store
 from prodrome.cds_hooks.logs import alarm, failure, log
-from prodrome.cds_hooks.protocol import checks
-from prodrome.cds_hooks.protocol.operation_outcome import Refused, operation_outcome, plain
-from prodrome.cds_hooks.protocol.requests import parse, read_request
-from prodrome.cds_hooks.protocol.services import Service
+from prodrome.cds_hooks.protocol import Refused, Service, operation_outcome, parse, plain, read_request, response_faults
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
 from prodrome.cds_hooks.web.health import health
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.workbench import install as install_workbench
-from prodrome.rules.engine.evaluation import EngineDisagreement
-from prodrome.rules.engine.matching import LimitError
+from prodrome.rules.engine import EngineDisagreement, LimitError
 
 MEDIA_TYPES = ("application/json", "application/fhir+json", "")
 
@@ -137,7 +132,7 @@ def _validate(consultation: Consultation) -> None:
         for order in consultation.request.orders
         if isinstance(order, dict)
     )
-    faults = checks.response_faults(orjson.loads(orjson.dumps(consultation.response)), drafts=drafts)
+    faults = response_faults(orjson.loads(orjson.dumps(consultation.response)), drafts=drafts)
     if faults:
         alarm("answer breaks the specification", request_id=g.request_id, reason=[str(fault) for fault in faults])
         raise Refused(500, "The answer would have broken the specification and was withheld.")

@@ -12,12 +12,10 @@ from typing import Protocol
 import orjson
 from flask import Blueprint, Response, request
 
-from prodrome.cds_hooks.callers.tokens import Authenticator
-from prodrome.cds_hooks.feedback.reading import Malformed, read_feedback
-from prodrome.cds_hooks.feedback.store import Store, StoreUnavailable
+from prodrome.cds_hooks.callers import Authenticator
+from prodrome.cds_hooks.feedback import Malformed, Store, StoreUnavailable, read_feedback
 from prodrome.cds_hooks.logs import log
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import parse
+from prodrome.cds_hooks.protocol import Refused, parse
 
 MAX_FAULTS = 50
 

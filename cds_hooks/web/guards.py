@@ -1,19 +1,16 @@
 """How much one caller may ask, and the headers every answer carries."""
 
 import contextlib
-import threading
-import time
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import orjson
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from prodrome.cds_hooks.protocol.operation_outcome import Refused, operation_outcome
+from prodrome.cds_hooks.callers import Limiter, TooMany
+from prodrome.cds_hooks.protocol import Refused, operation_outcome
 from prodrome.cds_hooks.settings import Settings, is_loopback
 
-MAX_CALLERS = 10_000
 _FREE_ROUTES = frozenset({"/health"})
 
 # A page loads what this service ships and nothing else; an answer in JSON loads nothing at all.
@@ -22,51 +19,6 @@ PAGE_POLICY = (
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
-
-
-class TooMany(Refused):
-    """The caller asked too often: 429, and when to come back."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(429, "Too many calls.")
-        self.retry_after = max(1, round(seconds + 0.5))
-
-
-class Limiter:
-    """A bucket per caller that fills steadily: *per_minute* calls, in bursts up to as many. 0: no limit."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}  # caller -> calls left, as of when
-
-    def spend(self, caller: str) -> None:
-        """Count one call of *caller*. Raises :class:`TooMany`."""
-        if not self._per_minute:
-            return
-        with self._lock:
-            now = self._clock()
-            left = self._left(caller, now)
-            if left < 1:
-                raise TooMany((1 - left) * 60 / self._per_minute)
-            if len(self._buckets) >= MAX_CALLERS:
-                self._buckets = {known: was for known, was in self._buckets.items() if not self._full(known, now)}
-            self._buckets[caller] = (left - 1, now)
-
-    def check(self, caller: str) -> None:
-        """Raise :class:`TooMany` if *caller* has nothing left, without counting."""
-        with self._lock:
-            left = self._left(caller, self._clock())
-        if self._per_minute and left < 1:
-            raise TooMany((1 - left) * 60 / self._per_minute)
-
-    def _left(self, caller: str, now: float) -> float:
-        left, since = self._buckets.get(caller, (float(self._per_minute), now))
-        return min(float(self._per_minute), left + (now - since) * self._per_minute / 60)
-
-    def _full(self, caller: str, now: float) -> bool:
-        return self._left(caller, now) >= self._per_minute
 
 
 def install(app: Flask, settings: Settings) -> None:

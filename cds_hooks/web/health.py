@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from prodrome.cds_hooks.consultation import Environment
-from prodrome.rules.engine.evaluation import engine_in_force
+from prodrome.rules.engine import engine_in_force
 
 
 def health(environment: Environment) -> dict[str, object]:

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Environment
-from prodrome.cds_hooks.protocol.checks import INDICATORS, MAX_SUMMARY
+from prodrome.cds_hooks.protocol import INDICATORS, MAX_SUMMARY
 
 _TEXT = {"type": "string", "minLength": 1}
 _URL = {"type": "string", "format": "uri"}

@@ -9,9 +9,8 @@ from typing import Any
 import orjson
 
 from prodrome.cds_hooks.consultation import Environment
-from prodrome.cds_hooks.feedback.reading import read_feedback
-from prodrome.cds_hooks.feedback.store import StoreUnavailable
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.feedback import StoreUnavailable, read_feedback
+from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.workbench.cases import Answer, Case, Change
 
 

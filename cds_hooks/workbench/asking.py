@@ -11,17 +11,13 @@ import orjson
 from pydantic import ValidationError
 
 from prodrome.cds_hooks.consultation import Consultation, Environment, consult
-from prodrome.cds_hooks.protocol.hooks import HOOKS
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import parse, read_request
-from prodrome.cds_hooks.protocol.services import Service
+from prodrome.cds_hooks.protocol import HOOKS, Refused, Service, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer
-from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, examples, resources
-from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
+from prodrome.cds_hooks.testers import DRAFT_ID, PREFIX, Ask, BadOrder, Example, draft_order, examples, resources
 from prodrome.cds_hooks.workbench.cases import Case
 from prodrome.fhir_mappers import Entry
-from prodrome.rules.facts import Completeness
-from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules import Completeness
+from prodrome.rules.guideline import Guideline
 
 USER = "Practitioner/workbench"
 TOKEN_SECONDS = 300

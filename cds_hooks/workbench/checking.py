@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation, Environment, consult
-from prodrome.cds_hooks.protocol.checks import Fault
-from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import parse, read_request
+from prodrome.cds_hooks.protocol import DEPRECATED, HOOKS, Fault, Hook, Refused, parse, read_request
 
 USERS: Mapping[str, frozenset[str]] = {
     "patient-view": frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"}),

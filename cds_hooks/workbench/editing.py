@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prodrome.fhir_mappers.codes import SNOMED
-from prodrome.rules.facts import StopReason
-from prodrome.rules.guideline.guideline import Guideline, Parameter
-from prodrome.rules.guideline.types import ParameterValue
+from prodrome.fhir_mappers import SNOMED
+from prodrome.rules import StopReason
+from prodrome.rules.guideline import Guideline, Parameter, ParameterValue
 
 DATE, NUMBER, REASON, CHOICE, YES_NO = "date", "number", "reason", "choice", "yes_no"
 

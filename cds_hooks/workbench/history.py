@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
-from prodrome.rules.doses import adequacy
-from prodrome.rules.facts import (
+from prodrome.rules import (
     Facts,
     FollowUp,
     HeadacheMonth,
@@ -22,8 +21,9 @@ from prodrome.rules.facts import (
     StopReason,
     Trial,
     When,
+    adequacy,
 )
-from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.guideline import Drug, Guideline, PreventiveUse
 
 WIDTH = 1120.0
 LEFT, RIGHT = 196.0, 1090.0

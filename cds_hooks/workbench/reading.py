@@ -6,11 +6,21 @@ from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.workbench.editing import written
-from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
-from prodrome.rules.engine.matching import Bindings, Fact, Pattern, Test
-from prodrome.rules.engine.rulebook import TALLY, Rule, Rulebook
-from prodrome.rules.guideline.guideline import Guideline, Parameter, Source
-from prodrome.rules.judge import Judgement
+from prodrome.rules import Judgement
+from prodrome.rules.engine import (
+    TALLY,
+    Bindings,
+    Explanation,
+    Fact,
+    Pattern,
+    Rule,
+    Rulebook,
+    Test,
+    Verdict,
+    condition_in_words,
+    why,
+)
+from prodrome.rules.guideline import Guideline, Parameter, Source
 
 DEEPEST = 6
 DEEPEST_STEPS = 3

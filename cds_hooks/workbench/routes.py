@@ -15,19 +15,18 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
+from prodrome.cds_hooks.callers import TooMany
 from prodrome.cds_hooks.consultation import Consultation, Environment
-from prodrome.cds_hooks.feedback.report import report
+from prodrome.cds_hooks.feedback import report
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
-from prodrome.cds_hooks.protocol.requests import parse
-from prodrome.cds_hooks.web.guards import TooMany
+from prodrome.cds_hooks.protocol import Refused, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.checking import check
 from prodrome.cds_hooks.workbench.history import draw
 from prodrome.cds_hooks.workbench.rendering import as_json, pages
-from prodrome.rules.engine.matching import EngineError, LimitError
-from prodrome.rules.guideline.guideline import GuidelineError
+from prodrome.rules.engine import EngineError, LimitError
+from prodrome.rules.guideline import GuidelineError
 
 COOKIE = "prodrome_workbench"
 MOST_PARTS = 20_000

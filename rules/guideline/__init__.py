@@ -1,0 +1,18 @@
+"""The guideline as data, read and checked: rulebook, parameters, drugs, contraindications, code sets and sources."""
+
+from prodrome.rules.guideline.guideline import Guideline, load_guideline
+from prodrome.rules.guideline.strict_yaml import GuidelineError
+from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
+
+__all__ = [
+    "Drug",
+    "Guideline",
+    "GuidelineError",
+    "Option",
+    "Parameter",
+    "ParameterValue",
+    "PreventiveUse",
+    "SideEffects",
+    "Source",
+    "load_guideline",
+]

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from prodrome.cds_hooks.callers import keys
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
 from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable
+from prodrome.cds_hooks.callers.limiter import TooMany
 from prodrome.cds_hooks.callers.tokens import Authenticator, Forbidden, Unauthorized
 from prodrome.cds_hooks.callers.used_tokens import SeenTokens
 from prodrome.cds_hooks.database import Database
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.web.guards import TooMany
 from tests.cds_hooks.tokens import BASE, EC_256, EC_384, ISS, KEYS, NOW, RSA_2048, SERVICE, Client, jwk, settings
 
 JKU = "https://ehr.example.org/jwks"
