@@ -7,7 +7,7 @@ and answered in cards. Nothing is kept between calls but what feedback needs.
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -102,6 +102,7 @@ def consult(
     deadline = time.monotonic() + environment.settings.deadline_seconds - JUDGING_SECONDS
     server = _Server(request, environment.settings, deadline, caller.issuer, progress)
     gathered = _gather(request, service, environment, today, server)
+    request = replace(request, orders=tuple(gathered.record.orders))  # those that are this patient's
     facts = read_facts(gathered.record, environment.guideline, today)
     judgement = judge(
         facts,

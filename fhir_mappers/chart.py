@@ -9,6 +9,7 @@ from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
+    content,
     read_object,
     read_objects,
     read_reference,
@@ -69,12 +70,13 @@ class Chart:
         for kind, values in record.resources.items():
             for value in values:
                 self._add(kind, value)
-        self.orders: list[Row] = []
-        for value in record.orders:
-            self._add_order(value)
+        self.orders: list[tuple[int, str, JsonObject]] = []  # place among the orders, Type/id and the resource
+        self._ordered: set[bytes | None] = set()
+        for place, value in enumerate(record.orders):
+            self._add_order(place, value)
         self.patient_id = self._whose(record.patient_id)
         self._plain = f"Patient/{self.patient_id}"
-        ordered = {reference for reference, _ in self.orders if reference}
+        ordered = {reference for _, reference, _ in self.orders if reference}
         self.rows: dict[str, list[Row]] = {
             kind: self._own(kind, [row for row in rows if row[0] not in ordered])
             for kind, rows in self._resources.items()
@@ -101,7 +103,7 @@ class Chart:
         if full_url and not (key and full_url.endswith(key)):
             self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
 
-    def _add_order(self, value: object) -> None:
+    def _add_order(self, place: int, value: object) -> None:
         entry = value if isinstance(value, Entry) else Entry(value)
         resource, full_url = entry
         if type(resource) is dict and "resourceType" not in resource and type(resource.get("resource")) is dict:
@@ -111,8 +113,10 @@ class Chart:
             return
         kind, id_ = kind_of(resource), resource.get("id")
         key = f"{kind}/{id_}" if type(id_) is str and id_ else reference_key(full_url or "")
-        if kind == "MedicationRequest":
-            self.orders.append((key, resource))
+        same = content(resource)
+        if kind == "MedicationRequest" and (same is None or same not in self._ordered):
+            self._ordered.add(same)
+            self.orders.append((place, key, resource))
         for target in {key, reference_key(full_url or "")} - {""}:
             self._targets[target] = resource
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 JsonObject = dict[str, Any]
 
 
@@ -118,3 +120,11 @@ def read_reference(parent: Mapping[str, Any] | None) -> str | None:
         return None
     text = read_text(parent, "reference")
     return reference_key(text) if text else None
+
+
+def content(resource: JsonObject) -> bytes | None:
+    """A resource as bytes that are the same wherever it came from; ``None`` for what no client can have sent."""
+    try:
+        return orjson.dumps(resource, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None

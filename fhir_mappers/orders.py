@@ -18,10 +18,10 @@ def read_orders(chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None
     """The selected orders of drugs in the tables; ``selections`` are ``Type/id`` or bare ids, ``None`` for all."""
     selected = None if selections is None else {reference_key(each) for each in selections}
     orders = []
-    for number, (ref, resource) in enumerate(chart.orders, 1):
+    for place, ref, resource in chart.orders:
         if selected is None or ref in selected or ref.rpartition("/")[2] in selected:
             try:
-                order = _order(chart, lexicon, ref or f"{KIND}#{number}", resource)
+                order = _order(chart, lexicon, place, ref, resource)
             except Unreadable as error:
                 chart.skip(KIND, ref, f"draft order, {error}", resource)
             else:
@@ -29,7 +29,7 @@ def read_orders(chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None
     return orders
 
 
-def _order(chart: Chart, lexicon: Lexicon, ref: str, resource: JsonObject) -> DraftOrder | None:
+def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject) -> DraftOrder | None:
     withdrawn = read_text(resource, "status") in WITHDRAWN or read_flag(resource, "doNotPerform")
     if withdrawn or not chart.concerns_us(resource):
         return None
@@ -42,7 +42,8 @@ def _order(chart: Chart, lexicon: Lexicon, ref: str, resource: JsonObject) -> Dr
     if use is None or (medicine.unspecific and reason.indication is not Indication.MIGRAINE):
         return None
     return DraftOrder(
-        ref=ref,
+        place=place,
+        ref=ref or f"{KIND}#{place + 1}",
         drug=medicine.drug.id,
         use=use,
         coded=medicine.coded,

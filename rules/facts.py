@@ -244,11 +244,13 @@ class NonDrugTreatment:
 
 @dataclass(frozen=True, slots=True)
 class DraftOrder:
-    """One order in hand. ``ref`` is its ``Type/id``, ``use`` as in :class:`Trial`.
+    """One order in hand. ``place`` is where it stands among the orders, and what tells it from the others.
 
-    ``systemic`` is False for eye drops, gels and the like.
+    ``ref`` is its ``Type/id``, which two orders may share; ``use`` as in :class:`Trial`. ``systemic`` is False for eye
+    drops, gels and the like.
     """
 
+    place: int
     ref: str
     drug: str
     use: str
@@ -259,6 +261,11 @@ class DraftOrder:
     route: str | None = None
     indication: Indication = Indication.UNSTATED
     display: str = ""
+
+    @property
+    def name(self) -> str:
+        """How the flat facts call it."""
+        return f"order-{self.place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +297,7 @@ class Facts:
     completeness: Mapping[str, Completeness] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     read: Mapping[str, int] = field(default_factory=dict)
+
+    def order(self, name: str | None) -> DraftOrder | None:
+        """The order in hand of that name."""
+        return next((order for order in self.orders if order.name == name), None)

@@ -324,7 +324,7 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
         if not order.systemic:
             continue
         fields: dict[str, Value] = {
-            "order": order.ref,
+            "order": order.name,
             "drug": drug.id,
             "use": order.use,
             "indication": order.indication.value,
@@ -336,13 +336,13 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             fields["drug_class"] = drug.preventive.drug_class
         if order.use == "acute" and drug.acute:
             fields["acute_class"] = drug.acute.drug_class
-            yield from _single_dose(sheet, order.ref, drug, order.single_dose, order.route, (order.ref,))
+            yield from _single_dose(sheet, order.name, drug, order.single_dose, order.route, (order.ref,))
         yield "order", fields, (order.ref,)
         yield from _order_contraindications(sheet, order, drug)
 
 
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
-    fields: dict[str, Value] = {"order": order.ref, "drug": drug.id}
+    fields: dict[str, Value] = {"order": order.name, "drug": drug.id}
     for active in listed(drug, sheet.active):
         reason: dict[str, Value] = {
             "contraindication": active.contraindication.id,

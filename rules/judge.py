@@ -22,7 +22,7 @@ NO_ORDER = "none"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that holds, for the patient or for one order. ``matches`` are all the ways in which it does."""
+    """A rule that holds, for the patient or for one order (its name). ``matches`` are all the ways in which it does."""
 
     rule: Rule
     order: str | None
@@ -121,7 +121,7 @@ def _findings(rulebook: Rulebook, outcome: Outcome) -> tuple[Finding, ...]:
         if rule.card:
             matches.setdefault((rule.id, _about(rule, fired.bindings)), []).append(fired)
     place = {rule_id: number for number, rule_id in enumerate(rulebook.rules)}
-    ordered = sorted(matches.items(), key=lambda item: (place[item[0][0]], item[0][1] or ""))
+    ordered = sorted(matches.items(), key=lambda item: (place[item[0][0]], len(item[0][1] or ""), item[0][1] or ""))
     return tuple(
         Finding(rulebook.rules[rule_id], order, _loudest(rulebook.rules[rule_id], fired), tuple(fired))
         for (rule_id, order), fired in ordered

@@ -63,7 +63,7 @@ def key(finding: Finding, facts: Facts) -> str:
 
     Overrides are remembered under it. It holds no id and no text of the chart.
     """
-    order = next((order for order in facts.orders if order.ref == finding.order), None)
+    order = facts.order(finding.order)
     starts = {str(fact.fields["start"]) for fact in finding.facts if fact.type == "episode"}
     return " ".join([finding.rule.id, *([order.drug] if order else ()), *sorted(starts)])
 
@@ -131,7 +131,7 @@ class _Maker:
     def incomplete(self, unjudged: tuple[Unjudged, ...]) -> Json:
         rules: dict[str, Rule] = {one.rule.id: one.rule for one in unjudged}
         kinds = tuple(dict.fromkeys(kind for one in unjudged for kind in one.missing))
-        orders = {order.ref: order.drug for order in self.sheet.facts.orders}
+        orders = {order.name: order.drug for order in self.sheet.facts.orders}
         context = {
             "rules": tuple((Trusted(id_), Trusted(rule.title)) for id_, rule in rules.items()),
             "drugs": self.sheet.names(orders[one.order] for one in unjudged if one.order in orders),

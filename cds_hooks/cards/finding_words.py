@@ -145,7 +145,7 @@ class View:
 
     @cached_property
     def order(self) -> DraftOrder | None:
-        return next((order for order in self.sheet.facts.orders if order.ref == self.finding.order), None)
+        return self.sheet.facts.order(self.finding.order)
 
     @property
     def ordered(self) -> Drug:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from math import isclose
-from typing import Any
+from typing import Any, TypeGuard
 
 from fhir.resources import medicationrequest, servicerequest
 from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
@@ -61,17 +61,19 @@ class Asked:
 
     @property
     def order(self) -> DraftOrder | None:
-        return next((order for order in self.sheet.facts.orders if order.ref == self.finding.order), None)
+        return self.sheet.facts.order(self.finding.order)
 
     @property
     def draft(self) -> Json | None:
-        """The order in hand as the client sent it, where its id can be named in an action (SUG-14)."""
-        if not _REFERENCE.fullmatch(self.finding.order or ""):
+        """The order in hand as the client sent it, where its id names it and no other in an action (SUG-14)."""
+        if self.order is None or not _REFERENCE.fullmatch(self.order.ref):
             return None
-        for order in self.request.orders:
-            if isinstance(order, dict) and f"{order.get('resourceType')}/{order.get('id')}" == self.finding.order:
-                return order
-        return None
+        named = [order for order in self.request.orders if _named(order, self.order.ref)]
+        return named[0] if named and all(order == named[0] for order in named) else None
+
+
+def _named(order: object, reference: str) -> TypeGuard[Json]:
+    return isinstance(order, dict) and f"{order.get('resourceType')}/{order.get('id')}" == reference
 
 
 def offers(kind: str, asked: Asked) -> tuple[Offer, ...]:
@@ -114,9 +116,9 @@ def follow_up(asked: Asked) -> Iterator[Offer]:
 
 def remove_order(asked: Asked) -> Iterator[Offer]:
     """Take the order in hand away."""
-    if asked.draft is not None and asked.finding.order and asked.order:
+    if asked.draft is not None and asked.order:
         name = asked.sheet.name(asked.order.drug)
-        yield Offer(f"Remove the order for {name}", (_delete(asked.finding.order, str(name)),))
+        yield Offer(f"Remove the order for {name}", (_delete(asked.order.ref, str(name)),))
 
 
 def other_class(asked: Asked) -> Iterator[Offer]:

@@ -42,8 +42,8 @@ def with_numbers_as_written(cards: list[dict[str, Any]], request: HookRequest) -
     return cards
 
 
-def _key(resource: Any) -> tuple[object, object]:
-    return (resource.get("resourceType"), resource.get("id")) if isinstance(resource, dict) else (None, None)
+def _key(resource: Any) -> tuple[str, str]:
+    return (str(resource.get("resourceType")), str(resource.get("id"))) if isinstance(resource, dict) else ("", "")
 
 
 def _orders_as_written(request: HookRequest) -> Iterable[object]:

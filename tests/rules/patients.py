@@ -1,6 +1,7 @@
 """Small patients as dated facts, for tests of the rules. Today is 2026-06-15 and the locale the US."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from prodrome.rules.fact_types import KINDS
@@ -100,7 +101,7 @@ def acute_use(*rows: dict[str, float] | None) -> tuple[AcuteUseMonth, ...]:
 
 def order(drug: str, use: str, **more: object) -> DraftOrder:
     more.setdefault("indication", Indication.MIGRAINE)
-    return DraftOrder(f"MedicationRequest/{drug}", drug, use, **more)  # type: ignore[arg-type]
+    return DraftOrder(0, f"MedicationRequest/{drug}", drug, use, **more)  # type: ignore[arg-type]
 
 
 def emergency(days_ago: int, *, reason: Indication = Indication.MIGRAINE) -> HospitalVisit:
@@ -114,6 +115,8 @@ def contact(days_ago: int, kind: str = "contact") -> FollowUp:
 def patient(*, conditions: Iterable[Condition] = (MIGRAINE,), missing: Iterable[str] = (), **facts: object) -> Facts:
     """An adult with migraine over complete data, but for the kinds named ``missing``."""
     facts.setdefault("patient", ADULT)
+    orders: Iterable[DraftOrder] = facts.get("orders", ())  # type: ignore[assignment]
+    facts["orders"] = tuple(replace(order, place=place) for place, order in enumerate(orders))
     completeness = COMPLETE | dict.fromkeys(missing, Completeness.MISSING)
     return Facts(conditions=tuple(conditions), completeness=completeness, **facts)  # type: ignore[arg-type]
 

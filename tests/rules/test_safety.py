@@ -194,7 +194,7 @@ def test_several_reasons_make_one_card_as_loud_as_the_worst() -> None:
 def test_silence_needs_a_complete_problem_list() -> None:
     facts = replace(patient(missing=["Condition"]), orders=(order("metoprolol", "preventive"),))
     unjudged = {u.rule.id: (u.order, u.missing, u.reportable) for u in judged(facts, "order-sign").unjudged}
-    assert unjudged["SAF-01"] == ("MedicationRequest/metoprolol", ("Condition",), True)
+    assert unjudged["SAF-01"] == ("order-0", ("Condition",), True)
     nothing_listed = replace(facts, orders=(order("gabapentin", "preventive"),))
     assert "SAF-01" not in {u.rule.id for u in judged(nothing_listed, "order-sign").unjudged}
     found = replace(facts, conditions=(has("asthma"),))
