@@ -13,7 +13,8 @@ from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line import feedback
 from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
 from prodrome.cds_hooks.command_line.why import tree
-from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import Refused, parse, read_request
 from prodrome.cds_hooks.settings import Settings, describe, load_settings

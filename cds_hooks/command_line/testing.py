@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Refused, read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings

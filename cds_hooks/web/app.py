@@ -14,7 +14,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from prodrome.cds_hooks.callers import Authenticator, Caller
-from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import Store
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, Service, operation_outcome, parse, plain, read_request, response_faults

@@ -1,4 +1,4 @@
-"""How much one caller may ask, and the headers every answer carries."""
+"""What stands before every call: one guard for each concern."""
 
 import contextlib
 from urllib.parse import urlsplit
@@ -22,38 +22,56 @@ DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Limit the size of bodies and the calls of one address, and set the headers of every answer.
+    """Set every guard, in the order in which they look at a request."""
+    for guard in (size, proxies, host, origin, rate, headers):
+        guard(app, settings)
 
-    Where tokens are asked for, the calls of each issuer are counted by :class:`Authenticator`, and an
-    address is stopped only for calls that were refused.
-    """
+
+def size(app: Flask, settings: Settings) -> None:
+    """Refuse bodies that are larger than the site accepts."""
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+
+
+def proxies(app: Flask, settings: Settings) -> None:
+    """Believe the addresses that as many proxies as stand in front add to a request, and no others."""
     if settings.proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
+
+
+def host(app: Flask, settings: Settings) -> None:
+    """On a service for this machine only: no web page reaches it by giving a name of its own to 127.0.0.1."""
+
+    @app.before_request
+    def only_here() -> None:
+        if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
+            raise Refused(400, "This service answers on this machine only.")
+
+
+def origin(app: Flask, settings: Settings) -> None:
+    """Let no page of elsewhere post: it could make one post without a preflight, though not read the answer."""
+    known = frozenset(settings.cors_origins)
+
+    @app.before_request
+    def no_foreign_pages() -> None:
+        theirs = request.headers.get("Origin")
+        if request.method == "POST" and theirs is not None and theirs not in known and not _own(theirs, settings):
+            raise Refused(403, "Pages of this origin may not post here.")
+
+
+def rate(app: Flask, settings: Settings) -> None:
+    """Limit the calls of one address.
+
+    Where tokens are asked for, the calls of each issuer are counted by :class:`Authenticator`, and an
+    address is stopped only for calls that were refused.
+    """
     by_address = Limiter(settings.requests_per_minute)
-    encrypted = urlsplit(settings.public_url).scheme == "https"
 
     @app.errorhandler(TooMany)
     def too_many(error: TooMany) -> Response:
         body = orjson.dumps(operation_outcome(error.status, error.text))
         return Response(body, 429, {"Retry-After": str(error.retry_after)}, content_type="application/json")
-
-    @app.before_request
-    def only_here() -> None:
-        # A web page must not reach a service of this machine by giving a name of its own to 127.0.0.1.
-        if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
-            raise Refused(400, "This service answers on this machine only.")
-
-    known = frozenset(settings.cors_origins)
-
-    @app.before_request
-    def no_foreign_pages() -> None:
-        # Browsers say on whose behalf they post. A page elsewhere may make one post, though it cannot read the answer.
-        origin = request.headers.get("Origin")
-        if request.method == "POST" and origin is not None and origin not in known and not _own(origin, settings):
-            raise Refused(403, "Pages of this origin may not post here.")
 
     @app.before_request
     def count() -> None:
@@ -66,22 +84,31 @@ def install(app: Flask, settings: Settings) -> None:
             by_address.check(address)
 
     @app.after_request
-    def finish(response: Response) -> Response:
+    def count_refusal(response: Response) -> Response:
         if not settings.open and response.status_code == 401:
             with contextlib.suppress(TooMany):  # this call is answered; the next is stopped
                 by_address.spend(request.remote_addr or "")
-        headers = response.headers
-        headers.setdefault("Cache-Control", "no-store")
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "no-referrer")
-        headers.setdefault("X-Frame-Options", "DENY")
+        return response
+
+
+def headers(app: Flask, settings: Settings) -> None:
+    """Set the headers of every answer that keep a browser from doing more with it than was meant."""
+    encrypted = urlsplit(settings.public_url).scheme == "https"
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        said = response.headers
+        said.setdefault("Cache-Control", "no-store")
+        said.setdefault("X-Content-Type-Options", "nosniff")
+        said.setdefault("Referrer-Policy", "no-referrer")
+        said.setdefault("X-Frame-Options", "DENY")
         page = response.mimetype in ("text/html", "image/svg+xml")
-        headers.setdefault("Content-Security-Policy", PAGE_POLICY if page else DATA_POLICY)
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        said.setdefault("Content-Security-Policy", PAGE_POLICY if page else DATA_POLICY)
+        said.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         if encrypted:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+            said.setdefault("Strict-Transport-Security", "max-age=31536000")
         if response.status_code == 401:
-            headers.setdefault("WWW-Authenticate", "Bearer")
+            said.setdefault("WWW-Authenticate", "Bearer")
         return response
 
 
@@ -92,6 +119,6 @@ def _names_this_machine(host: str) -> bool:
         return False
 
 
-def _own(origin: str, settings: Settings) -> bool:
+def _own(theirs: str, settings: Settings) -> bool:
     parts = urlsplit(settings.public_url)
-    return origin in (f"{parts.scheme}://{parts.netloc}", request.host_url.rstrip("/"))
+    return theirs in (f"{parts.scheme}://{parts.netloc}", request.host_url.rstrip("/"))

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.rules.engine import engine_in_force
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import INDICATORS, MAX_SUMMARY
 
 _TEXT = {"type": "string", "minLength": 1}

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.workbench.routes import blueprint
 
 __all__ = ["install"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, read_feedback
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.workbench.cases import Answer, Case, Change

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import HOOKS, Refused, Service, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer
 from prodrome.cds_hooks.testers import DRAFT_ID, PREFIX, Ask, BadOrder, Example, draft_order, examples, resources

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from prodrome.cds_hooks.consultation import Consultation, Environment, consult
+from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import DEPRECATED, HOOKS, Fault, Hook, Refused, parse, read_request
 
 USERS: Mapping[str, frozenset[str]] = {

@@ -16,7 +16,8 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from prodrome.cds_hooks.callers import TooMany
-from prodrome.cds_hooks.consultation import Consultation, Environment
+from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import report
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.protocol import Refused, parse

@@ -140,7 +140,7 @@ def faults(page: "Page") -> list[str]:
 
 def long_request() -> dict[str, Any]:
     """The request of a patient with sixty trials in ten years."""
-    from prodrome.cds_hooks.consultation import Environment
+    from prodrome.cds_hooks.environment import Environment
     from prodrome.cds_hooks.settings import Settings
     from tests.browser.long_history import PATIENT, chart
 

@@ -34,7 +34,7 @@ def body(client: Client, id_: str, absent: tuple[str, ...] = ()) -> dict[str, An
 
 @pytest.mark.requirement("DISC-04")
 def test_a_rulebook_that_speaks_at_no_hook_gives_an_empty_list(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("prodrome.cds_hooks.consultation.services", lambda *_: {})
+    monkeypatch.setattr("prodrome.cds_hooks.environment.services", lambda *_: {})
     with client_of(service()) as silent:
         answer = silent.get("/cds-services")
     assert (answer.status_code, answer.get_json()) == (200, {"services": []})

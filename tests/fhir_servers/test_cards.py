@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 
 from prodrome.cds_hooks.command_line import testing
 from prodrome.cds_hooks.command_line.cli import main
-from prodrome.cds_hooks.consultation import Environment, consult
+from prodrome.cds_hooks.consultation import consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched, resolve
 from prodrome.cds_hooks.protocol.requests import read_request
 from prodrome.cds_hooks.settings import Settings

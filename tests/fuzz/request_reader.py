@@ -18,7 +18,8 @@ import orjson
 with atheris.instrument_imports(
     include=["prodrome.cds_hooks.protocol.requests", "prodrome.cds_hooks.consultation", "prodrome.fhir_mappers"]
 ):
-    from prodrome.cds_hooks.consultation import Environment, consult
+    from prodrome.cds_hooks.consultation import consult
+    from prodrome.cds_hooks.environment import Environment
     from prodrome.cds_hooks.protocol.checks import response_faults
     from prodrome.cds_hooks.protocol.requests import parse, read_request
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import complete
 from prodrome.cds_hooks.protocol.operation_outcome import Refused
 from prodrome.cds_hooks.protocol.requests import FhirAuthorization
@@ -80,7 +80,7 @@ def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pyte
     def without_appointments(*arguments: object, **options: object) -> object:
         return {key: got for key, got in complete(*arguments, **options).items() if key != "appointments"}  # type: ignore[arg-type]
 
-    monkeypatch.setattr("prodrome.cds_hooks.consultation.complete", without_appointments)
+    monkeypatch.setattr("prodrome.cds_hooks.prefetch.complete", without_appointments)
     wider = asking.allowing(environment(), url, None)
     document = asking.server_request("patient-view", url, "prodrome-resistant", None, None, None, wider)
     case = asking.opened("fetched", document, wider)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prodrome.cds_hooks.consultation import Environment
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.cds_hooks.workbench.checking import check

@@ -1,0 +1,205 @@
+"""What a call is about: the prefetch that came, completed from the FHIR server where one is given.
+
+Of each kind of resource it is known afterwards whether all of it is there, part of it or nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
+from prodrome.cds_hooks.protocol import HookRequest, Refused, Service
+from prodrome.cds_hooks.settings import Settings
+from prodrome.fhir_mappers import Record, collect, worse
+from prodrome.rules import Completeness
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The record of a call; what was set aside (``notes``), what failed by kind, and which queries were fetched."""
+
+    record: Record
+    notes: tuple[str, ...]
+    problems: Mapping[str, str]
+    fetched: tuple[str, ...]
+
+
+def gather(
+    request: HookRequest,
+    service: Service,
+    settings: Settings,
+    today: date,
+    *,
+    deadline: float,
+    issuer: str | None = None,
+    progress: Progress | None = None,
+) -> Gathered:
+    """Bring together what came and what can be fetched, and say of each kind how much of it there is.
+
+    *deadline* is an instant of ``time.monotonic``: what was not fetched by then is missing. *issuer* is the client
+    that calls, *progress* is told of each answer of the FHIR server. Raises :class:`Refused` where nothing came.
+    """
+    server = _Server(request, settings, deadline, issuer, progress)
+    came, foreign, set_aside = _prefetched(request, service, settings.prefetch_keys)
+    orders, other_orders = _own(request.orders, request.patient_id)
+    lenient = tuple(f"The request was read leniently: {what}." for what in request.leniencies)
+    context = {**request.context, "patientId": request.patient_id, "userId": request.user_id}
+    plan = {
+        query.key: (query.kind, resolved)
+        for query in service.queries
+        if query.key not in came and (resolved := resolve(query.template, context, today))
+    }
+    further = {key: (service.kind_of(key), link) for key, value in came.items() if (link := _next(value))}
+    fetched = server.for_queries(plan | further)
+    for key, answer in fetched.items():
+        if key in further:
+            came[key] = _joined(came[key], answer)
+        elif answer.state is not Completeness.MISSING:
+            came[key] = answer.value
+    problems = {answer.kind: answer.problem for answer in fetched.values() if answer.problem}
+    lacking = {query.kind for query in service.queries if query.key not in came}
+    parts = [(query.kind, came[query.key]) for query in service.queries if query.key in came]
+    short = lacking | problems.keys()
+    resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short)])
+    for kind in lacking:
+        # A kind is whole only when every key that asks for it was answered, and under a name we know.
+        there = resources.get(kind) or any(asked == kind for asked, _ in parts)
+        completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
+    if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
+        raise Refused(412, " ".join([_nothing(problems), *lenient, *set_aside]))
+    referred = server.for_references([*(entry.resource for rows in resources.values() for entry in rows), *orders])
+    if referred is not None:
+        for kind, rows in collect([("Medication", referred.value)])[0].items():
+            resources.setdefault(kind, []).extend(rows)
+        for kind, problem in referred.problems.items():
+            problems.setdefault(kind, problem)
+            completeness[kind] = worse(completeness.get(kind, Completeness.MISSING), Completeness.INCOMPLETE)
+    record = Record(
+        patient_id=request.patient_id,
+        resources=resources,
+        completeness=completeness,
+        orders=orders,
+        selections=request.selections,
+    )
+    return Gathered(record, (*lenient, *set_aside, *other_orders), problems, tuple(fetched))
+
+
+@dataclass(frozen=True)
+class _Server:
+    """The FHIR server of one request, asked until one deadline for everything the call still needs."""
+
+    request: HookRequest
+    settings: Settings
+    deadline: float
+    issuer: str | None
+    progress: Progress | None
+
+    def for_queries(self, plan: Mapping[str, tuple[str, str]]) -> Mapping[str, Fetched]:
+        if not plan or self.request.fhir_server is None:
+            return {}
+        return complete(plan, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress)
+
+    def for_references(self, resources: list[object]) -> Resolved | None:
+        if self.request.fhir_server is None:
+            return None
+        return resolve_references(
+            resources, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
+        )
+
+
+def _next(value: object) -> str | None:
+    """The link to the next page of a Bundle."""
+    links = value.get("link") if isinstance(value, dict) else None
+    for link in _objects(links if isinstance(links, list) else ()):
+        if link.get("relation") == "next" and isinstance(link.get("url"), str):
+            return str(link["url"])
+    return None
+
+
+def _joined(first: Any, rest: Fetched) -> object:
+    """A Bundle of the first page and the others; as incomplete as before where they did not come."""
+    pages = rest.value
+    if not isinstance(pages, dict) or pages.get("resourceType") != "Bundle":
+        return first
+    entries = [entry for page in (first, pages) if isinstance(page.get("entry"), list) for entry in page["entry"]]
+    return {**first, "entry": entries, "link": pages.get("link", [])}
+
+
+_SET_ASIDE = "The prefetched Patient is not the patient of the context and was set aside."
+
+
+class _Prefetched(NamedTuple):
+    came: dict[str, object]  # our key -> value
+    foreign: list[tuple[str, object]]  # (kind, value) under names nobody told us
+    notes: tuple[str, ...]
+
+
+def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, str]) -> _Prefetched:
+    """What the client prefetched: under our keys (or the site's names for them), and under other names.
+
+    Values under names nobody told us are used where they are of a kind that is lacking, but never taken for all of it.
+    """
+    ours = {query.key: query.kind for query in service.queries}
+    came: dict[str, object] = {}
+    foreign: list[tuple[str, object]] = []
+    another = False
+    for key, value in request.prefetch.items():
+        name = key if key in ours else site_keys.get(key, key)
+        if name not in ours:
+            foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds)]
+        elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
+            another = True
+        else:
+            came[name] = value
+    own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
+    another = another or len(own) < len(foreign)
+    return _Prefetched(came, own, (_SET_ASIDE,) if another else ())
+
+
+def _kinds_in(value: object) -> frozenset[str]:
+    """The kinds of resource in a prefetch value, whatever it is wrapped in."""
+    if not isinstance(value, dict):
+        return frozenset()
+    if isinstance(value.get("resource"), dict) and "resourceType" not in value:
+        return _kinds_in(value["resource"])
+    if isinstance(value.get("entry"), list):
+        return frozenset().union(*(_kinds_in(entry.get("resource", entry)) for entry in _objects(value["entry"])))
+    kind = value.get("resourceType")
+    return frozenset({kind}) if isinstance(kind, str) else frozenset()
+
+
+def _objects(values: Iterable[object]) -> Iterator[dict[str, Any]]:
+    return (value for value in values if isinstance(value, dict))
+
+
+def _is_another_patient(value: object, patient_id: str) -> bool:
+    resource = value.get("resource", value) if isinstance(value, dict) else None
+    if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
+        return False
+    return resource.get("id") not in (None, patient_id)
+
+
+def _own(orders: tuple[object, ...], patient_id: str) -> tuple[tuple[object, ...], tuple[str, ...]]:
+    """The orders in hand without those that name another patient (wrong-patient safety), and what to say of these."""
+    own = tuple(order for order in orders if not _names_another(order, patient_id))
+    if len(own) == len(orders):
+        return own, ()
+    return own, (f"{len(orders) - len(own)} of the orders in hand name another patient and were set aside.",)
+
+
+def _names_another(order: object, patient_id: str) -> bool:
+    if not isinstance(order, dict):
+        return False
+    subject = order.get("subject") or order.get("patient")
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    if not isinstance(reference, str) or "Patient/" not in reference:
+        return False
+    return reference.partition("/_history/")[0].rpartition("Patient/")[2] != patient_id
+
+
+def _nothing(problems: Mapping[str, str]) -> str:
+    text = "None of the data this service needs came with the request, and none could be fetched"
+    if problems:
+        return f"{text}: " + "; ".join(f"{kind} {problem}" for kind, problem in sorted(problems.items())) + "."
+    return f"{text}: it names no FHIR server."
