@@ -26,6 +26,7 @@ from prodrome.rules import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, 
 
 VALID = frozenset({"final", "amended", "corrected"})
 OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})
+ANY = "any"  # days with an acute drug of any class
 DAY_FIELDS = {"debilitating-headache-days": "debilitating", "headache-days": "headache", "migraine-days": "migraine"}
 DAY_UNITS = frozenset({"d", "day", "days", "{days}", "{day}"})
 THREE_MONTHS = 92  # days, at most
@@ -143,7 +144,7 @@ class _Reader:
         for component in read_objects(resource, "component"):
             value = _days(component, last_of_month(month).day)
             for system, code in read_concept(component, "code").codes:
-                if system == DIARY and code in OVERUSE_CLASSES and value is not None:
+                if system == DIARY and (code in OVERUSE_CLASSES or code == ANY) and value is not None:
                     counts[code] = _Count(value, stamp, ref)
         row = self.acute_days[month]
         for overuse_class, count in counts.items():
@@ -155,7 +156,8 @@ class _Reader:
         for month, row in sorted(self.acute_days.items()):
             standing = {overuse_class: _standing(counts) for overuse_class, counts in sorted(row.items())}
             days = {overuse_class: count.value for overuse_class, count in standing.items()}
-            months.append(AcuteUseMonth(month, days, unique(count.ref for count in standing.values())))
+            total = days.pop(ANY, None)
+            months.append(AcuteUseMonth(month, days, unique(count.ref for count in standing.values()), total))
         return months
 
     def _attack_response(self, ref: str, resource: JsonObject) -> None:

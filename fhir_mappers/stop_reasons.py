@@ -17,6 +17,8 @@ ORDER = (
 )
 """Of several reasons the first of these stands: a failure wins, and intolerance needs no minimum dose or length."""
 
+FAILURES = frozenset({StopReason.INTOLERANCE, StopReason.INEFFICACY})
+
 PREFIX = "stop_reason."
 NONADHERENCE = PREFIX + "nonadherence"
 SUSPECTED = PREFIX + "suspected"
@@ -65,7 +67,7 @@ def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:
                 certain |= {_BY_SET[name] for name in names if name in _BY_SET}
     label = next((concept.label for concept in concepts if concept.label), "")
     certain.discard(StopReason.UNKNOWN)
-    if certain & {StopReason.INEFFICACY, StopReason.INTOLERANCE} or (certain and not suspected):
+    if certain & FAILURES or (certain and not suspected):
         return Stop(first(certain), coded=True, nonadherent=nonadherent, display=label)
     if suspected:
         return Stop(StopReason.INTOLERANCE, coded=True, nonadherent=nonadherent, suspected=True, display=label)
@@ -87,7 +89,10 @@ def first(reasons: Iterable[StopReason]) -> StopReason:
 
 
 def merge_stops(stops: list[Stop]) -> Stop:
-    """The ending of one course that several rows tell of: coded beats text beats none, disagreement is kept."""
+    """The ending of one course that several rows tell of: coded beats text beats none, a contradiction is kept.
+
+    Only a failure beside something else contradicts: a drug may well have had no effect and side effects.
+    """
     if len(stops) == 1:
         return stops[0]
     known = [stop for stop in stops if stop.reason is not StopReason.UNKNOWN]
@@ -102,7 +107,7 @@ def merge_stops(stops: list[Stop]) -> Stop:
     return Stop(
         reason=reason,
         coded=chosen[0].coded,
-        conflicting=len(outcomes) > 1,
+        conflicting=bool(outcomes & FAILURES and outcomes - FAILURES),
         nonadherent=nonadherent,
         suspected=all(stop.suspected for stop in chosen),
         display=min((stop.display for stop in chosen if stop.display), default=""),

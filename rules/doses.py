@@ -9,6 +9,7 @@ from prodrome.rules.spans import NONE, Span, length
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 
+_MISSED_INTERVALS = 1.5  # between the last administration on record and the stop: one was not recorded
 _IMPAIRMENTS = {"hepatic": ("liver_disease", "liver_severe"), "renal": ("ckd_severe", "esrd")}
 
 
@@ -55,11 +56,12 @@ def at_full_dose(facts: Facts, guideline: Guideline, drug: Drug, single_dose: fl
     return YES if single_dose >= smallest else NO
 
 
-def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool) -> tuple[str, bool]:
+def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool, grace_days: float) -> tuple[str, bool]:
     """Whether a preventive trial was long enough at a sufficient dose: ("yes" | "no" | "unknown", assumed).
 
-    "no" needs the shortfall to be certain for every day the dates may mean. ``assumed`` says that one recorded
-    administration stood for a longer course, so that the others were derived from its dates.
+    "no" needs the shortfall to be certain for every day the dates may mean. ``assumed`` says that the recorded
+    administrations stop short of the course, so that the others were derived from its dates. ``grace_days``: once
+    the doses are given, a course that is shorter by so many days is long enough.
     """
     least_amount = use.min_adequate
     if chronic and use.min_adequate_chronic is not None:
@@ -68,16 +70,24 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool) -> tuple[str, b
     if use.per == "day":
         return _verdict((at_target, use.min_days)), False
     quarterly = _is_quarterly(trial, use)
-    min_days = (quarterly and use.quarterly_min_days) or use.min_days
+    min_days = ((quarterly and use.quarterly_min_days) or use.min_days) - grace_days
     min_given = (quarterly and use.quarterly_min_administrations) or use.min_administrations
     interval = float(trial.interval_days or (84 if quarterly else use.interval_days) or 28)
     given = trial.administrations
-    assumed = len(given) == 1 and not trial.not_done and length(trial.start, trial.end).most > interval
-    if not given or assumed:
-        derived = Span(_administrations_in(at_target.least, interval), _administrations_in(at_target.most, interval))
-        return _verdict((at_target, min_days), (derived, min_given)), assumed
+    if given:
+        recorded = _verdict(*_given(trial, least_amount, min_days, min_given))
+        if recorded == YES or trial.not_done or not _recorded_in_part(trial, least_amount, interval):
+            return recorded, False
+    derived = Span(_administrations_in(at_target.least, interval), _administrations_in(at_target.most, interval))
+    return _verdict((at_target, min_days), (derived, min_given)), bool(given)
+
+
+def _given(
+    trial: Trial, least_amount: float | None, min_days: float, min_given: float
+) -> tuple[tuple[Span, float], tuple[Span, float]]:
+    """What the recorded administrations show: days from the first sufficient one to the stop, and how many there were."""
     usual = next((step.amount for step in trial.steps if step.amount is not None), None)
-    amounts = [(one, one.amount if one.amount is not None else usual) for one in given]
+    amounts = [(one, one.amount if one.amount is not None else usual) for one in trial.administrations]
     unknown = [one for one, amount in amounts if amount is None or least_amount is None]
     enough = [
         one for one, amount in amounts if amount is not None and least_amount is not None and amount >= least_amount
@@ -85,7 +95,24 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool) -> tuple[str, b
     dated = [one.when for one in (*enough, *unknown) if one.when]
     first = min(dated, key=lambda when: (when.first, when.last), default=trial.start)
     counted = Span(len(enough), len(enough) + len(unknown))
-    return _verdict((length(first, trial.end), min_days), (counted, min_given)), False
+    return (length(first, trial.end), min_days), (counted, min_given)
+
+
+def _recorded_in_part(trial: Trial, least_amount: float | None, interval: float) -> bool:
+    """Whether the course went on after what was recorded of it: one dose, or the last long before the stop.
+
+    Doses recorded as too small speak for themselves.
+    """
+    amounts = [one.amount for one in trial.administrations if one.amount is not None]
+    if least_amount is not None and any(amount < least_amount for amount in amounts):
+        return False
+    if len(trial.administrations) == 1:
+        return length(trial.start, trial.end).most > interval
+    dated = [one.when for one in trial.administrations if one.when]
+    if not dated or trial.end is None:
+        return False
+    last = max(dated, key=lambda when: (when.last, when.first))
+    return length(last, trial.end).most > _MISSED_INTERVALS * interval
 
 
 def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:
@@ -97,6 +124,8 @@ def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:
             total += Span(0, span.most)
         elif step.amount >= least_amount:
             total += span
+        elif step.at_most is not None and step.at_most >= least_amount:
+            total += Span(0, span.most)
     return total
 
 

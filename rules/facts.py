@@ -97,6 +97,9 @@ class Reading:
 class Step:
     """A part of a trial at one dose. ``amount`` is per day, or per administration for injected drugs, in mg or units.
 
+    ``at_most`` is given where prescriptions of several strengths ran at once: the dose lay between ``amount``, the
+    highest of them, and ``at_most``, their sum.
+
     ``start``/``end`` are ``None`` where the chart does not say (or the drug is running). Steps of one trial are in
     order and do not overlap; on days recorded twice the lower known dose stands.
     """
@@ -105,6 +108,7 @@ class Step:
     end: When | None
     amount: float | None = None
     refs: Refs = ()
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +209,15 @@ class HeadacheMonth:
 
 @dataclass(frozen=True, slots=True)
 class AcuteUseMonth:
-    """Days of acute medication in a calendar month, by overuse class. A class absent from the row is 0."""
+    """Days of acute medication in a calendar month, by overuse class. A class absent from the row is 0.
+
+    ``total`` is the number of days with any of them, where it is recorded: days with two classes count once in it.
+    """
 
     month: date  # its first day
     days: Mapping[str, float] = field(default_factory=dict)
     refs: Refs = ()
+    total: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

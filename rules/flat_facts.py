@@ -18,8 +18,8 @@ from prodrome.rules.contraindications import (
 from prodrome.rules.doses import adequacy, at_full_dose, dose_exceptions, full_dose
 from prodrome.rules.engine.matching import Fact
 from prodrome.rules.episodes import episodes, may_follow
-from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, Trial
-from prodrome.rules.guideline.guideline import Drug, Guideline
+from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
+from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 Value = str | float | bool
@@ -77,6 +77,17 @@ class _Sheet:
         contraindicated = any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
         return contraindicated or any(map(drug.holds, self._allergies))
 
+    def seed_class(self, drug: Drug) -> str:
+        """What a failure of a preventive speaks for: its narrow class, or the drug alone where its class is too wide."""
+        assert drug.preventive is not None
+        class_ = drug.preventive.drug_class
+        return self.base(drug.id) if class_ in self.guideline.classes_of_single_drugs else class_
+
+    def adequacy(self, trial: Trial, use: PreventiveUse) -> tuple[str, bool]:
+        """Whether a trial was adequate for this patient, and whether administrations were derived for that."""
+        grace = self.guideline.number("administered_grace_days")
+        return adequacy(trial, use, chronic="chronic_migraine" in self.names, grace_days=grace)
+
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
         if fact.indication is Indication.UNSTATED:
@@ -101,6 +112,7 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
             yield "diagnosis", {"name": name}, sheet.refs_of(name)
     for index, trial in enumerate(sheet.facts.trials):
         yield from _trial(sheet, trial_name(index), trial)
+    yield from _later_successes(sheet)
     yield from _drug_uses(sheet)
     yield from _other_uses(sheet)
     yield from _allergies(sheet)
@@ -133,10 +145,11 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
     }
     if trial.use == "preventive" and drug.preventive:
         use = drug.preventive
-        adequate, assumed = adequacy(trial, use, chronic="chronic_migraine" in sheet.names)
+        adequate, assumed = sheet.adequacy(trial, use)
         fields |= {
             "ehf_class": use.ehf_class,
             "drug_class": use.drug_class,
+            "seed_class": sheet.seed_class(drug),
             "counts": use.counts,
             "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.available(drug),
             "only_in_chronic": sheet.guideline.classes[use.ehf_class].only_if == "chronic_migraine",
@@ -156,6 +169,21 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
         ago = days_ago(trial.end, sheet.today)
         fields |= {"stopped_days_ago_least": ago.least, "stopped_days_ago_most": ago.most}
     yield "trial", fields, trial.refs
+
+
+def _later_successes(sheet: _Sheet) -> Iterator[_Measured]:
+    """Courses of a counting preventive that ended in success, surely after another course of its class had ended."""
+    ended = [
+        (trial_name(index), trial, use, trial.end)
+        for index, trial in enumerate(sheet.facts.trials)
+        if trial.use == "preventive" and trial.end and not trial.running
+        if (use := sheet.guideline.drugs[trial.drug].preventive)
+    ]
+    for later, success, use, end in ended:
+        if success.stop.reason is StopReason.SUCCEEDED and use.counts:
+            for earlier, trial, other, before in ended:
+                if other.ehf_class == use.ehf_class and end.first > before.last:
+                    yield "later_success", {"trial": earlier, "by": later}, (*trial.refs, *success.refs)
 
 
 def _drug_uses(sheet: _Sheet) -> Iterator[_Measured]:
@@ -190,7 +218,12 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
         }
         if drug.preventive:
             use = drug.preventive
-            fields |= {"ehf_class": use.ehf_class, "drug_class": use.drug_class, "counts": use.counts}
+            fields |= {
+                "ehf_class": use.ehf_class,
+                "drug_class": use.drug_class,
+                "seed_class": sheet.seed_class(drug),
+                "counts": use.counts,
+            }
         if drug.acute:
             fields |= {"acute_class": drug.acute.drug_class, "suggested": drug.acute.suggest}
         yield "allergy", fields, allergy.refs
@@ -287,7 +320,10 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
         for name, days in used.items():
             yield "acute_use", key | {"overuse_class": name, "days": days}, row.refs
         if used:
-            yield "acute_use_together", key | {"classes": float(len(used)), "days": sum(used.values())}, row.refs
+            largest, together = max(used.values()), sum(used.values())
+            days = together if row.total is None else max(largest, row.total)
+            least = largest if row.total is None else days
+            yield "acute_use_together", key | {"classes": float(len(used)), "days": days, "least_days": least}, row.refs
 
 
 def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
@@ -333,7 +369,7 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             "lists_contraindications": bool(drug.contraindications),
         }
         if order.use == "preventive" and drug.preventive:
-            fields["drug_class"] = drug.preventive.drug_class
+            fields["seed_class"] = sheet.seed_class(drug)
         if order.use == "acute" and drug.acute:
             fields["acute_class"] = drug.acute.drug_class
             yield from _single_dose(sheet, order.name, drug, order.single_dose, order.route, (order.ref,))

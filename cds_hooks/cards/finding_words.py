@@ -104,10 +104,18 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Overuse:
-    """Days of a class of acute drugs in the last months, the oldest first."""
+    """Days of a class of acute drugs in the last months, the oldest first.
+
+    ``least`` differs from ``days`` where only the days of each class are known, which may have been the same days.
+    """
 
     name: Trusted
     days: tuple[float, ...]
+    least: tuple[float, ...]
+
+    @property
+    def up_to(self) -> bool:
+        return self.least != self.days
 
 
 class View:
@@ -270,6 +278,12 @@ class View:
         return tuple(preventives_tried.failed_course(self.sheet, trial, drug) for trial, drug in named)
 
     @property
+    def speaks_alone(self) -> bool:
+        """Whether a failure in the ordered drug's class speaks for that drug only."""
+        use = self.ordered.preventive
+        return use is not None and use.drug_class in self.sheet.guideline.classes_of_single_drugs
+
+    @property
     def same_again(self) -> bool:
         return self.sheet.base(self.ordered.id) in {fact.fields["drug"] for fact in self.taken("f")}
 
@@ -373,20 +387,22 @@ class View:
     def overuse(self) -> tuple[Overuse, ...]:
         """Each class used in the last months, and their days together where there is more than one."""
         months = range(int(self.parameter("moh_months")), 0, -1)
-        rows: dict[str, dict[int, float]] = {}
+        rows: dict[str, dict[int, tuple[float, float]]] = {}
         for fact in self.sheet.flat("acute_use"):
-            days_by_month = rows.setdefault(str(fact.fields["overuse_class"]), {})
-            days_by_month[int(fact.fields["months_ago"])] = float(fact.fields["days"])
+            by_month = rows.setdefault(str(fact.fields["overuse_class"]), {})
+            by_month[int(fact.fields["months_ago"])] = (float(fact.fields["days"]), float(fact.fields["days"]))
         if len(rows) > 1:
             rows["all together"] = {
-                int(fact.fields["months_ago"]): float(fact.fields["days"])
+                int(fact.fields["months_ago"]): (float(fact.fields["days"]), float(fact.fields["least_days"]))
                 for fact in self.sheet.flat("acute_use_together")
             }
-        return tuple(
-            Overuse(Trusted(name.replace("-", " ")), tuple(row.get(month, 0.0) for month in months))
-            for name, row in rows.items()
-            if any(month in row for month in months)
-        )
+        found = []
+        for name, row in rows.items():
+            if any(month in row for month in months):
+                bounds = [row.get(month, (0.0, 0.0)) for month in months]
+                days, least = tuple(most for most, _ in bounds), tuple(least for _, least in bounds)
+                found.append(Overuse(Trusted(name.replace("-", " ")), days, least))
+        return tuple(found)
 
     @cached_property
     def overused(self) -> Overuse:
@@ -399,9 +415,8 @@ class View:
         rows = {row.name: row for row in self.overuse}
         if single:
             return rows[Trusted(single.replace("-", " "))]
-        months = next(iter(rows.values())).days
-        together = rows.get(Trusted("all together"))
-        return Overuse(Trusted("acute medication"), together.days if together else months)
+        together = rows.get(Trusted("all together")) or next(iter(rows.values()))
+        return Overuse(Trusted("acute medication"), together.days, together.least)
 
     # Visits
 

@@ -354,7 +354,7 @@ class _Drawing:
         left = min(x, RIGHT - len(label) * CHARACTER)
         y = lane_y + ROW * rows.place(left, max(end + GLYPH, left + len(label) * CHARACTER))
         use = drug.preventive if trial.use == "preventive" else None
-        met = adequacy(trial, use, chronic=self._chronic())[0] if use else None
+        met = self._is_adequate(trial, use) if use else None
         dates = [one.when for one in trial.administrations if one.when]
         return Bar(
             entry=self._trial_entry(trial, drug, use, met),
@@ -371,6 +371,10 @@ class _Drawing:
             adequate=self._adequate(trial, use, met, y + BAR_TOP + BAR_HEIGHT + 4),
             sign_x=end + GLYPH / 2,
         )
+
+    def _is_adequate(self, trial: Trial, use: PreventiveUse) -> str:
+        grace = self.guideline.number("administered_grace_days")
+        return adequacy(trial, use, chronic=self._chronic(), grace_days=grace)[0]
 
     def _chronic(self) -> bool:
         return any("chronic_migraine" in condition.names for condition in self.facts.conditions)

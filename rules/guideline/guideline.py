@@ -75,6 +75,7 @@ class Guideline:
     drugs: Mapping[str, Drug]
     classes: Mapping[str, EhfClass]
     drug_classes: Mapping[str, str]
+    classes_of_single_drugs: frozenset[str]
     options: Mapping[str, Option]
     contraindications: Mapping[str, Contraindication]
     code_sets: Mapping[str, CodeSet]
@@ -187,6 +188,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
     contraindications = read_contraindications(file["contraindications"], sources, code_sets, words)
     drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes)
     options = read_options(file["drugs"], sources, code_sets, drugs)
+    single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     for entry in file.values():
         entry.done()
     for id_, entry in file["contraindications"].named("contraindications").items():
@@ -196,6 +198,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         drugs=frozen(drugs),
         classes=frozen(classes),
         drug_classes=frozen(drug_classes),
+        classes_of_single_drugs=frozenset(single_drugs),
         options=frozen(options),
         contraindications=frozen(contraindications),
         code_sets=frozen(code_sets),

@@ -211,10 +211,13 @@ def test_the_lower_single_dose_stands():
     assert one(*rows).single_dose == 50
 
 
-def test_different_coded_reasons_conflict():
-    trial = one(statement(why=NO_EFFECT), statement(why=NOT_TOLERATED))
-    assert trial.stop.conflicting
+def test_only_a_failure_beside_something_else_conflicts():
+    both = one(statement(why=NO_EFFECT), statement(why=NOT_TOLERATED)).stop
+    assert (both.reason, both.conflicting) == (StopReason.INTOLERANCE, False)
     assert not one(statement(why=NO_EFFECT), statement(why=NO_EFFECT)).stop.conflicting
+    no_longer_needed = concept(SNOMED, "182846007")
+    for failure in (NO_EFFECT, NOT_TOLERATED):
+        assert one(statement(why=failure), statement(why=no_longer_needed)).stop.conflicting
 
 
 def test_courses_that_share_only_a_boundary_day_do_not_share_their_endings():

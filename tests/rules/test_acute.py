@@ -1,5 +1,7 @@
 """ACU-01, ACU-02 and MOH-01: full doses, classes that stay open, and overuse."""
 
+from dataclasses import replace
+
 import pytest
 
 from prodrome.rules.facts import (
@@ -179,6 +181,13 @@ def test_overuse_is_three_months_at_the_threshold(rows: tuple[dict[str, float] |
     facts = patient(acute_use_months=acute_use(*rows))
     assert ("MOH-01" in said(facts, "patient-view")) is speaks
     assert ("MOH-01" in said(facts, "order-select")) is speaks
+
+
+@pytest.mark.parametrize(("total", "speaks"), [(10, True), (9, False), (18, True), (None, True), (3, False)])
+def test_days_of_intake_replace_the_sum_of_the_classes(total: float | None, speaks: bool) -> None:
+    rows = acute_use(*({"triptan": 9, "simple-analgesic": 9},) * 3)
+    facts = patient(acute_use_months=tuple(replace(row, total=total) for row in rows))
+    assert ("MOH-01" in said(facts, "patient-view")) is speaks
 
 
 def test_overuse_needs_an_adult_with_migraine() -> None:

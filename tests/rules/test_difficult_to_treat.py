@@ -251,7 +251,7 @@ def test_an_allergy_is_a_failure_as_certain_as_the_record_makes_it() -> None:
     assert with_allergy("erenumab", coded=False) == {"DTT-03"}
     assert "DTT-01" in with_allergy("amitriptyline", stopped("amitriptyline", StopReason.INTOLERANCE))
     assert "DTT-01" in with_allergy("amitriptyline", stopped("amitriptyline", StopReason.UNKNOWN))
-    assert with_allergy("amitriptyline", stopped("amitriptyline")) == {"DTT-03"}
+    assert "DTT-01" in with_allergy("amitriptyline", stopped("amitriptyline"))
     assert with_allergy("amitriptyline", stopped("amitriptyline", StopReason.SUCCEEDED)) == {"DTT-03"}
 
 

@@ -178,7 +178,7 @@ def verdict(drug: str, *steps: Step, chronic: bool = False, **more: object) -> s
     assert use is not None
     start, end = (steps[0].start, steps[-1].end) if steps else (None, None)
     trial = Trial(drug, "preventive", start=start, end=end, steps=steps, **more)  # type: ignore[arg-type]
-    return adequacy(trial, use, chronic=chronic)[0]
+    return adequacy(trial, use, chronic=chronic, grace_days=7)[0]
 
 
 def step(days: float, amount: float | None, start: str = "2024-01-01") -> Step:
@@ -200,14 +200,15 @@ def step(days: float, amount: float | None, start: str = "2024-01-01") -> Step:
         ("atogepant", 84, 10, "yes"),
         ("atogepant", 83, 10, "no"),
         ("rimegepant", 84, 37.5, "yes"),
-        ("erenumab", 84, 70, "yes"),
-        ("erenumab", 83, 70, "no"),
-        ("eptinezumab", 168, 100, "yes"),
-        ("eptinezumab", 167, 100, "no"),
+        ("erenumab", 77, 70, "yes"),
+        ("erenumab", 76, 70, "no"),
+        ("eptinezumab", 161, 100, "yes"),
+        ("eptinezumab", 160, 100, "no"),
         ("fremanezumab", 84, 225, "yes"),
         ("fremanezumab", 84, 675, "no"),
-        ("fremanezumab", 168, 675, "yes"),
-        ("onabotulinumtoxina", 168, 155, "yes"),
+        ("fremanezumab", 161, 675, "yes"),
+        ("onabotulinumtoxina", 161, 155, "yes"),
+        ("onabotulinumtoxina", 160, 155, "no"),
         ("onabotulinumtoxina", 168, 100, "no"),
     ],
 )
@@ -245,8 +246,9 @@ def doses(*days: int, amount: float | None = 140) -> tuple[Administration, ...]:
 def test_recorded_administrations_count_as_given() -> None:
     course = step(130, 140)
     assert verdict("erenumab", course, administrations=doses(0, 28, 56)) == "yes"
-    assert verdict("erenumab", course, administrations=doses(0, 28)) == "no"
-    assert verdict("erenumab", course, administrations=doses(50, 78, 106)) == "no", "80 days from the first dose"
+    assert verdict("erenumab", step(70, 140), administrations=doses(0, 28)) == "no"
+    assert verdict("erenumab", course, administrations=doses(53, 81, 109)) == "yes", "77 days from the first dose"
+    assert verdict("erenumab", course, administrations=doses(54, 82, 110)) == "no", "76 days from the first dose"
     assert verdict("erenumab", course, administrations=doses(0, 28, 56, amount=35)) == "no"
     assert verdict("erenumab", step(130, None), administrations=doses(0, 28, 56, amount=None)) == "unknown"
 
@@ -258,11 +260,61 @@ def test_one_administration_stands_for_a_longer_course_unless_others_were_not_do
     trial = Trial(
         "erenumab", "preventive", start=course.start, end=course.end, steps=(course,), administrations=doses(0)
     )
-    assert adequacy(trial, use, chronic=False) == ("yes", True)
-    assert adequacy(replace(trial, not_done=True), use, chronic=False) == ("no", False)
+    assert adequacy(trial, use, chronic=False, grace_days=7) == ("yes", True)
+    assert adequacy(replace(trial, not_done=True), use, chronic=False, grace_days=7) == ("no", False)
     failed = replace(trial, indication=Indication.MIGRAINE, stop=Stop(StopReason.INEFFICACY, coded=True), refs=("X/1",))
     facts = patient(trials=(stopped("propranolol"), stopped("topiramate"), failed), headache_months=months(9, 9, 9))
     assert rules_of(facts) == {"DTT-03"}
+
+
+def test_what_was_given_last_long_before_the_stop_is_not_all_that_was_given() -> None:
+    use = load_guideline().drugs["erenumab"].preventive
+    assert use is not None
+
+    def judged_as(days: float, *given: int, not_done: bool = False) -> tuple[str, bool]:
+        course = step(days, 140)
+        trial = Trial(
+            "erenumab", "preventive", start=course.start, end=course.end, steps=(course,), administrations=doses(*given)
+        )
+        return adequacy(replace(trial, not_done=not_done), use, chronic=False, grace_days=7)
+
+    assert judged_as(28 + 42, 0, 28) == ("no", False), "one and a half intervals"
+    assert judged_as(28 + 60, 0, 28) == ("yes", True)
+    assert judged_as(28 + 60, 0, 28, not_done=True) == ("no", False)
+
+
+@pytest.mark.parametrize(
+    ("amount", "at_most", "expected"),
+    [(100, 125, "yes"), (25, 100, "unknown"), (25, 49, "no"), (50, 50, "yes"), (25, 50, "unknown")],
+)
+def test_strengths_taken_at_once_leave_the_dose_between_the_highest_and_their_sum(
+    amount: float, at_most: float, expected: str
+) -> None:
+    taken = step(100, amount)
+    assert verdict("topiramate", replace(taken, at_most=at_most)) == expected
+
+
+def test_a_failed_antiseizure_drug_speaks_for_itself_alone() -> None:
+    failed = (stopped("topiramate"),)
+    assert "PRV-01" not in rules_of(patient(trials=failed, orders=(order("valproate", "preventive"),)), "order-sign")
+    assert "PRV-01" in rules_of(patient(trials=failed, orders=(order("topiramate", "preventive"),)), "order-sign")
+
+
+@pytest.mark.parametrize(
+    ("worked", "end", "reopened"),
+    [
+        ("metoprolol", "2026-01-01", True),
+        ("propranolol", "2026-01-01", True),
+        ("metoprolol", "2025-06-01", False),
+        ("metoprolol", "2025", False),
+        ("nebivolol", "2026-01-01", False),
+        ("candesartan", "2026-01-01", False),
+    ],
+)
+def test_a_counting_drug_that_worked_later_reopens_its_class(worked: str, end: str, reopened: bool) -> None:
+    success = stopped(worked, StopReason.SUCCEEDED, dose=100, start="2025-01-01", end=end)
+    trials = (*DTT.trials, replace(success, refs=("MedicationStatement/later",)))
+    assert ("DTT-01" in rules_of(replace(DTT, trials=trials))) is not reopened
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), st.sampled_from([20.0, 80.0, 160.0])), min_size=1, max_size=5))

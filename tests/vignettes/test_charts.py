@@ -335,10 +335,11 @@ CYCLES = [procedure(concept(CPT, "64615"), day) for day in ("2025-01-05", "2025-
 
 INJECTED = {
     "antibody, none recorded": ([erenumab()], RESISTANT),
-    "83 days": ([erenumab(end="2025-03-25")], SHORT),
-    "84 days": ([erenumab(end="2025-03-26")], RESISTANT),
+    "76 days": ([erenumab(end="2025-03-18")], SHORT),
+    "77 days": ([erenumab(end="2025-03-19")], RESISTANT),
     "three given": ([erenumab(), *given("2025-01-01", "2025-01-29", "2025-02-26")], RESISTANT),
-    "two given": ([erenumab(), *given("2025-01-01", "2025-01-29")], SHORT),
+    "two given": ([erenumab(end="2025-03-12"), *given("2025-01-01", "2025-01-29")], SHORT),
+    "two given of a longer course": ([erenumab(), *given("2025-01-01", "2025-01-29")], POSSIBLE),
     "one of a longer course": ([erenumab(), *given("2025-01-01")], POSSIBLE),
     "one given, one not done": ([erenumab(), *given("2025-01-01"), *given("2025-01-29", status="not-done")], SHORT),
     "too little each time": ([erenumab(dosage=[dose(35, frequency=1, period=28, periodUnit="d")])], SHORT),
