@@ -85,7 +85,7 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool, grace_days: flo
 def _given(
     trial: Trial, least_amount: float | None, min_days: float, min_given: float
 ) -> tuple[tuple[Span, float], tuple[Span, float]]:
-    """What the recorded administrations show: days from the first sufficient one to the stop, and how many there were."""
+    """What the records show: days from the first sufficient administration to the stop, and how many there were."""
     usual = next((step.amount for step in trial.steps if step.amount is not None), None)
     amounts = [(one, one.amount if one.amount is not None else usual) for one in trial.administrations]
     unknown = [one for one, amount in amounts if amount is None or least_amount is None]

@@ -78,7 +78,7 @@ class _Sheet:
         return contraindicated or any(map(drug.holds, self._allergies))
 
     def seed_class(self, drug: Drug) -> str:
-        """What a failure of a preventive speaks for: its narrow class, or the drug alone where its class is too wide."""
+        """What a failure of a preventive speaks for: its narrow class, or the drug alone where that is too wide."""
         assert drug.preventive is not None
         class_ = drug.preventive.drug_class
         return self.base(drug.id) if class_ in self.guideline.classes_of_single_drugs else class_
