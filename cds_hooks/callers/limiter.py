@@ -13,8 +13,7 @@ class TooMany(Refused):
     """The caller asked too often: 429, and when to come back."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(429, "Too many calls.")
-        self.retry_after = max(1, round(seconds + 0.5))
+        super().__init__(429, "Too many calls.", retry_after=max(1, round(seconds + 0.5)))
 
 
 class Limiter:

@@ -6,21 +6,21 @@ is in the log. Nothing is fetched for a token that names an issuer or key set th
 """
 
 import logging
-import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
 from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable, key_for
 from prodrome.cds_hooks.callers.limiter import Limiter
-from prodrome.cds_hooks.callers.used_tokens import SeenTokens
-from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.callers.used_tokens import UsedTokens
+from prodrome.cds_hooks.database import Database, DatabaseAway
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Refused, plain
-from prodrome.cds_hooks.settings import IN_MEMORY, Issuer, Settings
+from prodrome.cds_hooks.settings import Issuer, Settings
 
 __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 
@@ -28,6 +28,10 @@ DISCOVERY = "/cds-services"
 LEEWAY_SECONDS = 60
 MAX_TOKEN = 16_384
 MAX_TEXT = 1024
+LAST_SECOND = 1e11  # in the year 5138; neither infinity nor what is no number is below it
+
+
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class Unauthorized(Refused):
@@ -38,6 +42,13 @@ class Unauthorized(Refused):
         self.reason = reason
 
 
+class Unavailable(Refused):
+    """Whether the token was used before cannot be said now: 503, and when to come back."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "Tokens cannot be checked now. Send the request again.", retry_after=1)
+
+
 class Forbidden(Refused):
     """The caller is known, but this service is not for it: 403."""
 
@@ -46,7 +57,7 @@ class Forbidden(Refused):
 
 
 class Authenticator:
-    """Checks tokens as *settings* say. One for the whole process: it keeps key sets and the tokens seen."""
+    """Checks tokens as *settings* say. One for the whole process: it keeps the key sets of the issuers."""
 
     def __init__(
         self,
@@ -61,14 +72,13 @@ class Authenticator:
         self._key_sets = key_sets or KeySets()
         self._clock = clock
         self._limiter = Limiter(settings.requests_per_minute)
-        if database is None and settings.issuers and settings.database_url != IN_MEMORY:
-            database = Database(settings.database_url)
-        self._seen = SeenTokens(database, clock)
+        self._used = None if settings.open else UsedTokens(database or Database(settings.database_url), clock)
 
     def check(self, authorization: str | None, audience_path: str) -> Caller:
         """The caller behind an ``Authorization`` header, for a call of *audience_path* (below the base address).
 
-        Raises :class:`Unauthorized`, :class:`Forbidden` or, after too many calls, :class:`limits.TooMany`.
+        Raises :class:`Unauthorized`, :class:`Unavailable` (the same token may be sent again), :class:`Forbidden` or,
+        after too many calls, :class:`TooMany`.
         """
         path = audience_path.rstrip("/")
         if self._settings.open or (authorization is None and path == DISCOVERY and self._settings.open_discovery):
@@ -106,7 +116,7 @@ class Authenticator:
         if "crit" in header:
             raise Unauthorized("the header names extensions that must be understood")
         kid = header.get("kid")
-        if not isinstance(kid, str) or not 0 < len(kid) <= MAX_TEXT:
+        if not _is_text(kid):
             raise Unauthorized("the key id is missing")
         try:
             key = key_for(self._keys(issuer, header.get("jku"), kid), kid, algorithm)
@@ -115,26 +125,34 @@ class Authenticator:
         claims = self._verified(token, key, algorithm, issuer, path)
         expires = self._in_time(claims)
         tenant = claims.get("tenant")
-        if tenant is not None and not isinstance(tenant, str):
+        if tenant is not None and not _is_text(tenant):
             raise Unauthorized("the tenant is not text")
         if issuer.tenants and tenant not in issuer.tenants:
             raise Unauthorized("the tenant is not on the list")
         jti = claims.get("jti")
-        if not isinstance(jti, str) or not 0 < len(jti) <= MAX_TEXT:
+        if not _is_text(jti):
             raise Unauthorized("the token id is missing")
-        if not self._seen.first_time(issuer.iss, jti, expires + LEEWAY_SECONDS):
-            raise Unauthorized("the token was used before")
+        self._use_up(issuer.iss, jti, expires + LEEWAY_SECONDS)
         return Caller(issuer.iss, tenant)
 
+    def _use_up(self, iss: str, jti: str, expires: float) -> None:
+        assert self._used is not None, "an open service asks for no tokens"
+        try:
+            first = self._used.first_use(iss, jti, expires)
+        except DatabaseAway:
+            raise Unavailable from None
+        if not first:
+            raise Unauthorized("the token was used before")
+
     def _keys(self, issuer: Issuer, jku: object, kid: str) -> list[Key]:
-        """The keys that may have signed: those the site holds, and those at the address the token names."""
+        """The keys that may have signed: the site's own of this *kid*, else those at the address the token names."""
+        held: Any = issuer.jwks["keys"] if issuer.jwks else []
+        if any(key.get("kid") == kid for key in held):
+            return list(held)
         if jku is not None and jku not in issuer.jku:
             raise Unauthorized("the key set is not on the list")
-        held: Any = issuer.jwks["keys"] if issuer.jwks else []
-        if jku is None and any(key.get("kid") == kid for key in held):
-            return list(held)
         urls = issuer.jku if jku is None else (str(jku),)
-        return list(held if jku is None else []) + [key for url in urls for key in self._key_sets.keys(url, kid)]
+        return [key for url in urls for key in self._key_sets.keys(url, kid)]
 
     def _verified(self, token: str, key: jwt.PyJWK, algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
         try:
@@ -197,10 +215,15 @@ def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     return whole["header"], whole["payload"]
 
 
+def _is_text(value: object) -> TypeGuard[str]:
+    """Text that can be kept and compared: JSON also escapes halves of characters, which no encoding has."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and not _HALF.search(value)
+
+
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LAST_SECOND:
         raise Unauthorized(f"{name} is not a number")
     return float(value)

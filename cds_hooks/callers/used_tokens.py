@@ -1,56 +1,42 @@
-"""Each token is good for one call: those seen are remembered, by hash, until they expire (SEC-16).
+"""Each token is good for one call: those used are remembered, by hash, until they expire (SEC-16).
 
-They are kept in the database, so that a second worker or a restarted one refuses them too, and in this process, so
-that a token is refused here even while the database fails.
+They are kept in the database, on disk before the call goes on, so that another worker, or this one after a restart,
+refuses them too. A token that cannot be looked up there is not accepted.
 """
 
-import threading
+import itertools
 import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from sqlalchemy import delete
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select
 
 from prodrome.cds_hooks.database import Database, seen_token
 
-_SWEEP_SECONDS = 60.0
+_SWEEP_EVERY = 50
+_SWEPT = 200  # more than come between two sweeps, so that expired tokens never pile up, and few enough to wait for
 
 
-class SeenTokens:
-    """The tokens seen, all over the site where *database* is given, else in this process."""
+class UsedTokens:
+    """The tokens used, all over the site."""
 
-    def __init__(self, database: Database | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._lock = threading.Lock()
-        self._here: dict[str, float] = {}
-        self._next_sweep = clock() + _SWEEP_SECONDS
+        self._calls = itertools.count(1)
 
-    def first_time(self, issuer: str, jti: str, expires: float) -> bool:
-        """Whether this token was never seen before; from now on it was. ``expires``: seconds since 1970."""
+    def first_use(self, issuer: str, jti: str, expires: float) -> bool:
+        """Whether this token was never used before; from now on it was. ``expires``: seconds since 1970.
+
+        Raises :class:`prodrome.cds_hooks.database.DatabaseAway` where that cannot be said.
+        """
         token = sha256(f"{len(issuer)}:{issuer}{jti}".encode()).hexdigest()
-        now = self._clock()
-        with self._lock:
-            sweep = now >= self._next_sweep
-            if sweep:
-                self._here = {seen: until for seen, until in self._here.items() if until >= now}
-                self._next_sweep = now + _SWEEP_SECONDS
-            if token in self._here:
-                return False
-            self._here[token] = expires
-        return self._first_time_anywhere(token, expires, now, sweep)
-
-    def _first_time_anywhere(self, token: str, expires: float, now: float, sweep: bool) -> bool:
-        database = self._database
-        if database is None or database.resting:
-            return True
-        row = {"token": token, "expires": int(expires) + 1}
-        dialect = postgresql if database.engine.dialect.name == "postgresql" else sqlite
-        first = True
-        with database.spared("tokens seen elsewhere are not known"), database.writing(durable=False) as connection:
-            if sweep:
-                connection.execute(delete(seen_token).where(seen_token.c.expires < int(now)))
-            # ON CONFLICT waits for another transaction with the same token: of two workers exactly one is first.
-            first = connection.execute(dialect.insert(seen_token).values(row).on_conflict_do_nothing()).rowcount == 1
+        insert = self._database.insert_once(seen_token).values(token=token, expires=int(expires) + 1)
+        with self._database.writing(durable=True) as connection:
+            # A conflict waits for another transaction with the same token: of two workers exactly one is first. The
+            # row that comes back says which, on every database; not every driver counts rows.
+            first = connection.execute(insert.returning(seen_token.c.token)).first() is not None
+            if next(self._calls) % _SWEEP_EVERY == 0:
+                old = select(seen_token.c.token).where(seen_token.c.expires < int(self._clock())).limit(_SWEPT)
+                connection.execute(delete(seen_token).where(seen_token.c.token.in_(old)))
         return first

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from prodrome.cds_hooks.command_line.commands import COMMANDS
+from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import SettingsError
 from prodrome.rules.guideline import GuidelineError
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except Refused as refused:
         print(f"{refused.status}: {refused.text}", file=sys.stderr)
+    except DatabaseAway:
+        print("database_url: the database cannot be asked now", file=sys.stderr)
     except FileNotFoundError as error:
         print(f"There is no file {error.filename}.", file=sys.stderr)
     return 2

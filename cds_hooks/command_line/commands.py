@@ -86,6 +86,8 @@ def _serve(asked: argparse.Namespace) -> int:
         server.run()
     finally:
         server.close()
+        if environment.store is not None:
+            environment.store.close()
     return 0
 
 

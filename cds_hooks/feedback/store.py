@@ -3,28 +3,35 @@
 A card is known by its uuid. Users and patients are known by keyed hashes only, and only where a site set a secret.
 """
 
+import atexit
 import hmac
+import threading
+import time
+import uuid
+import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import Insert, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, delete, select
 
 from prodrome.cds_hooks.callers import ANYONE, Caller
-from prodrome.cds_hooks.database import Database, feedback, shown_card
+from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
 from prodrome.cds_hooks.feedback.reading import Entry
-from prodrome.cds_hooks.logs import alarm, failure
+from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.settings import Settings
 
 SAFETY_RULES = frozenset({"SAF-01"})
 """Rules whose cards are shown again however often they were overridden."""
 
-_CHUNK = 500
+_PART = 200
+"""Most entries or old cards in one transaction: no batch keeps others from writing for long."""
+_LOOK_AGAIN_SECONDS = (0.1, 0.2, 0.3)
+"""Pauses before a card is said to be unknown: another process may not have written yet that it showed it."""
+_MOST_LOOKING_AGAIN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +78,9 @@ class StoreUnavailable(Exception):
 class Store:
     """The feedback kept in a database.
 
-    ``remember`` and ``suppressed`` serve a clinician who waits: they never raise, and do without the database where
-    it fails. ``record`` answers a client that will send again: it raises :class:`StoreUnavailable`.
+    ``remember`` and ``suppressed`` serve a clinician who waits: they never raise, and do without the database while it
+    is away; the cards shown are written behind the answer, and wait while the database is away. ``record`` answers a
+    client that will send again: it raises :class:`StoreUnavailable`. :meth:`close` before a stop.
     """
 
     def __init__(
@@ -88,36 +96,50 @@ class Store:
         self._keep_days = settings.keep_days
         self._keep_comments = settings.keep_comments
         self._now = now
-        self._prune_again = now()
-        self._prune_daily()
+        self._shown = WriteBehind(self.database, self._note, self._forget_daily)
+        self._looking_again = threading.Semaphore(_MOST_LOOKING_AGAIN)
+        self._forget_again = now()
+        atexit.register(_close, weakref.ref(self._shown))
 
     def remember(self, visit: Visit, cards: Sequence[Shown]) -> None:
-        """Note the cards of an answer, so that feedback to them is known. Called before the answer is sent."""
-        if not cards or self.database.resting:
+        """Note the cards of an answer, so that feedback to them is known. They are written soon."""
+        if not cards:
             return
-        self._prune_daily()
         now = self._now()
-        rows = [
-            {
-                "uuid": card.uuid,
-                "rule": card.rule,
-                "rulebook_version": visit.rulebook_version,
-                "indicator": card.indicator,
-                "service": visit.service,
-                "hook_instance": visit.hook_instance.replace("\0", ""),
-                "issuer": visit.caller.issuer,
-                "suggestions": list(card.suggestions),
-                "shown_at": now,
-                "finding": self._hash_unless_safety(visit, card),
-            }
-            for card in cards
-        ]
-        with self.database.spared("cards shown are not remembered"), self.database.writing(durable=False) as connection:
-            connection.execute(self._insert_once(shown_card), rows)
+        instance = _instance(visit.hook_instance)
+        self._shown.add(
+            [
+                {
+                    "uuid": card.uuid,
+                    "rule": card.rule,
+                    "rulebook_version": visit.rulebook_version,
+                    "indicator": card.indicator,
+                    "service": visit.service,
+                    "hook_instance": instance,
+                    "issuer": visit.caller.issuer,
+                    "suggestions": list(card.suggestions),
+                    "shown_at": now,
+                    "finding": self._hash_unless_safety(visit, card),
+                }
+                for card in cards
+            ]
+        )
+
+    def flush(self) -> None:
+        """Write the cards that wait to be written. Raises :class:`StoreUnavailable`: then they wait on."""
+        try:
+            self._shown.flush()
+        except DatabaseAway:
+            raise StoreUnavailable from None
+
+    def close(self) -> None:
+        """Write what waits and let go of the database."""
+        _close(weakref.ref(self._shown))
+        self.database.close()
 
     def suppressed(self, visit: Visit, findings: Collection[str]) -> frozenset[str]:
         """Those findings that this user overrode for this patient within the days the site set."""
-        if not findings or not self._override_days or self.database.resting:
+        if not findings or not self._override_days:
             return frozenset()
         hashes = {self._hash(visit, finding): finding for finding in findings}
         hashes.pop(None, None)
@@ -131,42 +153,70 @@ class Store:
                 feedback.c.outcome_at > since,
             )
         )
-        found: set[str] = set()
-        with self.database.spared("overrides are not known"), self.database.reading() as connection:
-            found = {hashes[finding] for (finding,) in connection.execute(query)}
-        return frozenset(found)
+        try:
+            with self.database.reading() as connection:
+                return frozenset(hashes[finding] for (finding,) in connection.execute(query))
+        except DatabaseAway:
+            return frozenset()
 
     def record(self, entries: Sequence[Entry], caller: Caller = ANYONE) -> Receipt:
         """Keep a batch, all of it on disk before this returns. The same entry again changes nothing.
 
-        A card not shown, or shown to another issuer, is not known. Raises StoreUnavailable.
+        A card not shown, or shown to another issuer, is not known. Raises StoreUnavailable: then part of the batch may
+        be kept, and the whole of it is to be sent again.
         """
-        now = self._now()
-        with self._answering("feedback cannot be kept"), self.database.writing(durable=True) as connection:
-            known: dict[str, list[str]] = {}
-            cards = sorted({entry.card for entry in entries})
-            for start in range(0, len(cards), _CHUNK):
-                query = select(shown_card.c.uuid, shown_card.c.suggestions, shown_card.c.issuer).where(
-                    shown_card.c.uuid.in_(cards[start : start + _CHUNK])
-                )
-                for uuid, suggestions, issuer in connection.execute(query):
-                    if issuer == caller.issuer:
-                        known[uuid] = suggestions
-            rows = [self._row(entry, known[entry.card], now) for entry in entries if entry.card in known]
-            if rows:
-                connection.execute(self._insert_once(feedback), rows)
-        unknown = tuple(index for index, entry in enumerate(entries) if entry.card not in known)
-        return Receipt(len(rows), unknown)
+        try:
+            self._shown.flush()
+            unknown = self._keep(range(len(entries)), entries, caller)
+            if unknown and not self.database.in_memory:
+                unknown = self._look_again(unknown, entries, caller)
+        except DatabaseAway:
+            raise StoreUnavailable from None
+        return Receipt(len(entries) - len(unknown), tuple(unknown))
 
-    def _prune_daily(self) -> None:
+    def _look_again(self, unknown: Sequence[int], entries: Sequence[Entry], caller: Caller) -> Sequence[int]:
+        if not self._looking_again.acquire(blocking=False):
+            raise StoreUnavailable
+        try:
+            for pause in _LOOK_AGAIN_SECONDS:
+                time.sleep(pause)
+                unknown = self._keep(unknown, entries, caller)
+                if not unknown:
+                    break
+        finally:
+            self._looking_again.release()
+        return unknown
+
+    def _keep(self, wanted: Sequence[int], entries: Sequence[Entry], caller: Caller) -> Sequence[int]:
+        """Keep the *wanted* of the entries, part by part; the positions of those whose card is not known."""
+        unknown: list[int] = []
+        now = self._now()
+        for start in range(0, len(wanted), _PART):
+            part = wanted[start : start + _PART]
+            with self.database.writing(durable=True) as connection:
+                known = dict(_offered(connection, {entries[index].card for index in part}, caller))
+                rows = [self._row(entry, known[entry.card], now) for i in part if (entry := entries[i]).card in known]
+                if rows:
+                    connection.execute(self.database.insert_once(feedback), rows)
+            unknown += [index for index in part if entries[index].card not in known]
+        return unknown
+
+    def _note(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        connection.execute(self.database.insert_once(shown_card), list(rows))
+
+    def _forget_daily(self) -> None:
         """Forget cards, with their feedback, that were shown longer ago than the site keeps them."""
         now = self._now()
-        if now < self._prune_again:
+        if now < self._forget_again:
             return
-        self._prune_again = now + timedelta(days=1)
-        before = now - timedelta(days=self._keep_days)
-        with self.database.spared("old cards are not removed"), self.database.writing(durable=False) as connection:
-            connection.execute(delete(shown_card).where(shown_card.c.shown_at < before))
+        old = select(shown_card.c.uuid).where(shown_card.c.shown_at < now - timedelta(days=self._keep_days))
+        gone = _PART
+        while gone == _PART:
+            with self.database.writing(durable=False) as connection:
+                cards = connection.execute(old.limit(_PART)).scalars().all()
+                connection.execute(delete(shown_card).where(shown_card.c.uuid.in_(cards)))
+            gone = len(cards)
+        self._forget_again = now + timedelta(days=1)
 
     def _row(self, entry: Entry, offered: Collection[str], now: datetime) -> dict[str, object]:
         return {
@@ -195,15 +245,27 @@ class Store:
         said = [visit.caller.issuer, visit.caller.tenant, visit.user, visit.patient, finding]
         return hmac.digest(self._secret, orjson.dumps(said), "sha256").hex()
 
-    def _insert_once(self, table: Table) -> Insert:
-        if self.database.engine.dialect.name == "postgresql":
-            return postgresql.insert(table).on_conflict_do_nothing()
-        return sqlite.insert(table).on_conflict_do_nothing()
 
-    @contextmanager
-    def _answering(self, event_name: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            alarm(event_name, **failure(error))
-            raise StoreUnavailable from None
+def _offered(connection: Connection, cards: Collection[str], caller: Caller) -> Iterator[tuple[str, list[str]]]:
+    """Those of *cards* that were shown to this caller, with the suggestions that each offered."""
+    query = select(shown_card.c.uuid, shown_card.c.suggestions, shown_card.c.issuer).where(shown_card.c.uuid.in_(cards))
+    for card, suggestions, issuer in connection.execute(query):
+        if issuer == caller.issuer:
+            yield card, suggestions
+
+
+def _instance(said: str) -> str:
+    """The id of a call as it is kept: a UUID as such, anything else that a client may have written as its hash."""
+    try:
+        return str(uuid.UUID(said))
+    except ValueError:
+        return sha256(said.encode(errors="replace")).hexdigest()
+
+
+def _close(reference: "weakref.ref[WriteBehind]") -> None:
+    shown = reference()
+    try:
+        if shown is not None:
+            shown.close()
+    except DatabaseAway:
+        alarm("cards shown are not remembered: the database is away at the end")

@@ -22,10 +22,14 @@ CODES = {
 
 
 class Refused(Exception):
-    """A request that gets no guidance: an HTTP status with the reason, in words a tester can act on."""
+    """A request that gets no guidance: an HTTP status with the reason, in words a tester can act on.
 
-    def __init__(self, status: int, text: str, *, member: str | None = None) -> None:
+    *retry_after* says in how many seconds the same request may be sent again with hope.
+    """
+
+    def __init__(self, status: int, text: str, *, member: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(text)
+        self.retry_after = retry_after
         self.status = status
         self.text = text
         self.member = member

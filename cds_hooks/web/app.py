@@ -152,7 +152,10 @@ def _install_errors(app: Flask) -> None:
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
         g.fields = {**g.get("fields", {}), "member": error.member}
-        return _outcome(error.status, error.text, error.member)
+        answer = _outcome(error.status, error.text, error.member)
+        if error.retry_after is not None:
+            answer.headers["Retry-After"] = str(error.retry_after)
+        return answer
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:

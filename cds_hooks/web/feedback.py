@@ -48,7 +48,7 @@ def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
         except Malformed as error:
             return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])
         except StoreUnavailable:
-            raise Refused(503, "Feedback cannot be kept now. Send it again later.") from None
+            raise Refused(503, "Feedback cannot be kept now. Send it again later.", retry_after=2) from None
         log("feedback", service=service, issuer=caller.issuer, cards=receipt.taken, skipped=len(receipt.unknown))
         if not receipt.unknown:
             return Response(status=200, mimetype="application/json")

@@ -3,12 +3,11 @@
 import contextlib
 from urllib.parse import urlsplit
 
-import orjson
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from prodrome.cds_hooks.callers import Limiter, TooMany
-from prodrome.cds_hooks.protocol import Refused, operation_outcome
+from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import Settings, is_loopback
 
 _FREE_ROUTES = frozenset({"/health"})
@@ -67,11 +66,6 @@ def rate(app: Flask, settings: Settings) -> None:
     address is stopped only for calls that were refused.
     """
     by_address = Limiter(settings.requests_per_minute)
-
-    @app.errorhandler(TooMany)
-    def too_many(error: TooMany) -> Response:
-        body = orjson.dumps(operation_outcome(error.status, error.text))
-        return Response(body, 429, {"Retry-After": str(error.retry_after)}, content_type="application/json")
 
     @app.before_request
     def count() -> None:

@@ -15,10 +15,10 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
-from prodrome.cds_hooks.callers import TooMany
 from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import report
+from prodrome.cds_hooks.feedback import StoreUnavailable, report
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.protocol import Refused, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
@@ -140,7 +140,7 @@ class _Workbench:
 
     def _refused(self, error: Refused) -> Response:
         page = self._page("refused", error.status, text=error.text, status_code=error.status)
-        if isinstance(error, TooMany):
+        if error.retry_after is not None:
             page.headers["Retry-After"] = str(error.retry_after)
         return page
 
@@ -407,12 +407,25 @@ class _Workbench:
         )
 
     def _figures(self) -> dict[str, Any]:
+        """What is known of each rule's cards; nothing while the database is away."""
+        try:
+            return self._counted()
+        except (StoreUnavailable, DatabaseAway):
+            return {}
+
+    def _counted(self) -> dict[str, Any]:
         store = self.environment.store
-        return {row.rule: row for row in report(store.database)} if store else {}
+        if store is None:
+            return {}
+        store.flush()
+        return {row.rule: row for row in report(store.database)}
 
     def feedback(self) -> Response:
-        rules = self.environment.guideline.rulebook.rules
-        return self._page("feedback", rows=list(self._figures().values()), rules=rules)
+        try:
+            rows = list(self._counted().values())
+        except (StoreUnavailable, DatabaseAway):
+            raise Refused(503, "The database cannot be asked now. Try again in a moment.", retry_after=2) from None
+        return self._page("feedback", rows=rows, rules=self.environment.guideline.rulebook.rules)
 
     # Checking a request
 

@@ -86,10 +86,12 @@ ATTACKS: dict[str, Callable[[], str]] = {
     "key at an address as x5u": lambda: signer(key=EVIL_KEY, header={"x5u": EVIL_JKU}).token(),
     "jku of the attacker": lambda: signer(key=EVIL_KEY, header={"jku": EVIL_JKU}).token(),
     "jku of this machine": lambda: signer(key=EVIL_KEY, header={"jku": "http://127.0.0.1:9/jwks"}).token(),
-    "jku of the cloud's metadata": lambda: signer(header={"jku": "http://169.254.169.254/latest/meta-data"}).token(),
-    "jku as a file": lambda: signer(header={"jku": "file:///etc/passwd"}).token(),
-    "jku with the right prefix": lambda: signer(header={"jku": f"{JKU}@evil.example.org/"}).token(),
-    "jku with a redirect parameter": lambda: signer(header={"jku": f"{JKU}?next={EVIL_JKU}"}).token(),
+    "jku of the cloud's metadata": lambda: signer(
+        key=EVIL_KEY, header={"jku": "http://169.254.169.254/latest/meta-data"}
+    ).token(),
+    "jku as a file": lambda: signer(key=EVIL_KEY, header={"jku": "file:///etc/passwd"}).token(),
+    "jku with the right prefix": lambda: signer(key=EVIL_KEY, header={"jku": f"{JKU}@evil.example.org/"}).token(),
+    "jku with a redirect parameter": lambda: signer(key=EVIL_KEY, header={"jku": f"{JKU}?next={EVIL_JKU}"}).token(),
     "kid that walks the file system": lambda: signer(kid="../../../../dev/null").token(),
     "kid that is SQL": lambda: signer(kid="ec' OR '1'='1").token(),
     "kid that runs a command": lambda: signer(kid="|/bin/true").token(),

@@ -6,22 +6,23 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from prodrome.cds_hooks.callers import keys
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
 from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable
 from prodrome.cds_hooks.callers.limiter import TooMany
-from prodrome.cds_hooks.callers.tokens import Authenticator, Forbidden, Unauthorized
-from prodrome.cds_hooks.callers.used_tokens import SeenTokens
-from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.callers.tokens import Authenticator, Forbidden, Unauthorized, Unavailable
+from prodrome.cds_hooks.callers.used_tokens import UsedTokens
+from prodrome.cds_hooks.database import Database, seen_token
 from prodrome.cds_hooks.settings import Settings
 from tests.cds_hooks.tokens import BASE, EC_256, EC_384, ISS, KEYS, NOW, RSA_2048, SERVICE, Client, jwk, settings
+from tests.databases import eventually
 
 JKU = "https://ehr.example.org/jwks"
 
@@ -229,9 +230,10 @@ def test_the_same_token_id_from_another_issuer_is_another_token() -> None:
     assert site.check(Client(iss="https://other.example.org").bearer(jti="1"), SERVICE)
 
 
+@pytest.mark.withstands("replay")
 @pytest.mark.requirement("SEC-16")
-def test_a_used_token_is_refused_by_another_worker_and_after_a_restart(tmp_path: Path) -> None:
-    site = settings(database_url=f"sqlite:///{tmp_path / 'prodrome.db'}")
+def test_a_used_token_is_refused_by_another_worker_and_after_a_restart(shared_database_url: str) -> None:
+    site = settings(database_url=shared_database_url)
     first, second = authenticator(site), authenticator(site)
     bearer = Client().bearer()
     assert first.check(bearer, SERVICE)
@@ -550,15 +552,15 @@ def test_a_host_that_is_not_there_gives_no_keys() -> None:
 # --- tokens seen ----------------------------------------------------------------------------------------------------
 
 
-def test_of_many_workers_that_see_a_token_at_once_one_is_first(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'prodrome.db'}"
-    workers = [SeenTokens(Database(url)) for _ in range(4)]
+@pytest.mark.withstands("replay")
+def test_of_many_workers_that_see_a_token_at_once_one_is_first(shared_database_url: str) -> None:
+    workers = [UsedTokens(Database(shared_database_url)) for _ in range(4)]
     answers: list[bool] = []
     gate = threading.Barrier(len(workers))
 
-    def see(worker: SeenTokens) -> None:
+    def see(worker: UsedTokens) -> None:
         gate.wait()
-        answers.append(worker.first_time("iss", "jti", time.time() + 300))
+        answers.append(worker.first_use("iss", "jti", time.time() + 300))
 
     threads = [threading.Thread(target=see, args=(worker,)) for worker in workers]
     for thread in threads:
@@ -568,26 +570,79 @@ def test_of_many_workers_that_see_a_token_at_once_one_is_first(tmp_path: Path) -
     assert sorted(answers) == [False, False, False, True]
 
 
-def test_tokens_seen_are_forgotten_after_they_expire() -> None:
+def test_used_tokens_are_forgotten_after_they_expire_and_not_before(database_url: str) -> None:
     now = [NOW]
-    seen = SeenTokens(Database("sqlite://"), lambda: now[0])
-    assert seen.first_time("iss", "old", NOW + 10)
+    database = Database(database_url)
+    used = UsedTokens(database, lambda: now[0])
+    for number in range(300):
+        assert used.first_use("iss", f"old-{number}", NOW + 10)
     now[0] += 120
-    assert seen.first_time("iss", "new", NOW + 300)
-    assert not seen.first_time("iss", "new", NOW + 300)
-    assert len(seen._here) == 1
+    for number in range(200):
+        assert used.first_use("iss", f"new-{number}", NOW + 300)
+    assert not used.first_use("iss", "new-0", NOW + 300)
+    with database.reading() as connection:
+        assert len(connection.execute(select(seen_token)).all()) == 200
+    database.close()
 
 
-def test_issuer_and_token_id_cannot_be_shifted_into_each_other() -> None:
-    seen = SeenTokens()
-    assert seen.first_time("ab", "c", NOW)
-    assert seen.first_time("a", "bc", NOW)
+def test_issuer_and_token_id_cannot_be_shifted_into_each_other(database_url: str) -> None:
+    used = UsedTokens(Database(database_url))
+    assert used.first_use("ab", "c", NOW)
+    assert used.first_use("a", "bc", NOW)
 
 
-def test_while_the_database_fails_a_token_is_still_refused_in_this_process() -> None:
-    database = Database("sqlite://")
-    seen = SeenTokens(database)
-    with database.writing(durable=False) as connection:
-        connection.exec_driver_sql("DROP TABLE seen_token")
-    assert seen.first_time("iss", "jti", time.time() + 300)
-    assert not seen.first_time("iss", "jti", time.time() + 300)
+@pytest.mark.withstands("replay without database")
+def test_a_token_that_cannot_be_looked_up_is_refused_for_now_and_not_used_up(database_url: str) -> None:
+    database = Database(database_url)
+    site = authenticator(settings(), database=database)
+    bearer = Client().bearer()
+    with database.writing(durable=True) as connection:
+        connection.exec_driver_sql("ALTER TABLE seen_token RENAME TO elsewhere")
+    for _ in range(3):
+        with pytest.raises(Unavailable) as caught:
+            site.check(bearer, SERVICE)
+        assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    eventually(lambda: not database.away)
+    with database.writing(durable=True) as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO seen_token")
+    assert site.check(bearer, SERVICE) == Caller(ISS)
+    assert reason(site, bearer) == "the token was used before"
+
+
+@pytest.mark.withstands("odd claims")
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"exp": 10**400}, "exp is not a number"),
+        ({"exp": -(10**400)}, "exp is not a number"),
+        ({"iat": 10**400}, "iat is not a number"),
+        ({"nbf": 10**400}, "nbf is not a number"),
+        ({"exp": 1e300}, "exp is not a number"),
+        ({"jti": "\ud800"}, "the token id is missing"),
+        ({"jti": "a\udfffb"}, "the token id is missing"),
+        ({"tenant": "\ud800"}, "the tenant is not text"),
+        ({"iss": "\ud800"}, "the issuer is not on the list"),
+        ({"aud": "\ud800"}, "the token is addressed elsewhere"),
+        ({"aud": [BASE + SERVICE, "\ud800"], "jti": "\ud800"}, "the token id is missing"),
+    ],
+    ids=lambda value: str(value)[:20].encode("ascii", "backslashreplace").decode(),
+)
+def test_claims_beyond_numbers_and_text_refuse_the_token(claims: dict[str, object], expected: str) -> None:
+    audience = claims.pop("aud", BASE + SERVICE)
+    assert reason(authenticator(), Client().bearer(audience, **claims)) == expected
+
+
+@pytest.mark.withstands("odd claims")
+def test_a_key_id_that_is_no_text_refuses_the_token() -> None:
+    assert reason(authenticator(), Client(header={"kid": "\ud800"}).bearer()) == "the key id is missing"
+
+
+@pytest.mark.withstands("pinned key")
+def test_a_key_that_the_site_holds_counts_though_the_token_names_a_key_set() -> None:
+    host = Host(KEYS)
+    for listed in ((), (JKU,)):
+        issuer = {"iss": ISS, "jwks": {"keys": KEYS[:1]}, "jku": listed}
+        site = authenticator(settings(issuers=(issuer,)), key_sets=host.key_sets())
+        assert site.check(Client(header={"jku": JKU}).bearer(), SERVICE) == Caller(ISS)
+        assert site.check(Client(header={"jku": "https://elsewhere.example.org/jwks"}).bearer(), SERVICE)
+    assert host.asked == []

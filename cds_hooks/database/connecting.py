@@ -1,0 +1,242 @@
+"""Connections to the database: SQLite (a file or memory) or PostgreSQL by address.
+
+Two ways to write. *Durable*: on disk before the call returns, for what a caller is told was kept. *Quick*: safe from
+the death of this process but not from a power cut, for what is written beside the answer.
+
+A database that fails is *away*: everybody is told so at once, with :class:`DatabaseAway`, and nobody waits, until a
+thread that tries again finds that it can be written.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, Insert, QueuePool, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+
+from prodrome.cds_hooks.logs import alarm, failure, log
+from prodrome.cds_hooks.settings import SettingsError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+WAIT_SECONDS = 2
+"""Longest wait for a lock, a connection or a statement."""
+PROBE_SECONDS = 0.2
+"""How often a database that is away is tried."""
+LONGEST_PROBE_SECONDS = 2.0
+"""How seldom at last, where it fails as soon as it is back."""
+_FLAPPING_SECONDS = 10.0
+_ADVISORY_LOCK = 5_297_361
+_MIGRATING = threading.Lock()  # alembic keeps its context in its module
+
+
+class DatabaseAway(Exception):
+    """The database cannot be asked now; of the transaction nothing is known to be kept."""
+
+
+class Database:
+    """Connections to the database at *url*, its schema brought up to date when it is opened.
+
+    Raises :class:`SettingsError` where it cannot be opened, and later :class:`DatabaseAway`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.in_memory = _in_memory(url)
+        """Whether what is kept ends with this process, and no other process sees it."""
+        self._state = threading.Lock()
+        self._away = False
+        self._pause = PROBE_SECONDS
+        self._back_at = float("-inf")
+        self._when_back: list[Callable[[], object]] = []
+        self.close = weakref.finalize(self, self.engine.dispose)
+        if not self.in_memory:
+            _leave_connections_to_the_parent(self.engine)
+        try:
+            with self._transaction(durable=True) as connection:
+                if self.engine.dialect.name == "postgresql":  # workers that start together migrate one after the other
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                _migrate(connection)
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            self.close()
+            raise SettingsError([f"database_url: the database cannot be opened ({type(error).__name__})"]) from error
+
+    @contextmanager
+    def writing(self, *, durable: bool) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, undone by an exception in it."""
+        with self._told_when_away(), self._transaction(durable=durable) as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, *, unhurried: bool = False) -> Iterator[Connection]:
+        """One transaction that only reads, and waits for no writer. *unhurried*: it may take its time."""
+        with self._told_when_away(), self._transaction(reading=True, unhurried=unhurried) as connection:
+            yield connection
+
+    def insert_once(self, table: Table) -> Insert:
+        """An insert that leaves out rows whose key is there; of two transactions with one key exactly one inserts."""
+        if self.engine.dialect.name == "postgresql":
+            return postgresql.insert(table).on_conflict_do_nothing()
+        return sqlite.insert(table).on_conflict_do_nothing()
+
+    @property
+    def away(self) -> bool:
+        """Whether the database failed and was not found well since."""
+        return self._away
+
+    def when_back(self, call: Callable[[], object]) -> None:
+        """Have *call* called whenever the database was away and is back."""
+        self._when_back.append(call)
+
+    @contextmanager
+    def _transaction(self, **options: bool) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _told_when_away(self) -> Iterator[None]:
+        if self._away:
+            raise DatabaseAway
+        try:
+            yield
+        except (DataError, IntegrityError):  # the fault of what was to be written
+            raise
+        except (SQLAlchemyError, sqlite3.Error) as error:  # the driver's own where a transaction cannot begin
+            self._lost(error)
+            raise DatabaseAway from error
+
+    def _lost(self, error: BaseException) -> None:
+        with self._state:
+            if self._away:
+                return
+            self._away = True
+            flapping = time.monotonic() - self._back_at < _FLAPPING_SECONDS
+            self._pause = min(2 * self._pause, LONGEST_PROBE_SECONDS) if flapping else PROBE_SECONDS
+        alarm("the database is away", **failure(error))
+        watch = threading.Thread(target=_watch, args=(weakref.ref(self), self._pause), daemon=True)
+        watch.start()
+
+    def _back(self) -> bool:
+        try:
+            # It must be possible to write: a full disk, too, lets a transaction begin.
+            with self._transaction(durable=True) as connection:
+                connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        except (SQLAlchemyError, sqlite3.Error):
+            return False
+        with self._state:
+            self._away = False
+            self._back_at = time.monotonic()
+        log("the database is back")
+        for call in self._when_back:
+            call()
+        return True
+
+
+def _watch(reference: "weakref.ref[Database]", pause: float) -> None:
+    """Try a database that is away again and again, until it is back or given up."""
+    while True:
+        time.sleep(pause)
+        database = reference()
+        if database is None or not database.close.alive or database._back():
+            return
+        del database
+
+
+def _leave_connections_to_the_parent(engine: Engine) -> None:
+    """A process that is forked must not speak on connections of the one it came from."""
+    known = weakref.ref(engine)
+
+    def forget() -> None:
+        here = known()
+        if here is not None:
+            here.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _in_memory(address: str) -> bool:
+    url = make_url(address)
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _engine(address: str) -> Engine:
+    url = make_url(address)
+    if url.get_backend_name() == "postgresql":
+        limits = f"-c statement_timeout={WAIT_SECONDS * 1000} -c lock_timeout={WAIT_SECONDS * 1000}"
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            pool_timeout=WAIT_SECONDS,
+            connect_args={
+                "connect_timeout": WAIT_SECONDS,
+                "tcp_user_timeout": WAIT_SECONDS * 1000,
+                "options": limits,
+            },
+            hide_parameters=True,
+        )
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
+    memory = _in_memory(address)
+    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if memory else {}  # memory lives in one connection
+    if not memory:
+        _for_this_user_only(Path(str(url.database)))
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_timeout=WAIT_SECONDS,
+        connect_args={"check_same_thread": False, "timeout": WAIT_SECONDS},
+        hide_parameters=True,
+        **pool,
+    )
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _for_this_user_only(file: Path) -> None:
+    """Let nobody else read the database, nor its side files, which take over its mode."""
+    with contextlib.suppress(OSError):  # whatever stands in the way is told when the database is opened
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    # Never opened where it is there: closing it would end the locks that this process holds on it.
+    for path in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        with contextlib.suppress(OSError):
+            path.chmod(0o600)
+
+
+def _connect_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA synchronous={'FULL' if options.get('durable') else 'NORMAL'}")
+    driver.execute("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("unhurried"):
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    if not options.get("durable"):
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    with _MIGRATING:
+        command.upgrade(config, "head")
