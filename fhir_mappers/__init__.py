@@ -10,7 +10,7 @@ from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
-from prodrome.fhir_mappers.codes import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED
+from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED
 from prodrome.fhir_mappers.collecting import Entry, collect, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses

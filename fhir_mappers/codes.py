@@ -1,42 +1,15 @@
-"""Code systems by URL, and CodeableConcepts read as the codes we know and the words that stand in for the others.
+"""CodeableConcepts read as codes and as the words that stand in for codes that say nothing.
 
-A code of a known system is judged by the code alone. The display of any other system counts as text.
+A code that a table knows is judged by the code alone. The display of any other code counts as text.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from prodrome.rules.guideline import Guideline
-
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-ATC = "http://www.whocc.no/atc"
-SNOMED = "http://snomed.info/sct"
-ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
-ICD10 = "http://hl7.org/fhir/sid/icd-10"
-LOINC = "http://loinc.org"
-CPT = "http://www.ama-assn.org/go/cpt"
-ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
-DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"  # a site that has its own renames it here
-
-DRUG_SYSTEMS = frozenset({RXNORM, ATC, SNOMED})
-DIAGNOSIS_SYSTEMS = frozenset({ICD10CM, ICD10, SNOMED})
-
-_OTHER_KNOWN = (
-    "http://nucc.org/provider-taxonomy",
-    "http://terminology.hl7.org/CodeSystem/medicationrequest-status-reason",
-    "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
-    "http://terminology.hl7.org/CodeSystem/condition-clinical",
-    "http://terminology.hl7.org/CodeSystem/condition-ver-status",
-)
-SYSTEMS: Mapping[str, str] = {
-    **{url: url for url in (RXNORM, ATC, SNOMED, ICD10CM, ICD10, LOINC, CPT, ACT_CODE, DIARY, *_OTHER_KNOWN)},
-    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
-    "urn:oid:2.16.840.1.113883.6.90": ICD10CM,
-    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
-}
-"""Every system we know, by each of its addresses."""
 
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 LONGEST_TEXT = 2000  # characters of one text that are looked at
@@ -45,7 +18,11 @@ Code = tuple[str, str]  # system, code
 
 
 class Concept(NamedTuple):
-    """A CodeableConcept as read: codes of known systems, the words of all else, and how the chart words it."""
+    """A CodeableConcept as read: its codes, its words, and how the chart words its codes.
+
+    ``displays`` stand beside ``codes``, one for one. The display of a system that our tables do not read is among
+    ``texts`` instead; that of a code which the tables of its system do not have is added by :func:`with_unknown`.
+    """
 
     codes: tuple[Code, ...]
     texts: tuple[str, ...]
@@ -54,7 +31,7 @@ class Concept(NamedTuple):
     @property
     def label(self) -> str:
         """What a reader of the chart sees."""
-        return (self.texts or self.displays or ("",))[0]
+        return next((text for text in (*self.texts, *self.displays) if text), "")
 
 
 NOTHING = Concept((), (), ())
@@ -74,21 +51,27 @@ def coding(value: JsonObject) -> Concept:
 
 
 def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
-    codes: tuple[Code, ...] = ()
-    displays: tuple[str, ...] = ()
+    codes: list[Code] = []
+    words = list(texts)
+    displays: list[str] = []
     for value in codings:
         system, code, display = value.get("system"), value.get("code"), value.get("display")
         if not (type(system) is type(code) is type(display) is str):
             system, code, display = read_text(value, "system"), read_text(value, "code"), read_text(value, "display")
-        known = SYSTEMS.get(system) if system else None
-        if known is None:
-            texts += (display[:LONGEST_TEXT],) if display else ()
-            continue
-        if code:
-            codes += ((known, code),)
-        if display:
-            displays += (display[:LONGEST_TEXT],)
-    return Concept(codes, texts, displays)
+        said = display[:LONGEST_TEXT] if display else ""
+        located = locate(system) if system else None
+        if located is not None and code:
+            codes.append((located.system, plain_code(str(system), located.system, code)))
+            displays.append(said if located.known else "")
+        if said and (located is None or not located.known or not code):
+            words.append(said)
+    return Concept(tuple(codes), tuple(words), tuple(displays))
+
+
+def with_unknown(said: Concept, known: Callable[[str, str], object]) -> Concept:
+    """The concept with the displays of the codes that are not ``known(system, code)`` counted as text."""
+    unknown = [display for code, display in zip(said.codes, said.displays, strict=True) if display and not known(*code)]
+    return said._replace(texts=(*said.texts, *unknown)) if unknown else said
 
 
 def read_concept(parent: Mapping[str, Any], name: str) -> Concept:

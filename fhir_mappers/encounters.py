@@ -1,7 +1,8 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import ACT_CODE, NOTHING, SYSTEMS, Concept, concept, read_concepts, sets_of
+from prodrome.fhir_mappers.code_systems import ACT_CODE
+from prodrome.fhir_mappers.codes import NOTHING, Code, Concept, coding, concept, read_concepts, sets_of
 from prodrome.fhir_mappers.dates import Period, read_period
 from prodrome.fhir_mappers.elements import (
     JsonObject,
@@ -12,13 +13,33 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
+from prodrome.fhir_mappers.phrases import found_in, phrases
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist
 from prodrome.rules import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
 HOSPITAL, AMBULATORY, EMERGENCY = "hospital_class", "ambulatory_class", "emergency"  # code sets
-PRINCIPAL_USES = frozenset({"CC", "DD", "billing"})  # chief complaint, discharge, billing
+_CLASSES = frozenset({HOSPITAL, AMBULATORY, EMERGENCY})
+# Words that name the class of a visit where no code does.
+VISIT_WORDS = phrases(
+    {
+        EMERGENCY: (
+            "emergency", "er visit", "ed visit", "a&e", "accident and emergency", "notfall", "notaufnahme", "urgences",
+            "urgencias", "spoedeisende hulp", "seh", "pronto soccorso", "akutmottagning", "akuttmottak",
+        ),
+        HOSPITAL: (
+            "inpatient", "hospitalization", "hospitalisation", "hospital admission", "stationär", "hospitalisé",
+            "hospitalización", "ricovero", "klinische opname", "observation",
+        ),
+        AMBULATORY: (
+            "ambulatory", "outpatient", "office visit", "appointment", "telehealth", "telemedicine", "virtual",
+            "video visit", "ambulant", "consultation externe", "ambulatorio", "poliklinisch",
+        ),
+    }
+)  # fmt: skip
+PRINCIPAL_USES = frozenset({"CC", "DD", "billing", "treatment-diagnosis", "chief-complaint", "discharge-diagnosis"})
+"""Uses of a diagnosis that make it the visit's own: chief complaint, discharge, billing, treatment."""
 
 
 def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
@@ -31,31 +52,43 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
         status = read_text(resource, "status")
         if status not in COUNTED:
             return
-        classes = _classes(chart, resource)
         types = read_concepts(resource, "type")
-        emergency = any(EMERGENCY in sets_of(chart.guideline, said.codes) for said in types)
+        services = service_types(resource)
+        classes = _classes(chart, resource, [*types, *services])
         refs = (ref,) if ref else ()
-        if HOSPITAL in classes or emergency:
+        if HOSPITAL in classes or EMERGENCY in classes:
             start, end = _period(resource)
             running = status in RUNNING and (end is None or end.last >= chart.today)
             reason = _reason(chart, resource)
             visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-        elif AMBULATORY in classes and is_specialist(_specialties(chart, resource, types), chart.guideline, wanted):
+        elif AMBULATORY in classes and is_specialist(
+            _specialties(chart, resource, [*types, *services]), chart.guideline, wanted
+        ):
             contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
     chart.each("Encounter", read)
     return visits, contacts
 
 
-def _classes(chart: Chart, resource: JsonObject) -> frozenset[str]:
-    """The code sets of the encounter's class: a Coding [R5: concepts]; one without a system is of the standard's."""
-    names: frozenset[str] = frozenset()
+def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozenset[str]:
+    """The code sets of the encounter's class: by code, else by the words of its display, else by its type.
+
+    A class is a Coding [R5: concepts]; one without a system is of the standard's. An emergency type counts beside
+    whatever the class says; other types and services speak only where the class says nothing.
+    """
+    codes: list[Code] = []
+    words: list[str] = []
     for value in read_objects(resource, "class"):
-        for each in read_objects(value, "coding") if "coding" in value else (value,):
-            system = read_text(each, "system") or ACT_CODE
-            if SYSTEMS.get(system) == ACT_CODE and (code := read_text(each, "code")):
-                names |= chart.guideline.sets_of(ACT_CODE, code)
-    return names
+        said = concept(value) if "coding" in value else coding({"system": ACT_CODE, **value})
+        codes += said.codes
+        words += [*said.texts, *said.displays]
+    by_type = frozenset().union(*(sets_of(chart.guideline, said.codes) for said in kinds)) & _CLASSES
+    by_code = frozenset(sets_of(chart.guideline, tuple(codes))) & _CLASSES
+    names = by_code or frozenset().union(*(found_in(text, VISIT_WORDS) for text in words)) or by_type
+    if not names:
+        texts = [text for said in kinds for text in said.texts]
+        names = frozenset().union(*(found_in(text, VISIT_WORDS) for text in texts))
+    return names | (by_type & {EMERGENCY})
 
 
 def _period(resource: JsonObject) -> Period:
@@ -63,7 +96,7 @@ def _period(resource: JsonObject) -> Period:
 
 
 def _specialties(chart: Chart, resource: JsonObject, types: list[Concept]) -> list[Concept]:
-    said = [*types, *service_types(resource)]
+    said = [*types]
     for participant in read_objects(resource, "participant"):
         who = read_object(participant, "individual") or read_object(participant, "actor")
         role = chart.resolve(read_reference(who), resource)

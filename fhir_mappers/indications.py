@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import DIAGNOSIS_SYSTEMS, Concept, concept, read_concept
+from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
+from prodrome.fhir_mappers.codes import Concept, concept, read_concept
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.phrases import found_in, phrases

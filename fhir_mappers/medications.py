@@ -9,14 +9,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import (
-    DRUG_SYSTEMS,
-    NOTHING,
-    RXNORM,
-    Concept,
-    concept,
-    read_concept,
-)
+from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, RXNORM
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,

@@ -6,7 +6,8 @@ from datetime import date
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart, seconds, unique
-from prodrome.fhir_mappers.codes import DIARY, LOINC, SNOMED, Code, read_concept
+from prodrome.fhir_mappers.code_systems import DIARY, LOINC, SNOMED
+from prodrome.fhir_mappers.codes import Code, read_concept
 from prodrome.fhir_mappers.courses import ACUTE, use_of
 from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
 from prodrome.fhir_mappers.doses import read_dosing

@@ -1,55 +1,75 @@
-"""Finding phrases in short clinical texts: whole words, not after a word that denies them."""
+"""Finding phrases in short clinical texts: whole words in any language, not after a word that denies them."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 NEGATIONS = frozenset({"no", "not", "without", "denies"})
 REACH = 3  # words before a phrase in which a negation denies it
 
-_CLAUSES = re.compile(r"[.,;:!?()\n]|\bbut\b")
-_WORDS = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_CLAUSES = re.compile(r"[.,;:!?()\n]|\b(?:but|aber|mais|pero|ma|maar)\b")
+_WORDS = re.compile(r"[^\W_]+(?:'[a-z]+)?")
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ı": "i", "’": "'"})
+
+
+def fold(text: str) -> str:
+    """A text as words are compared: lower case, without accents; other scripts stay as they are."""
+    if text.isascii():
+        return text.lower()
+    composed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    bare = "".join(letter for letter in composed if not "\u0300" <= letter <= "\u036f")
+    return unicodedata.normalize("NFC", bare).translate(_LETTERS)
 
 
 class Phrases(NamedTuple):
-    """Phrase lists by name, split into words; ``hint`` matches every text that any of them could be in."""
+    """Phrase lists by name, arranged by first word; ``hint`` matches every text that any of them could be in."""
 
-    named: Mapping[str, tuple[tuple[str, ...], ...]]
+    by_word: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]
     hint: re.Pattern[str]
+    negations: frozenset[str]
 
 
-def phrases(named: Mapping[str, Iterable[str]]) -> Phrases:
+def phrases(named: Mapping[str, Iterable[str]], negations: Iterable[str] = NEGATIONS) -> Phrases:
     """Make phrase lists ready for :func:`found_in`."""
-    split = {name: tuple(tuple(_WORDS.findall(text.lower())) for text in texts) for name, texts in named.items()}
-    longest = {max(phrase, key=len) for lists in split.values() for phrase in lists}
-    return Phrases(split, re.compile("|".join(sorted(map(re.escape, longest)))))
+    by_word: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    longest: set[str] = set()
+    for name, texts in named.items():
+        for text in texts:
+            words = tuple(_WORDS.findall(fold(text)))
+            by_word.setdefault(words[0], []).append((words, name))
+            longest.add(max(words, key=len))
+    return Phrases(
+        {word: tuple(entries) for word, entries in by_word.items()},
+        re.compile("|".join(sorted(map(re.escape, longest)))),
+        frozenset(fold(word) for word in negations),
+    )
 
 
 def found_in(text: str, wanted: Phrases) -> set[str]:
     """The names of the lists of which a phrase stands in ``text`` undenied.
 
     A negation denies a phrase when it stands up to three words before it in the same clause, unless it is itself part
-    of a phrase ("not effective, side effects" names both).
+    of a phrase ("not effective, side effects" names both). Of phrases that share words the longest stands.
     """
-    text = text.lower()
+    text = fold(text)
     names: set[str] = set()
     if wanted.hint.search(text):
         for clause in _CLAUSES.split(text):
-            names |= _in_clause(_WORDS.findall(clause), wanted.named)
+            names |= _in_clause(_WORDS.findall(clause), wanted)
     return names
 
 
-def _in_clause(words: list[str], wanted: Mapping[str, tuple[tuple[str, ...], ...]]) -> set[str]:
+def _in_clause(words: list[str], wanted: Phrases) -> set[str]:
     matches: list[tuple[int, int, str]] = []
-    for name, lists in wanted.items():
-        for phrase in lists:
-            length = len(phrase)
-            for at in range(len(words) - length + 1):
-                if words[at] == phrase[0] and tuple(words[at : at + length]) == phrase:
-                    matches.append((at, at + length, name))
+    for at, word in enumerate(words):
+        for phrase, name in wanted.by_word.get(word, ()):
+            if tuple(words[at : at + len(phrase)]) == phrase:
+                matches.append((at, at + len(phrase), name))
     own = {at for start, end, _ in matches for at in range(start, end)}
     return {
         name
-        for start, _, name in matches
-        if not any(words[at] in NEGATIONS and at not in own for at in range(max(0, start - REACH), start))
+        for start, end, name in matches
+        if not any(words[at] in wanted.negations and at not in own for at in range(max(0, start - REACH), start))
+        and not any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in matches)
     }

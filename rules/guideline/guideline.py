@@ -17,6 +17,7 @@ from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
     read_classes,
+    read_code_rows,
     read_codes,
     read_contraindications,
     read_drugs,
@@ -179,7 +180,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
     names = ("sources", "parameters", "codes", "contraindications", "drugs")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
-    systems, code_sets, words = read_codes(file["codes"])
+    systems, code_sets, words = read_codes(file["codes"], read_code_rows(folder, licensed=True))
     classes, drug_classes = read_classes(file["drugs"])
     parameters = overridden(read_parameters(file["parameters"], sources, classes), overrides, classes)
     values = {name: parameter.value for name, parameter in parameters.items()}

@@ -2,11 +2,11 @@
 
 import csv
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, meant, shown
 from prodrome.rules.guideline.types import (
@@ -123,7 +123,19 @@ def _parameter_value(parameter: Parameter, value: object, where: str, classes: C
     return value
 
 
-def read_codes(file: Entry) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
+class CodeRow(NamedTuple):
+    """One row of a table of codes: the set it adds a code to, and the table's name."""
+
+    set: str
+    system: str
+    code: str
+    table: str
+
+
+def read_codes(
+    file: Entry, more: Sequence[CodeRow]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
+    """The systems with all their addresses, the code sets with the rows of the tables, and words by group."""
     systems: dict[str, tuple[str, ...]] = {}
     by_prefix = set()
     for name, entry in file.named("systems").items():
@@ -131,31 +143,61 @@ def read_codes(file: Entry) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeS
         if entry.one_of("match", ("exact", "prefix")) == "prefix":
             by_prefix.add(name)
         entry.done()
-    code_sets = {}
-    for name, entry in file.named("sets").items():
+    entries = file.named("sets")
+    tables: dict[str, dict[str, set[str]]] = {name: {} for name in entries}
+    for row in more:
+        if row.set not in tables or row.system not in systems or row.system in by_prefix:
+            raise GuidelineError(f"{row.table}: {row.system} {row.code}: set {row.set!r} or its system is unknown")
+        tables[row.set].setdefault(row.system, set()).add(row.code)
+    code_sets: dict[str, CodeSet] = {}
+    included: dict[str, tuple[str, ...]] = {}
+    for name, entry in entries.items():
         exact: dict[str, frozenset[str]] = {}
         prefixes: dict[str, tuple[str, ...]] = {}
         without: dict[str, tuple[str, ...]] = {}
         excluded = entry.entry("without", None)
         for system, urls in systems.items():
-            if entry.get(system, None) is None:
+            listed = tables[name].get(system, set())
+            if entry.get(system, None) is None and not listed:
                 continue
             if system in by_prefix:
                 prefixes |= dict.fromkeys(urls, tuple(plain(code) for code in entry.texts(system)))
                 if excluded:
                     without |= dict.fromkeys(urls, tuple(plain(code) for code in excluded.texts(system, ())))
             else:
-                exact |= dict.fromkeys(urls, frozenset(entry.text_map(system)))
+                exact |= dict.fromkeys(urls, frozenset({*entry.text_map(system, {}), *listed}))
         title = entry.text("title")
+        included[name] = entry.texts("includes", (), known=entries)
         for part in (excluded, entry):
             if part:
                 part.done()
-        if not exact and not prefixes:
-            raise GuidelineError(f"{entry.where}: has no codes; systems are {', '.join(systems)}")
         code_sets[name] = CodeSet(name, title, frozen(exact), frozen(prefixes), frozen(without))
+    for name, others in included.items():
+        code_sets[name] = _joined(code_sets[name], [code_sets[other] for other in others])
+    for name, code_set in code_sets.items():
+        if not (code_set.exact or code_set.prefixes):
+            raise GuidelineError(f"{entries[name].where}: has no codes; systems are {', '.join(systems)}")
     group_words = file.entry("co_medication_words")
     words = {str(group): group_words.texts(str(group)) for group in group_words.data}
     return systems, code_sets, words
+
+
+def _joined(code_set: CodeSet, others: Sequence[CodeSet]) -> CodeSet:
+    """A set with the exact codes of others; classifications are listed in the set itself."""
+    exact = dict(code_set.exact)
+    for other in others:
+        for system, codes in other.exact.items():
+            exact[system] = exact.get(system, frozenset()) | codes
+    return replace(code_set, exact=frozen(exact))
+
+
+@functools.lru_cache(maxsize=8)
+def read_code_rows(folder: Path, *, licensed: bool) -> tuple[CodeRow, ...]:
+    """The rows of codes.csv, and of codes_snomed.csv where its licence is at hand."""
+    tables = ("codes.csv", "codes_snomed.csv") if licensed else ("codes.csv",)
+    return tuple(
+        CodeRow(set_, system, code, table) for table in tables for set_, system, code, _ in _rows(folder, table, 4)
+    )
 
 
 def read_contraindications(
