@@ -33,8 +33,6 @@ _BARE_OID = re.compile(r"[0-2](?:\.\d+){3,}")
 _SIGNS = "+*!†# "  # dagger, asterisk and the German marks behind a code of ICD-10
 
 
-
-
 class Located(NamedTuple):
     """A code system by the address our tables use; ``known`` where they read it."""
 
@@ -46,7 +44,7 @@ class Located(NamedTuple):
 def _aliases() -> dict[str, str]:
     with Path(__file__).with_name("code_systems.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(line for line in stream if not line.startswith("#")))
-    aliases = {alias: system for alias, system in rows[1:]}
+    aliases = dict(rows[1:])
     return aliases | {_plain(system): system for system in (*_OWN, *aliases.values())}
 
 

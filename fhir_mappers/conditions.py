@@ -5,10 +5,12 @@ from datetime import date
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
-from prodrome.fhir_mappers.elements import JsonObject
+from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.rules import Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
+OVER = frozenset({"inactive", "remission", "resolved"})
+_OTHER_STATUS = {"55561003": "active", "73425007": "inactive", "413322009": "resolved"}  # SNOMED CT, as C-CDA has them
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 
 
@@ -33,10 +35,20 @@ def is_active(resource: JsonObject, today: date) -> bool:
     """Whether a Condition holds now: by its status, or without one by the absence of a past abatement."""
     if not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
         return False
-    status = status_codes(resource, "clinicalStatus")
-    if status:
+    status = _clinical_status(resource)
+    if status & (ACTIVE | OVER):
         return not status.isdisjoint(ACTIVE)
     return not _has_abated(resource, today)
+
+
+def _clinical_status(resource: JsonObject) -> frozenset[str]:
+    """The clinical status by code of any system, else by its text; what names none says nothing."""
+    codes = frozenset(_OTHER_STATUS.get(code, code) for code in status_codes(resource, "clinicalStatus"))
+    if codes & (ACTIVE | OVER) or type(resource.get("clinicalStatus")) is str:
+        return codes
+    value = read_object(resource, "clinicalStatus")
+    text = read_text(value, "text") if value else None
+    return frozenset({text.strip().lower()} if text else ())
 
 
 def _has_abated(resource: JsonObject, today: date) -> bool:

@@ -1,8 +1,19 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.code_systems import ACT_CODE
-from prodrome.fhir_mappers.codes import NOTHING, Code, Concept, coding, concept, read_concepts, sets_of
+from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
+from prodrome.fhir_mappers.codes import (
+    NOTHING,
+    Code,
+    Concept,
+    coding,
+    concept,
+    read_concept,
+    read_concepts,
+    sets_of,
+    status_codes,
+)
+from prodrome.fhir_mappers.conditions import NOT_SO
 from prodrome.fhir_mappers.dates import Period, read_period
 from prodrome.fhir_mappers.elements import (
     JsonObject,
@@ -12,14 +23,15 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes
+from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes, of_words
 from prodrome.fhir_mappers.phrases import found_in, phrases
-from prodrome.fhir_mappers.specialists import code_sets, is_specialist
+from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_specialist_visit, names_specialist
 from prodrome.rules import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
 HOSPITAL, AMBULATORY, EMERGENCY = "hospital_class", "ambulatory_class", "emergency"  # code sets
+IN_PREGNANCY = "nervous_disease_in_pregnancy"  # code set
 _CLASSES = frozenset({HOSPITAL, AMBULATORY, EMERGENCY})
 # Words that name the class of a visit where no code does.
 VISIT_WORDS = phrases(
@@ -47,6 +59,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
     wanted = code_sets(chart.guideline)
+    recorded_at = _by_visit(chart)
 
     def read(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
@@ -59,15 +72,32 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
         if HOSPITAL in classes or EMERGENCY in classes:
             start, end = _period(resource)
             running = status in RUNNING and (end is None or end.last >= chart.today)
-            reason = _reason(chart, resource)
+            reason = _reason(chart, resource, recorded_at.get(ref, []))
             visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-        elif AMBULATORY in classes and is_specialist(
-            _specialties(chart, resource, [*types, *services]), chart.guideline, wanted
+        elif AMBULATORY in classes and (
+            is_specialist_visit([*types, *services], chart.guideline, wanted)
+            or is_specialist(_specialties(chart, resource), chart.guideline, wanted)
+            or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
         ):
             contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
     chart.each("Encounter", read)
     return visits, contacts
+
+
+def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:
+    """The Conditions that name a visit as theirs, by that visit."""
+    found: dict[str, list[JsonObject]] = {}
+
+    def read(ref: str, resource: JsonObject) -> None:
+        visit = read_reference(read_object(resource, "encounter")) if "encounter" in resource else None
+        if visit and status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+            target = chart.resolve(visit, resource)
+            key = f"Encounter/{target['id']}" if target and type(target.get("id")) is str else visit
+            found.setdefault(key, []).append(resource)
+
+    chart.each("Condition", read)
+    return found
 
 
 def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozenset[str]:
@@ -95,8 +125,8 @@ def _period(resource: JsonObject) -> Period:
     return read_period(resource, "period" if "period" in resource else "actualPeriod")
 
 
-def _specialties(chart: Chart, resource: JsonObject, types: list[Concept]) -> list[Concept]:
-    said = [*types]
+def _specialties(chart: Chart, resource: JsonObject) -> list[Concept]:
+    said: list[Concept] = []
     for participant in read_objects(resource, "participant"):
         who = read_object(participant, "individual") or read_object(participant, "actor")
         role = chart.resolve(read_reference(who), resource)
@@ -105,33 +135,80 @@ def _specialties(chart: Chart, resource: JsonObject, types: list[Concept]) -> li
     return said
 
 
+_PLACES = ("Location", "PractitionerRole", "HealthcareService", "Organization")
+
+
+def places(chart: Chart, resource: JsonObject) -> list[str]:
+    """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
+    references = [read_object(each, "location") for each in read_objects(resource, "location")]
+    references += [
+        read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
+    ]
+    said: list[str] = []
+    for reference in [*references, read_object(resource, "serviceProvider")]:
+        if reference is None:
+            continue
+        key = read_reference(reference) or ""
+        target = chart.resolve(key, resource)
+        kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
+        if kind in _PLACES or reference not in references[len(read_objects(resource, "location")) :]:
+            said += [read_text(reference, "display") or "", (read_text(target, "name") if target else None) or ""]
+    return [text for text in said if text]
+
+
 def service_types(resource: JsonObject) -> list[Concept]:
     """``serviceType``: concepts [R5: concepts or references, of which the concepts]."""
     pairs = [concept_and_reference(value) for value in read_objects(resource, "serviceType")]
     return [said for said, _ in pairs if said]
 
 
-def _reason(chart: Chart, resource: JsonObject) -> Indication:
-    """What a visit was for, by code: its first reason, else its principal diagnosis. A reason in text says nothing."""
-    first = _first_reason(chart, resource)
-    if first is not None:
-        return of_codes(first, chart.guideline)
-    diagnoses = (of_codes(said, chart.guideline) for said in _principal_diagnoses(chart, resource))
-    return min(diagnoses, key=_STRENGTH.index, default=Indication.UNSTATED)
+def _reason(chart: Chart, resource: JsonObject, own: list[JsonObject]) -> Indication:
+    """What a visit was for: its first coded reason, else its principal diagnosis, else the problem recorded at it.
+
+    ``own`` are the Conditions that name this visit. A reason only in words, or only in local codes, is passed over;
+    where nothing else says why, words that name migraine count as much as a code of headache.
+    """
+    reasons = _reasons(chart, resource)
+    coded = [said for said in reasons if any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)]
+    if coded:
+        return _first_named(coded, chart)
+    diagnoses = [of_codes(said, chart.guideline) for said in _principal_diagnoses(chart, resource)]
+    if not diagnoses:
+        diagnoses = [of_codes(said, chart.guideline) for said in _recorded_at(own)]
+    if diagnoses:
+        return min(diagnoses, key=_STRENGTH.index)
+    named = any(of_words(text) is Indication.MIGRAINE for said in reasons for text in said.texts)
+    return Indication.HEADACHE if named else Indication.UNSTATED
 
 
 _STRENGTH = (Indication.MIGRAINE, Indication.HEADACHE, Indication.OTHER, Indication.UNSTATED)
 
 
-def _first_reason(chart: Chart, resource: JsonObject) -> Concept | None:
-    for value in read_objects(resource, "reasonCode")[:1]:
-        return concept(value)
-    for value in read_objects(resource, "reasonReference")[:1]:
-        return condition_concept(chart, value, resource)
-    for reason in read_objects(resource, "reason")[:1]:  # R5
-        for value in read_objects(reason, "value")[:1]:
-            return _of_reference(chart, value, resource)
-    return None
+def _first_named(coded: list[Concept], chart: Chart) -> Indication:
+    """The first reason; migraine in pregnancy is coded as two, the nervous disease in pregnancy first."""
+    if len(coded) > 1 and IN_PREGNANCY in sets_of(chart.guideline, coded[0].codes):
+        second = of_codes(coded[1], chart.guideline)
+        if second is Indication.MIGRAINE:
+            return second
+    return of_codes(coded[0], chart.guideline)
+
+
+def _recorded_at(own: list[JsonObject]) -> list[Concept]:
+    """The problems recorded at a visit, those of category encounter-diagnosis before all others."""
+    at_visit = [
+        condition
+        for condition in own
+        if any(code == "encounter-diagnosis" for said in read_concepts(condition, "category") for _, code in said.codes)
+    ]
+    return [read_concept(condition, "code") for condition in at_visit or own]
+
+
+def _reasons(chart: Chart, resource: JsonObject) -> list[Concept]:
+    said: list[Concept | None] = [concept(value) for value in read_objects(resource, "reasonCode")]
+    said += [condition_concept(chart, value, resource) for value in read_objects(resource, "reasonReference")]
+    for reason in read_objects(resource, "reason"):  # R5
+        said += [_of_reference(chart, value, resource) for value in read_objects(reason, "value")]
+    return [each for each in said if each is not None]
 
 
 def _of_reference(chart: Chart, value: JsonObject, within: JsonObject) -> Concept | None:
@@ -144,14 +221,15 @@ def _of_reference(chart: Chart, value: JsonObject, within: JsonObject) -> Concep
 def _principal_diagnoses(chart: Chart, resource: JsonObject) -> list[Concept]:
     """The diagnoses of rank 1, else those without rank that are chief complaint, discharge or billing diagnosis."""
     first, unranked = [], []
-    for diagnosis in read_objects(resource, "diagnosis"):
+    diagnoses = read_objects(resource, "diagnosis")
+    for diagnosis in diagnoses:
         rank = read_number(diagnosis, "rank")
         uses = {
             read_text(each, "code") for use in read_objects(diagnosis, "use") for each in read_objects(use, "coding")
         }
         if rank == 1:
             first.append((bool(uses & PRINCIPAL_USES), diagnosis))
-        elif rank is None and uses & PRINCIPAL_USES:
+        elif rank is None and (uses & PRINCIPAL_USES or (len(diagnoses) == 1 and not uses)):
             unranked.append(diagnosis)
     if any(principal for principal, _ in first):
         first = [each for each in first if each[0]]

@@ -4,8 +4,14 @@ from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
-from prodrome.fhir_mappers.encounters import service_types
-from prodrome.fhir_mappers.specialists import code_sets, is_referral, is_specialist
+from prodrome.fhir_mappers.encounters import places, service_types
+from prodrome.fhir_mappers.specialists import (
+    code_sets,
+    is_referral,
+    is_specialist,
+    is_specialist_visit,
+    names_specialist,
+)
 from prodrome.rules import FollowUp
 
 AHEAD = frozenset({"booked", "arrived", "checked-in"})
@@ -23,7 +29,12 @@ def read_follow_ups(chart: Chart) -> list[FollowUp]:
         status = read_text(resource, "status")
         if status not in AHEAD and status != FULFILLED:
             return
-        if not is_specialist(read_concepts(resource, "specialty") + service_types(resource), chart.guideline, wanted):
+        kinds = [*read_concepts(resource, "serviceCategory"), *service_types(resource)]
+        if not (
+            is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
+            or is_specialist_visit(kinds, chart.guideline, wanted)
+            or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
+        ):
             return
         start = read_when(resource, "start")
         refs = (ref,) if ref else ()

@@ -15,7 +15,15 @@ from prodrome.rules.guideline import Guideline
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 
 _STRENGTH = {Indication.MIGRAINE: 0, Indication.HEADACHE: 1, Indication.OTHER: 2, Indication.UNSTATED: 3}
-_NAMED_IN_TEXT = phrases({MIGRAINE: ("migraine", "migraines")})
+# In English, German, Dutch and French, Spanish, Italian and Portuguese, the Nordic languages, Finnish and Estonian.
+_NAMED_IN_TEXT = phrases(
+    {
+        MIGRAINE: (
+            "migraine", "migraines", "migräne", "migrana", "migrañas", "jaqueca", "emicrania", "enxaqueca", "migrän",
+            "migreni", "migreen", "migrena", "migraña", "片頭痛", "偏頭痛",
+        ),
+    }
+)  # fmt: skip
 
 
 class Reason(NamedTuple):
@@ -48,8 +56,13 @@ def of_concept(said: Concept, guideline: Guideline) -> Reason:
     coded = of_codes(said, guideline)
     if coded is not Indication.UNSTATED or not said.texts:
         return Reason(coded)
-    named = any(found_in(text, _NAMED_IN_TEXT) for text in said.texts)
+    named = any(of_words(text) is Indication.MIGRAINE for text in said.texts)
     return Reason(Indication.MIGRAINE if named else Indication.OTHER, coded=False)
+
+
+def of_words(text: str) -> Indication:
+    """The indication that words name: migraine, or another."""
+    return Indication.MIGRAINE if found_in(text, _NAMED_IN_TEXT) else Indication.OTHER
 
 
 def strongest(reasons: Iterable[Reason]) -> Reason:

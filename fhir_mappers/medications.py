@@ -19,6 +19,7 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.words import NEUTRAL, NOT_SYSTEMIC
 from prodrome.rules.guideline import Drug, Guideline
 
@@ -292,14 +293,7 @@ def _number(text: str) -> float:
     return float(f"{head}.{tail or 0}") if comma else float(text)
 
 
-_lexicons: dict[int, Lexicon] = {}
-
-
+@per_guideline
 def lexicon_of(guideline: Guideline) -> Lexicon:
-    """The lexicon of a guideline, built once."""
-    known = _lexicons.get(id(guideline))
-    if known is None or known.guideline is not guideline:
-        if len(_lexicons) > 8:
-            _lexicons.clear()
-        known = _lexicons[id(guideline)] = Lexicon(guideline)
-    return known
+    """The lexicon of a guideline."""
+    return Lexicon(guideline)

@@ -1,13 +1,13 @@
 """Headache diary, attack records, acute medication days, and the measurements contraindications ask for."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart, seconds, unique
-from prodrome.fhir_mappers.code_systems import DIARY, LOINC, SNOMED
-from prodrome.fhir_mappers.codes import Code, read_concept
+from prodrome.fhir_mappers.code_systems import DIARY, LOINC
+from prodrome.fhir_mappers.codes import Code, read_concept, sets_of
 from prodrome.fhir_mappers.courses import ACUTE, use_of
 from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
 from prodrome.fhir_mappers.doses import read_dosing
@@ -29,10 +29,13 @@ VALID = frozenset({"final", "amended", "corrected"})
 OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})
 ANY = "any"  # days with an acute drug of any class
 DAY_FIELDS = {"debilitating-headache-days": "debilitating", "headache-days": "headache", "migraine-days": "migraine"}
+MMHG = frozenset({"mm[Hg]", "mmHg", "mm Hg", "mm(Hg)", "millimeter of mercury"})
 DAY_UNITS = frozenset({"d", "day", "days", "{days}", "{day}"})
 THREE_MONTHS = 92  # days, at most
-PREGNANT: frozenset[Code] = frozenset({(SNOMED, "77386006"), (LOINC, "LA15173-0")})
-NOT_PREGNANT: frozenset[Code] = frozenset({(SNOMED, "60001007")})
+# Code sets of what is measured, and of the answers to a pregnancy status.
+PANEL, SYSTOLIC, DIASTOLIC = "reading.blood_pressure", "reading.systolic", "reading.diastolic"
+HEART_RATE, PREGNANCY = "reading.heart_rate", "reading.pregnancy"
+PREGNANT, NOT_PREGNANT = "reading.pregnant", "reading.not_pregnant"
 PREGNANCY_UNKNOWN: Code = (LOINC, "LA4489-6")
 
 _Rank = tuple[float, float]
@@ -63,6 +66,7 @@ def read_observations(chart: Chart, lexicon: Lexicon) -> Observed:
     """Read every Observation by its code; all other codes are passed over."""
     reader = _Reader(chart, lexicon)
     chart.each("Observation", reader.read)
+    reader.pair_pressures()
     return Observed(reader.headache_months(), reader.acute_use_months(), reader.attack_records, reader.readings)
 
 
@@ -80,11 +84,13 @@ class _Reader:
             (DIARY, "acute-medication-days"): self._acute_medication_days,
             (DIARY, "attack-response"): self._attack_response,
             (LOINC, "65380-8"): self._three_months,
-            (LOINC, "82810-3"): self._pregnancy,
-            (LOINC, "85354-9"): self._blood_pressure,
-            (LOINC, "8867-4"): self._heart_rate,
+            **dict.fromkeys(self._codes(PREGNANCY), self._pregnancy),
+            **dict.fromkeys(self._codes(PANEL), self._blood_pressure),
+            **{code: self._pressure_alone(SYSTOLIC) for code in self._codes(SYSTOLIC)},
+            **{code: self._pressure_alone(DIASTOLIC) for code in self._codes(DIASTOLIC)},
+            **dict.fromkeys(self._codes(HEART_RATE), self._heart_rate),
         }
-
+        self.alone: dict[When, list[tuple[str, float, str]]] = defaultdict(list)
         self.wanted = frozenset(code for _, code in self.by_code)
 
     def read(self, ref: str, resource: JsonObject) -> None:
@@ -207,28 +213,62 @@ class _Reader:
 
     # --- Measurements ------------------------------------------------------------------------------------------------
 
+    def _codes(self, name: str) -> list[Code]:
+        exact = self.chart.guideline.code_sets[name].exact
+        return [(system, code) for system, codes in exact.items() for code in codes]
+
     def _pregnancy(self, ref: str, resource: JsonObject) -> None:
-        codes = set(read_concept(resource, "valueCodeableConcept").codes)
+        said = read_concept(resource, "valueCodeableConcept").codes
+        names = sets_of(self.chart.guideline, said)
         pregnant: bool | None = None
-        if codes & PREGNANT:
+        if PREGNANT in names:
             pregnant = True
-        elif codes & NOT_PREGNANT or any(code[0] == LOINC and code != PREGNANCY_UNKNOWN for code in codes):
+        elif NOT_PREGNANT in names or any(code[0] == LOINC and code != PREGNANCY_UNKNOWN for code in said):
             pregnant = False
         if pregnant is not None:
             self.readings.append(Reading("pregnancy", _measured(resource), pregnant=pregnant, refs=unique([ref])))
 
     def _blood_pressure(self, ref: str, resource: JsonObject) -> None:
-        values: dict[str, float | None] = {}
+        values: dict[str, float] = {}
         for component in read_objects(resource, "component"):
-            for system, code in read_concept(component, "code").codes:
-                if system == LOINC and code in ("8480-6", "8462-4"):
-                    values[code] = _quantity(component, frozenset({"mm[Hg]", "mmHg", "mm Hg"}))
-        systolic, diastolic = values.get("8480-6"), values.get("8462-4")
-        if systolic is not None or diastolic is not None:
+            names = sets_of(self.chart.guideline, read_concept(component, "code").codes)
+            for name in names & {SYSTOLIC, DIASTOLIC}:
+                if (value := _quantity(component, MMHG)) is not None:
+                    values[name] = value
+        self._add_pressure(values, _measured(resource), ref)
+
+    def _pressure_alone(self, name: str) -> Callable[[str, JsonObject], None]:
+        def read(ref: str, resource: JsonObject) -> None:
+            value, when = _quantity(resource, MMHG), _measured(resource)
+            if value is not None and when is not None:
+                self.alone[when].append((name, value, ref))
+            elif value is not None:
+                self._add_pressure({name: value}, None, ref)
+
+        return read
+
+    def pair_pressures(self) -> None:
+        """Make one reading of a systolic and a diastolic row of the same moment, else of the same day."""
+        by_day: dict[tuple[date, date], list[tuple[When, dict[str, float], list[str]]]] = defaultdict(list)
+        for when, rows in self.alone.items():
+            values: dict[str, float] = {}
+            for name, value, _ in sorted(rows):
+                values.setdefault(name, value)
+            by_day[when.first, when.last].append((when, values, [ref for _, _, ref in rows]))
+        for moments in by_day.values():
+            halves = [moment for moment in moments if len(moment[1]) == 1]
+            names = {name for _, values, _ in halves for name in values}
+            if len(halves) == 2 and len(names) == 2:
+                (when, one, refs), (_, other, more) = halves
+                moments = [moment for moment in moments if len(moment[1]) == 2] + [(when, one | other, refs + more)]
+            for when, values, refs in moments:
+                self._add_pressure(values, when, *refs)
+
+    def _add_pressure(self, values: Mapping[str, float], when: When | None, *refs: str) -> None:
+        if values:
+            systolic, diastolic = values.get(SYSTOLIC), values.get(DIASTOLIC)
             self.readings.append(
-                Reading(
-                    "blood_pressure", _measured(resource), systolic=systolic, diastolic=diastolic, refs=unique([ref])
-                )
+                Reading("blood_pressure", when, systolic=systolic, diastolic=diastolic, refs=unique(refs))
             )
 
     def _heart_rate(self, ref: str, resource: JsonObject) -> None:

@@ -10,7 +10,7 @@ REACH = 3  # words before a phrase in which a negation denies it
 
 _CLAUSES = re.compile(r"[.,;:!?()\n]|\b(?:but|aber|mais|pero|ma|maar)\b")
 _WORDS = re.compile(r"[^\W_]+(?:'[a-z]+)?")
-_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ı": "i", "’": "'"})
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "\u0131": "i", "\u2019": "'"})
 
 
 def fold(text: str) -> str:

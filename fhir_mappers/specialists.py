@@ -1,24 +1,30 @@
-"""What tells a specialist in headache: by code, or by the words neurology and headache."""
+"""What tells a specialist in headache: by code, or by the words that name neurology and places of headache care."""
 
 from collections.abc import Iterable
 
-from prodrome.fhir_mappers.codes import Concept, sets_of
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.codes import Concept, sets_of, with_unknown
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
 from prodrome.rules.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer
 
-_NAMED = phrases({"specialist": ("neurology", "neurologist", "neurologists", "headache", "headaches")})
-_NEUROLOGY = phrases({"specialist": ("neurology", "neurologist", "neurologists")})
-_HEADACHE_CARE = phrases(
+# The words that name headache care stand in words.csv; these make "headache" more than a reason to come.
+_HEADACHE = phrases({"headache": ("headache", "headaches", "migraine")})
+_CARE = phrases(
     {
-        "headache": ("headache", "headaches"),
         "care": (
             "referral", "refer", "clinic", "specialist", "specialists", "service", "services", "centre", "center",
             "consult", "consultation", "unit", "medicine",
         ),
     }
 )  # fmt: skip
+
+
+@per_guideline
+def _named(guideline: Guideline) -> Phrases:
+    kinds = ("neurology", "headache")
+    return phrases({kind: guideline.words[f"specialist.{kind}"] for kind in kinds})
 
 
 def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]:
@@ -29,13 +35,31 @@ def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]
 
 
 def is_specialist(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:
-    """Whether any of these specialties or kinds of service is one of headache care; ``wanted``: see code_sets."""
+    """Whether any of these specialties is one of headache care; ``wanted``: see code_sets.
+
+    As a specialty the word headache alone names one.
+    """
     for said in concepts:
         if said.codes and not sets_of(guideline, said.codes).isdisjoint(wanted):
             return True
-        if any(found_in(text, _NAMED) for text in said.texts):
+        texts = with_unknown(said, guideline.sets_of).texts
+        if any(names_specialist(text, guideline) or found_in(text, _HEADACHE) for text in texts):
             return True
     return False
+
+
+def is_specialist_visit(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:
+    """Whether any of these kinds of visit is one of headache care. The word headache alone is why somebody came."""
+    return any(
+        (said.codes and not sets_of(guideline, said.codes).isdisjoint(wanted))
+        or any(names_specialist(text, guideline) for text in with_unknown(said, guideline.sets_of).texts)
+        for said in concepts
+    )
+
+
+def names_specialist(text: str, guideline: Guideline) -> bool:
+    """Whether words name neurology or a place of headache care, in the languages of words.csv."""
+    return bool(found_in(text, _named(guideline))) or bool(found_in(text, _HEADACHE) and found_in(text, _CARE))
 
 
 def is_referral(said: Concept, performers: Iterable[Concept], guideline: Guideline) -> bool:
@@ -45,4 +69,4 @@ def is_referral(said: Concept, performers: Iterable[Concept], guideline: Guideli
         return True
     if CONSULTATION in names and is_specialist(performers, guideline, code_sets(guideline)):
         return True
-    return any(found_in(text, _NEUROLOGY) or len(found_in(text, _HEADACHE_CARE)) == 2 for text in said.texts)
+    return any(names_specialist(text, guideline) for text in with_unknown(said, guideline.sets_of).texts)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from prodrome.fhir_mappers.codes import Concept
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.codes import Concept, with_unknown
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
 from prodrome.rules import Stop, StopReason
 from prodrome.rules.guideline import Guideline
 
@@ -24,31 +25,11 @@ NONADHERENCE = PREFIX + "nonadherence"
 SUSPECTED = PREFIX + "suspected"
 _BY_SET = {PREFIX + reason.value: reason for reason in StopReason}
 
-PHRASES = phrases(
-    {
-        StopReason.INEFFICACY.value: (
-            "ineffective",
-            "not effective",
-            "no effect",
-            "no benefit",
-            "no improvement",
-            "lack of efficacy",
-            "did not work",
-            "did not help",
-            "inadequate response",
-        ),
-        StopReason.INTOLERANCE.value: (
-            "side effect",
-            "side effects",
-            "adverse effect",
-            "adverse reaction",
-            "intolerant",
-            "intolerance",
-            "not tolerated",
-            "could not tolerate",
-        ),
-    }
-)
+
+@per_guideline
+def _phrases(guideline: Guideline) -> Phrases:
+    named = {name: texts for name, texts in guideline.words.items() if name.startswith(PREFIX)}
+    return phrases(named, negations=named.pop(PREFIX + "negation"))
 
 
 def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:
@@ -71,13 +52,20 @@ def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:
         return Stop(first(certain), coded=True, nonadherent=nonadherent, display=label)
     if suspected:
         return Stop(StopReason.INTOLERANCE, coded=True, nonadherent=nonadherent, suspected=True, display=label)
-    said = {name for concept in concepts for text in concept.texts for name in found_in(text, PHRASES)}
-    if said:
-        reason = first(StopReason(name) for name in said)
-        return Stop(reason, coded=False, nonadherent=nonadherent, display=label)
+    said = {name for concept in concepts for name in _said(concept, guideline)}
+    nonadherent = nonadherent or NONADHERENCE in said
+    reasons = [_BY_SET[name] for name in said if name in _BY_SET]
+    if reasons:
+        return Stop(first(reasons), coded=False, nonadherent=nonadherent, display=label)
     if nonadherent:
         return Stop(StopReason.OTHER, coded=True, nonadherent=True, display=label)
     return Stop(display=label)
+
+
+def _said(concept: Concept, guideline: Guideline) -> set[str]:
+    """What the words of a reason say: its texts, and the displays of codes that are in no table."""
+    wanted = _phrases(guideline)
+    return {name for text in with_unknown(concept, guideline.sets_of).texts for name in found_in(text, wanted)}
 
 
 NO_REASON = Stop()

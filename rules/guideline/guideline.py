@@ -26,6 +26,7 @@ from prodrome.rules.guideline.readers import (
     read_parameters,
     read_products,
     read_sources,
+    read_words,
 )
 from prodrome.rules.guideline.strict_yaml import GuidelineError, meant, read_file
 from prodrome.rules.guideline.types import (
@@ -86,6 +87,7 @@ class Guideline:
     sources: Mapping[str, Source]
     statements: Mapping[str, str]
     names: Mapping[str, str]
+    words: Mapping[str, tuple[str, ...]]
     other_ingredients: frozenset[str]
     versions: Mapping[str, str]
     folder: Path
@@ -209,6 +211,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         sources=frozen(sources),
         statements=frozen(statements),
         names=words_of_drugs,
+        words=read_words(folder),
         other_ingredients=other_ingredients,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,

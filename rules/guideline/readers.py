@@ -426,6 +426,15 @@ def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str],
 
 
 @functools.lru_cache(maxsize=8)
+def read_words(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    """What phrases mean (``stop_reason.inefficacy``, ``specialist.neurology``...) -> the phrases."""
+    words: dict[str, list[str]] = {}
+    for means, phrase in _rows(folder, "words.csv", 2):
+        words.setdefault(means, []).append(phrase)
+    return frozen({means: tuple(phrases) for means, phrases in words.items()})
+
+
+@functools.lru_cache(maxsize=8)
 def read_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """rxcui -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
     known = {"", *drugs}

@@ -107,9 +107,9 @@ REASONS: list[tuple[str, Json, str]] = [
     ("first reason", {"reasonCode": [MIGRAINE, FRACTURE]}, "migraine"),
     ("second reason", {"reasonCode": [FRACTURE, MIGRAINE]}, "other"),
     ("plain headache", {"reasonCode": [HEADACHE]}, "headache"),
-    ("text only", {"reasonCode": [{"text": "migraine"}]}, "unstated"),
+    ("text only", {"reasonCode": [{"text": "migraine"}]}, "headache"),
     ("nothing", {"reasonCode": None}, "unstated"),
-    ("an unknown system", {"reasonCode": [concept(LOCAL, "1", display="Migraine")]}, "unstated"),
+    ("an unknown system", {"reasonCode": [concept(LOCAL, "1", display="Migraine")]}, "headache"),
     (
         "two codes of one reason",
         {"reasonCode": [{"coding": [*concept(LOCAL, "1")["coding"], *MIGRAINE["coding"]]}]},
@@ -126,7 +126,7 @@ REASONS: list[tuple[str, Json, str]] = [
     ("discharge diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "DD")]}, "migraine"),
     ("billing diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "billing")]}, "migraine"),
     ("comorbidity", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "CM")]}, "unstated"),
-    ("no rank, no use", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE)]}, "unstated"),
+    ("no rank, no use", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE)]}, "migraine"),
     ("a reason beats a diagnosis", {"reasonCode": [FRACTURE], "diagnosis": [diagnosis(MIGRAINE, rank=1)]}, "other"),
     (
         "first by role, comorbid migraine",

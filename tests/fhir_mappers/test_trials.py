@@ -372,8 +372,13 @@ def test_text_says_why_it_ended_at_low_certainty(text: str, reason: StopReason):
     assert one(statement(why=concept(LOCAL, "77", display=text))).stop.reason is reason
 
 
-def test_a_known_code_is_not_judged_by_its_display():
-    assert one(statement(why=concept(SNOMED, "73211009", display="ineffective"))).stop.reason is StopReason.UNKNOWN
+def test_a_code_of_a_table_is_not_judged_by_its_display():
+    assert one(statement(why=concept(SNOMED, "182872003", display="ineffective"))).stop.reason is StopReason.OTHER
+
+
+def test_a_code_in_no_table_leaves_the_word_to_its_display():
+    stop = one(statement(why=concept(SNOMED, "73211009", display="ineffective"))).stop
+    assert (stop.reason, stop.coded) == (StopReason.INEFFICACY, False)
 
 
 def test_of_several_reasons_a_coded_failure_wins():

@@ -1,0 +1,25 @@
+"""What is made of a guideline once, and kept while the guideline is in use."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from prodrome.rules.guideline import Guideline
+
+Made = TypeVar("Made")
+
+_KEPT = 8  # guidelines; more are in use only while parameters are tried out
+
+
+def per_guideline(make: Callable[[Guideline], Made]) -> Callable[[Guideline], Made]:
+    """Call ``make`` once for each guideline."""
+    made: dict[int, tuple[Guideline, Made]] = {}
+
+    def kept(guideline: Guideline) -> Made:
+        known = made.get(id(guideline))
+        if known is None or known[0] is not guideline:
+            if len(made) >= _KEPT:
+                made.clear()
+            known = made[id(guideline)] = guideline, make(guideline)
+        return known[1]
+
+    return kept
