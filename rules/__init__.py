@@ -4,7 +4,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 """
 
 from prodrome.rules.contraindications import ABSOLUTE, Active, is_lastingly_barred, listed
-from prodrome.rules.doses import adequacy, at_full_dose, days_at, full_dose
+from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
     AcuteUseMonth,
@@ -47,6 +47,7 @@ __all__ = [
     "CoMedication",
     "Completeness",
     "Condition",
+    "DoseException",
     "DraftOrder",
     "Facts",
     "Finding",
@@ -70,6 +71,7 @@ __all__ = [
     "adequacy",
     "at_full_dose",
     "days_at",
+    "dose_exceptions",
     "full_dose",
     "is_lastingly_barred",
     "judge",

@@ -30,9 +30,13 @@ def full_dose(guideline: Guideline, drug: Drug, single_dose: float, route: str |
     return next((dose.min_full for dose in drug.acute.doses if dose.route == route), None)
 
 
-def dose_exceptions(facts: Facts, drug: Drug) -> list[tuple[str, float, Refs]]:
-    """The dose exceptions of a drug that apply to the patient: (reason, dose that then is full in mg, references)."""
-    found: list[tuple[str, float, Refs]] = []
+DoseException = tuple[str, float, Refs]
+"""Why a smaller dose is the full one, that dose in mg, and what in the chart shows it."""
+
+
+def dose_exceptions(facts: Facts, drug: Drug) -> list[DoseException]:
+    """The dose exceptions of a drug that apply to the patient."""
+    found: list[DoseException] = []
     for exception in drug.acute.exceptions if drug.acute else ():
         evidence: Sequence[Trial | CoMedication | Condition]
         if exception.when == "propranolol":
@@ -47,12 +51,14 @@ def dose_exceptions(facts: Facts, drug: Drug) -> list[tuple[str, float, Refs]]:
     return found
 
 
-def at_full_dose(facts: Facts, guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None) -> str:
-    """Whether a single dose is a full one: "yes", "no" or "unknown". An exception's dose is full where one applies."""
+def at_full_dose(
+    guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None, exceptions: Iterable[DoseException]
+) -> str:
+    """Whether a single dose is a full one: "yes", "no" or "unknown". ``exceptions``: those that apply to it."""
     full = full_dose(guideline, drug, single_dose, route) if single_dose is not None else None
     if single_dose is None or full is None:
         return UNKNOWN
-    smallest = min([full, *(dose for _, dose, _ in dose_exceptions(facts, drug))])
+    smallest = min([full, *(dose for _, dose, _ in exceptions)])
     return YES if single_dose >= smallest else NO
 
 

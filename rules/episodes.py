@@ -43,6 +43,32 @@ def may_follow(follow_up: FollowUp, episode: Episode) -> bool:
     return may_be_at_or_after(follow_up.when, episode.start)
 
 
+def decisive(follow_ups: Iterable[FollowUp]) -> tuple[FollowUp, ...]:
+    """Those few of which one may follow an episode where any does: undated ones, and the latest however compared."""
+    whenever: list[FollowUp] = []
+    timed: list[FollowUp] = []
+    dated: list[FollowUp] = []
+    for each in follow_ups:
+        if each.kind == "appointment" or each.when is None:
+            whenever.append(each)
+        else:
+            (timed if each.when.instant else dated).append(each)
+    found = whenever[:1]
+    for some, key in ((dated, _day), (timed, _day), (timed, _moment)):
+        if some:
+            found.append(max(some, key=key))
+    return tuple(found)
+
+
+def _day(follow_up: FollowUp) -> tuple[date, Refs]:
+    return follow_up.when.last if follow_up.when else date.min, follow_up.refs
+
+
+def _moment(follow_up: FollowUp) -> tuple[float, Refs]:
+    instant = follow_up.when.instant if follow_up.when else None
+    return instant.timestamp() if instant else 0.0, follow_up.refs
+
+
 def _order(visit: HospitalVisit) -> tuple[date, float, Refs]:
     assert visit.start is not None
     return visit.start.first, visit.start.instant.timestamp() if visit.start.instant else 0.0, visit.refs

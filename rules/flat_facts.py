@@ -5,7 +5,7 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from prodrome.rules.contraindications import (
@@ -15,14 +15,17 @@ from prodrome.rules.contraindications import (
     is_lastingly_barred,
     listed,
 )
-from prodrome.rules.doses import adequacy, at_full_dose, dose_exceptions, full_dose
-from prodrome.rules.engine.matching import Fact
-from prodrome.rules.episodes import episodes, may_follow
+from prodrome.rules.doses import DoseException, adequacy, at_full_dose, dose_exceptions, full_dose
+from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
+from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
 from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 Value = str | float | bool
+
+MAX_ORDERS = 100
+"""Orders in hand of drugs the tables know: nobody reads the cards of more."""
 
 
 def measure(
@@ -38,11 +41,13 @@ def measure(
 
     ``active`` are the contraindications that hold today; ``locale`` selects which classes and drugs are available;
     ``hook`` is the CDS Hooks hook that asks.
-    Facts come in a fixed order and are numbered ``f1``, ``f2``...
+    Facts come in a fixed order and are numbered ``f1``, ``f2``... Raises :class:`LimitError` for too many of them.
     """
     found: list[Fact] = []
     sheet = _Sheet(facts, guideline, today, active, locale)
     for type_, fields, refs in _all(sheet, hook):
+        if len(found) == MAX_FACTS:
+            raise LimitError(f"more than {MAX_FACTS} facts")
         found.append(Fact(id=f"f{len(found) + 1}", type=type_, fields=fields, refs=refs))
     return found
 
@@ -60,6 +65,8 @@ class _Sheet:
         self.names = frozenset(name for condition in facts.conditions for name in condition.names)
         self.unavailable_classes = guideline.unavailable_classes(locale)
         self.active = active
+        self._allergic_to: dict[str, Mapping[str, Refs]] = {}
+        self._exceptions: dict[str, Sequence[DoseException]] = {}
         self._allergies = frozenset(allergy.drug for allergy in facts.allergies if allergy.kind == "allergy")
 
     def refs_of(self, name: str) -> Refs:
@@ -87,6 +94,27 @@ class _Sheet:
         """Whether a trial was adequate for this patient, and whether administrations were derived for that."""
         grace = self.guideline.number("administered_grace_days")
         return adequacy(trial, use, chronic="chronic_migraine" in self.names, grace_days=grace)
+
+    def allergic_to(self, drug: Drug) -> Mapping[str, Refs]:
+        """How strongly allergies and intolerances speak against a drug, and where they are recorded."""
+        if drug.id not in self._allergic_to:
+            found: dict[str, Refs] = {}
+            for kind in (ABSOLUTE, RELATIVE):
+                of_kind = [a for a in self.facts.allergies if (a.kind == "allergy") == (kind == ABSOLUTE)]
+                against = [allergy for allergy in of_kind if drug.holds(allergy.drug)]
+                if against:
+                    found[kind] = tuple(dict.fromkeys(ref for allergy in against for ref in allergy.refs))
+            self._allergic_to[drug.id] = found
+        return self._allergic_to[drug.id]
+
+    def exceptions(self, drug: Drug) -> Sequence[DoseException]:
+        """The dose exceptions of a drug that apply."""
+        if drug.id not in self._exceptions:
+            self._exceptions[drug.id] = dose_exceptions(self.facts, drug)
+        return self._exceptions[drug.id]
+
+    def at_full_dose(self, drug: Drug, single_dose: float | None, route: str | None) -> str:
+        return at_full_dose(self.guideline, drug, single_dose, route, self.exceptions(drug))
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
@@ -161,7 +189,7 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
         fields |= {
             "drug_class": drug.acute.drug_class,
             "suggested": drug.acute.suggest,
-            "full_dose": at_full_dose(sheet.facts, sheet.guideline, base, trial.single_dose, trial.route),
+            "full_dose": sheet.at_full_dose(base, trial.single_dose, trial.route),
         }
         if trial.running:
             yield from _single_dose(sheet, name, drug, trial.single_dose, trial.route, trial.refs)
@@ -277,7 +305,7 @@ def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
     for record in sheet.facts.attack_records:
         base = sheet.guideline.drugs[sheet.base(record.drug)]
         yield "attack_record", {"drug": base.id}, record.refs
-        full = at_full_dose(sheet.facts, sheet.guideline, base, record.single_dose, record.route)
+        full = sheet.at_full_dose(base, record.single_dose, record.route)
         if full == "yes" and sheet.is_for_migraine(record):
             rows[base.id].append(record)
     for drug_id, records in rows.items():
@@ -328,6 +356,8 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
     joined = episodes(sheet.facts.hospital_visits, sheet.guideline.number("episode_gap_days"))
+    kinds = sorted({each.kind for each in sheet.facts.follow_ups})
+    by_kind = {kind: decisive(each for each in sheet.facts.follow_ups if each.kind == kind) for kind in kinds}
     for index, episode in enumerate(joined):
         ago = days_ago(episode.reckoned_from, sheet.today)
         fields: dict[str, Value] = {
@@ -339,9 +369,10 @@ def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
             "days_ago_most": ago.most,
         }
         yield "episode", fields, episode.refs
-        for follow_up in sheet.facts.follow_ups:
-            if may_follow(follow_up, episode):
-                yield "follow_up_after", {"episode": f"episode-{index}", "kind": follow_up.kind}, follow_up.refs
+        for kind, some in by_kind.items():
+            follow_up = next((each for each in some if may_follow(each, episode)), None)
+            if follow_up:
+                yield "follow_up_after", {"episode": f"episode-{index}", "kind": kind}, follow_up.refs
 
 
 def _care(sheet: _Sheet) -> Iterator[_Measured]:
@@ -355,6 +386,8 @@ def _care(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _orders(sheet: _Sheet) -> Iterator[_Measured]:
+    if len(sheet.facts.orders) > MAX_ORDERS:
+        raise LimitError(f"more than {MAX_ORDERS} orders of drugs for migraine")
     for order in sheet.facts.orders:
         drug = sheet.guideline.drugs[order.drug]
         if not order.systemic:
@@ -385,10 +418,8 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
             "strength": active.strength(drug.id),
         }
         yield "order_contraindication", fields | reason, active.refs
-    for allergy in sheet.facts.allergies:
-        if drug.holds(allergy.drug):
-            reason = {"contraindication": "allergy", "strength": ABSOLUTE if allergy.kind == "allergy" else RELATIVE}
-            yield "order_contraindication", fields | reason, allergy.refs
+    for strength, refs in sheet.allergic_to(drug).items():
+        yield "order_contraindication", fields | {"contraindication": "allergy", "strength": strength}, refs
 
 
 def _single_dose(
@@ -404,5 +435,5 @@ def _single_dose(
         "percent_of_full": round(100 * dose / full, 3),
     }
     yield "single_dose", fields, refs
-    for because, _, evidence in dose_exceptions(sheet.facts, drug):
+    for because, _, evidence in sheet.exceptions(drug):
         yield "dose_exception", {"subject": subject, "drug": drug.id, "because": because}, evidence

@@ -19,7 +19,17 @@ from prodrome.cds_hooks.cards.patient_words import (
     days,
     number,
 )
-from prodrome.rules import ABSOLUTE, AttackRecord, DraftOrder, Finding, at_full_dose, full_dose, length
+from prodrome.rules import (
+    ABSOLUTE,
+    AttackRecord,
+    DoseException,
+    DraftOrder,
+    Finding,
+    at_full_dose,
+    dose_exceptions,
+    full_dose,
+    length,
+)
 from prodrome.rules.engine import Fact
 from prodrome.rules.guideline import Drug, SideEffects
 
@@ -234,14 +244,15 @@ class View:
         return tuple(found[id_] for id_ in sorted(found))
 
     def _in_attacks(self, id_: str, by: Trusted) -> AcuteFailure:
-        rows = [record for record in self.sheet.facts.attack_records if self._at_full_dose(record, id_)]
+        exceptions = dose_exceptions(self.sheet.facts, self.sheet.drug(id_))
+        rows = [record for record in self.sheet.facts.attack_records if self._counts(record, id_, exceptions)]
         doses = dict.fromkeys(number(row.single_dose) for row in rows if row.single_dose is not None)
         treated, relieved = sum(row.treated for row in rows), sum(row.relieved for row in rows)
         return AcuteFailure(self.sheet.name(id_), by, tuple(doses), treated, relieved)
 
-    def _at_full_dose(self, record: AttackRecord, id_: str) -> bool:
+    def _counts(self, record: AttackRecord, id_: str, exceptions: Iterable[DoseException]) -> bool:
         sheet = self.sheet
-        full = at_full_dose(sheet.facts, sheet.guideline, sheet.drug(id_), record.single_dose, record.route)
+        full = at_full_dose(sheet.guideline, sheet.drug(id_), record.single_dose, record.route, exceptions)
         return sheet.base(record.drug) == id_ and full == "yes" and record.drug in self.options.in_attacks
 
     # Options

@@ -21,13 +21,13 @@ from prodrome.rules.engine.matching import (
     EngineError,
     Fact,
     FactsByType,
+    Joined,
     LimitError,
     Match,
     Matcher,
     Pattern,
     ReferenceMatcher,
     Value,
-    joined,
     passes,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
@@ -177,6 +177,9 @@ class _State:
         if len(self.facts) > MAX_FACTS:
             raise LimitError(f"{len(self.facts)} facts; at most {MAX_FACTS}")
 
+    def joined(self, pattern: Pattern) -> Joined:
+        return Joined(pattern, self.by_type.get(pattern.fact, ()))
+
     def satisfying(self, pattern: Pattern) -> list[Fact]:
         return [fact for fact in self.by_type.get(pattern.fact, ()) if passes(pattern, fact)]
 
@@ -191,7 +194,7 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
         if rule.id not in by_rule:
             continue
         aliases = [pattern.alias for pattern in rule.when]
-        unless = [(pattern, state.satisfying(pattern)) for pattern in rule.unless]
+        unless = [state.joined(pattern) for pattern in rule.unless]
         missing = tuple(kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE)
         for ids in sorted(by_rule[rule.id], key=_numbers):
             taken = dict(zip(aliases, map(state.by_id.__getitem__, ids), strict=True))
@@ -212,12 +215,8 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
     state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
 
 
-def _silencer(unless: Sequence[tuple[Pattern, Sequence[Fact]]], taken: Bindings) -> Fact | None:
-    for pattern, facts in unless:
-        for fact in facts:
-            if joined(pattern, fact, taken):
-                return fact
-    return None
+def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
+    return next((fact for facts in unless for fact in facts.with_(taken)), None)
 
 
 _Key = tuple[str, bytes]

@@ -10,17 +10,17 @@ An unknown field satisfies nothing but ``absent``.
 
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 Value = str | int | float | bool
 Match = tuple[str, tuple[str, ...]]
 
-MAX_FACTS = 2_000
+MAX_FACTS = 8_000
 """Facts one evaluation may hold."""
 
-MAX_MATCHES = 10_000
+MAX_MATCHES = 20_000
 """Matches one layer may have, partial ones included."""
 
 
@@ -170,14 +170,34 @@ def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
     return found
 
 
+class Joined:
+    """The facts a condition may take, looked up by what its ``=`` joins compare, so that cost grows with matches."""
+
+    def __init__(self, pattern: Pattern, facts: Iterable[Fact]) -> None:
+        self._pattern = pattern
+        self._equal = tuple(join for join in pattern.joins if join.op == "=")
+        self._found: defaultdict[tuple[Value | None, ...], list[Fact]] = defaultdict(list)
+        for fact in facts:
+            if passes(pattern, fact):
+                self._found[tuple([fact.fields.get(join.field) for join in self._equal])].append(fact)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def with_(self, taken: Bindings) -> Iterator[Fact]:
+        """Those that agree with the facts taken so far in every join, in the order given."""
+        known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
+        return (fact for fact in self._found.get(known, ()) if joined(self._pattern, fact, taken))
+
+
 def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:
     """Every partial match with one more fact that the condition takes."""
-    candidates = [fact for fact in facts if passes(pattern, fact)]
+    candidates = Joined(pattern, facts)
     longer: list[Bindings] = []
     for taken in partial if candidates else ():
         ids = [other.id for other in taken.values()]
-        for fact in candidates:
-            if fact.id not in ids and joined(pattern, fact, taken):
+        for fact in candidates.with_(taken):
+            if fact.id not in ids:
                 longer.append({**taken, pattern.alias: fact})
         if len(longer) > MAX_MATCHES:
             raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")

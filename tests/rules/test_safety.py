@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from prodrome.rules.engine import LimitError
 from prodrome.rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading
 from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rules_of
 
@@ -200,3 +201,17 @@ def test_silence_needs_a_complete_problem_list() -> None:
     found = replace(facts, conditions=(has("asthma"),))
     assert rules_of(found, "order-sign") == {"SAF-01"}
     assert "SAF-01" not in {u.rule.id for u in judged(found, "order-sign").unjudged}
+
+
+def test_two_allergies_to_the_ordered_drug_are_one_reason_with_both_records() -> None:
+    allergies = tuple(Allergy("metoprolol", "allergy", refs=(f"AllergyIntolerance/{number}",)) for number in (1, 2))
+    judgement = judged(patient(allergies=allergies, orders=(order("metoprolol", "preventive"),)), "order-sign")
+    (reason,) = judgement.of_type("order_contraindication")
+    assert reason.refs == ("AllergyIntolerance/1", "AllergyIntolerance/2")
+
+
+def test_a_hundred_orders_are_judged_and_more_are_refused() -> None:
+    orders = [order("metoprolol", "preventive")] * 100
+    assert judged(patient(orders=orders), "order-sign").of_type("order")
+    with pytest.raises(LimitError, match="orders"):
+        judged(patient(orders=[*orders, *orders]), "order-sign")

@@ -1,17 +1,21 @@
 """What a condition takes, and what the reference matcher answers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import prodrome.rules.engine.matching as matching
 from prodrome.rules.engine.matching import (
     CompiledLayer,
     Fact,
     Join,
+    Joined,
     LimitError,
     Pattern,
     ReferenceMatcher,
     Test,
     by_type,
+    joined,
     passes,
 )
 from tests.rules.engine.worlds import fact, numbered
@@ -110,3 +114,18 @@ def test_more_matches_than_a_layer_may_have_are_an_error(monkeypatch: pytest.Mon
     with pytest.raises(LimitError, match="trial has more than 5 matches") as caught:
         matches(facts, Pattern("trial", "t"), Pattern("trial", "u"))
     assert "secret" not in str(caught.value)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([None, "a", "b"])] * 2), max_size=6), st.sampled_from([None, "a", "b"]))
+def test_looking_up_what_a_join_compares_finds_what_asking_every_fact_finds(
+    values: list[tuple[str | None, str | None]], other: str | None
+) -> None:
+    facts = [
+        Fact(f"f{number}", "x", {name: value for name, value in zip("kl", each, strict=True) if value is not None})
+        for number, each in enumerate(values, 1)
+    ]
+    taken = {"t": Fact("f0", "y", {"k": other} if other is not None else {})}
+    for ops in ("=", "!="), ("=", "="), ("!=", "!="):
+        joins = tuple(Join(name, "t", "k", op) for name, op in zip("kl", ops, strict=True))
+        pattern = Pattern("x", "x", joins=joins)
+        assert list(Joined(pattern, facts).with_(taken)) == [fact for fact in facts if joined(pattern, fact, taken)]
