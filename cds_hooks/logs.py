@@ -44,6 +44,8 @@ FIELDS = frozenset(
         "version",
         "today",
         "address",
+        "calls",
+        "process",
     }
 )
 """Everything a log line may say besides its time, level and event."""

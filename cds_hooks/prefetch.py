@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
 from prodrome.cds_hooks.protocol import HookRequest, Refused, Service
 from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.turns import waiting
 from prodrome.fhir_mappers import Record, collect, worse
 from prodrome.rules import Completeness
 
@@ -98,14 +99,18 @@ class _Server:
     def for_queries(self, plan: Mapping[str, tuple[str, str]]) -> Mapping[str, Fetched]:
         if not plan or self.request.fhir_server is None:
             return {}
-        return complete(plan, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress)
+        with waiting():
+            return complete(
+                plan, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
+            )
 
     def for_references(self, resources: list[object]) -> Resolved | None:
         if self.request.fhir_server is None:
             return None
-        return resolve_references(
-            resources, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
-        )
+        with waiting():
+            return resolve_references(
+                resources, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
+            )
 
 
 def _next(value: object) -> str | None:

@@ -223,6 +223,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     base_url: BaseUrl | None = None  # the address clients use; tokens must be addressed to it
     proxies: Annotated[int, Field(ge=0, le=5)] = 0  # reverse proxies in front whose X-Forwarded-* are believed
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None  # processes that answer; None: one for each core
+    grace_seconds: Annotated[float, Field(ge=1, le=600)] = 8.0  # at SIGTERM, for what is in flight
     # What it judges by
     today: date | None = None  # None: the calendar's
     engine: Literal["checked", "durable", "reference"] = "checked"
@@ -240,6 +242,7 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[int, Field(ge=0)] = Field(
         default_factory=lambda said: 0 if _only_here(said) else 6000
     )  # of one caller, in one process; 0: no limit
+    max_waiting: Annotated[int, Field(ge=0)] = 16  # calls that wait for their turn in one process; 503 above
     deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
     # Where data come from
     fhir_servers: FhirServers = ()

@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 from flask import Flask
-from waitress.server import create_server
 
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.web.app import create_app
+from prodrome.cds_hooks.web.app import create_app, front_of
+from prodrome.cds_hooks.web.server import Server
+from prodrome.cds_hooks.web.workers import listen
 
 TODAY = "2026-06-15"
 """The day the labelled patients are judged on."""
@@ -25,15 +26,16 @@ def service(**settings: Any) -> Flask:
 @contextmanager
 def listening(app: Flask) -> Iterator[str]:
     """The application on a free port of this machine, served as the product serves it; its base address."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=4, ident=None)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}"
-    finally:
-        server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(server.close)
-        thread.join(10)
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        server = Server(front_of(app), grace_seconds=5)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 class Answer:

@@ -3,9 +3,11 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import orjson
 
@@ -33,7 +35,7 @@ class Command:
 
 
 def _settings(asked: argparse.Namespace) -> Settings:
-    names = ("host", "port", "today", "engine")
+    names = ("host", "port", "workers", "today", "engine")
     return load_settings(overrides={name: getattr(asked, name, None) for name in names})
 
 
@@ -47,48 +49,59 @@ def _engine(command: argparse.ArgumentParser) -> None:
 
 def _serve_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", help="the address to listen on (127.0.0.1)")
-    command.add_argument("--port", type=int, help="the port to listen on (8080)")
+    command.add_argument("--port", type=int, help="the port to listen on (8080); 0: any that is free")
+    command.add_argument("--workers", type=int, metavar="N", help="processes that answer (as many as there are cores)")
     _today(command)
     _engine(command)
 
-
-THREADS = 8
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json"
 
 
 def _serve(asked: argparse.Namespace) -> int:
-    from waitress.server import create_server
-
-    from prodrome.cds_hooks.web import create_app
+    from prodrome.cds_hooks.web import cores, create_app, front_of, listen, serve
 
     settings = _settings(asked)
     configure()
-    app = create_app(settings)
-    environment: Environment = app.extensions["prodrome"]
-    _warm_up(environment)
+    processes = settings.workers or cores()
+    with ExitStack() as ending:
+        if settings.in_memory:  # as short-lived as memory, but seen by all processes
+            folder = ending.enter_context(TemporaryDirectory(prefix="prodrome-"))
+            settings = settings.model_copy(update={"database_url": f"sqlite:///{folder}/prodrome.db"})
+        listener = ending.enter_context(listen(settings.host, settings.port))
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        app = create_app(settings)
+        environment: Environment = app.extensions["prodrome"]
+        _warm_up(environment)
+        if environment.store is not None:
+            environment.store.database.engine.dispose()  # connections are of one process: each opens its own
+        url = settings.base_url or f"http://{settings.host}:{settings.port}"
+        return serve(
+            lambda: front_of(app),
+            listener,
+            workers=processes,
+            grace_seconds=settings.grace_seconds,
+            started=lambda: _introduce(environment, url),
+            ended=environment.store.close if environment.store is not None else None,
+        )
+
+
+def _introduce(environment: Environment, url: str) -> None:
+    """Say where the service is and how to try it."""
     well = health(environment)
-    server = create_server(app, host=settings.host, port=settings.port, threads=THREADS, ident=None)
-    url = settings.base_url or f"http://{settings.host}:{getattr(server, 'effective_port', settings.port)}"
     print(f"Discovery: {url}/cds-services")
-    if settings.workbench:
+    if environment.settings.workbench:
         print(f"Workbench: {url}/")
     if "note" in well:
         print(f"Note: {well['note']}")
-    print(f"Engine: {well['engine']}; rulebook {environment.guideline.rulebook.version}; locale {settings.locale}")
+    rulebook, locale = environment.guideline.rulebook.version, environment.settings.locale
+    print(f"Engine: {well['engine']}; rulebook {rulebook}; locale {locale}")
     if EXAMPLE.exists():
         print("Try it:")
         print(f"  curl -s -H 'Content-Type: application/json' -d @examples/{EXAMPLE.name} \\")
         print(f"       {url}/cds-services/prodrome-order-sign")
     sys.stdout.flush()
     log("serving", address=url, engine=well["engine"], version=well["version"], today=well["today"])
-    try:
-        server.run()
-    finally:
-        server.close()
-        if environment.store is not None:
-            environment.store.close()
-    return 0
 
 
 def _warm_up(environment: Environment) -> None:

@@ -21,8 +21,10 @@ from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, Service, operation_outcome, parse, plain, read_request, response_faults
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
+from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health
 from prodrome.cds_hooks.web.openapi import openapi
+from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
 from prodrome.rules.engine import EngineDisagreement, LimitError
 
@@ -38,12 +40,20 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     database = environment.store.database if environment.store and settings.issuers else None
     authenticator = Authenticator(settings, database=database)
     app.extensions["prodrome"] = environment
+    app.extensions["prodrome.check"] = authenticator.check
 
     @app.before_request
     def begin() -> None:
         g.request_id, g.began = uuid.uuid4().hex, time.perf_counter()
 
     cors.install(app, settings)
+
+    @app.before_request
+    def found_by_the_head() -> None:
+        refusal = request.environ.get(CHECKED)
+        if isinstance(refusal, Exception):
+            raise refusal
+
     guards.install(app, settings)
 
     @app.get("/cds-services")
@@ -61,7 +71,9 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         if service is None:
             raise Refused(404, "There is no such service. Discovery lists those there are.")
         g.fields = {"service": service.id, "hook": service.hook.name}
-        caller = authenticator.check(request.headers.get("Authorization"), f"/cds-services/{service_id}")
+        caller = request.environ.get(CHECKED) or authenticator.check(
+            request.headers.get("Authorization"), f"/cds-services/{service_id}"
+        )
         g.fields["issuer"] = caller.issuer
         consultation = _answer(service, environment, caller)
         g.fields |= _told(consultation)
@@ -97,6 +109,18 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         return answer
 
     return app
+
+
+def front_of(app: Flask) -> Front:
+    """What stands before the application in one process that serves it."""
+    settings: Settings = app.extensions["prodrome"].settings
+    return Front(
+        app,
+        max_body_bytes=settings.max_body_bytes,
+        max_waiting=settings.max_waiting,
+        patience_seconds=settings.deadline_seconds,
+        verify=None if settings.open else app.extensions["prodrome.check"],
+    )
 
 
 def _answer(service: Service, environment: Environment, caller: Caller) -> Consultation:

@@ -16,6 +16,7 @@ from prodrome.cds_hooks.callers import Authenticator
 from prodrome.cds_hooks.feedback import Malformed, Store, StoreUnavailable, read_feedback
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Refused, parse
+from prodrome.cds_hooks.web.wsgi import CHECKED
 
 MAX_FAULTS = 50
 
@@ -36,7 +37,9 @@ def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
 
     @routes.post("/cds-services/<service>/feedback")
     def feedback(service: str) -> Response:
-        caller = authenticator.check(request.headers.get("Authorization"), f"/cds-services/{service}/feedback")
+        caller = request.environ.get(CHECKED) or authenticator.check(
+            request.headers.get("Authorization"), f"/cds-services/{service}/feedback"
+        )
         store = context.store
         if store is None or service not in context.services():
             raise Refused(404, "There is no such service.")

@@ -40,18 +40,21 @@ class _Site:
 
 
 def _serve(url: str, ready: Connection) -> None:
-    import waitress
     from flask import Flask
 
     from prodrome.cds_hooks.callers.tokens import Authenticator
     from prodrome.cds_hooks.web.feedback import blueprint
+    from prodrome.cds_hooks.web.front import Front
+    from prodrome.cds_hooks.web.server import Server
+    from prodrome.cds_hooks.web.workers import listen
 
     settings = Settings(database_url=url)
     app = Flask(__name__)
     app.register_blueprint(blueprint(_Site(Store(settings)), Authenticator(settings)))
-    server = waitress.create_server(app, host="127.0.0.1", port=0, threads=SENDERS + 1)
-    ready.send(server.effective_port)
-    server.run()
+    front = Front(app, max_body_bytes=1_000_000, max_waiting=SENDERS, patience_seconds=10)
+    with listen("127.0.0.1", 0) as listener:
+        ready.send(listener.getsockname()[1])
+        Server(front, grace_seconds=1).run(sockets=[listener])
 
 
 class _Sender(threading.Thread):
@@ -81,7 +84,9 @@ class _Sender(threading.Thread):
 def _killed_again_and_again(url: str, times: int) -> tuple[set[str], set[str]]:
     """What was acknowledged, and what is kept."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["prodrome.cds_hooks.web.feedback", "flask", "waitress", "alembic.command"])
+    context.set_forkserver_preload(
+        ["prodrome.cds_hooks.web.server", "prodrome.cds_hooks.web.feedback", "alembic.command"]
+    )
     randomness = random.Random(1)
     acknowledged: set[str] = set()
     database = Database(url)

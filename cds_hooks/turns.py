@@ -1,0 +1,67 @@
+"""One call computes at a time in a process; whoever waits for another machine lets the others go on.
+
+Two threads that compute in one interpreter only get in each other's way, and in that of the thread that reads the
+sockets. With turns, a call is as fast under load as alone, and what waits, waits in the order it came.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+
+class Turn:
+    """A turn to compute, handed on in the order it was asked for; a lock of the library goes to whoever comes by."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Hold the turn."""
+        self._take()
+        _MINE.turn = self
+        try:
+            yield
+        finally:
+            _MINE.turn = None
+            self._give()
+
+    @contextmanager
+    def given_away(self) -> Iterator[None]:
+        """Let others have it for a while."""
+        _MINE.turn = None
+        self._give()
+        try:
+            yield
+        finally:
+            self._take()
+            _MINE.turn = self
+
+    def _take(self) -> None:
+        with self._lock:
+            if not self._held:
+                self._held = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()
+
+    def _give(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._held = False
+
+
+_MINE = threading.local()
+
+
+def waiting() -> AbstractContextManager[None]:
+    """Give this thread's turn away while it waits for an answer, and take it again; nothing where it holds none."""
+    turn: Turn | None = getattr(_MINE, "turn", None)
+    return nullcontext() if turn is None else turn.given_away()

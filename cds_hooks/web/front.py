@@ -1,0 +1,283 @@
+"""What stands before the application: requests are read here, without a thread for each, and bounded.
+
+A connection that is idle or slow costs a few kilobytes and no thread. A request reaches the application (WSGI) whole,
+on one of a few threads, in the order it came; where more are in hand than will be answered soon, the surplus is told to
+come back (503, Retry-After), and a call whose client has gone is dropped before it is begun. A body is read only when
+it may be: a length over the limit is refused unread, and where tokens are asked for, a large body is read after its
+token was checked.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from prodrome.cds_hooks.logs import alarm, failure, log
+from prodrome.cds_hooks.protocol import Refused, operation_outcome
+from prodrome.cds_hooks.turns import Turn
+from prodrome.cds_hooks.web.wsgi import Answer, Application, Scope, called, environ_of, headers_of
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Verify = Callable[[str | None, str], object]
+
+THREADS = 8
+"""Of one process. One computes (see :mod:`prodrome.cds_hooks.turns`), the others wait for FHIR servers."""
+UNCHECKED_BYTES = 64 * 1024
+"""Read of a body before its token is checked."""
+HELD_BYTES = 256 * 1024 * 1024
+"""Bodies that one process holds together."""
+BODY_SECONDS = 30.0
+"""Longest time for a body to arrive."""
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is thrown away after it was refused, so that it reads the answer."""
+ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
+"""Paths whose calls are never shed: an orchestrator that asks is not to take a busy service for a dead one."""
+
+
+class _Busy(Exception):
+    """More than can be answered soon."""
+
+
+class _Gone(Exception):
+    """The client closed the connection."""
+
+
+class Front:
+    """The ASGI application of one process: *app* (WSGI), and what it may be asked at once.
+
+    ``max_body_bytes``: bodies above are refused. ``max_waiting``: calls that wait while others are answered; 503 above.
+    ``patience_seconds``: a call that waited longer than this is not begun. ``verify`` checks a token (the header, the
+    path) and raises for one that is not good; the application finds its outcome (``wsgi.CHECKED``).
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        max_body_bytes: int,
+        max_waiting: int,
+        patience_seconds: float,
+        verify: Verify | None = None,
+    ) -> None:
+        self._app = app
+        self._max_body = max_body_bytes
+        self._most = THREADS + max_waiting
+        self._patience = patience_seconds
+        self._verify = verify
+        self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
+        self._turn = Turn()
+        self._in_hand = 0
+        self._held = 0
+        self._shed = 0
+        self._shed_told = float("-inf")
+        for number in range(THREADS):
+            threading.Thread(target=self._work, name=f"call-{number}", daemon=True).start()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served")
+        headers = headers_of(scope)
+        body = bytearray()
+        found: object = None
+        try:
+            try:
+                found = await self._admit(scope, headers)
+                if not isinstance(found, Exception):
+                    await self._read(headers, receive, body)
+            except Refused as refused:
+                found = refused
+                self._held -= len(body)
+                body.clear()
+            answer = await self._answer(environ_of(scope, headers, body, found), receive)
+        except _Busy:
+            answer = _BUSY
+        except _Gone:
+            return
+        finally:
+            self._held -= len(body)
+        status, fields, content = answer
+        unread = answer is _BUSY or isinstance(found, Exception)
+        if unread:
+            fields = [*fields, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        if unread:
+            await send({"type": "http.response.body", "body": content, "more_body": True})
+            await _throw_away(receive, self._max_body)
+            content = b""
+        await send({"type": "http.response.body", "body": content})
+
+    async def _admit(self, scope: Scope, headers: Mapping[str, str]) -> object:
+        """What can be found by the head alone: a refusal, or the caller where the token had to be checked for it."""
+        if scope["path"] not in ALWAYS_ANSWERED:
+            self._check_room()
+        length = headers.get("CONTENT_LENGTH", "0")
+        announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else self._max_body + 1
+        if announced > self._max_body:
+            return self._too_large()
+        unknown = "HTTP_TRANSFER_ENCODING" in headers
+        if self._verify is None or scope["method"] != "POST" or (announced <= UNCHECKED_BYTES and not unknown):
+            return None
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[object] = loop.create_future()
+        self._jobs.put(_Check(self._verify, headers.get("HTTP_AUTHORIZATION"), scope["path"], loop, found))
+        return await found
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"The body is larger than {self._max_body} bytes.")
+
+    def _check_room(self) -> None:
+        if self._in_hand < self._most:
+            return
+        self._shed += 1
+        now = time.monotonic()
+        if now - self._shed_told >= 1:
+            log("more calls than can be answered: the surplus was told to come back", calls=self._shed)
+            self._shed, self._shed_told = 0, now
+        raise _Busy
+
+    async def _read(self, headers: Mapping[str, str], receive: Receive, body: bytearray) -> None:
+        if "CONTENT_LENGTH" not in headers and "HTTP_TRANSFER_ENCODING" not in headers:
+            return
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    chunk = message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) + len(chunk) > self._max_body:
+                        raise self._too_large()
+                    if more and self._held + len(chunk) > HELD_BYTES:
+                        raise _Busy
+                    body += chunk
+                    self._held += len(chunk)
+        except TimeoutError:
+            raise Refused(408, f"The body did not come within {BODY_SECONDS:g} seconds.") from None
+
+    async def _answer(self, environ: dict[str, Any], receive: Receive) -> Answer:
+        if environ["PATH_INFO"] not in ALWAYS_ANSWERED:
+            self._check_room()
+        loop = asyncio.get_running_loop()
+        job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
+        waits = self._in_hand > 0
+        self._in_hand += 1
+        self._jobs.put(job)
+        try:
+            if waits:
+                await _answered_or_gone(job, receive)
+            answer = await job.answer
+        finally:
+            self._in_hand -= 1
+        if answer is None:
+            raise _Busy
+        return answer
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get().run(self._turn)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call on its way to a thread and back; answered ``None`` where it was not begun in time."""
+
+    app: Application
+    environ: dict[str, Any]
+    due: float
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[Answer | None]"
+    begun: bool = False
+    wanted: bool = True
+
+    def run(self, turn: Turn) -> None:
+        with turn.computing():
+            self.begun = True
+            answer = self._called() if self.wanted and time.monotonic() < self.due else None
+        _tell(self.loop, self.answer, answer)
+
+    def _called(self) -> Answer:
+        try:
+            return called(self.app, self.environ)
+        except Exception as error:  # the application answers its own failures; this one is of the part before it
+            alarm("unexpected failure", **failure(error))
+            return _FAILED
+
+
+@dataclass(slots=True)
+class _Check:
+    """The check of a token; its outcome is the caller, or the exception that refuses it."""
+
+    verify: Verify
+    authorization: str | None
+    path: str
+    loop: asyncio.AbstractEventLoop
+    found: "asyncio.Future[object]"
+
+    def run(self, turn: Turn) -> None:
+        found: object
+        try:
+            with turn.computing():
+                found = self.verify(self.authorization, self.path)
+        except Exception as error:  # the application raises it again and answers it
+            found = error
+        _tell(self.loop, self.found, found)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object) -> None:
+    """Set a result from another thread."""
+
+    def tell() -> None:
+        if not future.done():
+            future.set_result(result)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the grace period is over, and nobody waits
+        loop.call_soon_threadsafe(tell)
+
+
+async def _answered_or_gone(call: _Call, receive: Receive) -> None:
+    """Wait for the answer; a client that goes away before its call was begun takes it back. Raises ``_Gone``."""
+    gone = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((gone, call.answer), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    if not call.answer.done() and not call.begun:
+        call.wanted = False
+        raise _Gone
+
+
+async def _throw_away(receive: Receive, most: int) -> None:
+    """Read what a refused client still sends: closing on it would lose the answer it was given."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            thrown, more = 0, True
+            while more and thrown < most:
+                message = await receive()
+                thrown += len(message.get("body", b""))
+                more = message.get("more_body", False)
+
+
+def _outcome(status: int, text: str, *more: tuple[bytes, bytes]) -> Answer:
+    content = orjson.dumps(operation_outcome(status, text))
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *more,
+    ]
+    return status, headers, content
+
+
+_FAILED = _outcome(500, "The service failed on this request and gives no answer. Its operators were told.")
+_BUSY = _outcome(503, "The service is busy. Ask again.", (b"retry-after", b"1"))

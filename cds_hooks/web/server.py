@@ -1,0 +1,101 @@
+"""HTTP/1.1 in one process: uvicorn, with what it leaves unbounded bounded, on a socket that others listen on too."""
+
+import asyncio
+import signal
+import socket
+import threading
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from prodrome.cds_hooks.web.front import Front
+from prodrome.cds_hooks.web.workers import BACKLOG, SIGNALS
+
+HEAD_BYTES = 64 * 1024
+"""Longest head of a request."""
+HEAD_SECONDS = 30.0
+"""Longest time for the head of a request to arrive, and for a new connection to send its first."""
+KEEP_ALIVE_SECONDS = 75
+SETTLE_SECONDS = 0.05
+"""Between the end of listening and the end of idle connections: what already came is read."""
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 with a bound on the head of a request, in bytes and in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._patience is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._patience is not None:
+            self._head += len(data)
+            if self._head > HEAD_BYTES:
+                self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+                self.transport.write(b"connection: close\r\ncontent-length: 0\r\n\r\n")
+                self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head = 0
+        self._patience: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class Server(uvicorn.Server):
+    """One process' server on a socket that others may listen on too."""
+
+    def __init__(self, front: Front, *, grace_seconds: float, parent: int | None = None) -> None:
+        config = uvicorn.Config(
+            front,
+            http=Protocol,
+            loop="auto",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=max(1, round(grace_seconds)),
+            backlog=1,  # connections taken at a time, so that all processes get their share; the queue is set below
+        )
+        super().__init__(config)
+        self._parent = parent
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if threading.current_thread() is threading.main_thread():
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # what came while this process was made comes now
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
+        if self._parent is not None:  # the other end is the parent's: it is closed when the parent is gone
+            asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(SETTLE_SECONDS)
+        await super().shutdown(sockets)
+
+    def _orphaned(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._parent or 0)
+        self.should_exit = True

@@ -1,0 +1,250 @@
+"""What stands before the application: what it reads, refuses, sheds and drops, over real sockets."""
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.web import front, listen, server
+from prodrome.cds_hooks.web.front import THREADS, Front
+from prodrome.cds_hooks.web.wsgi import CHECKED
+
+LIMIT = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(front, "LINGER_SECONDS", 0.2)
+
+
+class Application:
+    """Notes what it is asked, and answers when it may."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes]] = []
+        self.open = threading.Event()
+        self.open.set()
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        found = environ.get(CHECKED)
+        status = f"{found.status} Refused" if isinstance(found, Refused) else "200 OK"
+        body = environ["wsgi.input"].read()
+        self.asked.append((environ["PATH_INFO"], body))
+        self.open.wait(10)
+        start(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+@contextmanager
+def serving(app: Application, **more: Any) -> Iterator[int]:
+    """The front on a free port, before *app*."""
+    said = {"max_body_bytes": LIMIT, "max_waiting": 2, "patience_seconds": 5.0, **more}
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        serving = server.Server(Front(app, **said), grace_seconds=1)
+        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield port
+        finally:
+            app.open.set()
+            serving.should_exit = True
+            thread.join(10)
+
+
+def ask(port: int, body: bytes | Iterator[bytes] = b"", path: str = "/", **headers: str) -> httpx.Response:
+    return httpx.post(f"http://127.0.0.1:{port}{path}", content=body, headers=headers, timeout=10, trust_env=False)
+
+
+def head(port: int, *lines: str) -> socket.socket:
+    """A connection that sent the head of a request and nothing more."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall("\r\n".join(["POST /x HTTP/1.1", "Host: x", *lines, "", ""]).encode())
+    return connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the other side closes."""
+    came = b""
+    with contextlib.suppress(ConnectionError):
+        while part := connection.recv(1000):
+            came += part
+    return came
+
+
+def until(true: Callable[[], bool]) -> None:
+    last = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < last
+        time.sleep(0.005)
+
+
+def test_a_request_reaches_the_application_whole():
+    app = Application()
+    with serving(app) as port:
+        answer = ask(port, b"x" * LIMIT, "/a%20b")
+    assert (answer.status_code, len(answer.content)) == (200, LIMIT)
+    assert app.asked == [("/a b", b"x" * LIMIT)]
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit():
+    app = Application()
+    with serving(app) as port:
+        assert ask(port, iter([b"x" * 1000] * 10)).content == b"x" * 10_000
+        assert ask(port, iter([b"x" * 1000] * 101)).status_code == 413
+
+
+@pytest.mark.withstands("large bodies")
+def test_a_body_over_the_limit_is_refused_before_it_is_sent():
+    app = Application()
+    with serving(app) as port, head(port, f"Content-Length: {LIMIT + 1}") as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+    assert app.asked == [("/x", b"")]
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "9" * 40, "²"])
+def test_a_length_that_is_none_is_refused(length: str):
+    app = Application()
+    with serving(app) as port, head(port, f"Content-Length: {length}") as connection:
+        assert connection.recv(1000).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+
+
+def test_a_client_that_sends_all_of_a_refused_body_still_reads_the_answer():
+    with serving(Application()) as port:
+        assert ask(port, b"x" * (LIMIT + 1)).status_code == 413
+
+
+@pytest.mark.withstands("idle connections")
+def test_slow_senders_hold_no_thread():
+    app = Application()
+    with serving(app) as port:
+        idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(300)]
+        slow = [head(port, "Content-Length: 50") for _ in range(3 * THREADS)]
+        assert ask(port, b"quick").status_code == 200
+        for connection in slow:
+            connection.sendall(b"x" * 50)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        for connection in idle + slow:
+            connection.close()
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch):
+    monkeypatch.setattr(front, "BODY_SECONDS", 0.1)
+    with serving(Application()) as port, head(port, "Content-Length: 5") as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+def test_a_head_that_does_not_come_is_given_up(monkeypatch):
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost")
+        assert rest(connection) == b""
+
+
+def test_a_head_without_end_is_cut_off():
+    with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1000):
+                connection.sendall(b"x" * 1000)
+        rest(connection)
+
+
+@pytest.mark.withstands("overload")
+def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered():
+    app = Application()
+    app.open.clear()
+    answers: list[httpx.Response] = []
+    with serving(app) as port:
+        in_hand = [threading.Thread(target=lambda: answers.append(ask(port, b"x"))) for _ in range(THREADS + 2)]
+        for thread in in_hand:
+            thread.start()
+        until(lambda: bool(app.asked))
+        time.sleep(0.2)
+        began = time.monotonic()
+        surplus = ask(port, b"x" * 50_000)
+        assert time.monotonic() - began < 2
+        assert (surplus.status_code, surplus.headers["Retry-After"]) == (503, "1")
+        assert json.loads(surplus.content)["resourceType"] == "OperationOutcome"
+        app.open.set()
+        for thread in in_hand:
+            thread.join(10)
+        assert [answer.status_code for answer in answers] == [200] * (THREADS + 2)
+        assert ask(port, b"x").status_code == 200
+
+
+@pytest.mark.withstands("overload")
+def test_a_call_whose_client_has_gone_is_not_begun():
+    app = Application()
+    app.open.clear()
+    with serving(app) as port:
+        first = threading.Thread(target=ask, args=(port, b"first"))
+        first.start()
+        until(lambda: len(app.asked) == 1)
+        with head(port, "Content-Length: 4") as connection:
+            connection.sendall(b"gone")
+            time.sleep(0.2)
+        time.sleep(0.2)
+        app.open.set()
+        first.join(10)
+        assert ask(port, b"last").status_code == 200
+    assert app.asked == [("/", b"first"), ("/", b"last")]
+
+
+def test_a_call_that_waited_too_long_is_not_begun():
+    app = Application()
+    app.open.clear()
+    answers: list[httpx.Response] = []
+    with serving(app, patience_seconds=0.1) as port:
+        threads = [threading.Thread(target=lambda: answers.append(ask(port, b"x"))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        until(lambda: bool(app.asked))
+        time.sleep(0.3)
+        app.open.set()
+        for thread in threads:
+            thread.join(10)
+    assert sorted(answer.status_code for answer in answers) == [200, 503]
+    assert len(app.asked) == 1
+
+
+@pytest.mark.withstands("large bodies")
+def test_a_large_body_is_read_only_after_its_token_was_checked():
+    app = Application()
+    tokens: list[tuple[str | None, str]] = []
+
+    def verify(authorization: str | None, path: str) -> object:
+        tokens.append((authorization, path))
+        if authorization != "Bearer good":
+            raise Refused(401, "no")
+        return "caller"
+
+    with serving(app, verify=verify) as port:
+        with head(port, "Content-Length: 90000", "Authorization: Bearer bad") as connection:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 401")
+        assert app.asked == [("/x", b"")]
+        assert ask(port, b"x" * 90_000, "/y", Authorization="Bearer good").status_code == 200
+        assert ask(port, b"small", "/z").status_code == 200  # the application checks it
+    assert tokens == [("Bearer bad", "/x"), ("Bearer good", "/y")]
+
+
+class Broken(Application):
+    """Fails before it answers."""
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        raise KeyError("secret")
+
+
+def test_a_failure_before_the_application_is_answered():
+    with serving(Broken()) as port:
+        answer = ask(port, b"x")
+    assert answer.status_code == 500
+    assert b"secret" not in answer.content

@@ -1,0 +1,180 @@
+"""Several processes on one socket, as they are started by ``prodrome serve``: what they share, and how they end."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import postgresql
+
+EXAMPLE = (Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json").read_bytes()
+PATH = "/cds-services/prodrome-order-sign"
+JSON = {"Content-Type": "application/json"}
+
+
+@dataclass
+class Service:
+    """A running ``prodrome serve``."""
+
+    process: "subprocess.Popen[str]"
+    port: int
+
+    def children(self) -> list[int]:
+        """The processes that answer."""
+        listed = subprocess.run(
+            ["ps", "--ppid", str(self.process.pid), "-o", "pid="], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def call(self) -> httpx.Response:
+        """One call on a connection of its own."""
+        url = f"http://127.0.0.1:{self.port}{PATH}"
+        return httpx.post(url, content=EXAMPLE, headers=JSON, timeout=20, trust_env=False)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Service]:
+    """The command, with two workers, in *folder*."""
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from prodrome.cds_hooks.command_line.cli import main; sys.exit(main())",
+    ]
+    with (
+        (folder / "errors").open("a") as errors,
+        subprocess.Popen(
+            [*command, "serve", "--port", "0", "--workers", "2", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=folder,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            printed = process.stdout.readline()
+            found = re.search(r":(\d+)/cds-services", printed)
+            assert found, (folder / "errors").read_text()
+            yield Service(process, int(found.group(1)))
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            process.wait(20)
+
+
+def until(true: "object", seconds: float = 20) -> None:
+    last = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < last
+        time.sleep(0.02)
+
+
+@pytest.mark.withstands("stop under load")
+def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_path: Path):
+    sent: list[list[object]] = []
+    stop = threading.Event()
+
+    def client(port: int) -> None:
+        while not stop.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            try:
+                connection.connect()
+                connection.request("POST", PATH, EXAMPLE, JSON)
+            except OSError:
+                return  # refused: no longer there
+            row: list[object] = [time.monotonic(), None]
+            sent.append(row)
+            try:
+                row[1] = connection.getresponse().status
+            except (OSError, http.client.HTTPException) as error:
+                row[1] = error
+            connection.close()
+
+    with serving(tmp_path) as service:
+        clients = [threading.Thread(target=client, args=(service.port,)) for _ in range(6)]
+        for thread in clients:
+            thread.start()
+        until(lambda: len(sent) > 50)
+        told = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+        stop.set()
+        for thread in clients:
+            thread.join(20)
+        lost = [row for row in sent if row[0] < told - 0.05 and row[1] not in (200, 503)]
+        assert lost == []
+        with pytest.raises(httpx.ConnectError):
+            service.call()
+
+
+def test_sighup_is_not_death_and_a_process_that_dies_is_replaced(tmp_path: Path):
+    with serving(tmp_path) as service:
+        service.process.send_signal(signal.SIGHUP)
+        assert service.call().status_code == 200
+        until(lambda: len(service.children()) == 2)
+        victim = service.children()[0]
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(service.children()) == 2 and victim not in service.children())
+        for _ in range(8):
+            assert service.call().status_code == 200
+
+
+def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path):
+    with serving(tmp_path) as service:
+        until(lambda: len(service.children()) == 2)
+        children = service.children()
+        service.process.kill()
+        service.process.wait(20)
+        until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+def test_a_call_that_outlasts_the_grace_period_does_not_keep_the_service(tmp_path: Path):
+    (tmp_path / "prodrome.toml").write_text("grace_seconds = 1\n")
+    with serving(tmp_path) as service:
+        with httpx.Client(trust_env=False) as client:
+            assert client.get(f"http://127.0.0.1:{service.port}/health").status_code == 200
+        slow = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        slow.putrequest("POST", PATH)
+        slow.putheader("Content-Length", "100")
+        slow.endheaders(b"{")
+        time.sleep(0.3)
+        began = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+        assert time.monotonic() - began < 10
+        slow.close()
+
+
+@pytest.fixture(params=["no settings", "file", "postgresql"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A folder with the settings of a site."""
+    if request.param == "file":
+        (tmp_path / "prodrome.toml").write_text("")
+    if request.param != "postgresql":
+        yield tmp_path
+        return
+    with postgresql.running() as address:
+        (tmp_path / "prodrome.toml").write_text(f'database_url = "{address}/postgres"\n')
+        yield tmp_path
+
+
+def test_a_card_that_one_process_showed_is_known_to_all(site: Path):
+    with serving(site) as service:
+        card = service.call().json()["cards"][0]["uuid"]
+        said = {"card": card, "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
+        for _ in range(10):  # each on a connection of its own, which any process may take
+            answer = httpx.post(
+                f"http://127.0.0.1:{service.port}{PATH}/feedback", json={"feedback": [said]}, trust_env=False
+            )
+            assert (answer.status_code, answer.content) == (200, b"")
