@@ -16,8 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import postgresql
-
 EXAMPLE = (Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json").read_bytes()
 PATH = "/cds-services/prodrome-order-sign"
 JSON = {"Content-Type": "application/json"}
@@ -157,16 +155,14 @@ def test_a_call_that_outlasts_the_grace_period_does_not_keep_the_service(tmp_pat
 
 
 @pytest.fixture(params=["no settings", "file", "postgresql"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A folder with the settings of a site."""
     if request.param == "file":
         (tmp_path / "prodrome.toml").write_text("")
-    if request.param != "postgresql":
-        yield tmp_path
-        return
-    with postgresql.running() as address:
-        (tmp_path / "prodrome.toml").write_text(f'database_url = "{address}/postgres"\n')
-        yield tmp_path
+    elif request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_url")
+        (tmp_path / "prodrome.toml").write_text(f'database_url = "{url}"\n')
+    return tmp_path
 
 
 def test_a_card_that_one_process_showed_is_known_to_all(site: Path):
