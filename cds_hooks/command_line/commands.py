@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import feedback
+from prodrome.cds_hooks.command_line import feedback, population
 from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
 from prodrome.cds_hooks.command_line.why import tree
 from prodrome.cds_hooks.consultation import Consultation, consult
@@ -217,6 +217,7 @@ COMMANDS: Mapping[str, Command] = {
     "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
     "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
+    "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
     "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),

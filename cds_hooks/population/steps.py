@@ -1,0 +1,242 @@
+"""The three steps of a run, the same on every engine: sieve, place, judge.
+
+*Sieve* reads every Condition and Encounter and names the candidates. *Place* keeps the rows that concern a candidate.
+*Judge* makes a chart of one patient's rows and asks the rulebook, as a call at ``patient-view`` would.
+
+A row that cannot be read never stops a run: it makes its kind incomplete, for its patient where the patient can still
+be read from it, for everyone otherwise.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+
+import orjson
+
+from prodrome.cds_hooks.protocol import services
+from prodrome.fhir_mappers import KINDS, Record, read_facts
+from prodrome.fhir_mappers.collecting import kind_of
+from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
+from prodrome.rules import Completeness, Judgement, judge
+from prodrome.rules.engine import EngineError
+from prodrome.rules.guideline import Guideline
+
+HOOK = "patient-view"
+SHARED = ("Medication", "PractitionerRole")
+"""Kinds of resource that are nobody's own: a chart gets those that its rows refer to."""
+
+_KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
+_PATIENT = re.compile(rb"Patient\\?/([A-Za-z0-9\-.]{1,64})")
+_SHARED = re.compile(rb"(Medication|PractitionerRole)\\?/([A-Za-z0-9\-.]{1,64})")
+_DIAGNOSING = tuple(f'"{kind}"'.encode() for kind in (*DIAGNOSING, "Patient"))
+
+
+class Line(NamedTuple):
+    """One line of an export: where it begins, and its bytes."""
+
+    file: str
+    offset: int
+    raw: bytes
+
+
+class BadLine(NamedTuple):
+    """A line that could not be read: where, the kind it seems to be of, whose it seems to be, and why."""
+
+    file: str
+    offset: int
+    kind: str | None
+    patient: str | None
+    why: str
+
+
+@dataclass
+class Sieved:
+    """What the sieve found in some lines."""
+
+    candidates: set[str] = field(default_factory=set)
+    patients: int = 0
+    bad: list[BadLine] = field(default_factory=list)
+
+
+class Row(NamedTuple):
+    """A row that concerns a candidate, still bytes, with the shared resources it refers to."""
+
+    patient: str
+    kind: str
+    raw: bytes
+    refers_to: tuple[str, ...]
+
+
+@dataclass
+class Placed:
+    """What was kept of some lines; ``seen`` counts all their rows by kind."""
+
+    rows: list[Row] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    bad: list[BadLine] = field(default_factory=list)
+
+
+def sieve(lines: Iterable[Line], guideline: Guideline) -> Sieved:
+    """The patients among these lines whose diagnoses or visits hold a code of migraine."""
+    names_migraine = MigraineCodes(guideline)
+    found = Sieved()
+    for line in lines:
+        raw = line.raw
+        if not _whole(raw):
+            _set_aside(line, found.bad)
+            continue
+        if not any(word in raw for word in _DIAGNOSING):
+            continue
+        resource = _parsed(line, found.bad)
+        kind = kind_of(resource) if resource else ""
+        if resource is None or kind not in DIAGNOSING:
+            found.patients += kind == "Patient"
+        elif names_migraine.among(resource):
+            found.candidates.update(whose(resource))
+    found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in (*DIAGNOSING, None))
+    return found
+
+
+def place(lines: Iterable[Line], candidates: frozenset[str] | None) -> Placed:
+    """The rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns."""
+    placed = Placed()
+    wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
+    seen = placed.seen
+    for line in lines:
+        raw = line.raw
+        kind_found = _KIND.search(raw)
+        kind = kind_found.group(1).decode() if kind_found else ""
+        seen[kind] = seen.get(kind, 0) + 1
+        if kind in SHARED:
+            continue
+        if not _whole(raw):
+            _set_aside(line, placed.bad)
+            continue
+        if wanted is not None and kind != "Patient":
+            named = _PATIENT.findall(raw)
+            if named and wanted.isdisjoint(named):
+                continue
+        resource = _parsed(line, placed.bad)
+        if resource is None or kind_of(resource) not in KINDS:
+            continue
+        refers_to = tuple(dict.fromkeys(f"{kind.decode()}/{id_.decode()}" for kind, id_ in _SHARED.findall(raw)))
+        for id_ in whose(resource):
+            if candidates is None or id_ in candidates:
+                placed.rows.append(Row(id_, kind_of(resource), raw, refers_to))
+    return placed
+
+
+def shared(lines: Iterable[Line], wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
+    """The Medications and PractitionerRoles among these lines that rows refer to, by ``Type/id``."""
+    for line in lines:
+        found = _KIND.search(line.raw)
+        if found is None or found.group(1).decode() not in SHARED:
+            continue
+        try:
+            resource = orjson.loads(line.raw)
+        except orjson.JSONDecodeError:
+            continue  # the rows that need it say that it did not come
+        key = f"{resource.get('resourceType')}/{resource.get('id')}" if isinstance(resource, dict) else ""
+        if key in wanted:
+            yield key, line.raw
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges one patient after another, by one guideline on one day."""
+
+    guideline: Guideline
+    today: date
+    locale: str
+    engine: str
+    completeness: Mapping[str, Completeness]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_since", dict(_windows(self.guideline, self.today)))
+
+    def patient(
+        self,
+        patient_id: str,
+        rows: Sequence[Mapping[str, Any]],
+        incomplete: Iterable[str] = (),
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What is to be said of one patient: pairs of a table (findings, unjudged, errors, judged) and its row."""
+        since: Mapping[str, date] = self._since  # type: ignore[attr-defined]
+        resources: dict[str, list[object]] = {}
+        for resource in rows:
+            kind = kind_of(resource)
+            if kind not in since or is_since(dict(resource), since[kind]):
+                resources.setdefault(kind, []).append(resource)
+        completeness = dict(self.completeness)
+        for kind in incomplete:
+            if completeness.get(kind) is Completeness.COMPLETE:
+                completeness[kind] = Completeness.INCOMPLETE
+        record = Record(patient_id=patient_id, resources=resources, completeness=completeness)
+        facts = read_facts(record, self.guideline, self.today)
+        try:
+            judgement = judge(facts, self.guideline, self.today, locale=self.locale, hook=HOOK, engine=self.engine)
+        except EngineError as error:
+            yield "errors", {"patient": patient_id, "why": f"{type(error).__name__}: {error}"}
+            return
+        for skipped in facts.skipped:
+            row = {"patient": patient_id, "resource": f"{skipped.kind}/{skipped.id}", "why": skipped.why}
+            yield "errors", row
+        yield from said(patient_id, judgement)
+
+
+def said(patient_id: str, judgement: Judgement) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The findings and could-not-judges of a patient as rows, and what every rule came to."""
+    gaps = {finding.rule.id for finding in judgement.findings}
+    for finding in judgement.findings:
+        if HOOK in finding.rule.hooks:
+            row = {"rule": finding.rule.id, "indicator": finding.indicator, "references": list(finding.refs)}
+            yield "findings", {"patient": patient_id, **row}
+    unjudged = {one.rule.id for one in judgement.unjudged}
+    for one in judgement.unjudged:
+        if HOOK in one.rule.hooks:
+            yield "unjudged", {"patient": patient_id, "rule": one.rule.id, "missing": list(one.missing)}
+    met = {blocked.rule for blocked in judgement.outcome.blocked} - gaps - unjudged
+    rules = judgement.rulebook.rules
+    yield "judged", {"patient": patient_id, "met": sorted(id_ for id_ in met if rules[id_].card)}
+
+
+def _windows(guideline: Guideline, today: date) -> Iterator[tuple[str, date]]:
+    """From when on each kind of resource is asked for at the hook, where the prefetch bounds it as a whole."""
+    service = next(one for one in services(guideline, today).values() if one.hook.name == HOOK)
+    keys = [query.kind for query in service.queries]
+    for query in service.queries:
+        bound = re.search(r"[?&]date=ge(\d{4}-\d\d-\d\d)", query.template)
+        if bound and keys.count(query.kind) == 1:
+            yield query.kind, date.fromisoformat(bound.group(1))
+
+
+def _whole(raw: bytes) -> bool:
+    trimmed = raw.strip()
+    return trimmed.startswith(b"{") and trimmed.endswith(b"}")
+
+
+def _parsed(line: Line, bad: list[BadLine]) -> dict[str, Any] | None:
+    try:
+        resource = orjson.loads(line.raw)
+    except orjson.JSONDecodeError:
+        _set_aside(line, bad)
+        return None
+    if not isinstance(resource, dict):
+        _set_aside(line, bad)
+        return None
+    return resource
+
+
+def _set_aside(line: Line, bad: list[BadLine]) -> None:
+    kind, patients = _KIND.search(line.raw), set(_PATIENT.findall(line.raw))
+    bad.append(
+        BadLine(
+            file=line.file,
+            offset=line.offset,
+            kind=kind.group(1).decode() if kind else None,
+            patient=patients.pop().decode() if len(patients) == 1 else None,
+            why="not a whole JSON object",
+        )
+    )

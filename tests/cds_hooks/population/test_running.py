@@ -1,0 +1,270 @@
+"""A population gets the answers that each of its patients gets online, whatever stops or disturbs the run."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodrome.cds_hooks.consultation import consult
+from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.population import ExportError, judge_population
+from prodrome.cds_hooks.protocol import parse, read_request
+from prodrome.cds_hooks.settings import Settings
+from prodrome.rules.engine import engine_in_force
+from tests.cds_hooks.population.exports import (
+    TODAY,
+    Charted,
+    examples,
+    healthy,
+    labelled,
+    plan,
+    write_export,
+    write_manifest,
+)
+from tests.serving import filled
+
+CHARTS = [chart for chart in [*labelled(), *examples(), *healthy(9)] if not chart.absent]
+
+
+def rows(out: Path, table: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / f"{table}.ndjson").read_text(encoding="utf-8").splitlines()]
+
+
+def online(charts: list[Charted], engine: str) -> tuple[set[str], set[str]]:
+    """The findings with what they rest on, and the could-not-judges, of each patient at patient-view."""
+    environment = Environment.of(Settings(today=TODAY, engine=engine))
+    service = environment.service_for("patient-view")
+    findings, unjudged = set(), set()
+    for chart in charts:
+        by_kind = {
+            kind: {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in found]}
+            for kind in service.kinds
+            if (found := [one for one in chart.resources if one["resourceType"] == kind])
+        }
+        by_kind["Patient"] = next(one for one in chart.resources if one["resourceType"] == "Patient")
+        body = {
+            "hook": "patient-view",
+            "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+            "context": {"userId": "Practitioner/1", "patientId": chart.id},
+            "prefetch": filled({query.key: query.template for query in service.queries}, by_kind),
+        }
+        answered = consult(read_request(parse(json.dumps(body).encode()), frozenset({"patient-view"})), environment)
+        for finding in answered.judgement.findings:
+            if "patient-view" in finding.rule.hooks:
+                findings.add(str((chart.id, finding.rule.id, finding.indicator, list(finding.refs))))
+        for one in answered.judgement.unjudged:
+            if "patient-view" in one.rule.hooks:
+                unjudged.add(str((chart.id, one.rule.id, list(one.missing))))
+    return findings, unjudged
+
+
+@pytest.mark.parametrize("engine", ["reference", "checked", "durable"])
+def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: str):
+    if engine_in_force(engine) != engine:
+        pytest.skip("durable-rules cannot be used with this Python: the reference matcher serves alone")
+    judge_population(plan(write_export(tmp_path / "in", CHARTS), tmp_path / "out", engine=engine))
+    findings, unjudged = online(CHARTS, engine)
+    told = rows(tmp_path / "out", "findings")
+    assert {str((r["patient"], r["rule"], r["indicator"], r["references"])) for r in told} == findings
+    assert {str((r["patient"], r["rule"], r["missing"])) for r in rows(tmp_path / "out", "unjudged")} == unjudged
+    assert len(findings) > 40
+
+
+def test_sieved_and_unsieved_runs_say_the_same(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS)
+    sieved = judge_population(plan(export, tmp_path / "sieved"))
+    whole = judge_population(plan(export, tmp_path / "whole", every_patient=True))
+    for table in ("findings", "unjudged"):
+        assert (tmp_path / "sieved" / f"{table}.ndjson").read_bytes() == (
+            tmp_path / "whole" / f"{table}.ndjson"
+        ).read_bytes()
+    assert sieved.counts["judged"] < whole.counts["judged"] == sieved.counts["patients"] == len(CHARTS)
+
+
+@pytest.mark.parametrize("shape", [{"zipped": True}, {"a_file": 3}], ids=str)
+def test_the_shape_of_the_export_changes_no_finding(tmp_path: Path, shape: dict[str, Any]):
+    judge_population(plan(write_export(tmp_path / "plain", CHARTS), tmp_path / "one"))
+    judge_population(plan(write_export(tmp_path / "other", CHARTS, **shape), tmp_path / "two", workers=2))
+    assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
+
+
+SPELLINGS: dict[str, Callable[[str], object]] = {
+    "bare id": lambda id_: {"reference": id_},
+    "urn": lambda id_: {"reference": f"urn:uuid:{id_}"},
+    "absolute": lambda id_: {"reference": f"https://ehr.example/fhir/Patient/{id_}"},
+    "with a version": lambda id_: {"reference": f"Patient/{id_}/_history/3"},
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_patient_is_found_in_every_spelling_of_the_subject(tmp_path: Path, spelling: str):
+    changed = [
+        Charted(
+            chart.id,
+            tuple(
+                {**one, "subject": SPELLINGS[spelling](chart.id)} if "subject" in one else one
+                for one in chart.resources
+            ),
+        )
+        for chart in CHARTS
+    ]
+    judge_population(plan(write_export(tmp_path / "plain", CHARTS), tmp_path / "one"))
+    judge_population(plan(write_export(tmp_path / "other", changed), tmp_path / "two"))
+    assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
+
+
+def test_escaped_slashes_hide_no_patient(tmp_path: Path):
+    judge_population(plan(write_export(tmp_path / "in", CHARTS), tmp_path / "one"))
+    for file in (tmp_path / "in").glob("*.ndjson"):
+        file.write_bytes(file.read_bytes().replace(b"/", rb"\/"))
+    judge_population(plan(tmp_path / "in", tmp_path / "two"))
+    assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
+
+
+def with_line(export: Path, file: str, line: bytes) -> None:
+    with (export / file).open("ab") as stream:
+        stream.write(line + b"\n")
+
+
+def test_a_cut_line_is_counted_and_leaves_its_kind_incomplete_for_its_patient(tmp_path: Path):
+    chart = next(chart for chart in CHARTS if chart.id.startswith("P01"))
+    export = write_export(tmp_path / "in", CHARTS)
+    with_line(
+        export,
+        "1.Encounter.ndjson",
+        f'{{"resourceType":"Encounter","subject":{{"reference":"Patient/{chart.id}"'.encode(),
+    )
+    done = judge_population(plan(export, tmp_path / "out"))
+    [error] = [row for row in rows(tmp_path / "out", "errors") if row.get("file")]
+    assert error["file"] == "1.Encounter.ndjson"
+    assert error["line"] == len((export / "1.Encounter.ndjson").read_bytes().splitlines())
+    assert error["patient"] == chart.id
+    assert "resourceType" not in error["why"]
+    assert done.counts["unplaced"] == 0
+    unjudged = {(row["patient"], row["rule"]) for row in rows(tmp_path / "out", "unjudged")}
+    assert (chart.id, "REF-01") in unjudged
+    assert {patient for patient, rule in unjudged if rule == "REF-01"} == {chart.id}
+
+
+def test_a_cut_line_of_nobody_leaves_its_kind_incomplete_for_everyone_unless_that_is_allowed(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS)
+    with_line(export, "1.Encounter.ndjson", b'{"resourceType":"Encounter","sub')
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.counts["unplaced"] == 1
+    assert done.manifest["completeness"]["Encounter"] == "incomplete"
+    assert done.counts["rules"]["REF-01"]["notEvaluable"] > 1
+    allowed = judge_population(plan(export, tmp_path / "allowed", allow_unplaced=1))
+    assert allowed.manifest["completeness"]["Encounter"] == "complete"
+    assert allowed.counts["unplaced"] == 1
+
+
+def test_a_cut_diagnosis_does_not_hide_its_patient(tmp_path: Path):
+    healthy = Charted("healthy", ({"resourceType": "Patient", "id": "healthy", "birthDate": "1990-01-01"},))
+    export = write_export(tmp_path / "in", [*CHARTS, healthy])
+    with_line(
+        export,
+        "1.Condition.ndjson",
+        b'{"resourceType":"Condition","subject":{"reference":"Patient/healthy"},"code":{"cod',
+    )
+    before = judge_population(plan(write_export(tmp_path / "whole", [*CHARTS, healthy]), tmp_path / "one"))
+    after = judge_population(plan(export, tmp_path / "two"))
+    assert after.counts["judged"] == before.counts["judged"] + 1
+
+
+def test_a_kind_that_was_not_exported_is_missing_and_one_without_rows_is_empty(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS)
+    manifest = json.loads((export / "manifest.json").read_text())
+    write_manifest(
+        export,
+        {
+            **manifest,
+            "request": manifest["request"].replace(",Appointment", ""),
+            "output": [one for one in manifest["output"] if one["type"] != "Appointment"],
+        },
+    )
+    (export / "1.Appointment.ndjson").unlink(missing_ok=True)
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.manifest["completeness"]["Appointment"] == "missing"
+    assert done.manifest["completeness"]["DeviceRequest"] == "complete"
+    assert "Appointment" in done.counts["rules"]["REF-01"]["missing"]
+
+
+def test_without_a_manifest_a_kind_without_rows_is_missing(tmp_path: Path):
+    done = judge_population(plan(write_export(tmp_path / "in", CHARTS, manifest=False), tmp_path / "out"))
+    assert done.manifest["completeness"]["Condition"] == "complete"
+    assert done.manifest["completeness"]["DeviceRequest"] == "missing"
+
+
+def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS)
+    manifest = json.loads((export / "manifest.json").read_text())
+    for one in manifest["output"]:
+        one["count"] += one["type"] == "Encounter"
+    write_manifest(export, manifest)
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.manifest["completeness"]["Encounter"] == "incomplete"
+
+
+def test_a_full_folder_is_refused(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS[:3])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(ExportError, match="not empty"):
+        judge_population(plan(export, tmp_path / "out"))
+
+
+def test_a_run_does_not_go_on_with_another_day(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS[:3])
+    begun = plan(export, tmp_path / "out")
+    begun.work.mkdir(parents=True)
+    (begun.work / "run.json").write_text(json.dumps({**begun.fingerprint(), "today": str(date(2020, 1, 1))}))
+    with pytest.raises(ExportError, match="other today"):
+        judge_population(begun)
+
+
+@pytest.mark.parametrize("content", [None, "", "empty folder"])
+def test_what_is_no_export_is_said(tmp_path: Path, content: str | None):
+    folder = tmp_path / "in"
+    if content == "":
+        folder.write_text("")
+    elif content:
+        folder.mkdir()
+    with pytest.raises(ExportError, match="expected"):
+        plan(folder, tmp_path / "out")
+
+
+def command(export: Path, out: Path) -> list[str]:
+    program = "from prodrome.cds_hooks.command_line.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
+    asked = ["population", str(export), "--out", str(out), "--today", TODAY.isoformat(), "--workers", "2"]
+    return [sys.executable, "-c", program, *asked, "--engine", "reference"]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path):
+    export = write_export(tmp_path / "in", CHARTS, a_file=40)
+    began = time.monotonic()
+    subprocess.run(command(export, tmp_path / "whole"), check=True, capture_output=True, timeout=120)
+    took = time.monotonic() - began
+    chance = random.Random(7)
+    out, kills = tmp_path / "killed", int(os.environ.get("KILLS", "5"))
+    for _ in range(kills):
+        process = subprocess.Popen(command(export, out), stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(chance.uniform(0.2, 1.0) * took)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if (out / "counts.json").exists():
+            break
+    if not (out / "counts.json").exists():
+        subprocess.run(command(export, out), check=True, capture_output=True, timeout=120)
+    for file in ("findings.ndjson", "unjudged.ndjson", "errors.ndjson", "findings.csv", "counts.json", "manifest.json"):
+        assert (out / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert not (out / "work").exists()
