@@ -6,13 +6,14 @@ Of each kind of resource it is known afterwards whether all of it is there, part
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
 from prodrome.cds_hooks.protocol import HookRequest, Refused, Service
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
-from prodrome.fhir_mappers import Record, collect, worse
+from prodrome.fhir_mappers import Entry, Record, bare_id, collect, is_answer, worse
 from prodrome.rules import Completeness
 
 
@@ -43,7 +44,7 @@ def gather(
     """
     server = _Server(request, settings, deadline, issuer, progress)
     came, foreign, set_aside = _prefetched(request, service, settings.prefetch_keys)
-    orders, other_orders = _own(request.orders, request.patient_id)
+    orders, other_orders = _own(request)
     lenient = tuple(f"The request was read leniently: {what}." for what in request.leniencies)
     context = {**request.context, "patientId": request.patient_id, "userId": request.user_id}
     plan = {
@@ -62,14 +63,17 @@ def gather(
     lacking = {query.kind for query in service.queries if query.key not in came}
     parts = [(query.kind, came[query.key]) for query in service.queries if query.key in came]
     short = lacking | problems.keys()
-    resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short)])
+    resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short | REFERRED_TO)])
+    for kind in REFERRED_TO - service.kinds:  # whoever refers to them says whether they are lacking
+        completeness.pop(kind, None)
     for kind in lacking:
         # A kind is whole only when every key that asks for it was answered, and under a name we know.
         there = resources.get(kind) or any(asked == kind for asked, _ in parts)
         completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
     if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
         raise Refused(412, " ".join([_nothing(problems), *lenient, *set_aside]))
-    referred = server.for_references([*(entry.resource for rows in resources.values() for entry in rows), *orders])
+    at_hand = (entry.resource for entries in (*resources.values(), orders) for entry in entries)
+    referred = server.for_references(list(at_hand))
     if referred is not None:
         for kind, rows in collect([("Medication", referred.value)])[0].items():
             resources.setdefault(kind, []).extend(rows)
@@ -128,7 +132,7 @@ def _joined(first: Any, rest: Fetched) -> object:
     if not isinstance(pages, dict) or pages.get("resourceType") != "Bundle":
         return first
     entries = [entry for page in (first, pages) if isinstance(page.get("entry"), list) for entry in page["entry"]]
-    return {**first, "entry": entries, "link": pages.get("link", [])}
+    return {**first, "entry": entries, "link": pages.get("link", [])}  # the total of the first page is that of all
 
 
 _SET_ASIDE = "The prefetched Patient is not the patient of the context and was set aside."
@@ -149,21 +153,30 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
     came: dict[str, object] = {}
     foreign: list[tuple[str, object]] = []
     another = False
+    unreadable: list[str] = []
     for key, value in request.prefetch.items():
         name = key if key in ours else site_keys.get(key, key)
-        if name not in ours:
-            foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds)]
+        if name not in ours or not is_answer(ours[name], value):
+            foreign += [(kind, value) for kind in sorted(_kinds_in(value) & (service.kinds | REFERRED_TO))]
+            unreadable += [name] if name in ours else []
         elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
             another = True
         else:
             came[name] = value
     own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
     another = another or len(own) < len(foreign)
-    return _Prefetched(came, own, (_SET_ASIDE,) if another else ())
+    notes = [f"The prefetch value of {name} could not be read and was taken as absent." for name in unreadable]
+    return _Prefetched(came, own, (*notes, _SET_ASIDE) if another else tuple(notes))
+
+
+REFERRED_TO = frozenset({"Medication", "PractitionerRole"})
+"""Kinds that no service asks for by themselves, used wherever they come from."""
 
 
 def _kinds_in(value: object) -> frozenset[str]:
     """The kinds of resource in a prefetch value, whatever it is wrapped in."""
+    if isinstance(value, list):
+        value = {"entry": value}
     if not isinstance(value, dict):
         return frozenset()
     if isinstance(value.get("resource"), dict) and "resourceType" not in value:
@@ -182,12 +195,13 @@ def _is_another_patient(value: object, patient_id: str) -> bool:
     resource = value.get("resource", value) if isinstance(value, dict) else None
     if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
         return False
-    return resource.get("id") not in (None, patient_id)
+    return bare_id(resource.get("id")) not in (None, patient_id)
 
 
-def _own(orders: tuple[object, ...], patient_id: str) -> tuple[tuple[object, ...], tuple[str, ...]]:
+def _own(request: HookRequest) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """The orders in hand without those that name another patient (wrong-patient safety), and what to say of these."""
-    own = tuple(order for order in orders if not _names_another(order, patient_id))
+    orders = [Entry(order, url) for order, url in zip_longest(request.orders, request.order_urls)]
+    own = tuple(order for order in orders if not _names_another(order.resource, request.patient_id))
     if len(own) == len(orders):
         return own, ()
     return own, (f"{len(orders) - len(own)} of the orders in hand name another patient and were set aside.",)

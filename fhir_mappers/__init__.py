@@ -11,9 +11,10 @@ from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED
-from prodrome.fhir_mappers.collecting import Entry, collect, worse
+from prodrome.fhir_mappers.collecting import Entry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
+from prodrome.fhir_mappers.elements import bare_id
 from prodrome.fhir_mappers.encounters import read_encounters
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
 from prodrome.fhir_mappers.medications import lexicon_of
@@ -34,7 +35,11 @@ __all__ = [
     "SNOMED",
     "Entry",
     "Record",
+    "bare_id",
     "collect",
+    "is_answer",
+    "kind_of",
+    "lacks_some",
     "read_facts",
     "worse",
 ]
@@ -67,5 +72,7 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
         completeness=chart.completeness(record.completeness),
         skipped=tuple(chart.skipped.values()),
         read=chart.counts(),
+        understood=chart.told,
+        not_understood=tuple(chart.not_understood),
     )
     return facts

@@ -9,13 +9,15 @@ from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
+    bare_id,
     content,
     read_object,
     read_objects,
     read_reference,
     reference_key,
 )
-from prodrome.rules import Completeness, Skipped, When
+from prodrome.fhir_mappers.words import words
+from prodrome.rules import Completeness, NotUnderstood, Skipped, When
 from prodrome.rules.guideline import Guideline
 
 KINDS = (
@@ -37,6 +39,22 @@ KINDS = (
     "PractitionerRole",
 )
 """The kinds of resource that facts are read from, under their R4 names."""
+
+NAMED_BY_OTHERS = frozenset({"Medication", "Condition", "PractitionerRole"})
+"""The kinds that a fact of another resource may depend on."""
+
+OLD_ORDERS = frozenset({"MedicationOrder", "MedicationPrescription"})
+"""What the MedicationRequest was called before STU3."""
+
+BESIDE_ORDERS = words("""
+    ServiceRequest DeviceRequest NutritionOrder VisionPrescription CommunicationRequest SupplyRequest Task Appointment
+    RequestGroup RequestOrchestration CarePlan ImmunizationRecommendation Claim Medication Substance Device Condition
+    Observation Encounter Patient Practitioner PractitionerRole Organization Location RelatedPerson Coverage Specimen
+    ProcedureRequest ReferralRequest DiagnosticOrder
+""")
+"""What stands among orders and is no order of a medicine: other orders, and what orders refer to."""
+
+LONGEST_VALUE = 200  # characters kept of what was not understood
 
 Row = tuple[str, JsonObject]  # "Type/id" and the resource
 
@@ -64,7 +82,10 @@ class Chart:
         self.guideline = guideline
         self.today = today
         self.skipped: dict[tuple[str, str], Skipped] = {}
+        self.told: dict[tuple[str, str], int] = {}
+        self.not_understood: list[NotUnderstood] = []
         self._targets: dict[str, JsonObject] = {}
+        self._bare: dict[str, JsonObject | None] = {}
         self._resources: dict[str, list[Row]] = {}
         self._places: dict[str, int] = {}  # where in its kind a Type/id stands
         for kind, values in record.resources.items():
@@ -72,15 +93,14 @@ class Chart:
                 self._add(kind, value)
         self.orders: list[tuple[int, str, JsonObject]] = []  # place among the orders, Type/id and the resource
         self._ordered: set[bytes | None] = set()
+        self._order_names: dict[int, frozenset[str]] = {}  # by the identity of the resource
+        self.order_names: set[str] = set()  # every name by which any entry among the orders may be selected
         for place, value in enumerate(record.orders):
             self._add_order(place, value)
         self.patient_id = self._whose(record.patient_id)
         self._plain = f"Patient/{self.patient_id}"
-        ordered = {reference for _, reference, _ in self.orders if reference}
-        self.rows: dict[str, list[Row]] = {
-            kind: self._own(kind, [row for row in rows if row[0] not in ordered])
-            for kind, rows in self._resources.items()
-        }
+        self.ordered = frozenset(reference for _, reference, _ in self.orders if reference)
+        self.rows: dict[str, list[Row]] = {kind: self._own(kind, rows) for kind, rows in self._resources.items()}
 
     def _add(self, kind: str, value: object) -> None:
         resource, full_url = value if type(value) is Entry else (value, None)
@@ -88,8 +108,7 @@ class Chart:
         if type(resource) is not dict:
             self.skip(kind, "", "not an object", resource)
             return
-        id_ = resource.get("id")
-        key = f"{kind}/{id_}" if type(id_) is str and id_ else ""
+        key = _key(kind, resource) or _key_in(full_url, kind)
         rows = self._resources.setdefault(kind, [])
         place = self._places.get(key)
         if place is None:
@@ -102,6 +121,14 @@ class Chart:
             self._targets[key] = resource
         if full_url and not (key and full_url.endswith(key)):
             self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
+        self._name(kind, resource)
+
+    def _name(self, kind: str, resource: JsonObject) -> None:
+        """Let a bare id, or a ``urn:`` of it, lead to a resource that others refer to so."""
+        if kind in NAMED_BY_OTHERS and (id_ := bare_id(resource.get("id"))):
+            known = self._bare.setdefault(id_, resource)
+            if known is not None and kind_of(known, kind) != kind:
+                self._bare[id_] = None  # it may mean either
 
     def _add_order(self, place: int, value: object) -> None:
         entry = value if isinstance(value, Entry) else Entry(value)
@@ -109,23 +136,45 @@ class Chart:
         if type(resource) is dict and "resourceType" not in resource and type(resource.get("resource")) is dict:
             wrapped_url = resource.get("fullUrl")
             resource, full_url = resource["resource"], wrapped_url if type(wrapped_url) is str else None
-        if type(resource) is not dict:
+        if resource is None or resource == {}:
             return
-        kind, id_ = kind_of(resource), resource.get("id")
-        key = f"{kind}/{id_}" if type(id_) is str and id_ else reference_key(full_url or "")
+        if type(resource) is not dict:
+            self.skip("MedicationRequest", "", "draft order, not an object", resource)
+            return
+        kind = kind_of(resource)
+        key = _key(kind, resource) or reference_key(full_url or "")
         same = content(resource)
         if kind == "MedicationRequest" and (same is None or same not in self._ordered):
             self._ordered.add(same)
             self.orders.append((place, key, resource))
+        elif kind != "MedicationRequest" and kind not in BESIDE_ORDERS:
+            said = kind if kind in OLD_ORDERS else "an entry"
+            self.skip(said, bare_id(resource.get("id")) or "", "draft order, of a kind that is not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
             self._targets[target] = resource
+        self._name(kind, resource)
+        ids = {bare_id(resource.get("id")), bare_id(full_url)} - {None}
+        names = {key, reference_key(full_url or "")}.union(*({id_ or "", f"{kind}/{id_}"} for id_ in ids))
+        self._order_names[id(resource)] = frozenset(names)
+        self.order_names |= names
+
+    def names_of(self, order: JsonObject) -> frozenset[str]:
+        """Every name by which an entry of ``draftOrders`` may be selected."""
+        return self._order_names.get(id(order), frozenset())
+
+    def understood(self, kind: str, what: str) -> None:
+        """Count an element that could be told."""
+        self.told[kind, what] = self.told.get((kind, what), 0) + 1
+
+    def puzzled(self, kind: str, what: str, why: str, ref: str, value: str) -> None:
+        """Keep an element that is there and that nothing could be made of, with what it says for a tester."""
+        self.not_understood.append(NotUnderstood(kind, what, why, ref, value[:LONGEST_VALUE]))
 
     def _whose(self, patient_id: str | None) -> str | None:
         if patient_id:
-            return patient_id.rpartition("/")[2] or None
+            return bare_id(patient_id)
         patients = self._resources.get("Patient", ())
-        only = patients[0][1].get("id") if len(patients) == 1 else None
-        return only if type(only) is str else None
+        return bare_id(patients[0][1].get("id")) if len(patients) == 1 else None
 
     def _own(self, kind: str, rows: list[Row]) -> list[Row]:
         own = []
@@ -155,18 +204,18 @@ class Chart:
         if type(subject) is not dict:
             subject = read_object({"subject": subject}, "subject") or {}
         reference = read_reference(subject)
-        if reference is None or reference.startswith("#"):
+        if reference is None or reference.startswith("#") or self._is_us(reference):
             return True
-        if reference.startswith("urn:") and not self._is_us(reference) and reference not in self._targets:
+        if reference.startswith("urn:") and reference not in self._targets:
             raise Unreadable("subject: not in its Bundle")
-        return self._is_us(reference)
+        return False
 
     def _is_us(self, reference: str) -> bool:
+        target = self._targets.get(reference)
+        if target is not None:
+            return kind_of(target) == "Patient" and bare_id(target.get("id")) in (None, self.patient_id)
         if reference.startswith("urn:"):
-            target = self._targets.get(reference)
-            if target is None:
-                return reference.removeprefix("urn:uuid:") == self.patient_id
-            return kind_of(target) == "Patient" and target.get("id") in (None, self.patient_id)
+            return bare_id(reference) == self.patient_id
         type_, _, id_ = reference.rpartition("/")
         return id_ == self.patient_id and type_ in ("Patient", "")
 
@@ -184,13 +233,18 @@ class Chart:
         self.skipped.setdefault((kind, id_ or f"#{id(resource)}"), Skipped(kind, id_, why))
 
     def resolve(self, reference: str | None, within: JsonObject) -> JsonObject | None:
-        """The resource a reference key names: contained in ``within``, or anywhere in the record."""
+        """The resource a reference key names: contained in ``within``, or anywhere in the record.
+
+        A contained one may be named without ``#``, where no other in the record has that name.
+        """
         if reference is None:
             return None
         if reference.startswith("#"):
-            contained = read_objects(within, "contained")
-            return next((item for item in contained if item.get("id") == reference[1:]), None)
-        return self._targets.get(reference)
+            return _contained(reference, within)
+        target = self._targets.get(reference) or _contained(reference, within)
+        if target is None and (reference.startswith("urn:") or "/" not in reference):
+            target = self._bare.get(bare_id(reference) or "")
+        return target
 
     def completeness(self, given: Mapping[str, Completeness]) -> dict[str, Completeness]:
         """The state of every kind: as given, and incomplete where a resource of it could not be read."""
@@ -208,6 +262,30 @@ class Chart:
             for kind in KINDS
             if kind in self.rows
         }
+
+
+def _key(kind: str, resource: JsonObject) -> str:
+    """``Type/id``, ``""`` where the resource has no id."""
+    id_ = bare_id(resource.get("id"))
+    return f"{kind}/{id_}" if id_ else ""
+
+
+def _key_in(full_url: str | None, kind: str) -> str:
+    """``Type/id`` from the address of an entry whose resource has no id."""
+    key = reference_key(full_url or "")
+    return key if key.startswith(f"{kind}/") else ""
+
+
+def _contained(reference: str, within: JsonObject) -> JsonObject | None:
+    """The contained resource of this id (and kind, where the reference names one)."""
+    if "contained" not in within:
+        return None
+    kind, _, id_ = reference.removeprefix("#").rpartition("/")
+    for item in read_objects(within, "contained"):
+        own = item.get("id")
+        if type(own) is str and (bare_id(own.removeprefix("#")) == id_) and kind in ("", kind_of(item)):
+            return item
+    return None
 
 
 def _by_reference(row: Row) -> str:

@@ -47,6 +47,23 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]]
     return found, completeness
 
 
+def is_answer(kind: str, value: object) -> bool:
+    """Whether a value answers a question for *kind* at all: with rows, with none, or with a reason for having none.
+
+    What is no FHIR, or one resource of another kind, answers nothing: it is as if it had not come.
+    """
+    if value is None or (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        return True
+    if not isinstance(value, dict):
+        return False
+    type_ = value.get("resourceType")
+    if isinstance(type_, str):
+        return type_ in ("Bundle", "OperationOutcome") or kind_of(value) == ALIASES.get(kind, kind)
+    if "response" in value and not _succeeded(value["response"]):
+        return True
+    return "resource" in value and is_answer(kind, value["resource"])
+
+
 def worse(one: Completeness, other: Completeness) -> Completeness:
     """The less complete of two states."""
     return one if _WORSE[one] >= _WORSE[other] else other
@@ -75,7 +92,7 @@ def _collect_value(kind: str, value: object, found: dict[str, list[Entry]], dept
 
 def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[Entry]], depth: int) -> Completeness:
     state = INCOMPLETE if _goes_on(bundle) else COMPLETE
-    matches = 0
+    matches = included = outcomes = 0
     entries = bundle.get("entry")
     for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
         if not isinstance(entry, dict):
@@ -88,6 +105,7 @@ def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[
             continue
         own = kind_of(resource, kind)
         if own == "OperationOutcome":
+            outcomes += 1
             if not is_harmless(resource):
                 state = INCOMPLETE
         elif own == "Bundle":
@@ -95,11 +113,22 @@ def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[
         else:
             full_url = entry.get("fullUrl")
             found.setdefault(own, []).append(Entry(resource, full_url if isinstance(full_url, str) else None))
-            matches += own == kind and _is_match(entry)
+            is_match = own == kind and _is_match(entry)
+            matches += is_match
+            included += not is_match
     total = bundle.get("total")
-    if isinstance(total, int) and total > matches:
+    if isinstance(total, int) and lacks_some(total, matches, included, outcomes):
         state = worse(state, INCOMPLETE)
     return state
+
+
+def lacks_some(total: int, matches: int, included: int, outcomes: int) -> bool:
+    """Whether a Bundle with no page to follow holds less than its ``total``.
+
+    ``total`` counts matches (R4, "Search: Bundle.total"); servers are known to count included and outcome entries too.
+    """
+    too_many = (matches + included, matches + outcomes, matches + included + outcomes)
+    return total > matches and total not in too_many
 
 
 def _goes_on(bundle: dict[str, object]) -> bool:

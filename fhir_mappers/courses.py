@@ -21,6 +21,8 @@ RUNNING, STOPPED, ENDED, BY_PERIOD = "running", "stopped", "ended", "by period"
 
 STATEMENT = {"active": RUNNING, "completed": ENDED, "stopped": STOPPED, "unknown": BY_PERIOD, None: BY_PERIOD}
 REQUEST = {**STATEMENT, "ended": ENDED}
+NO_DRUG = "is in no table"
+
 NOT_ORDERED = frozenset({"proposal", "plan"})  # intents
 
 
@@ -61,8 +63,11 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
 
     def read_request(ref: str, resource: JsonObject) -> None:
         state = request_state(resource)
-        if state is not None:
-            rows.append(_row(chart, recognise, ref, resource, state, "dosageInstruction", _request_period(resource)))
+        if state is None:
+            return
+        dates = _request_period(resource)
+        if ref not in chart.ordered or _began(dates.start, chart.today):
+            rows.append(_row(chart, recognise, ref, resource, state, "dosageInstruction", dates))
 
     chart.each("MedicationStatement", read_statement)
     chart.each("MedicationRequest", read_request)
@@ -94,6 +99,11 @@ def request_state(resource: JsonObject) -> str | None:
     if read_flag(resource, "doNotPerform") or read_text(resource, "intent") in NOT_ORDERED:
         return None
     return REQUEST.get(read_text(resource, "status"))
+
+
+def _began(start: When | None, today: date) -> bool:
+    """Whether the row of an order in hand surely began before today: then it is history, else the order itself."""
+    return start is not None and start.last < today
 
 
 class _Dates(NamedTuple):

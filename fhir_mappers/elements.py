@@ -106,12 +106,23 @@ def read_count(parent: Mapping[str, Any], name: str) -> int | None:
 def reference_key(reference: str) -> str:
     """What a reference points to, however it was written: ``Type/id``, ``urn:...`` or ``#contained``.
 
-    Absolute addresses and versions are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
+    Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
     if "/" not in reference or reference.startswith(("#", "urn:")):
         return reference
-    parts = reference.partition("/_history/")[0].rstrip("/").split("/")
+    parts = reference.partition("/_history/")[0].partition("#")[0].rstrip("/").split("/")
     return "/".join(parts[-2:])
+
+
+def bare_id(id_: object) -> str | None:
+    """The logical id in an id however it was written: ``x``, ``Patient/x``, ``https://host/Patient/x/_history/2``."""
+    if type(id_) is not str:
+        return None
+    if id_.startswith("urn:"):
+        return id_.rpartition(":")[2] or None
+    if "/" not in id_:
+        return id_ or None
+    return reference_key(id_).rpartition("/")[2] or None
 
 
 def read_reference(parent: Mapping[str, Any] | None) -> str | None:

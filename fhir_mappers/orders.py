@@ -3,23 +3,36 @@
 from collections.abc import Sequence
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.courses import use_of
+from prodrome.fhir_mappers.courses import NO_DRUG, use_of
 from prodrome.fhir_mappers.doses import read_dosing
-from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_flag, read_objects, read_text, reference_key
+from prodrome.fhir_mappers.elements import (
+    JsonObject,
+    Unreadable,
+    bare_id,
+    read_flag,
+    read_objects,
+    read_text,
+    reference_key,
+)
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
 from prodrome.rules import DraftOrder, Indication
 
-WITHDRAWN = frozenset({"entered-in-error", "cancelled"})
+BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-in-error"})
+"""Statuses of an order whose signing ends it, or undoes it: nobody starts its drug."""
 KIND = "MedicationRequest"
 
 
 def read_orders(chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None) -> list[DraftOrder]:
-    """The selected orders of drugs in the tables; ``selections`` are ``Type/id`` or bare ids, ``None`` for all."""
-    selected = None if selections is None else {reference_key(each) for each in selections}
+    """The selected orders of drugs in the tables.
+
+    ``selections`` are ``Type/id``, bare ids or the ``fullUrl`` of an entry, ``None`` for all; one that names no entry
+    is disclosed.
+    """
+    selected = None if selections is None else _names(chart, selections)
     orders = []
     for place, ref, resource in chart.orders:
-        if selected is None or ref in selected or ref.rpartition("/")[2] in selected:
+        if selected is None or not selected.isdisjoint(chart.names_of(resource)):
             try:
                 order = _order(chart, lexicon, place, ref, resource)
             except Unreadable as error:
@@ -29,13 +42,30 @@ def read_orders(chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None
     return orders
 
 
+def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
+    """The names the selections mean, a ``urn:`` also as the id in it."""
+    meant: set[str] = set()
+    for selection in selections:
+        names = {reference_key(selection)}
+        if selection.startswith("urn:"):
+            names.add(bare_id(selection) or "")
+        if chart.order_names.isdisjoint(names):
+            chart.puzzled("context", "selection", "names no order in hand", "", selection)
+        meant |= names
+    return frozenset(meant)
+
+
 def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject) -> DraftOrder | None:
-    withdrawn = read_text(resource, "status") in WITHDRAWN or read_flag(resource, "doNotPerform")
-    if withdrawn or not chart.concerns_us(resource):
+    ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform")
+    if ended or not chart.concerns_us(resource):
         return None
-    medicine = lexicon.recognise(read_named(chart, resource))
+    named = read_named(chart, resource)
+    medicine = lexicon.recognise(named)
     if medicine is None:
+        if not lexicon.co_medications(named.concept):
+            chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, named.concept.label)
         return None
+    chart.understood(KIND, "ordered drug")
     dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)
     use = use_of(medicine, dosing)
     reason = read_reason(chart, resource)

@@ -286,8 +286,26 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Something that is in the chart and that no fact could be made of: a drug in no table, a dose, a reason.
+
+    ``kind`` is the kind of resource, ``what`` the element in words, ``why`` the reason in words. ``value`` is what
+    stands there, for the eyes of a tester alone: never for an answer or a log.
+    """
+
+    kind: str
+    what: str
+    why: str
+    ref: str = ""
+    value: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the chart says about one patient, and how complete each kind of resource was."""
+    """Everything the chart says about one patient, and how complete each kind of resource was.
+
+    ``understood`` counts the elements a fact could be made of, by (kind, what); the others are ``not_understood``.
+    """
 
     patient: Patient | None = None
     conditions: tuple[Condition, ...] = ()
@@ -305,6 +323,8 @@ class Facts:
     completeness: Mapping[str, Completeness] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
     read: Mapping[str, int] = field(default_factory=dict)
+    understood: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    not_understood: tuple[NotUnderstood, ...] = ()
 
     def order(self, name: str | None) -> DraftOrder | None:
         """The order in hand of that name."""

@@ -114,6 +114,8 @@ class _Reader:
     def reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
         member = "overrideReason" if item.get("overrideReason") is not None else "overrideReasons"
         override = item.get(member)
+        if override is None and item.get("reason") is not None:
+            member, override = "reason", item["reason"]
         if isinstance(override, list) and len(override) == 1:
             override = override[0]
         if override in (None, {}, []):  # no reason is a valid answer (FB-14)
@@ -121,18 +123,19 @@ class _Reader:
         if not isinstance(override, dict):
             self.fault(member, "must be an object")
             return {}
-        coding = override.get("reason")
-        if coding is not None and not isinstance(coding, dict):
-            self.fault(f"{member}.reason", "must be a Coding")
-            coding = None
-        coding = coding or {}
-        found = {
-            f"reason_{name}": self.text(coding, name, f"{member}.reason.{name}")
-            for name in ("system", "code", "display")
-        }
-        if coding and found["reason_code"] is None:
-            self.fault(f"{member}.reason.code", "is missing")
-        return {**found, "comment": self.text(override, "userComment", f"{member}.userComment")}
+        place, coding = _coding(override)
+        here = f"{member}.{place}" if place else member
+        if not isinstance(coding, dict):
+            self.fault(here, "must be a Coding")
+            return {}
+        found = {f"reason_{name}": self.text(coding, name, f"{here}.{name}") for name in ("system", "code", "display")}
+        comment = self.text(override, "userComment", f"{member}.userComment")
+        if found["reason_code"] is None:
+            if coding and place:
+                self.fault(f"{here}.code", "is missing")
+            elif comment is None and override.keys() - {"extension", "reason", "userComment"}:
+                self.fault(f"{member}.reason", "is missing")
+        return {**found, "comment": comment}
 
     def epic_reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
         """Epic's own acknowledgement reason, where it has no coding of ours to name."""
@@ -164,6 +167,21 @@ class _Reader:
             self.fault(member, f"must be text of at most {MAX_TEXT} characters")
             return None
         return value
+
+
+def _coding(override: Mapping[str, Any]) -> tuple[str, object]:
+    """The coded reason in an ``overrideReason``, and where in it: in ``reason``, or as the 1.1 draft had it.
+
+    A CodeableConcept in its place is read as its first coding.
+    """
+    place, reason = "reason", override.get("reason")
+    if reason is None:
+        place, reason = ("coding", override["coding"]) if override.get("coding") else ("", override)
+    elif isinstance(reason, dict) and "code" not in reason and reason.get("coding"):
+        place, reason = "reason.coding", reason["coding"]
+    if isinstance(reason, list) and reason:
+        reason = reason[0]
+    return place, reason
 
 
 def _timestamp(value: object) -> datetime | None:

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
 from prodrome.cds_hooks.fhir_client.client import Client, Plan, Progress, Request
-from prodrome.cds_hooks.fhir_client.exchange import Failure
+from prodrome.cds_hooks.fhir_client.exchange import JSON, Failure, is_json
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched
 from prodrome.cds_hooks.fhir_client.templates import resolve
 from prodrome.cds_hooks.fhir_client.words import in_words
 
 __all__ = [
+    "JSON",
     "Allowing",
     "Client",
     "Failure",
@@ -31,6 +32,7 @@ __all__ = [
     "allowed",
     "complete",
     "in_words",
+    "is_json",
     "resolve",
     "resolve_references",
 ]

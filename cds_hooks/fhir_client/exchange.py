@@ -25,7 +25,10 @@ TRIES = 3
 PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
 
-HEADERS = {"Accept": "application/fhir+json, application/json;q=0.9", "Accept-Encoding": "gzip"}
+HEADERS = {
+    "Accept": "application/fhir+json, application/json;q=0.9, application/json+fhir;q=0.8",
+    "Accept-Encoding": "gzip",
+}
 
 
 class Failure(Exception):
@@ -114,8 +117,17 @@ def _check(response: httpx.Response, *, may_repeat: bool, may_repeat_error: bool
             raise _Again(failure, PAUSE_SECONDS)
         raise failure
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if content_type and content_type != "application/json" and not content_type.endswith("+json"):
+    if not is_json(content_type):
         raise Failure("answers with something else than JSON")
+
+
+JSON = ("application/json", "application/fhir+json")
+_OLD_JSON = frozenset({"application/json+fhir", "text/json"})
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a media type, lower-case and without parameters, is one of JSON; true where none is said (``""``)."""
+    return not media_type or media_type in JSON or media_type in _OLD_JSON or media_type.endswith("+json")
 
 
 def _refusal(status: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prodrome.cds_hooks.fhir_client.searching import Fetched
+from prodrome.fhir_mappers import bare_id, kind_of
 from prodrome.rules import Completeness
 
 MAX_IDS = 500
@@ -55,9 +56,12 @@ def wanted(resources: Iterable[object], *, base: str | None) -> Wanted:
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             continue
         kind = resource["resourceType"]
-        here.add((kind, str(resource.get("id"))))
+        here.add((kind, bare_id(resource.get("id")) or ""))
+        contained = resource.get("contained")
+        inside = {(kind_of(each), bare_id(each.get("id"))) for each in _objects(contained)}
         for element in _ELEMENTS.get(kind, ()):
-            refers += [(kind, target, bare) for target, bare in _references(resource.get(element), base)]
+            named = _references(resource.get(element), base)
+            refers += [(kind, target, bare) for target, bare in named if (target, bare) not in inside]
     ids: dict[str, dict[str, None]] = defaultdict(dict)
     referring: dict[str, set[str]] = defaultdict(set)
     for kind, target, bare in refers:
@@ -97,6 +101,10 @@ def resolved(asked: Wanted, fetched: Mapping[str, Fetched]) -> Resolved:
         if answer.state is not Completeness.COMPLETE:
             problems.update(dict.fromkeys(asked.referring[answer.kind], answer.problem or ""))
     return Resolved({"resourceType": "Bundle", "type": "collection", "entry": entries}, problems, fetched)
+
+
+def _objects(value: object) -> Iterator[Mapping[str, Any]]:
+    return (each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict))
 
 
 def _references(value: object, base: str | None) -> Iterator[tuple[str, str]]:

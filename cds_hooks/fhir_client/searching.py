@@ -11,6 +11,7 @@ import httpx
 
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
+from prodrome.fhir_mappers import lacks_some
 from prodrome.rules import Completeness
 
 MAX_PAGES = 50
@@ -67,6 +68,7 @@ class Search:
     answered: bool = False
     status: int | None = None
     started: float = field(default_factory=time.monotonic)
+    _before: int = 0  # the total of the queries before this one
 
     async def run(self, http: httpx.AsyncClient, deadline: float) -> None:
         """Asks until there is no further page, or something stops it; never raises :class:`Failure`."""
@@ -104,42 +106,59 @@ class Search:
         self.resource = resource
 
     async def _pages(self, http: httpx.AsyncClient, deadline: float) -> None:
+        ways = list(self._ways())
+        for way in ways:
+            try:
+                await self._follow(http, way, deadline, last=way is ways[-1])
+                return
+            except _Refused:
+                continue
+
+    def _ways(self) -> Iterator["_Way"]:
+        """How to ask, each tried only after a server refused the one before.
+
+        Servers are known that take no POST, and that refuse a whole search for an _include they do not know or may
+        not serve; what would have been included is resolved by reference later.
+        """
+        if _ABSOLUTE.match(self.query):  # the next page of a Bundle that came in part
+            yield _Way((self.query,))
+            return
+        for query in dict.fromkeys((self.query, _INCLUDES.sub("", self.query))):
+            paged = _paged(query)
+            if len(paged.partition("?")[2]) > LONG_QUERY or self.target.server.prefer_post:
+                yield _Way((paged,), post=True)
+                yield _Way(tuple(_shorter(paged)))
+            else:
+                yield _Way((paged,))
+
+    async def _follow(self, http: httpx.AsyncClient, way: "_Way", deadline: float, *, last: bool) -> None:
+        """Every page of every query of one way. Raises :class:`_Refused` for a refusal that is not the *last*."""
         room = MAX_BYTES
         seen: set[str] = set()
-        request, url = self._first(http)
-        while True:
-            seen.add(url)
-            bundle, size = await self._page(http, request, deadline, room)
-            room -= size
-            self._take(bundle)
-            url = _next(bundle, url) or ""
-            if not url:
-                return
-            if url in seen:
-                raise Failure("repeats its pages without end")
-            if len(seen) >= MAX_PAGES or len(self.entries) >= MAX_ENTRIES or room <= 0:
-                raise Failure("has more than can be taken")
-            request = self._request(http, url)
-
-    async def _page(
-        self, http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int
-    ) -> tuple[dict[str, Any], int]:
-        try:
-            bundle, size = await ask(http, request, deadline, room)
-        except Failure as failure:
-            # A server that does not know an _include may refuse the whole search; references are resolved later.
-            plain = self.query if _ABSOLUTE.match(self.query) else _INCLUDES.sub("", self.query)
-            if failure.status not in (400, 422, 501) or plain == self.query or self.answered:
-                raise
-            self.query = plain
-            request, _ = self._first(http)
-            bundle, size = await ask(http, request, deadline, room)
-        self.answered = True
-        if not isinstance(bundle, dict) or bundle.get("resourceType") not in ("Bundle", "OperationOutcome"):
-            raise Failure("answers with something else than a Bundle")
-        if bundle["resourceType"] == "OperationOutcome":
-            raise Failure(f"reports a problem ({', '.join(errors(bundle)) or 'no data'})")
-        return bundle, size
+        for query in way.queries:
+            self._before = self.total or 0
+            request, url = self._first(http, query, post=way.post)
+            while url:
+                seen.add(url)
+                try:
+                    bundle, size = await ask(http, request, deadline, room)
+                    _check(bundle)
+                except Failure as failure:
+                    if last or len(seen) > 1 or not _may_be_the_way(failure):
+                        raise
+                    raise _Refused from None
+                if not last and len(seen) == 1 and _reports_errors(bundle):
+                    raise _Refused
+                self.answered = True
+                room -= size
+                self._take(bundle)
+                url = _next(bundle, url) or ""
+                if url in seen:
+                    raise Failure("repeats its pages without end")
+                if url and (len(seen) >= MAX_PAGES or len(self.entries) >= MAX_ENTRIES or room <= 0):
+                    raise Failure("has more than can be taken")
+                if url:
+                    request = self._request(http, url)
 
     def _take(self, bundle: Mapping[str, Any]) -> None:
         entries = bundle.get("entry")
@@ -148,7 +167,7 @@ class Search:
         if not isinstance(entries, list):
             raise Failure("sends a Bundle that cannot be read")
         total = bundle.get("total")
-        self.total = max(self.total or 0, total if isinstance(total, int) and total > 0 else 0)
+        self.total = max(self.total or 0, self._before + (total if isinstance(total, int) and total > 0 else 0))
         space = MAX_ENTRIES - len(self.entries)
         self.entries += entries[:space]
         if len(entries) > space:
@@ -161,10 +180,16 @@ class Search:
             return "reports a problem with part of its answer"
         if self.patient_id and any(_of_another(resource, self.patient_id) for resource in matches):
             return "answers with other patients' data"
-        identified = {str(resource["id"]) for resource in matches if "id" in resource}
-        if self.total and self.total > len(identified) + sum("id" not in resource for resource in matches):
+        if self.total and not _ABSOLUTE.match(self.query) and self._lacks_some(self.total, matches):
             return "sends less than it says there is"
         return None
+
+    def _lacks_some(self, total: int, matches: Sequence[Mapping[str, Any]]) -> bool:
+        """Against the total of all pages; of the pages after a first one that came by itself nobody knows it here."""
+        identified = {str(resource["id"]) for resource in matches if "id" in resource}
+        different = len(identified) + sum("id" not in resource for resource in matches)
+        outcomes = sum(bool(_resource_of(entry, "OperationOutcome")) for entry in self.entries)
+        return lacks_some(total, different, len(self.entries) - len(matches) - outcomes, outcomes)
 
     def _matches(self) -> Iterator[Mapping[str, Any]]:
         for entry in self.entries:
@@ -173,24 +198,84 @@ class Search:
             if resource and (mode.get("mode") if isinstance(mode, dict) else None) not in ("include", "outcome"):
                 yield resource
 
-    def _first(self, http: httpx.AsyncClient) -> tuple[httpx.Request, str]:
-        if _ABSOLUTE.match(self.query):
-            return self._request(http, self.query), self.query
-        path, _, query = self.query.partition("?")
-        if "_count" not in dict(parse_qsl(query)):
-            query = f"{query}&_count={PAGE_SIZE}" if query else f"_count={PAGE_SIZE}"
-        url = f"{self.target.base}/{path}?{query}"
-        if len(query) <= LONG_QUERY and not self.target.server.prefer_post:
+    def _first(self, http: httpx.AsyncClient, query: str, *, post: bool) -> tuple[httpx.Request, str]:
+        if _ABSOLUTE.match(query):
+            return self._request(http, query), query
+        url = f"{self.target.base}/{query}"
+        if not post:
             return self._request(http, url), url
         encoded = httpx.URL(url).query
         headers = {**self.headers, "Content-Type": "application/x-www-form-urlencoded"}
-        post = http.build_request("POST", f"{self.target.base}/{path}/_search", content=encoded, headers=headers)
-        return post, url
+        path = f"{self.target.base}/{query.partition('?')[0]}/_search"
+        return http.build_request("POST", path, content=encoded, headers=headers), url
 
     def _request(self, http: httpx.AsyncClient, url: str) -> httpx.Request:
         if not self.target.covers(url):
             raise Failure("continues its answer at another address, which is not followed")
         return http.build_request("GET", url, headers=dict(self.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to ask: the queries that make up the whole, by POST or by GET."""
+
+    queries: tuple[str, ...]
+    post: bool = False
+
+
+class _Refused(Exception):
+    """The server does not take a question asked in this way; another is left."""
+
+
+_NOT_THE_WAY = frozenset({401, 429, 503})  # statuses that no other way to ask would change
+
+
+def _may_be_the_way(failure: Failure) -> bool:
+    return failure.answered and failure.status not in _NOT_THE_WAY
+
+
+def _check(bundle: object) -> None:
+    if not isinstance(bundle, dict) or bundle.get("resourceType") not in ("Bundle", "OperationOutcome"):
+        raise Failure("answers with something else than a Bundle")
+    if bundle["resourceType"] == "OperationOutcome":
+        raise Failure(f"reports a problem ({', '.join(errors(bundle)) or 'no data'})")
+
+
+def _reports_errors(bundle: Mapping[str, Any]) -> bool:
+    entries = bundle.get("entry")
+    return isinstance(entries, list) and any(
+        True for entry in entries for _ in errors(_resource_of(entry, "OperationOutcome"))
+    )
+
+
+def _paged(query: str) -> str:
+    """The query with our page size, where it names none."""
+    path, _, parameters = query.partition("?")
+    if "_count" in dict(parse_qsl(parameters)):
+        return query
+    return f"{path}?{parameters}&_count={PAGE_SIZE}" if parameters else f"{path}?_count={PAGE_SIZE}"
+
+
+def _shorter(query: str) -> Iterator[str]:
+    """The same question as several queries that fit into an address: a long list of alternatives in parts."""
+    path, _, parameters = query.partition("?")
+    if len(parameters) <= LONG_QUERY:
+        yield query
+        return
+    named = [parameter.partition("=") for parameter in parameters.split("&")]
+    longest = max(range(len(named)), key=lambda index: len(named[index][2]))
+    name, _, values = named[longest]
+    room = LONG_QUERY - (len(parameters) - len(values))
+    rest = "".join(f"&{each}={value}" for index, (each, _, value) in enumerate(named) if index != longest)
+    part: list[str] = []
+    size = 0
+    for value in values.split(","):
+        if part and size + len(value) > room:
+            yield f"{path}?{name}={','.join(part)}{rest}"
+            part, size = [], 0
+        part.append(value)
+        size += len(value) + 1
+    yield f"{path}?{name}={','.join(part)}{rest}"
 
 
 def _next(bundle: Mapping[str, Any], current: str) -> str | None:

@@ -61,7 +61,11 @@ def _resources(value: object) -> Iterable[object]:
         if isinstance(value.get("entry"), list):
             yield from _resources(value["entry"])
         else:
-            yield value.get("resource", value)
+            inner = value.get("resource", value)
+            if inner is value or not isinstance(inner, dict):
+                yield inner
+            else:
+                yield from _resources(inner)
 
 
 def _restore(emitted: Any, written: Any) -> Any:

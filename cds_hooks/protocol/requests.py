@@ -8,7 +8,7 @@ no UUID. Whatever is not known is ignored. A fault is a :class:`Refused` that na
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +41,9 @@ class HookRequest:
 
     ``hook`` is the hook as we serve it (a deprecated one under its successor's name). ``prefetch`` keeps the
     difference between a key with ``null`` (there are none) and no key (not known). ``orders`` are the entries of the
-    order Bundle, unchecked; ``selections`` is ``None`` where the hook selects none of them. ``leniencies`` tells what
-    was accepted although no version of the specification has it so; it holds member names only.
+    order Bundle, unchecked, ``order_urls`` the ``fullUrl`` of each; ``selections`` is ``None`` where the hook selects
+    none of them. ``leniencies`` tells what was accepted although no version of the specification has it so; it holds
+    member names only.
     """
 
     hook: str
@@ -52,6 +53,7 @@ class HookRequest:
     encounter_id: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
     orders: tuple[object, ...] = field(default=(), repr=False)
+    order_urls: tuple[str | None, ...] = field(default=(), repr=False)
     selections: tuple[str, ...] | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict, repr=False)
     fhir_server: str | None = None
@@ -134,7 +136,8 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
             leniencies.append(f"{old} outside context.userId")
     if user_id is not None and not _TYPE_AND_ID.match(user_id):
         leniencies.append("context.userId without a type")
-    authorization = _authorization(document, patient_id)
+    authorization = _authorization(document, patient_id, leniencies)
+    orders = _orders(context, orders_member)
     request = HookRequest(
         hook=hook.name,
         hook_instance=instance,
@@ -142,7 +145,8 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
         user_id=user_id,
         encounter_id=_bare(_text(context, "encounterId", "context.encounterId"), "Encounter"),
         context=context,
-        orders=_orders(context, orders_member),
+        orders=tuple(order for order, _ in orders),
+        order_urls=tuple(url for _, url in orders),
         selections=_selections(context, hook, leniencies),
         prefetch=_object(document, "prefetch"),
         fhir_server=_fhir_server(document, authorization),
@@ -190,33 +194,56 @@ def _bare(reference: str | None, kind: str) -> str | None:
     return reference.partition("/_history/")[0].rpartition(f"{kind}/")[2] or None
 
 
-def _authorization(document: Mapping[str, Any], patient_id: str) -> FhirAuthorization | None:
+def _authorization(document: Mapping[str, Any], patient_id: str, leniencies: list[str]) -> FhirAuthorization | None:
+    """Access to the FHIR server, or none where what came cannot be used: no guidance is withheld for that.
+
+    A token comes with no other members in the wild; only what it needs to be used is asked for.
+    """
     given = document.get("fhirAuthorization")
     if given is None or given == {}:
         return None
-    here = "fhirAuthorization"
     if not isinstance(given, dict):
-        raise Refused(400, _must_be(here, "an object", given), member=here)
-    token_type = _required_text(given, "token_type", here)
-    if token_type.lower() != "bearer":
-        raise Refused(400, f"{here}.token_type must be Bearer.", member=f"{here}.token_type")
-    expires_in = given.get("expires_in")
-    if isinstance(expires_in, str) and expires_in.isdecimal() and len(expires_in) < 12:
-        expires_in = int(expires_in)
-    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
-        raise Refused(
-            400, _must_be(f"{here}.expires_in", "a number of seconds", expires_in), member=f"{here}.expires_in"
-        )
-    patient = _bare(_text(given, "patient", f"{here}.patient"), "Patient")
+        leniencies.append("fhirAuthorization that is no object, as if there were none")
+        return None
+    patient = _bare(_text_or_none(given, "patient"), "Patient")
     if patient and patient != patient_id:
-        raise Refused(403, f"{here}.patient is another patient than context.patientId.", member=f"{here}.patient")
+        here = "fhirAuthorization.patient"
+        raise Refused(403, f"{here} is another patient than context.patientId.", member=here)
+    token, token_type = _text_or_none(given, "access_token"), _text_or_none(given, "token_type")
+    if token is None:
+        leniencies.append("fhirAuthorization without a usable access_token, as if there were none")
+        return None
+    if (token_type or "Bearer").lower() != "bearer":
+        leniencies.append("fhirAuthorization of another token_type than Bearer, as if there were none")
+        return None
+    seconds = _seconds(given.get("expires_in"))
+    lacking = [name for name in ("token_type", "scope", "subject") if _text_or_none(given, name) is None]
+    lacking += ["expires_in"] if seconds is None else []
+    leniencies += [f"fhirAuthorization without a usable {name}" for name in lacking]
     return FhirAuthorization(
-        access_token=_required_text(given, "access_token", here),
-        expires_in=int(expires_in),
-        scope=_required_text(given, "scope", here),
-        subject=_required_text(given, "subject", here),
+        access_token=token,
+        expires_in=UNSAID_SECONDS if seconds is None else seconds,
+        scope=_text_or_none(given, "scope") or "",
+        subject=_text_or_none(given, "subject") or "",
         patient=patient,
     )
+
+
+UNSAID_SECONDS = 60
+"""How long a token is held to last that does not say so: longer than any call."""
+
+
+def _seconds(expires_in: object) -> int | None:
+    if isinstance(expires_in, str) and expires_in.isdecimal() and len(expires_in) < 12:
+        return int(expires_in)
+    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and abs(expires_in) < 10**12:
+        return int(expires_in)
+    return None
+
+
+def _text_or_none(document: Mapping[str, Any], member: str) -> str | None:
+    value = document.get(member)
+    return value.strip() or None if isinstance(value, str) else None
 
 
 def _fhir_server(document: Mapping[str, Any], authorization: FhirAuthorization | None) -> str | None:
@@ -226,37 +253,76 @@ def _fhir_server(document: Mapping[str, Any], authorization: FhirAuthorization |
     return server.rstrip("/") if server else None
 
 
-def _orders(context: Mapping[str, Any], member: str | None) -> tuple[object, ...]:
-    if member is None:
-        return ()
-    value = context.get(member)
+MAX_NESTING = 4
+"""Bundles and wrappings inside one another, among the orders in hand."""
+
+
+def _orders(context: Mapping[str, Any], member: str | None) -> list[tuple[object, str | None]]:
+    """Every resource among the orders in hand with its ``fullUrl``, out of whatever it is wrapped in."""
+    value = context.get(member) if member else None
     if value is None:
-        return ()
-    if isinstance(value, dict) and ("entry" in value or value.get("resourceType") == "Bundle"):
-        value = value.get("entry") or []
-    elif isinstance(value, dict):
-        value = [value] if value else []
-    if not isinstance(value, list):
+        return []
+    if not isinstance(value, dict | list):
         raise Refused(400, _must_be(f"context.{member}", "a Bundle", value), member=f"context.{member}")
-    return tuple(
-        entry["resource"] if isinstance(entry, dict) and "resource" in entry else entry
-        for entry in value
-        if not (isinstance(entry, dict) and not entry)
-    )
+    return list(_unwrapped(value, None, 0))
+
+
+def _unwrapped(value: object, url: str | None, depth: int) -> Iterator[tuple[object, str | None]]:
+    if value is None or value == {}:
+        return
+    inner: object = None
+    if depth <= MAX_NESTING:
+        if isinstance(value, list):
+            inner = value
+        elif isinstance(value, dict) and ("entry" in value or value.get("resourceType") == "Bundle"):
+            inner = value.get("entry") or []
+        elif isinstance(value, dict) and "resource" in value:
+            said = value.get("fullUrl")
+            yield from _unwrapped(value["resource"], said if isinstance(said, str) else None, depth + 1)
+            return
+    if inner is None:
+        yield value, url
+    for item in inner if isinstance(inner, list) else [] if inner is None else [inner]:
+        yield from _unwrapped(item, None, depth + 1)
 
 
 def _selections(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -> tuple[str, ...] | None:
+    """The selected orders as the client names them: ids, references, or objects that hold one."""
     if not hook.selects:
         return None
     value = context.get("selections")
     if value is None:
         return None
-    if isinstance(value, str):
-        leniencies.append("context.selections as one string")
+    if isinstance(value, str | dict):
+        leniencies.append("context.selections that is no list")
         value = [value]
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list):
         raise Refused(400, _must_be("context.selections", "a list of Type/id", value), member="context.selections")
-    return tuple(value)
+    selected: list[str] = []
+    for item in value:
+        named = _selected(item)
+        if isinstance(item, dict) and named:
+            leniencies.append("context.selections with an object for a reference")
+        if named:
+            selected += named
+        elif item is not None and item != "":
+            leniencies.append("context.selections with an item that names nothing")
+    return tuple(selected)
+
+
+def _selected(item: object) -> list[str]:
+    if isinstance(item, str):
+        return item.replace(",", " ").split()
+    if not isinstance(item, dict):
+        return []
+    if isinstance(item.get("reference"), str):
+        return _selected(item["reference"])
+    if isinstance(item.get("resource"), dict):
+        return _selected(item["resource"])
+    kind, id_ = item.get("resourceType"), item.get("id")
+    if not isinstance(id_, str):
+        return []
+    return [f"{kind}/{id_}" if isinstance(kind, str) and "/" not in id_ else id_]
 
 
 def _require(hook: Hook, orders_member: str | None, request: HookRequest) -> None:

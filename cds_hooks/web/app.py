@@ -21,14 +21,13 @@ from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, Service, operation_outcome, parse, plain, read_request, response_faults
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
+from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
 from prodrome.rules.engine import EngineDisagreement, LimitError
-
-MEDIA_TYPES = ("application/json", "application/fhir+json", "")
 
 
 def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
@@ -124,11 +123,7 @@ def front_of(app: Flask) -> Front:
 
 
 def _answer(service: Service, environment: Environment, caller: Caller) -> Consultation:
-    if request.mimetype not in MEDIA_TYPES:
-        raise Refused(415, "The body must be application/json.")
-    if request.content_encoding not in (None, "identity"):
-        raise Refused(415, "The body must not be compressed.")
-    body = request.get_data(cache=False)
+    body = json_body()
     hook_request = read_request(parse(body), frozenset({service.hook.name}), body=body)
     return consult(hook_request, environment, caller=caller)
 
@@ -179,6 +174,8 @@ def _install_errors(app: Flask) -> None:
         answer = _outcome(error.status, error.text, error.member)
         if error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
+        if error.status == 415:
+            answer.headers.update(TAKEN)
         return answer
 
     @app.errorhandler(RequestEntityTooLarge)

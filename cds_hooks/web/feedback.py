@@ -16,6 +16,7 @@ from prodrome.cds_hooks.callers import Authenticator
 from prodrome.cds_hooks.feedback import Malformed, Store, StoreUnavailable, read_feedback
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Refused, parse
+from prodrome.cds_hooks.web.bodies import json_body
 from prodrome.cds_hooks.web.wsgi import CHECKED
 
 MAX_FAULTS = 50
@@ -43,10 +44,8 @@ def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
         store = context.store
         if store is None or service not in context.services():
             raise Refused(404, "There is no such service.")
-        if not request.is_json:
-            raise Refused(415, "The body must be application/json.")
         try:
-            entries = read_feedback(parse(request.get_data(cache=False)))
+            entries = read_feedback(parse(json_body()))
             receipt = store.record(entries, caller)
         except Malformed as error:
             return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.fhir_mappers import collect
+from prodrome.fhir_mappers import collect, is_answer
 from prodrome.rules.facts import Completeness
 from tests.fhir_mappers.build import bundle, condition, facts, statement
 
@@ -81,9 +81,59 @@ def test_included_resources_do_not_make_their_kind_complete_nor_count_for_the_to
 
 
 def test_an_included_row_of_the_same_kind_does_not_make_up_the_total():
-    answer = bundle(condition(), total=2)
+    answer = bundle(condition(), total=3)
     answer["entry"].append({"resource": condition(), "search": {"mode": "include"}})
     assert collect([("Condition", answer)])[1] == {"Condition": INCOMPLETE}
+
+
+INCLUDED = {"resource": {"resourceType": "Medication", "id": "m1"}, "search": {"mode": "include"}}
+WARNED = {"resource": outcome("warning"), "search": {"mode": "outcome"}}
+
+
+@pytest.mark.parametrize(
+    ("beside", "total", "state"),
+    [
+        ([INCLUDED], 2, COMPLETE),
+        ([WARNED], 2, COMPLETE),
+        ([INCLUDED, WARNED], 3, COMPLETE),
+        ([INCLUDED, INCLUDED, WARNED], 3, COMPLETE),
+        ([INCLUDED], 1, COMPLETE),
+        ([INCLUDED], 3, INCOMPLETE),
+        ([INCLUDED, INCLUDED], 2, INCOMPLETE),
+        ([], 2, INCOMPLETE),
+    ],
+)
+def test_a_total_that_counts_what_is_beside_the_matches_is_no_sign_of_missing_rows(
+    beside: list[Any], total: int, state: Completeness
+):
+    answer = bundle(statement(), total=total)
+    answer["entry"] += beside
+    assert collect([("MedicationStatement", answer)])[1]["MedicationStatement"] is state
+
+
+@pytest.mark.parametrize(
+    "value", [{}, 5, "none", {"foo": 1}, [1], statement(), {"resource": {}}, {"resource": statement()}, True]
+)
+def test_what_is_no_answer_is_as_if_it_had_not_come(value: object):
+    assert not is_answer("Condition", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        [ONE],
+        ONE,
+        bundle(),
+        {"resourceType": "Bundle"},
+        outcome("error"),
+        {"resource": ONE},
+        {"response": {"status": "404"}, "resource": None},
+    ],
+)
+def test_rows_or_none_or_a_reason_for_none_are_an_answer(value: object):
+    assert is_answer("Condition", value)
 
 
 def test_device_usage_is_the_device_use_statement_of_r5():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from prodrome.fhir_mappers import Entry
 from tests.fhir_mappers.build import (
     ANY_TOXIN,
     ATC,
@@ -51,9 +52,13 @@ def test_an_order_may_have_any_status(status: str | None):
     assert facts(orders=(draft(status=status),)).orders
 
 
-@pytest.mark.parametrize("more", [{"status": "entered-in-error"}, {"status": "cancelled"}, {"doNotPerform": True}])
-def test_a_withdrawn_order_is_none(more: Json):
-    assert not facts(orders=(draft(**more),)).orders
+@pytest.mark.parametrize("status", ["entered-in-error", "cancelled", "stopped", "completed", "ended"])
+def test_an_order_that_is_being_ended_is_none(status: str):
+    assert not facts(orders=(draft(status=status),)).orders
+
+
+def test_an_order_not_to_give_is_none():
+    assert not facts(orders=(draft(doNotPerform=True),)).orders
 
 
 def test_an_order_for_another_patient_is_ignored():
@@ -97,14 +102,27 @@ def test_an_order_with_only_a_display_is_recognised_at_low_certainty():
     )
 
 
-def test_the_order_in_hand_is_not_a_trial():
-    signed = draft(status="active", id="x")
+def running_since(day: str | None, id_: str = "x") -> Json:
+    return draft(status="active", id=id_, authoredOn=day)
+
+
+@pytest.mark.parametrize("day", ["2026-06-15", "2026-06-20", None, "2026-06", "2026"])
+def test_the_order_in_hand_is_not_a_trial(day: str | None):
+    signed = running_since(day)
     assert facts(signed, orders=(signed,)).trials == ()
     assert len(facts(signed).trials) == 1
 
 
+@pytest.mark.parametrize("day", ["2026-06-14", "2025-01-01", "2026-05", "2025"])
+@pytest.mark.parametrize("id_", ["x", "MedicationRequest/x", "https://ehr.example.org/fhir/MedicationRequest/x"])
+def test_a_row_with_an_orders_id_is_history_where_it_began_before_today(day: str, id_: str):
+    read = facts(running_since(day, id_), orders=(running_since("2026-06-15"),))
+    assert [trial.running for trial in read.trials] == [True]
+    assert len(read.orders) == 1
+
+
 def test_an_unselected_order_is_no_trial_either():
-    signed = draft(status="active", id="x")
+    signed = running_since(None)
     assert facts(signed, orders=(signed, draft(PROPRANOLOL, id="b")), selections=("b",)).trials == ()
 
 
@@ -131,7 +149,108 @@ def test_unspecific_toxin_is_an_order_only_for_migraine():
 
 def test_other_orders_are_passed_over():
     scan = resource("ServiceRequest", status="draft", intent="order", code={"text": "MRI"})
-    assert not facts(orders=(scan, draft(rxnorm("7980")), 5, None, "x", {})).orders
+    read = facts(orders=(scan, draft(rxnorm("7980")), None, {}))
+    assert not read.orders
+    assert not read.skipped
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        5,
+        "x",
+        [],
+        draft() | {"resourceType": "MedicationOrder"},
+        draft() | {"resourceType": "Sonnet"},
+        {"id": "x", "status": "draft"},
+        resource("OperationOutcome"),
+    ],
+)
+def test_an_entry_that_is_no_order_we_know_is_said(entry: object):
+    read = facts(orders=(entry, draft(id="y")))
+    assert [order.ref for order in read.orders] == ["MedicationRequest/y"]
+    (skipped,) = read.skipped
+    assert skipped.why.startswith("draft order, ")
+    assert skipped.kind in ("MedicationRequest", "MedicationOrder", "an entry")
+
+
+BY_URN = Entry(draft(id=None), "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001")
+BY_ADDRESS = Entry(draft(id=None), "https://ehr.example.org/fhir/MedicationRequest/x")
+
+
+@pytest.mark.parametrize(
+    ("order", "selection"),
+    [
+        (BY_URN, "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001"),
+        (BY_URN, "MedicationRequest/6b7f1c0e-0000-4000-8000-000000000001"),
+        (BY_ADDRESS, "MedicationRequest/x"),
+        (BY_ADDRESS, "x"),
+        (draft(id="x"), "https://ehr.example.org/fhir/MedicationRequest/x"),
+        (draft(id="x"), "MedicationRequest/x/_history/2"),
+        (draft(id="x"), "urn:uuid:x"),
+        (draft(id="MedicationRequest/x"), "MedicationRequest/x"),
+    ],
+)
+def test_a_selection_names_an_order_in_any_spelling(order: object, selection: str):
+    read = facts(orders=(order, draft(PROPRANOLOL, id="other")), selections=(selection,))
+    assert [order.drug for order in read.orders] == ["sumatriptan"]
+    assert not read.not_understood
+
+
+@pytest.mark.parametrize("selection", ["MedicationRequest/gone", "gone", "urn:uuid:gone", "ServiceRequest/x"])
+def test_a_selection_that_names_no_order_is_said(selection: str):
+    read = facts(orders=(draft(id="x"),), selections=(selection,))
+    assert not read.orders
+    assert [(each.what, each.why, each.value) for each in read.not_understood] == [
+        ("selection", "names no order in hand", selection)
+    ]
+
+
+def test_a_selection_of_another_kind_of_order_is_understood():
+    scan = resource("ServiceRequest", id="s", status="draft", intent="order")
+    read = facts(orders=(scan, draft(id="x")), selections=("ServiceRequest/s",))
+    assert not read.orders
+    assert not read.not_understood
+
+
+@pytest.mark.parametrize(
+    ("reference", "medication"),
+    [
+        ("urn:uuid:m", Entry(resource("Medication", code=SUMATRIPTAN), "urn:uuid:m")),
+        ("urn:uuid:m", Entry(resource("Medication", id="m", code=SUMATRIPTAN))),
+        (
+            "https://x.org/fhir/Medication/m",
+            Entry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m"),
+        ),
+        ("Medication/m", Entry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m")),
+        ("m", Entry(resource("Medication", id="m", code=SUMATRIPTAN))),
+        ("Medication/m", Entry(resource("Medication", id="Medication/m", code=SUMATRIPTAN))),
+    ],
+)
+def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medication: Entry):
+    order = draft(medicationCodeableConcept=None, medicationReference={"reference": reference})
+    assert [each.drug for each in facts(orders=(order, medication)).orders] == ["sumatriptan"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "inside"),
+    [("#m", "m"), ("#m", "#m"), ("Medication/m", "m"), ("m", "m"), ("m", "#m"), ("Medication/m", "Medication/m")],
+)
+def test_a_contained_medication_is_found_with_and_without_its_sign(reference: str, inside: str):
+    contained = {"resourceType": "Medication", "id": inside, "code": SUMATRIPTAN}
+    reference_to = {"medicationCodeableConcept": None, "medicationReference": {"reference": reference}}
+    assert [each.drug for each in facts(orders=(draft(contained=[contained], **reference_to),)).orders] == [
+        "sumatriptan"
+    ]
+    assert [each.drug for each in facts(request(contained=[contained], **reference_to)).trials] == ["sumatriptan"]
+
+
+def test_a_medication_of_the_record_goes_before_a_contained_one_without_its_sign():
+    contained = {"resourceType": "Medication", "id": "m", "code": PROPRANOLOL}
+    order = draft(
+        medicationCodeableConcept=None, medicationReference={"reference": "Medication/m"}, contained=[contained]
+    )
+    assert facts(resource("Medication", id="m", code=SUMATRIPTAN), orders=(order,)).orders[0].drug == "sumatriptan"
 
 
 def test_an_unreadable_order_is_disclosed_and_the_others_judged():

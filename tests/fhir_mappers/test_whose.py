@@ -56,6 +56,58 @@ def test_without_a_patient_id_the_only_patient_is_meant():
     assert str(read.patient and read.patient.birth) == "1990"
 
 
+SPELLINGS = [
+    ME,
+    f"Patient/{ME}",
+    f"https://ehr.example.org/fhir/Patient/{ME}",
+    f"Patient/{ME}/_history/3",
+    f"urn:uuid:{ME}",
+]
+
+
+@pytest.mark.parametrize("written", SPELLINGS)
+@pytest.mark.parametrize("asked", SPELLINGS)
+def test_the_id_of_the_patient_is_one_however_it_is_written(written: str, asked: str):
+    patient = {"resourceType": "Patient", "id": written, "birthDate": "1990-02-03"}
+    read = facts(patient, condition(), patient_id=asked)
+    assert read.patient
+    assert read.patient.refs == (f"Patient/{ME}",)
+    assert len(read.conditions) == 1
+
+
+@pytest.mark.parametrize("written", ["Patient/other", "https://ehr.example.org/fhir/Patient/other", "urn:uuid:other"])
+def test_another_patient_stays_another_however_the_id_is_written(written: str):
+    assert facts({"resourceType": "Patient", "id": written, "birthDate": "1990-02-03"}).patient is None
+
+
+def test_a_contained_patient_named_without_its_sign_is_not_taken_for_ours():
+    other = {"resourceType": "Patient", "id": "other"}
+    assert not facts(condition(subject={"reference": "Patient/other"}, contained=[other])).conditions
+
+
+def test_a_subject_is_found_by_an_address_that_is_no_fhir_address():
+    patient = Entry({"resourceType": "Patient", "id": ME}, "https://ehr.example.org/persons/77")
+    mine = Entry(condition(subject={"reference": "https://ehr.example.org/persons/77"}))
+    assert len(_entries(patient, mine).conditions) == 1
+
+
+@pytest.mark.parametrize("id_", ["same", "Condition/same", "https://ehr.example.org/fhir/Condition/same/_history/1"])
+def test_one_type_and_id_counts_once_however_it_is_written(id_: str):
+    assert len(facts(condition(id="same"), condition(id=id_)).conditions) == 1
+
+
+def test_a_row_without_an_id_has_the_one_of_its_address():
+    entry = Entry(condition(id=None), "https://ehr.example.org/fhir/Condition/c7")
+    assert _entries(entry).conditions[0].refs == ("Condition/c7",)
+
+
+def test_an_id_that_two_kinds_have_names_neither_by_itself():
+    reference = {"medicationCodeableConcept": None, "medicationReference": {"reference": "m1"}}
+    medication, problem = resource("Medication", id="m1", code=SUMATRIPTAN), condition(id="m1")
+    assert len(facts(request(**reference), medication).trials) == 1
+    assert [each.kind for each in facts(request(**reference), problem, medication).skipped] == ["MedicationRequest"]
+
+
 def test_of_two_patients_ours_counts():
     ours = {"resourceType": "Patient", "id": ME, "birthDate": "1990-02-03"}
     other = {"resourceType": "Patient", "id": "a", "birthDate": "2020-01-01"}

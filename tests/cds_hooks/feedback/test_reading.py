@@ -67,11 +67,27 @@ def test_a_card_may_be_overridden_without_a_reason(reason: object) -> None:
         ({"reason": {"code": "x", "system": None, "display": ""}}, (None, "x", None, None)),
         ({"userComment": "tried"}, (None, None, None, "tried")),
         ({"reason": {"code": "x"}, "userComment": "tried"}, (None, "x", None, "tried")),
+        ({"code": "x", "system": "s"}, ("s", "x", None, None)),  # the 1.1 draft
+        ({"code": "x", "system": "s", "userComment": "tried"}, ("s", "x", None, "tried")),
+        ({"coding": [{"code": "x", "system": "s"}]}, ("s", "x", None, None)),
+        ({"reason": [{"code": "x", "system": "s"}]}, ("s", "x", None, None)),
+        ({"reason": {"coding": [{"code": "x", "system": "s"}], "text": "d"}}, ("s", "x", None, None)),
+        ([{"code": "x", "system": "s"}], ("s", "x", None, None)),
     ],
 )
 def test_a_reason_is_a_coding_or_a_comment_or_both(override: object, expected: tuple[str | None, ...]) -> None:
     found = read(overrideReason=override)
     assert (found.reason_system, found.reason_code, found.reason_display, found.comment) == expected
+
+
+def test_a_reason_beside_its_place_is_kept() -> None:
+    assert read(reason={"code": "x", "system": "s"}).reason_code == "x"
+    assert read(overrideReason=None, reason=[{"code": "x"}]).reason_code == "x"
+
+
+@pytest.mark.parametrize("override", [{"key": "r11"}, {"id": "r11", "system": "s"}, {"display": "no"}, {"reasons": []}])
+def test_a_reason_that_stands_nowhere_we_know_is_not_lost_in_silence(override: object) -> None:
+    assert faults({"feedback": [entry(overrideReason=override)]}) == ["feedback[0].overrideReason.reason"]
 
 
 @pytest.mark.requirement("FB-18")

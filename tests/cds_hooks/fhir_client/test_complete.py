@@ -131,8 +131,29 @@ def test_the_same_match_twice_counts_once_towards_the_total() -> None:
 
 def test_included_resources_do_not_count_as_matches() -> None:
     included = {"resource": {"resourceType": "PractitionerRole", "id": "r"}, "search": {"mode": "include"}}
-    fetched = fetch({"Encounter": [bundle(*encounters("a"), included, total=2)]})
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), included, total=3)]})
     assert (fetched.state, fetched.count) == (INCOMPLETE, 1)
+
+
+@pytest.mark.parametrize("mode", ["include", "outcome"])
+def test_a_total_that_counts_what_is_beside_the_matches_is_no_sign_of_missing_rows(mode: str) -> None:
+    warned = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "informational"}]}
+    beside = warned if mode == "outcome" else {"resourceType": "PractitionerRole", "id": "r"}
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), {"resource": beside, "search": {"mode": mode}}, total=2)]})
+    assert (fetched.state, fetched.count) == (COMPLETE, 1)
+
+
+def test_pages_count_together_towards_the_total() -> None:
+    link = next_link(f"{BASE}/Encounter?page=2")
+    pages = [bundle(*encounters("a"), link=link, total=2), bundle(*encounters("b"), total=2)]
+    assert fetch({"Encounter": pages}).state is COMPLETE
+    pages = [bundle(*encounters("a"), link=link, total=3), bundle(*encounters("b"), total=3)]
+    assert fetch({"Encounter": pages}).state is INCOMPLETE
+
+
+def test_the_total_of_a_first_page_that_came_by_itself_is_not_that_of_the_others() -> None:
+    server = FakeServer({"Encounter": [bundle(*encounters("b"), total=2)]})
+    assert fetch(server, f"{BASE}/Encounter?page=2").state is COMPLETE
 
 
 def test_a_failing_second_page_leaves_the_first_and_says_so() -> None:
@@ -373,6 +394,70 @@ def test_an_include_the_server_does_not_know_is_left_out() -> None:
     assert fetched.state is COMPLETE
     assert b"_include" in server.asked[0].url.query
     assert b"_include" not in server.asked[1].url.query
+
+
+WITH_INCLUDE = "MedicationRequest?patient=1&_include=MedicationRequest:medication"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 422, 500, 501])
+def test_an_include_may_be_refused_with_any_status(status: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status) if b"_include" in request.url.query else bundle()
+
+    assert fetch({"MedicationRequest": [answer]}, WITH_INCLUDE).state is COMPLETE
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        httpx.Response(200, json=ERROR, headers=FHIR),
+        bundle({"resource": ERROR, "search": {"mode": "outcome"}}),
+        httpx.Response(200, text="<html>", headers={"Content-Type": "text/html"}),
+    ],
+)
+def test_an_include_may_be_refused_in_the_answer(refusal: httpx.Response) -> None:
+    assert fetch({"MedicationRequest": [refusal, bundle()]}, WITH_INCLUDE).state is COMPLETE
+
+
+def test_a_refused_token_is_not_tried_in_another_way() -> None:
+    server = FakeServer({"MedicationRequest": [httpx.Response(401)]})
+    assert fetch(server, WITH_INCLUDE).state is MISSING
+    assert len(server.asked) == 1
+
+
+def test_an_error_that_stays_without_the_include_is_told() -> None:
+    fetched = fetch({"MedicationRequest": [httpx.Response(403)]}, WITH_INCLUDE)
+    assert (fetched.state, fetched.problem) == (MISSING, "does not allow this to be read (403)")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 415, 500, 501])
+def test_a_refused_post_is_asked_by_several_shorter_gets(status: int) -> None:
+    ids = [f"m{'x' * 45}{n}" for n in range(60)]
+
+    def found(request: httpx.Request) -> httpx.Response:
+        wanted = request.url.params["_id"].split(",")
+        return bundle(*({"resourceType": "Medication", "id": bare} for bare in wanted), total=len(wanted))
+
+    server = FakeServer({"Medication/_search": [httpx.Response(status)], "Medication": [found]})
+    fetched = fetch(server, f"Medication?_id={','.join(ids)}")
+    assert (fetched.state, fetched.count) == (COMPLETE, 60)
+    gets = [request for request in server.asked if request.method == "GET"]
+    assert len(gets) > 1
+    assert all(len(request.url.query) <= searching.LONG_QUERY for request in gets)
+    assert sorted(bare for request in gets for bare in request.url.params["_id"].split(",")) == sorted(ids)
+
+
+def test_a_site_that_prefers_posts_is_asked_by_get_where_the_server_refuses_them() -> None:
+    server = FakeServer({"Encounter/_search": [httpx.Response(405)], "Encounter": [bundle(*encounters("a"))]})
+    assert fetch(server, settings=site(prefer_post=True)).state is COMPLETE
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/fhir+json", "application/json+fhir", "application/json", "text/json;charset=utf-8", ""]
+)
+def test_json_is_read_under_each_of_its_names(media_type: str) -> None:
+    answer = httpx.Response(200, content=bundle(*encounters("a")).content, headers={"Content-Type": media_type})
+    assert fetch({"Encounter": [answer]}).state is COMPLETE
 
 
 def test_compressed_answers_are_read() -> None:

@@ -36,6 +36,21 @@ def test_what_is_contained_or_elsewhere_is_not_asked_for(reference: str) -> None
     assert not server.asked
 
 
+@pytest.mark.parametrize("inside", ["m1", "#m1", "Medication/m1"])
+def test_a_contained_medication_is_not_asked_for_although_it_is_named_without_its_sign(inside: str) -> None:
+    server = FakeServer({})
+    contained = {"resourceType": "Medication", "id": inside.removeprefix("#")}
+    follow(server, {**request_for("Medication/m1"), "contained": [contained]})
+    assert not server.asked
+
+
+@pytest.mark.parametrize("written", ["Medication/m1", f"{BASE}/Medication/m1/_history/2", "urn:uuid:m1"])
+def test_what_is_at_hand_under_an_id_in_any_spelling_is_not_asked_for(written: str) -> None:
+    server = FakeServer({})
+    follow(server, request_for("Medication/m1"), {"resourceType": "Medication", "id": written})
+    assert not server.asked
+
+
 def test_what_is_at_hand_is_not_asked_for() -> None:
     server = FakeServer({})
     follow(server, request_for("Medication/m1"), AMITRIPTYLINE)

@@ -79,7 +79,6 @@ def test_a_patient_id_is_read_with_and_without_its_type(written: str):
         ({"context__userId": ...}, "context.userId"),
         ({"prefetch": "all of it"}, "prefetch"),
         ({"fhirServer": 5}, "fhirServer"),
-        ({"fhirAuthorization": "token"}, "fhirAuthorization"),
     ],
 )
 def test_a_fault_is_named_by_its_member(changes: dict[str, Any], member: str):
@@ -159,6 +158,71 @@ def test_a_bundle_of_orders_needs_neither_type_nor_full_urls(orders: Any):
     assert read(body("order-sign", context__draftOrders=orders)).orders == (ORDER,)
 
 
+URN = "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        {"resourceType": "Bundle", "entry": [{"resource": BUNDLE}]},
+        [BUNDLE],
+        {"entry": [{"resource": {"resourceType": "Bundle", "entry": {"resource": ORDER}}}]},
+        {"resource": BUNDLE},
+        {"resourceType": "Bundle", "entry": {"resource": ORDER}},
+        {"resourceType": "Bundle", "entry": [None, {}, {"resource": ORDER}]},
+    ],
+)
+def test_orders_are_found_in_bundles_in_bundles(orders: Any):
+    assert read(body("order-sign", context__draftOrders=orders)).orders == (ORDER,)
+
+
+def test_what_is_no_order_is_kept_to_be_said():
+    request = read(body("order-sign", context__draftOrders=[5, "x", None, {}, ORDER]))
+    assert request.orders == (5, "x", ORDER)
+
+
+def test_nesting_without_end_is_cut():
+    value: Any = [ORDER]
+    for _ in range(40):
+        value = {"resourceType": "Bundle", "entry": [{"resource": value}]}
+    (order,) = read(body("order-sign", context__draftOrders=value)).orders
+    assert order != ORDER
+
+
+def test_the_addresses_of_orders_stay_beside_them():
+    entries = [{"fullUrl": URN, "resource": ORDER}, {"resource": ORDER}, {"fullUrl": 7, "resource": ORDER}]
+    request = read(body("order-sign", context__draftOrders={"resourceType": "Bundle", "entry": entries}))
+    assert request.order_urls == (URN, None, None)
+
+
+@pytest.mark.parametrize(
+    "selections",
+    [
+        "MedicationRequest/o1",
+        {"reference": "MedicationRequest/o1"},
+        [{"reference": "MedicationRequest/o1"}],
+        [{"resourceType": "MedicationRequest", "id": "o1"}],
+        [{"resource": ORDER}],
+        [None, "MedicationRequest/o1", ""],
+        [" MedicationRequest/o1 "],
+    ],
+)
+def test_selections_are_read_in_every_form(selections: Any):
+    assert read(body("order-select", context__selections=selections)).selections == ("MedicationRequest/o1",)
+
+
+def test_selections_in_one_string_are_parted():
+    request = read(body("order-select", context__selections="MedicationRequest/o1,MedicationRequest/o2"))
+    assert request.selections == ("MedicationRequest/o1", "MedicationRequest/o2")
+
+
+@pytest.mark.parametrize("item", [5, {}, {"id": 7}, [], {"reference": 1}])
+def test_a_selection_that_names_nothing_is_said(item: Any):
+    request = read(body("order-select", context__selections=[item, "MedicationRequest/o1"]))
+    assert request.selections == ("MedicationRequest/o1",)
+    assert [what for what in request.leniencies if "names nothing" in what]
+
+
 @pytest.mark.requirement("REQ-16")
 def test_ids_may_be_longer_than_fhir_allows():
     long = "x" * 194
@@ -194,13 +258,41 @@ def test_an_authorization_is_checked_member_by_member():
     assert read_it.authorization.expires_in == 300
     assert read_it.fhir_server == "https://ehr.example.org/fhir"
     assert "secret-token" not in repr(read_it)
-    for member in AUTHORIZATION:
-        assert refusal(request(**{member: ...})).member == f"fhirAuthorization.{member}"
-    assert refusal(request(token_type="MAC")).member == "fhirAuthorization.token_type"
-    assert refusal(request(expires_in=True)).member == "fhirAuthorization.expires_in"
     without_server = request()
     del without_server["fhirServer"]
     assert refusal(without_server).member == "fhirServer"
+
+
+@pytest.mark.requirement("GEN-09")
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        {**AUTHORIZATION, "access_token": ""},
+        {**AUTHORIZATION, "access_token": "  "},
+        {**AUTHORIZATION, "access_token": 7},
+        {name: value for name, value in AUTHORIZATION.items() if name != "access_token"},
+        {**AUTHORIZATION, "token_type": "MAC"},
+        "secret-token",
+        ["secret-token"],
+        5,
+    ],
+)
+def test_an_authorization_that_cannot_be_used_is_none_and_said(authorization: Any):
+    request = read(body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir"))
+    assert request.authorization is None
+    assert [what for what in request.leniencies if "as if there were none" in what]
+    assert "secret-token" not in "".join(request.leniencies)
+
+
+@pytest.mark.parametrize("member", ["expires_in", "scope", "subject", "token_type"])
+@pytest.mark.parametrize("value", [None, "", True, {}])
+def test_a_token_is_used_although_what_stands_beside_it_is_lacking(member: str, value: Any):
+    authorization = {**AUTHORIZATION, member: value}
+    request = read(body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir"))
+    assert request.authorization is not None
+    assert request.authorization.access_token == "secret-token"
+    assert request.authorization.expires_in > 0
+    assert [what for what in request.leniencies if member in what]
 
 
 @pytest.mark.requirement("FRA-08")

@@ -131,12 +131,32 @@ def test_a_body_that_is_no_json_object_is_400(client: Client, raw: bytes):
 def test_media_types(client: Client):
     address, body = request_for(client, "P02")
     raw = orjson.dumps(body)
-    for accepted in ("application/json", "application/json; charset=utf-8", "application/fhir+json", ""):
+    for accepted in (
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/fhir+json",
+        "application/fhir+json; fhirVersion=4.0",
+        "application/json+fhir",
+        "application/vnd.hl7.cds+json",
+        "text/json",
+        "",
+    ):
         assert client.post(address, data=raw, content_type=accepted).status_code == 200
     for refused in ("text/plain", "application/xml", "application/x-www-form-urlencoded"):
-        assert client.post(address, data=raw, content_type=refused).status_code == 415
-    zipped = client.post(address, data=raw, content_type="application/json", headers={"Content-Encoding": "gzip"})
-    assert zipped.status_code == 415
+        answer = client.post(address, data=raw, content_type=refused)
+        assert (answer.status_code, answer.headers["Accept"]) == (415, "application/json, application/fhir+json")
+
+
+@pytest.mark.requirement("GEN-11")
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity"])
+@pytest.mark.parametrize("path", ["", "/feedback"])
+def test_a_compressed_body_is_refused_and_it_is_said_what_is_taken(client: Client, encoding: str, path: str):
+    address, body = request_for(client, "P02")
+    headers = {"Content-Encoding": encoding}
+    answer = client.post(address + path, data=orjson.dumps(body), content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.headers["Accept-Encoding"]) == (415, "identity")
+    headers = {"Content-Encoding": "Identity"}
+    assert client.post(address, data=orjson.dumps(body), content_type="text/json", headers=headers).status_code == 200
 
 
 @pytest.mark.requirement("GEN-11")
