@@ -48,7 +48,7 @@ __all__ = [
 def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
     """Everything a record says about its patient, as of ``today``. Never raises on the JSON in it."""
     chart = Chart(record, guideline, today)
-    lexicon = lexicon_of(guideline)
+    lexicon = lexicon_of(guideline).for_one_chart()
     rows = read_courses(chart, lexicon)
     courses = [row.course for row in rows if row.course]
     trials = build_trials(courses, read_given(chart, lexicon), guideline)

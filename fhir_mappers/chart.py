@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import TypeVar, cast
 
 from prodrome.fhir_mappers.collecting import Entry, kind_of
 from prodrome.fhir_mappers.dates import read_when
@@ -56,6 +57,8 @@ BESIDE_ORDERS = words("""
 
 LONGEST_VALUE = 200  # characters kept of what was not understood
 
+T = TypeVar("T")
+
 Row = tuple[str, JsonObject]  # "Type/id" and the resource
 
 
@@ -86,6 +89,7 @@ class Chart:
         self.not_understood: list[NotUnderstood] = []
         self._targets: dict[str, JsonObject] = {}
         self._bare: dict[str, JsonObject | None] = {}
+        self._read: dict[tuple[object, int], object] = {}
         self._resources: dict[str, list[Row]] = {}
         self._places: dict[str, int] = {}  # where in its kind a Type/id stands
         for kind, values in record.resources.items():
@@ -240,11 +244,31 @@ class Chart:
         if reference is None:
             return None
         if reference.startswith("#"):
-            return _contained(reference, within)
-        target = self._targets.get(reference) or _contained(reference, within)
+            return self._contained(reference, within)
+        target = self._targets.get(reference) or self._contained(reference, within)
         if target is None and (reference.startswith("urn:") or "/" not in reference):
             target = self._bare.get(bare_id(reference) or "")
         return target
+
+    def _contained(self, reference: str, within: JsonObject) -> JsonObject | None:
+        """The contained resource of this id (and kind, where the reference names one)."""
+        if "contained" not in within:
+            return None
+        kind, _, id_ = reference.removeprefix("#").rpartition("/")
+        return self.once(_contained, within).get((kind, id_))
+
+    def once(self, read: Callable[["Chart", JsonObject], T], resource: JsonObject) -> T:
+        """What ``read`` makes of a resource that many others may refer to, read once. Raises Unreadable."""
+        key = read, id(resource)
+        if key not in self._read:
+            try:
+                self._read[key] = read(self, resource)
+            except Unreadable as error:
+                self._read[key] = error
+        made = self._read[key]
+        if isinstance(made, Unreadable):
+            raise Unreadable(str(made))
+        return cast(T, made)
 
     def completeness(self, given: Mapping[str, Completeness]) -> dict[str, Completeness]:
         """The state of every kind: as given, and incomplete where a resource of it could not be read."""
@@ -276,16 +300,16 @@ def _key_in(full_url: str | None, kind: str) -> str:
     return key if key.startswith(f"{kind}/") else ""
 
 
-def _contained(reference: str, within: JsonObject) -> JsonObject | None:
-    """The contained resource of this id (and kind, where the reference names one)."""
-    if "contained" not in within:
-        return None
-    kind, _, id_ = reference.removeprefix("#").rpartition("/")
-    for item in read_objects(within, "contained"):
-        own = item.get("id")
-        if type(own) is str and (bare_id(own.removeprefix("#")) == id_) and kind in ("", kind_of(item)):
-            return item
-    return None
+def _contained(_: Chart, resource: JsonObject) -> dict[tuple[str, str], JsonObject]:
+    """The contained resources by kind (or none) and id; of several with one id the first."""
+    found: dict[tuple[str, str], JsonObject] = {}
+    for item in read_objects(resource, "contained"):
+        id_ = item.get("id")
+        bare = bare_id(id_.removeprefix("#")) if type(id_) is str else None
+        if bare is not None:
+            found.setdefault(("", bare), item)
+            found.setdefault((kind_of(item), bare), item)
+    return found
 
 
 def _by_reference(row: Row) -> str:

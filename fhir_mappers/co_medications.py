@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from prodrome.fhir_mappers.courses import Row
-from prodrome.fhir_mappers.medications import Lexicon, form_words
-from prodrome.fhir_mappers.words import NOT_SYSTEMIC
+from prodrome.fhir_mappers.medications import Lexicon
 from prodrome.rules import CoMedication
 
 
@@ -17,5 +16,5 @@ def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedicat
         for row in rows
         if row.running and row.course is None
         for group in sorted(groups_of(row.named.concept))
-        if NOT_SYSTEMIC.isdisjoint(form_words(row.named))
+        if lexicon.is_systemic(row.named)
     ]

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
-from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
+from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
 from prodrome.rules.guideline import Guideline
 
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 LONGEST_TEXT = 2000  # characters of one text that are looked at
+MOST_CODINGS = 100  # of one concept: records that translate into every dictionary they have send some forty
 
 Code = tuple[str, str]  # system, code
 
@@ -54,6 +55,8 @@ def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
     codes: list[Code] = []
     words = list(texts)
     displays: list[str] = []
+    if len(codings) > MOST_CODINGS:
+        raise Unreadable(f"coding: more than {MOST_CODINGS}")
     for value in codings:
         system, code, display = value.get("system"), value.get("code"), value.get("display")
         if not (type(system) is type(code) is type(display) is str):

@@ -17,7 +17,7 @@ from prodrome.fhir_mappers.elements import (
     read_objects,
     read_text,
 )
-from prodrome.fhir_mappers.medications import Medicine, strengths
+from prodrome.fhir_mappers.medications import Medicine
 from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
 from prodrome.rules.guideline import Guideline
 
@@ -217,9 +217,9 @@ def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
     if unit in UNITS:
         return 1.0 if in_units else None
     if unit in COUNTED:
-        return medicine.strength if medicine.strength is not None else strengths(medicine.labels)[0]
+        return medicine.strength
     if unit in VOLUME:
-        return medicine.per_ml if medicine.per_ml is not None else strengths(medicine.labels)[1]
+        return medicine.per_ml
     return None
 
 

@@ -3,6 +3,7 @@
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import (
+    LONGEST_TEXT,
     NOTHING,
     Code,
     Concept,
@@ -76,7 +77,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
             visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
         elif AMBULATORY in classes and (
             is_specialist_visit([*types, *services], chart.guideline, wanted)
-            or is_specialist(_specialties(chart, resource), chart.guideline, wanted)
+            or _is_with_specialist(chart, resource)
             or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
         ):
             contacts.append(FollowUp("contact", _period(resource)[0], refs))
@@ -125,14 +126,18 @@ def _period(resource: JsonObject) -> Period:
     return read_period(resource, "period" if "period" in resource else "actualPeriod")
 
 
-def _specialties(chart: Chart, resource: JsonObject) -> list[Concept]:
-    said: list[Concept] = []
+def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
     for participant in read_objects(resource, "participant"):
         who = read_object(participant, "individual") or read_object(participant, "actor")
         role = chart.resolve(read_reference(who), resource)
-        if role and role.get("resourceType") == "PractitionerRole":
-            said += read_concepts(role, "specialty") + read_concepts(role, "code")
-    return said
+        if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):
+            return True
+    return False
+
+
+def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
+    said = read_concepts(role, "specialty") + read_concepts(role, "code")
+    return is_specialist(said, chart.guideline, code_sets(chart.guideline))
 
 
 _PLACES = ("Location", "PractitionerRole", "HealthcareService", "Organization")
@@ -140,20 +145,21 @@ _PLACES = ("Location", "PractitionerRole", "HealthcareService", "Organization")
 
 def places(chart: Chart, resource: JsonObject) -> list[str]:
     """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
-    references = [read_object(each, "location") for each in read_objects(resource, "location")]
-    references += [
+    locations = [read_object(each, "location") for each in read_objects(resource, "location")]
+    others = [
         read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
     ]
-    said: list[str] = []
-    for reference in [*references, read_object(resource, "serviceProvider")]:
+    said: dict[str | None, None] = {}
+    for place, reference in enumerate([*locations, *others, read_object(resource, "serviceProvider")]):
         if reference is None:
             continue
         key = read_reference(reference) or ""
         target = chart.resolve(key, resource)
         kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
-        if kind in _PLACES or reference not in references[len(read_objects(resource, "location")) :]:
-            said += [read_text(reference, "display") or "", (read_text(target, "name") if target else None) or ""]
-    return [text for text in said if text]
+        if kind in _PLACES or place < len(locations):
+            said[read_text(reference, "display")] = None
+            said[read_text(target, "name") if target else None] = None
+    return [text[:LONGEST_TEXT] for text in said if text]
 
 
 def service_types(resource: JsonObject) -> list[Concept]:

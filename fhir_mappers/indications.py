@@ -82,12 +82,26 @@ def read_reason(chart: Chart, resource: JsonObject) -> Reason:
         said, reference = concept_and_reference(reason)
         concepts += [said] if said else []
         references += [reference] if reference else []
-    concepts += [said for said in (condition_concept(chart, each, resource) for each in references) if said]
-    if not concepts:
-        return UNSTATED
-    if len(concepts) == 1:
-        return of_concept(concepts[0], chart.guideline)
-    return strongest(of_concept(said, chart.guideline) for said in concepts)
+    reasons = [of_concept(said, chart.guideline) for said in concepts]
+    reasons += [reason for reason in (_referred(chart, each, resource) for each in references) if reason]
+    return reasons[0] if len(reasons) == 1 else strongest(reasons)
+
+
+def _referred(chart: Chart, reference: JsonObject, within: JsonObject) -> Reason | None:
+    """What the Condition of a Reference names, or the Reference's own words for it."""
+    target = chart.resolve(read_reference(reference), within)
+    if target is not None:
+        return chart.once(_of_condition, target) if kind_of(target) == "Condition" else None
+    said = condition_concept(chart, reference, within)
+    return of_concept(said, chart.guideline) if said else None
+
+
+def _of_condition(chart: Chart, condition: JsonObject) -> Reason:
+    return of_concept(chart.once(_code, condition), chart.guideline)
+
+
+def _code(_: Chart, resource: JsonObject) -> Concept:
+    return read_concept(resource, "code")
 
 
 def concept_and_reference(value: Mapping[str, Any]) -> tuple[Concept | None, JsonObject | None]:
@@ -107,7 +121,7 @@ def condition_concept(chart: Chart, reference: JsonObject, within: JsonObject) -
     """The code of the Condition a Reference names; its display alone where the Condition did not come."""
     target = chart.resolve(read_reference(reference), within)
     if target is not None:
-        return read_concept(target, "code") if kind_of(target) == "Condition" else None
+        return chart.once(_code, target) if kind_of(target) == "Condition" else None
     key = read_reference(reference)
     if key is not None and "/" in key and not key.startswith("Condition/"):
         return None

@@ -5,7 +5,8 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 """
 
 import re
-from collections.abc import Iterable
+from copy import copy
+from functools import cache
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
@@ -48,7 +49,7 @@ class Medicine(NamedTuple):
     """A recognised medicine. ``strength`` is mg (or units) in one tablet, puff or syringe; ``per_ml`` in one mL.
 
     ``unspecific`` marks a botulinum toxin of which nobody says that it is onabotulinumtoxinA. ``label`` is how the
-    chart words it, ``labels`` are all its texts and displays.
+    chart words it.
     """
 
     drug: Drug
@@ -59,7 +60,6 @@ class Medicine(NamedTuple):
     systemic: bool = True
     unspecific: bool = False
     label: str = ""
-    labels: tuple[str, ...] = ()
 
 
 class Named(NamedTuple):
@@ -74,9 +74,9 @@ def read_named(chart: Chart, resource: JsonObject) -> Named:
 
     Raises Unreadable where a reference leads nowhere and nothing else names the medicine.
     """
-    named = read_object(resource, "medicationCodeableConcept")
-    if named is not None:
-        return Named(concept(named))
+    own = read_object(resource, "medicationCodeableConcept")
+    if own is not None:
+        return Named(concept(own))
     reference = read_object(resource, "medicationReference")
     if reference is None:
         medication = read_object(resource, "medication")  # R5
@@ -95,8 +95,14 @@ def read_named(chart: Chart, resource: JsonObject) -> Named:
         if key and not said:
             raise Unreadable("medication: the Medication it refers to did not come")
         return Named(Concept((), said, ()))
-    known = _medication_concept(target)
-    return Named(Concept(known.codes, known.texts + said, known.displays), read_concept(target, "form"))
+    named = chart.once(_medication, target)
+    if not said or said[0] in named.concept.texts:
+        return named
+    return named._replace(concept=named.concept._replace(texts=named.concept.texts + said))
+
+
+def _medication(_: Chart, medication: JsonObject) -> Named:
+    return Named(_medication_concept(medication), read_concept(medication, "form"))
 
 
 def _medication_concept(medication: JsonObject) -> Concept:
@@ -114,7 +120,11 @@ def _medication_concept(medication: JsonObject) -> Concept:
 
 
 class Lexicon:
-    """The guideline's names of drugs, arranged for looking them up in a text."""
+    """The guideline's names of drugs, arranged for looking them up in a text.
+
+    What it finds in a text it remembers, for many rows share one text: each chart is read with a copy
+    (:meth:`for_one_chart`), which is dropped with it.
+    """
 
     def __init__(self, guideline: Guideline) -> None:
         self.guideline = guideline
@@ -130,6 +140,19 @@ class Lexicon:
         for group, words in guideline.co_medication_words.items():
             for word in words:
                 self.groups.setdefault(word.lower(), set()).add(group)
+        self._remember()
+
+    def for_one_chart(self) -> "Lexicon":
+        """The same names, with nothing remembered."""
+        own = copy(self)
+        own._remember()
+        return own
+
+    def _remember(self) -> None:
+        self._drug_in = cache(self._in_text)
+        self._words_in = cache(_tokens)
+        self._strengths_in = cache(_strengths)
+        self._is_toxin_product = cache(_names_toxin_product)
 
     def recognise(self, named: Named) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'."""
@@ -141,12 +164,25 @@ class Lexicon:
             return None
         if medicine.drug.preventive and medicine.drug.preventive.drug_class == TOXIN_CLASS:
             medicine = medicine._replace(unspecific=self._is_unspecific(said))
-        words = form_words(named)
+        strength, per_ml = self._strength(said)
         return medicine._replace(
             label=said.label or medicine.drug.name,
-            labels=said.texts + said.displays,
-            systemic=medicine.systemic and NOT_SYSTEMIC.isdisjoint(words),
+            strength=medicine.strength if medicine.strength is not None else strength,
+            per_ml=medicine.per_ml if medicine.per_ml is not None else per_ml,
+            systemic=medicine.systemic and self.is_systemic(named),
         )
+
+    def is_systemic(self, named: Named) -> bool:
+        """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
+        said, form = named
+        texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
+        return all(NOT_SYSTEMIC.isdisjoint(self._words_in(text)) for text in texts)
+
+    def _strength(self, said: Concept) -> tuple[float | None, float | None]:
+        """Strength per countable unit and per mL, in mg or units, that the texts agree on."""
+        found = [self._strengths_in(text) for text in (*said.texts, *said.displays)]
+        single, per_ml = (set().union(*each) for each in zip(*found, strict=True)) if found else (set(), set())
+        return _only(single), _only(per_ml)
 
     def _by_code(self, said: Concept) -> tuple[bool, Medicine | None]:
         """By its codes: a product decides over an ingredient; codes that disagree name nothing.
@@ -178,7 +214,7 @@ class Lexicon:
         return True, found[0][1]
 
     def _by_text(self, said: Concept) -> Medicine | None:
-        drugs = {self._in_text(text) for text in set(said.texts)} - {None}
+        drugs = {self._drug_in(text) for text in set(said.texts)} - {None}
         if len(drugs) != 1 or "" in drugs:
             return None
         return Medicine(self.guideline.drugs[str(drugs.pop())], False)
@@ -228,7 +264,7 @@ class Lexicon:
             generic = GENERIC_TOXIN in self.guideline.sets_of(system, code)
             if not generic and (self.guideline.drug_of(system, code) or self.guideline.product(code)):
                 return False
-        return not any(TOXIN_PRODUCT.search(text.lower()) for text in said.texts + said.displays)
+        return not any(self._is_toxin_product(text) for text in said.texts + said.displays)
 
     def co_medications(self, said: Concept) -> set[str]:
         """The co-medication groups (``maoi``...) a medicine belongs to, by code, display or text."""
@@ -237,7 +273,7 @@ class Lexicon:
             if system in DRUG_SYSTEMS:
                 groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
         for text in {*said.texts, *said.displays}:
-            for word in _TOKEN.findall(text.lower()):
+            for word in self._words_in(text):
                 groups |= self.groups.get(word, NO_GROUPS)
         return groups
 
@@ -262,28 +298,32 @@ def _combined(found: set[str], tokens: list[str], strange: bool) -> str:
     return next(iter(found))
 
 
-def form_words(named: Named) -> set[str]:
-    """The words by which a medicine and its form are described."""
-    said, form = named
-    texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
-    return {token for text in texts for token in _TOKEN.findall(text.lower())}
+def _tokens(text: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(text.lower()))
 
 
-def strengths(texts: Iterable[str]) -> tuple[float | None, float | None]:
-    """Strength per countable unit and per mL, in mg or units, that the texts agree on."""
+def _names_toxin_product(text: str) -> bool:
+    return TOXIN_PRODUCT.search(text.lower()) is not None
+
+
+def _only(values: set[float]) -> float | None:
+    return values.pop() if len(values) == 1 else None
+
+
+def _strengths(text: str) -> tuple[frozenset[float], frozenset[float]]:
+    """Strengths per countable unit and per mL, in mg or units, that a text names."""
     single: set[float] = set()
     per_ml: set[float] = set()
-    for text in texts:
-        for amount, unit, per, volume in _STRENGTH.findall(text.lower()):
-            value = _number(amount) * _IN_MG.get(unit, 1.0)
-            if not per:
-                single.add(value)
-            elif not volume:
-                per_ml.add(value)
-            elif float(volume):
-                single.add(value)
-                per_ml.add(value / float(volume))
-    return (single.pop() if len(single) == 1 else None), (per_ml.pop() if len(per_ml) == 1 else None)
+    for amount, unit, per, volume in _STRENGTH.findall(text.lower()):
+        value = _number(amount) * _IN_MG.get(unit, 1.0)
+        if not per:
+            single.add(value)
+        elif not volume:
+            per_ml.add(value)
+        elif float(volume):
+            single.add(value)
+            per_ml.add(value / float(volume))
+    return frozenset(single), frozenset(per_ml)
 
 
 def _number(text: str) -> float:
