@@ -24,47 +24,82 @@ def programs() -> Path | None:
     return next((folder for folder in found if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
+class Server:
+    """A server that can be stopped as by a power cut, and started again with its data."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._user = _unprivileged()
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = f"postgresql://prodrome@127.0.0.1:{self._port}"
+        """Without a database name; there is a database ``postgres``."""
+        if self._user:
+            os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
+        initdb = [binaries / "initdb", "-D", folder / "data", "-U", "prodrome", "-A", "trust", "-E", "UTF8"]
+        initdb += ["--locale=C", "--no-sync"]
+        subprocess.run(initdb, user=self._user, cwd=folder, check=True, capture_output=True)
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises RuntimeError where it does not."""
+        # Nobody pulls the plug on this machine during a test; only processes are killed.
+        options = [
+            "-p",
+            str(self._port),
+            "-k",
+            str(self._folder),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+        ]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._folder / "data", *options],
+                user=self._user,
+                cwd=self._folder,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        ready = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("PostgreSQL did not start")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End it at once, as a crash would: connections break, nothing is put in order."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
+
+
 @contextlib.contextmanager
-def running() -> Iterator[str]:
-    """Start a server; its address without a database name. Raises RuntimeError where it does not start."""
+def server() -> Iterator[Server]:
+    """A started server of its own. Raises RuntimeError where it does not start."""
     binaries = programs()
     if binaries is None:
         raise RuntimeError("PostgreSQL is not installed")
-    user = _unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
-        if user:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        data = folder / "data"
-        initdb = [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "prodrome",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ]
-        subprocess.run(initdb, user=user, cwd=folder, check=True, capture_output=True)
-        port = _free_port()
-        # Nobody pulls the plug on this machine during a test; only our own process is killed.
-        options = ["-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, *options], user=user, cwd=folder, stdout=log, stderr=log
-            )
+        one = Server(binaries, folder)
+        one.start()
         try:
-            _wait(server, binaries, port)
-            yield f"postgresql://prodrome@127.0.0.1:{port}"
+            yield one
         finally:
-            server.send_signal(signal.SIGQUIT)  # at once: the data go, too
-            server.wait(30)
+            one.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def running() -> Iterator[str]:
+    """Start a server; its address without a database name."""
+    with server() as one:
+        yield one.address
 
 
 def _unprivileged() -> str | None:
@@ -79,12 +114,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait(server: subprocess.Popen[bytes], binaries: Path, port: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    ready = [binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(ready, check=False).returncode != 0:
-        if server.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("PostgreSQL did not start")
-        time.sleep(0.1)

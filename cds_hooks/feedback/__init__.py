@@ -1,16 +1,18 @@
 """Feedback: which cards were shown, and what users did with them."""
 
-from prodrome.cds_hooks.feedback.reading import Malformed, read_feedback
+from prodrome.cds_hooks.feedback.reading import MAX_ENTRIES, Malformed, TooLarge, read_feedback
 from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
 from prodrome.cds_hooks.feedback.store import SAFETY_RULES, Receipt, Shown, Store, StoreUnavailable, Visit
 
 __all__ = [
+    "MAX_ENTRIES",
     "SAFETY_RULES",
     "Malformed",
     "Receipt",
     "Shown",
     "Store",
     "StoreUnavailable",
+    "TooLarge",
     "Visit",
     "as_csv",
     "as_json",

@@ -9,8 +9,14 @@ from typing import Any
 
 import orjson
 
+MAX_ENTRIES = 5_000
+"""Most entries of one batch: a client that has more sends several."""
 MAX_TEXT = 4096
-"""Longest id, code or display kept; longer ones are refused."""
+"""Longest id or comment that is read."""
+MAX_CODE = 256
+"""Longest code, and code system, of a reason."""
+MAX_DISPLAY = 200
+"""Longest display of a reason that is kept; the code says what is meant, so a longer one is cut."""
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
 
@@ -50,11 +56,17 @@ class Malformed(Exception):
         super().__init__("; ".join(f"{member} {text}" for member, text in faults))
 
 
+class TooLarge(Exception):
+    """The batch has more than :data:`MAX_ENTRIES` entries."""
+
+
 def read_feedback(document: Mapping[str, Any]) -> list[Entry]:
-    """The entries of a batch. Raises Malformed with every fault of every entry: then nothing of it is kept."""
+    """The entries of a batch. Raises Malformed with every fault of every entry, and TooLarge: nothing of it is kept."""
     batch = document.get("feedback")
     if not isinstance(batch, list):
         raise Malformed([("feedback", "must be a list")])
+    if len(batch) > MAX_ENTRIES:
+        raise TooLarge
     faults: list[tuple[str, str]] = []
     entries = []
     for index, item in enumerate(batch):
@@ -128,7 +140,11 @@ class _Reader:
         if not isinstance(coding, dict):
             self.fault(here, "must be a Coding")
             return {}
-        found = {f"reason_{name}": self.text(coding, name, f"{here}.{name}") for name in ("system", "code", "display")}
+        found = {
+            f"reason_{name}": self.text(coding, name, f"{here}.{name}", longest=longest)
+            for name, longest in (("system", MAX_CODE), ("code", MAX_CODE), ("display", MAX_TEXT))
+        }
+        found["reason_display"] = _cut(found["reason_display"])
         comment = self.text(override, "userComment", f"{member}.userComment")
         if found["reason_code"] is None:
             if coding and place:
@@ -146,7 +162,7 @@ class _Reader:
         said = {
             key.removeprefix(prefix): value
             for key, value in extension.items()
-            if key.startswith(prefix) and isinstance(value, str) and 0 < len(value) <= MAX_TEXT and "\0" not in value
+            if key.startswith(prefix) and isinstance(value, str) and 0 < len(value) <= MAX_CODE and "\0" not in value
         }
         code = said.get("code") or said.get("id")
         if code is None:
@@ -154,17 +170,19 @@ class _Reader:
         return {
             "reason_system": said.get("system", prefix.rstrip(".")),
             "reason_code": code,
-            "reason_display": said.get("display") or said.get("title"),
+            "reason_display": _cut(said.get("display") or said.get("title")),
         }
 
-    def text(self, item: Mapping[str, Any], name: str, member: str, *, required: bool = False) -> str | None:
+    def text(
+        self, item: Mapping[str, Any], name: str, member: str, *, required: bool = False, longest: int = MAX_TEXT
+    ) -> str | None:
         value = item.get(name)
         if value is None or value == "":
             if required:
                 self.fault(member, "is missing")
             return None
-        if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
-            self.fault(member, f"must be text of at most {MAX_TEXT} characters")
+        if not isinstance(value, str) or len(value) > longest or "\0" in value:
+            self.fault(member, f"must be text of at most {longest} characters")
             return None
         return value
 
@@ -182,6 +200,10 @@ def _coding(override: Mapping[str, Any]) -> tuple[str, object]:
     if isinstance(reason, list) and reason:
         reason = reason[0]
     return place, reason
+
+
+def _cut(display: str | None) -> str | None:
+    return display if display is None or len(display) <= MAX_DISPLAY else f"{display[: MAX_DISPLAY - 1]}…"
 
 
 def _timestamp(value: object) -> datetime | None:

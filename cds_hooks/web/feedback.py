@@ -3,7 +3,8 @@
 The specification says no status. Ours: 200 with an empty body when every entry is kept, and on disk. Entries about
 cards that are not known are not kept, and said so: the answer is still 200, since a client can do nothing about them
 and must not send the rest again, but its body is an OperationOutcome that names each of them. 400 where the batch is
-not feedback: then nothing of it is kept, and every fault is named. 503 where it cannot be kept now: send it again.
+not feedback: then nothing of it is kept, and every fault is named; 413 where it has too many entries. 503 where it
+cannot be kept now: send it again.
 """
 
 from collections.abc import Container
@@ -13,7 +14,7 @@ import orjson
 from flask import Blueprint, Response, request
 
 from prodrome.cds_hooks.callers import Authenticator
-from prodrome.cds_hooks.feedback import Malformed, Store, StoreUnavailable, read_feedback
+from prodrome.cds_hooks.feedback import MAX_ENTRIES, Malformed, Store, StoreUnavailable, TooLarge, read_feedback
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Refused, parse
 from prodrome.cds_hooks.web.bodies import json_body
@@ -49,6 +50,8 @@ def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
             receipt = store.record(entries, caller)
         except Malformed as error:
             return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])
+        except TooLarge:
+            raise Refused(413, f"One batch may hold {MAX_ENTRIES} entries. Send several.") from None
         except StoreUnavailable:
             raise Refused(503, "Feedback cannot be kept now. Send it again later.", retry_after=2) from None
         log("feedback", service=service, issuer=caller.issuer, cards=receipt.taken, skipped=len(receipt.unknown))
