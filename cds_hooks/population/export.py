@@ -135,9 +135,8 @@ def lines(folder: Path, piece: Piece) -> Iterator[tuple[int, bytes]]:
 
 
 def _numbered(stream: BinaryIO, offset: int, end: int | None) -> Iterator[tuple[int, bytes]]:
-    while end is None or offset < end:
-        line = stream.readline()
-        if not line:
+    for line in stream:
+        if end is not None and offset >= end:
             return
         if not line.isspace():
             yield offset, line

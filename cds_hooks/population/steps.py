@@ -17,7 +17,7 @@ import orjson
 
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import KINDS, Record, read_facts
-from prodrome.fhir_mappers.collecting import kind_of
+from prodrome.fhir_mappers.collecting import ALIASES, kind_of
 from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
 from prodrome.rules import Completeness, Judgement, judge
 from prodrome.rules.engine import EngineError
@@ -30,6 +30,9 @@ SHARED = ("Medication", "PractitionerRole")
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _PATIENT = re.compile(rb"Patient\\?/([A-Za-z0-9\-.]{1,64})")
 _SHARED = re.compile(rb"(Medication|PractitionerRole)\\?/([A-Za-z0-9\-.]{1,64})")
+_LEADING = re.compile(rb'\{"resourceType":"([A-Za-z]+)"')
+_READ = frozenset(kind.encode() for kind in (*KINDS, *ALIASES))
+_PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
 _DIAGNOSING = tuple(f'"{kind}"'.encode() for kind in (*DIAGNOSING, "Patient"))
 
 
@@ -83,17 +86,20 @@ def sieve(lines: Iterable[Line], guideline: Guideline) -> Sieved:
     names_migraine = MigraineCodes(guideline)
     found = Sieved()
     for line in lines:
-        raw = line.raw
+        raw = line[2]
+        leading = _LEADING.match(raw)
+        if leading and leading.group(1) not in _PASS and raw.endswith(b"}\n"):
+            continue
         if not _whole(raw):
             _set_aside(line, found.bad)
             continue
-        if not any(word in raw for word in _DIAGNOSING):
+        if not leading and not any(word in raw for word in _DIAGNOSING):
             continue
         resource = _parsed(line, found.bad)
         kind = kind_of(resource) if resource else ""
         if resource is None or kind not in DIAGNOSING:
             found.patients += kind == "Patient"
-        elif names_migraine.among(resource):
+        elif names_migraine.among(resource, raw):
             found.candidates.update(whose(resource))
     found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in (*DIAGNOSING, None))
     return found
@@ -105,18 +111,24 @@ def place(lines: Iterable[Line], candidates: frozenset[str] | None) -> Placed:
     wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
     seen = placed.seen
     for line in lines:
-        raw = line.raw
-        kind_found = _KIND.search(raw)
-        kind = kind_found.group(1).decode() if kind_found else ""
+        raw = line[2]
+        leading = _LEADING.match(raw)
+        kind = leading.group(1).decode() if leading else _kind_anywhere(raw)
         seen[kind] = seen.get(kind, 0) + 1
+        if leading and leading.group(1) not in _READ:
+            continue
         if kind in SHARED:
             continue
         if not _whole(raw):
             _set_aside(line, placed.bad)
             continue
         if wanted is not None and kind != "Patient":
-            named = _PATIENT.findall(raw)
-            if named and wanted.isdisjoint(named):
+            first = _PATIENT.search(raw, raw.find(b"Patient/") if b"Patient/" in raw else 0)
+            if (
+                first
+                and first.group(1) not in wanted
+                and (raw.find(b"Patient", first.end()) < 0 or wanted.isdisjoint(_PATIENT.findall(raw)))
+            ):
                 continue
         resource = _parsed(line, placed.bad)
         if resource is None or kind_of(resource) not in KINDS:
@@ -212,7 +224,14 @@ def _windows(guideline: Guideline, today: date) -> Iterator[tuple[str, date]]:
             yield query.kind, date.fromisoformat(bound.group(1))
 
 
+def _kind_anywhere(raw: bytes) -> str:
+    found = _KIND.search(raw)
+    return found.group(1).decode() if found else ""
+
+
 def _whole(raw: bytes) -> bool:
+    if raw.endswith(b"}\n") and raw.startswith(b"{"):
+        return True
     trimmed = raw.strip()
     return trimmed.startswith(b"{") and trimmed.endswith(b"}")
 
