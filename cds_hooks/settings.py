@@ -242,7 +242,7 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[int, Field(ge=0)] = Field(
         default_factory=lambda said: 0 if _only_here(said) else 6000
     )  # of one caller, in one process; 0: no limit
-    max_waiting: Annotated[int, Field(ge=0)] = 16  # calls that wait for their turn in one process; 503 above
+    max_waiting: Annotated[int, Field(ge=0)] = 32  # calls that wait for their turn in one process; 503 above
     deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
     # Where data come from
     fhir_servers: FhirServers = ()

@@ -5,6 +5,7 @@ sockets. With turns, a call is as fast under load as alone, and what waits, wait
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,9 @@ class Turn:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = False
+        self._since = 0.0
+        self.held_seconds = 0.0
+        """How long it was held so far, all calls together."""
         self._waiting: deque[threading.Lock] = deque()
 
     @contextmanager
@@ -44,13 +48,16 @@ class Turn:
         with self._lock:
             if not self._held:
                 self._held = True
+                self._since = time.perf_counter()
                 return
             mine = threading.Lock()
             mine.acquire()
             self._waiting.append(mine)
         mine.acquire()
+        self._since = time.perf_counter()
 
     def _give(self) -> None:
+        self.held_seconds += time.perf_counter() - self._since
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()

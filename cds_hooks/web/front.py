@@ -30,6 +30,9 @@ Verify = Callable[[str | None, str], object]
 
 THREADS = 8
 """Of one process. One computes (see :mod:`prodrome.cds_hooks.turns`), the others wait for FHIR servers."""
+MOST_WAIT_SECONDS = 0.25
+"""A call that would wait longer than this for those before it, as long as they take lately, is told to come back."""
+PACE_WEIGHT = 0.1
 UNCHECKED_BYTES = 64 * 1024
 """Read of a body before its token is checked."""
 HELD_BYTES = 256 * 1024 * 1024
@@ -75,6 +78,10 @@ class Front:
         self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
         self._turn = Turn()
         self._in_hand = 0
+        self._asked = 0  # calls given to the threads; counted by the loop alone
+        self._begun = 0  # of them begun, and how long one takes lately; counted by who has the turn alone
+        self._pace = 0.0
+        self._held_before = 0.0
         self._held = 0
         self._shed = 0
         self._shed_told = float("-inf")
@@ -134,7 +141,8 @@ class Front:
         return Refused(413, f"The body is larger than {self._max_body} bytes.")
 
     def _check_room(self) -> None:
-        if self._in_hand < self._most:
+        waiting = self._asked - self._begun
+        if self._in_hand < self._most and waiting * self._pace < MOST_WAIT_SECONDS:
             return
         self._shed += 1
         now = time.monotonic()
@@ -171,11 +179,12 @@ class Front:
         job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
         waits = self._in_hand > 0
         self._in_hand += 1
+        self._asked += 1
         self._jobs.put(job)
         try:
             if waits:
                 await _answered_or_gone(job, receive)
-            answer = await job.answer
+            answer = await job.result
         finally:
             self._in_hand -= 1
         if answer is None:
@@ -184,7 +193,14 @@ class Front:
 
     def _work(self) -> None:
         while True:
-            self._jobs.get().run(self._turn)
+            job = self._jobs.get()
+            with self._turn.computing():
+                if isinstance(job, _Call):
+                    self._begun += 1
+                result = job.run()
+                held, self._held_before = self._turn.held_seconds - self._held_before, self._turn.held_seconds
+                self._pace += PACE_WEIGHT * (held - self._pace)
+            _tell(job.loop, job.result, result)
 
 
 @dataclass(slots=True)
@@ -195,17 +211,14 @@ class _Call:
     environ: dict[str, Any]
     due: float
     loop: asyncio.AbstractEventLoop
-    answer: "asyncio.Future[Answer | None]"
+    result: "asyncio.Future[Answer | None]"
     begun: bool = False
     wanted: bool = True
 
-    def run(self, turn: Turn) -> None:
-        with turn.computing():
-            self.begun = True
-            answer = self._called() if self.wanted and time.monotonic() < self.due else None
-        _tell(self.loop, self.answer, answer)
-
-    def _called(self) -> Answer:
+    def run(self) -> Answer | None:
+        self.begun = True
+        if not self.wanted or time.monotonic() > self.due:
+            return None
         try:
             return called(self.app, self.environ)
         except Exception as error:  # the application answers its own failures; this one is of the part before it
@@ -221,16 +234,13 @@ class _Check:
     authorization: str | None
     path: str
     loop: asyncio.AbstractEventLoop
-    found: "asyncio.Future[object]"
+    result: "asyncio.Future[object]"
 
-    def run(self, turn: Turn) -> None:
-        found: object
+    def run(self) -> object:
         try:
-            with turn.computing():
-                found = self.verify(self.authorization, self.path)
+            return self.verify(self.authorization, self.path)
         except Exception as error:  # the application raises it again and answers it
-            found = error
-        _tell(self.loop, self.found, found)
+            return error
 
 
 def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object) -> None:
@@ -248,10 +258,10 @@ async def _answered_or_gone(call: _Call, receive: Receive) -> None:
     """Wait for the answer; a client that goes away before its call was begun takes it back. Raises ``_Gone``."""
     gone = asyncio.ensure_future(receive())
     try:
-        await asyncio.wait((gone, call.answer), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((gone, call.result), return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
-    if not call.answer.done() and not call.begun:
+    if not call.result.done() and not call.begun:
         call.wanted = False
         raise _Gone
 
