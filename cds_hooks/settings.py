@@ -112,6 +112,13 @@ def _origin(value: str) -> str:
     return value
 
 
+def _locale(value: str) -> str:
+    known = load_guideline().locales
+    if value not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    return value
+
+
 def _database(value: str) -> str:
     try:
         backend = make_url(value).get_backend_name()
@@ -228,7 +235,7 @@ class Settings(BaseSettings):
     # What it judges by
     today: date | None = None  # None: the calendar's
     engine: Literal["checked", "durable", "reference"] = "checked"
-    locale: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "US"
+    locale: Annotated[str, AfterValidator(_locale)] = "US"  # one of rules/migraine/locales.yaml
     parameters: dict[str, object] = {}  # rule parameters this site changed
     # Who may call
     open_to_everyone: bool = False  # answer without tokens on an address others can reach

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from prodrome.rules.facts import Condition, Facts, Reading, Refs, When
 from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
-from prodrome.rules.spans import days_ago
+from prodrome.rules.guideline.types import Who
+from prodrome.rules.spans import days_ago, years
 
 ABSOLUTE, RELATIVE = "absolute", "relative"
 NSAID = "nsaid"
@@ -23,23 +24,28 @@ class Active:
     contraindication: Contraindication
     grade: str
     refs: Refs
+    locale: str
 
     def strength(self, drug_id: str) -> str:
         """``absolute``, ``relative`` or ``caution`` for one drug."""
-        return self.contraindication.by_drug.get(drug_id) or self.grade or self.contraindication.strength
+        said = self.contraindication
+        here = said.by_locale.get(self.locale, {}).get(drug_id) or said.by_drug.get(drug_id)
+        return here or self.grade or said.strength
 
 
-def active_contraindications(facts: Facts, guideline: Guideline, today: date) -> dict[str, Active]:
-    """Every contraindication that holds today, by id."""
+def active_contraindications(facts: Facts, guideline: Guideline, today: date, locale: str) -> dict[str, Active]:
+    """Every contraindication that holds today in a locale, by id."""
     found: dict[str, Active] = {}
     for id_, contraindication in guideline.contraindications.items():
-        if contraindication.strength == "not_evaluated":
+        if contraindication.strength == "not_evaluated" or (
+            contraindication.only_in and locale not in contraindication.only_in
+        ):
             continue
         grade, evidence = _evidence(contraindication, facts, guideline, today)
         if evidence:
             refs = tuple(dict.fromkeys(ref for fact in evidence for ref in fact.refs))
-            found[id_] = Active(contraindication, grade, refs)
-    return found
+            found[id_] = Active(contraindication, grade, refs, locale)
+    return {id_: active for id_, active in found.items() if active.contraindication.superseded_by not in found}
 
 
 def listed(drug: Drug, active: Mapping[str, Active]) -> list[Active]:
@@ -63,6 +69,8 @@ def _evidence(
     """The grade and the facts that show a contraindication; no facts, no contraindication."""
     if contraindication.id in ("pregnancy", "pregnancy_20w"):
         return _pregnancy(contraindication, facts, guideline, today)
+    if contraindication.who:
+        return "", _concerned(contraindication, contraindication.who, facts, today)
     grade = ""
     evidence: list[_Evidence] = [*_conditions(contraindication, facts, today)]
     if contraindication.co_medication:
@@ -88,8 +96,24 @@ def _conditions(contraindication: Contraindication, facts: Facts, today: date) -
     return [
         condition
         for condition in facts.conditions
-        if name in condition.names and _within(condition.onset, contraindication.within_days, today)
+        if name in condition.names and _still_holds(contraindication, condition, today)
     ]
+
+
+def _still_holds(contraindication: Contraindication, condition: Condition, today: date) -> bool:
+    if condition.onset is None and contraindication.undated_holds:
+        return True
+    return _within(condition.onset, contraindication.within_days, today)
+
+
+def _concerned(contraindication: Contraindication, who: Who, facts: Facts, today: date) -> Sequence[_Evidence]:
+    """The patient, where sex and age are those of the contraindication and nothing on record excludes it."""
+    patient = facts.patient
+    if patient is None or patient.birth is None or (who.sex and patient.sex != who.sex):
+        return ()
+    oldest, youngest = years(patient.birth.first, today), years(patient.birth.last, today)
+    excluded = any(condition.names.intersection(contraindication.excluded_by) for condition in facts.conditions)
+    return () if excluded or not who.from_age <= youngest <= oldest <= who.until_age else (patient,)
 
 
 def _within(when: When | None, days: float | None, today: date) -> bool:
@@ -118,14 +142,15 @@ def _pregnancy(
 ) -> tuple[str, Sequence[_Evidence]]:
     """Pregnant by an active condition or the latest status, the newer of the two.
 
-    A condition recorded more than ``pregnancy_max_days`` ago is over; one without a record date is taken at its word.
+    A condition that began more than ``pregnancy_max_days`` ago is over; an undated one is taken at its word.
     """
     limit = guideline.number("pregnancy_max_days")
     status = _latest(_recent(facts, "pregnancy", limit, today))
     conditions = [
         condition
         for condition in facts.conditions
-        if "pregnancy" in condition.names and (condition.recorded is None or _within(condition.recorded, limit, today))
+        if "pregnancy" in condition.names
+        and (condition.onset is None or days_ago(condition.onset, today).least <= limit)
     ]
     evidence: list[_Evidence] = [c for c in conditions if not _is_outdated(c, status)]
     if status and status.pregnant:

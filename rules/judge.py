@@ -95,7 +95,7 @@ def judge(
 ) -> Judgement:
     """Judge one patient. Raises ``EngineDisagreement`` when the two matchers differ: no card then."""
     rulebook = guideline.rulebook
-    active = active_contraindications(facts, guideline, today)
+    active = active_contraindications(facts, guideline, today, locale)
     measured = measure(facts, guideline, today, active, locale=locale, hook=hook)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
     outcome = evaluate(rulebook, measured, completeness, engine=engine)

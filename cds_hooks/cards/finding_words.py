@@ -302,6 +302,12 @@ class View:
     def only_tolerability(self) -> bool:
         return {fact.fields["by"] for fact in self.taken("f")} == {"lack of tolerability"}
 
+    @property
+    def washout_months(self) -> int | None:
+        """How long before conception the ordered drug is stopped; ``None`` where no label says, and for men."""
+        patient, use = self.sheet.facts.patient, self.ordered.preventive
+        return use.washout_months if use and not (patient and patient.sex == "male") else None
+
     @cached_property
     def profile(self) -> Profile:
         use = self.ordered.preventive

@@ -150,7 +150,7 @@ class Options:
                     member.drug
                     for member in choice.members.all
                     if not self.sheet.reasons(member.drug)
-                    and (male or "childbearing_potential" not in member.drug.cautions)
+                    and (male or "childbearing_potential" not in member.drug.contraindications)
                 )
                 found += [drug for drug in [next(fitting, None)] if drug]
         return tuple(found[:count])

@@ -21,6 +21,7 @@ from prodrome.rules.guideline.readers import (
     read_codes,
     read_contraindications,
     read_drugs,
+    read_locales,
     read_names,
     read_options,
     read_parameters,
@@ -38,6 +39,7 @@ from prodrome.rules.guideline.types import (
     DoseException,
     Drug,
     EhfClass,
+    Locale,
     Option,
     Parameter,
     ParameterValue,
@@ -85,6 +87,7 @@ class Guideline:
     systems: Mapping[str, str]
     parameters: Mapping[str, Parameter]
     sources: Mapping[str, Source]
+    locales: Mapping[str, Locale]
     statements: Mapping[str, str]
     names: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
@@ -118,6 +121,12 @@ class Guideline:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise GuidelineError(f"parameter {name!r} is not a number")
         return value
+
+    def locale(self, id_: str) -> Locale:
+        """A place the guideline knows. Raises GuidelineError for any other."""
+        if id_ not in self.locales:
+            raise GuidelineError(f"locale should be one of {', '.join(self.locales)}, found {id_!r}")
+        return self.locales[id_]
 
     def unavailable_classes(self, locale: str) -> frozenset[str]:
         """The EHF classes without a drug in a locale."""
@@ -179,23 +188,26 @@ def _load(folder: Path) -> Guideline:
 
 
 def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
-    names = ("sources", "parameters", "codes", "contraindications", "drugs")
+    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
+    locales = read_locales(file["locales"])
     systems, code_sets, words = read_codes(file["codes"], read_code_rows(folder, licensed=True))
     classes, drug_classes = read_classes(file["drugs"])
     parameters = overridden(read_parameters(file["parameters"], sources, classes), overrides, classes)
     values = {name: parameter.value for name, parameter in parameters.items()}
     for entry in file.values():
         entry.values = values
-    contraindications = read_contraindications(file["contraindications"], sources, code_sets, words)
-    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes)
+    contraindications = read_contraindications(file["contraindications"], sources, code_sets, words, locales)
+    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, locales)
     options = read_options(file["drugs"], sources, code_sets, drugs)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     for entry in file.values():
         entry.done()
     for id_, entry in file["contraindications"].named("contraindications").items():
         entry.all_known("by_drug", contraindications[id_].by_drug, drugs)
+        for strengths in contraindications[id_].by_locale.values():
+            entry.all_known("by_locale", strengths, drugs)
     words_of_drugs, other_ingredients = read_names(folder, tuple(drugs))
     return Guideline(
         drugs=frozen(drugs),
@@ -209,6 +221,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         systems=frozen({name: urls[0] for name, urls in systems.items()}),
         parameters=frozen(parameters),
         sources=frozen(sources),
+        locales=frozen(locales),
         statements=frozen(statements),
         names=words_of_drugs,
         words=read_words(folder),

@@ -22,12 +22,14 @@ from prodrome.rules.guideline.types import (
     DoseException,
     Drug,
     EhfClass,
+    Locale,
     Option,
     Parameter,
     ParameterValue,
     PreventiveUse,
     SideEffects,
     Source,
+    Who,
     plain,
 )
 
@@ -49,9 +51,18 @@ def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
             url=entry.text("url", None),
             read=entry.text("read"),
             note=entry.text("note", ""),
+            read_on=entry.text("read_on", None),
         )
         entry.done()
     return file.text_map("statements"), sources
+
+
+def read_locales(file: Entry) -> dict[str, Locale]:
+    locales = {}
+    for id_, entry in file.named("locales").items():
+        locales[id_] = Locale(id_, entry.text("name"), entry.one_of("spelling", ("american", "british")))
+        entry.done()
+    return locales
 
 
 def read_parameters(file: Entry, sources: Mapping[str, Source], classes: Collection[str]) -> dict[str, Parameter]:
@@ -205,9 +216,11 @@ def read_contraindications(
     sources: Mapping[str, Source],
     code_sets: Mapping[str, CodeSet],
     words: Mapping[str, tuple[str, ...]],
+    locales: Collection[str],
 ) -> dict[str, Contraindication]:
     contraindications = {}
-    for id_, entry in file.named("contraindications").items():
+    ids = file.named("contraindications")
+    for id_, entry in ids.items():
         by_drug = entry.text_map("by_drug", {})
         for strength in by_drug.values():
             entry.known("by_drug", strength, STRENGTHS)
@@ -223,9 +236,38 @@ def read_contraindications(
             absolute_when=entry.text("absolute_when", None),
             note=entry.text("note", ""),
             source=entry.one_of("source", sources),
+            by_locale=_strengths_by_locale(entry, locales),
+            only_in=entry.texts("only_in", (), known=locales),
+            undated_holds=entry.flag("undated_holds", False),
+            who=_who(entry),
+            excluded_by=entry.texts("excluded_by", (), known=code_sets),
+            superseded_by=entry.one_of("superseded_by", ids, None),
         )
         entry.done()
     return contraindications
+
+
+def _strengths_by_locale(entry: Entry, locales: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+    by_locale = entry.entry("by_locale", None)
+    if by_locale is None:
+        return frozen({})
+    found = {}
+    for locale in by_locale.data:
+        by_locale.known("locale", str(locale), locales)
+        found[str(locale)] = frozen(by_locale.text_map(str(locale)))
+        for strength in found[str(locale)].values():
+            by_locale.known(str(locale), strength, STRENGTHS)
+    by_locale.done()
+    return frozen(found)
+
+
+def _who(entry: Entry) -> Who | None:
+    said = entry.entry("who", None)
+    if said is None:
+        return None
+    who = Who(said.one_of("sex", ("female", "male"), None), said.number("from_age", 0), said.number("until_age"))
+    said.done()
+    return who
 
 
 def read_classes(file: Entry) -> tuple[dict[str, EhfClass], dict[str, str]]:
@@ -248,6 +290,7 @@ def read_drugs(
     contraindications: Mapping[str, Contraindication],
     classes: Mapping[str, EhfClass],
     drug_classes: Mapping[str, str],
+    locales: Collection[str],
 ) -> dict[str, Drug]:
     profiles = {id_: _side_effects(entry) for id_, entry in file.named("side_effects").items()}
     entries = file.named("drugs")
@@ -273,7 +316,7 @@ def read_drugs(
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
             also_given_for=entry.one_of("also_given_for", code_sets, None),
-            unavailable_in=entry.texts("unavailable_in", ()),
+            unavailable_in=entry.texts("unavailable_in", (), known=locales),
             contraindications=entry.texts("contraindications", (), known=contraindications),
             cautions=entry.texts("cautions", (), known=contraindications),
             sources=_sources_of(preventive, acute),
@@ -330,6 +373,7 @@ def _preventive(
         quarterly_min_administrations=quarterly.integer("min_administrations") if quarterly else None,
         side_effects=profiles[profile] if profile else None,
         sources=entry.texts("sources", (), known=sources),
+        washout_months=entry.integer("washout_months", None),
     )
     if (use.min_adequate or 0) > (use.target or use.min_adequate or 0) or (use.target or 0) > (use.maximum or 1e9):
         raise entry.wrong("dose", "ordered: min_adequate <= target <= maximum")

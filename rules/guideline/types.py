@@ -1,7 +1,7 @@
 """The types of the guideline's content: drugs, classes, contraindications, code sets, parameters, sources."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
 STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
@@ -31,13 +31,26 @@ ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A publication. ``read`` says how much of it was read for this guideline (full, table, abstract, nothing...)."""
+    """A publication. ``read`` says how much of it was read for this guideline (full, table, abstract, nothing...).
+
+    ``read_on`` is the day, where it was written down.
+    """
 
     id: str
     citation: str
     url: str | None
     read: str
     note: str = ""
+    read_on: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """A place the guideline knows. ``spelling`` is ``american`` or ``british``."""
+
+    id: str
+    name: str
+    spelling: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,8 @@ class PreventiveUse:
 
     Doses are in ``unit`` per ``per``: a day for drugs taken by mouth, one administration for injected and infused
     ones. ``min_days`` counts days at or above ``min_adequate``; ``interval_days`` is the distance between
-    administrations that a month's or a quarter's dose is meant for.
+    administrations that a month's or a quarter's dose is meant for. ``washout_months``: how long before conception
+    it is stopped.
     """
 
     ehf_class: str
@@ -93,6 +107,7 @@ class PreventiveUse:
     quarterly_min_administrations: int | None
     side_effects: SideEffects | None
     sources: tuple[str, ...]
+    washout_months: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +209,23 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Who:
+    """Whom a contraindication concerns: of a sex, where one is named, and from one age (years) to another, included."""
+
+    sex: str | None
+    from_age: float
+    until_age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Contraindication:
     """A reason not to give a drug that lists it, how strong it is, and what in a chart shows it.
 
-    ``by_drug`` holds strengths that differ for single drugs. ``counts_for_class``: an absolute one can make a class
-    contraindicated. ``within_days``: it holds only that long after onset. ``absolute_when`` names the measurement
-    that lifts it from relative to absolute.
+    ``by_drug`` holds strengths that differ for single drugs, ``by_locale`` those that differ in a locale besides.
+    ``counts_for_class``: an absolute one can make a class contraindicated. ``within_days``: it holds only that long
+    after onset; one without a date holds where ``undated_holds``. ``absolute_when`` names the measurement that lifts
+    it from relative to absolute. ``who`` is whom it concerns by sex and age; the code sets of ``excluded_by`` and the
+    contraindication ``superseded_by`` end it. ``only_in``: the locales it is known in, all where empty.
     """
 
     id: str
@@ -213,10 +239,16 @@ class Contraindication:
     absolute_when: str | None
     note: str
     source: str
+    by_locale: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    only_in: tuple[str, ...] = ()
+    undated_holds: bool = False
+    who: "Who | None" = None
+    excluded_by: tuple[str, ...] = ()
+    superseded_by: str | None = None
 
-    def strength_for(self, drug: str) -> str:
-        """How strong it is for ``drug`` (an id of drugs.yaml) before any measurement."""
-        return self.by_drug.get(drug, self.strength)
+    def strength_for(self, drug: str, locale: str = "") -> str:
+        """How strong it is for ``drug`` (an id of drugs.yaml) in a locale, before any measurement."""
+        return self.by_locale.get(locale, {}).get(drug) or self.by_drug.get(drug, self.strength)
 
 
 def plain(code: str) -> str:

@@ -42,13 +42,13 @@ def test_without_a_file_the_service_is_open_on_this_machine_only_and_keeps_nothi
 
 
 def test_what_is_said_later_wins_and_its_origin_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, 'port = 1111\nlocale = "DE"\nengine = "durable"\n')
+    write(tmp_path, 'port = 1111\nlocale = "UK"\nengine = "durable"\n')
     monkeypatch.setenv("PRODROME_PORT", "2222")
     monkeypatch.setenv("PRODROME_ENGINE", "reference")
     settings = load_settings(overrides={"port": 3333, "today": None})
-    assert (settings.port, settings.locale, settings.engine) == (3333, "DE", "reference")
+    assert (settings.port, settings.locale, settings.engine) == (3333, "UK", "reference")
     assert line(settings, "port") == ("3333", "command line")
-    assert line(settings, "locale") == ("DE", "prodrome.toml")
+    assert line(settings, "locale") == ("UK", "prodrome.toml")
     assert line(settings, "engine") == ("reference", "environment")
     assert line(settings, "today") == ("", "default")
 
@@ -95,7 +95,8 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("port", "eighty", "valid integer, unable to parse string as an integer; came 'eighty'"),
         ("engine", "clips", "'checked', 'durable' or 'reference'; came 'clips'"),
         ("today", "2026-13-01", "came '2026-13-01'"),
-        ("locale", "usa", "came 'usa'"),
+        ("locale", "usa", "expected one of US, UK, EU; came 'usa'"),
+        ("locale", "FR", "expected one of US, UK, EU; came 'FR'"),
         ("base_url", "cds.example.org", "expected an http(s) address; came 'cds.example.org'"),
         ("base_url", "http://cds.example.org", "expected https (plain http is for this machine only)"),
         ("base_url", "https://u:p@cds.example.org", "without a user name"),

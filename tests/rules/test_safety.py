@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from prodrome.rules.engine import LimitError
-from prodrome.rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading
+from prodrome.rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading, When
 from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rules_of
 
 
@@ -14,10 +14,12 @@ def has(*names: str, onset: int | None = None) -> Condition:
     return Condition(frozenset(names), when, when, refs=(f"Condition/{names[0]}",))
 
 
-def level(drug: str, use: str = "preventive", *, facts: Facts | None = None, **more: object) -> str | None:
+def level(
+    drug: str, use: str = "preventive", *, facts: Facts | None = None, locale: str = "US", **more: object
+) -> str | None:
     """The indicator of SAF-01 for an order of the drug; None where it is silent."""
     whole = replace(facts or patient(**more), orders=(order(drug, use),))  # type: ignore[arg-type]
-    found = [f.indicator for f in judged(whole, "order-sign").findings if f.rule.id == "SAF-01"]
+    found = [f.indicator for f in judged(whole, "order-sign", locale=locale).findings if f.rule.id == "SAF-01"]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -31,10 +33,22 @@ def level(drug: str, use: str = "preventive", *, facts: Facts | None = None, **m
         ("propranolol", "depression", None),
         ("flunarizine", "depression", "critical"),
         ("cinnarizine", "depression", "critical"),
-        ("candesartan", "angioedema_history", None),
+        ("candesartan", "angioedema_history", "warning"),
         ("lisinopril", "angioedema_history", "critical"),
         ("amitriptyline", "angle_closure_glaucoma", "critical"),
-        ("topiramate", "kidney_stones", None),
+        ("topiramate", "kidney_stones", "warning"),
+        ("topiramate", "angle_closure_glaucoma", "critical"),
+        ("topiramate", "lactation", "critical"),
+        ("candesartan", "lactation", "warning"),
+        ("valproate", "thrombocytopenia", "critical"),
+        ("amitriptyline", "epilepsy", "warning"),
+        ("amitriptyline", "long_qt", "warning"),
+        ("erenumab", "cad_ihd", "warning"),
+        ("erenumab", "stroke_tia", "warning"),
+        ("erenumab", "inflammatory_bowel", "warning"),
+        ("erenumab", "copd", "warning"),
+        ("atogepant", "cad_ihd", None),
+        ("atogepant", "liver_severe", "warning"),
         ("valproate", "liver_disease", "critical"),
         ("verapamil", "heart_failure", "warning"),
         ("onabotulinumtoxina", "myasthenia_gravis", "warning"),
@@ -51,7 +65,15 @@ def test_the_table_decides_how_strong(drug: str, condition: str, expected: str |
         ("sumatriptan", "cad_ihd", "critical"),
         ("sumatriptan", "hemiplegic_migraine", "critical"),
         ("sumatriptan", "liver_severe", "critical"),
-        ("naratriptan", "ckd_severe", "critical"),
+        ("naratriptan", "esrd", "critical"),
+        ("naratriptan", "ckd_severe", None),
+        ("ergotamine", "hypertension", "critical"),
+        ("ergotamine", "ckd", "critical"),
+        ("dihydroergotamine", "hypertension", None),
+        ("ubrogepant", "esrd", "warning"),
+        ("zavegepant", "ckd_severe", "warning"),
+        ("domperidone", "liver_disease", "warning"),
+        ("domperidone", "liver_severe", "critical"),
         ("sumatriptan", "ckd_severe", None),
         ("ibuprofen", "gi_bleed_ulcer", "critical"),
         ("ibuprofen", "pregnancy", "warning"),
@@ -104,10 +126,56 @@ def test_pregnancy_is_what_is_newer(
     assert level("topiramate", conditions=(MIGRAINE, *conditions), readings=readings) == expected
 
 
-def test_a_pregnancy_that_began_implausibly_long_ago_stands_until_a_later_status_ends_it() -> None:
-    long_ago = Condition(frozenset({"pregnancy"}), ago(4000), None, refs=("Condition/p",))
-    assert level("topiramate", conditions=(MIGRAINE, long_ago)) == "critical"
-    assert level("topiramate", conditions=(MIGRAINE, long_ago), readings=(status(10, False),)) is None
+def test_a_pregnancy_is_over_by_its_onset_whenever_it_was_recorded() -> None:
+    def began(onset: When, recorded: When | None = None) -> str | None:
+        told = Condition(frozenset({"pregnancy"}), onset, recorded, refs=("Condition/p",))
+        return level("topiramate", conditions=(MIGRAINE, told))
+
+    assert began(ago(301), ago(2)) is None
+    assert began(ago(300), ago(299)) == "critical"
+    assert began(ago(4000)) is None
+    assert began(on("2025-08")) == "critical", "some days of that month are not too long ago"
+
+
+@pytest.mark.parametrize(
+    ("drug", "locale", "age", "sex", "record", "expected"),
+    [
+        ("valproate", "US", 30, "female", None, "warning"),
+        ("valproate", "US", 12, "female", None, "warning"),
+        ("valproate", "US", 11, "female", None, None),
+        ("valproate", "US", 55, "female", None, "warning"),
+        ("valproate", "US", 56, "female", None, None),
+        ("valproate", "US", 30, "male", None, None),
+        ("valproate", "US", 30, None, None, None),
+        ("valproate", "US", 30, "female", "contraception_highly_effective", None),
+        ("valproate", "US", 50, "female", "childbearing_excluded_menopause", None),
+        ("valproate", "US", 40, "female", "childbearing_excluded_hysterectomy", None),
+        ("valproate", "US", 40, "female", "childbearing_excluded_sterilisation", None),
+        ("valproate", "UK", 30, "male", None, "warning"),
+        ("valproate", "UK", 54, "male", None, "warning"),
+        ("valproate", "UK", 55, "male", None, None),
+        ("valproate", "EU", 30, "male", None, None),
+        ("valproate", "UK", 40, "female", "childbearing_excluded_hysterectomy", "warning"),
+        ("topiramate", "US", 30, "female", None, None),
+        ("topiramate", "UK", 30, "female", None, "warning"),
+        ("topiramate", "UK", 30, "female", "contraception_highly_effective", None),
+        ("topiramate", "UK", 30, "male", None, None),
+        ("topiramate", "UK", 56, "female", None, None),
+        ("amitriptyline", "UK", 30, "female", None, None),
+    ],
+)
+def test_childbearing_potential_and_valproate_in_the_young(
+    drug: str, locale: str, age: int, sex: str | None, record: str | None, expected: str | None
+) -> None:
+    born = Patient(on(f"{2026 - age}-06-15"), sex, ("Patient/p",))
+    conditions = (MIGRAINE, has(record)) if record else (MIGRAINE,)
+    assert level(drug, locale=locale, patient=born, conditions=conditions) == expected
+
+
+@pytest.mark.parametrize(("onset", "expected"), [(365, "critical"), (366, None), (None, "critical"), (0, "critical")])
+def test_a_hypertensive_crisis_counts_for_a_year(onset: int | None, expected: str | None) -> None:
+    crisis = has("uncontrolled_hypertension", onset=onset)
+    assert level("sumatriptan", "acute", conditions=(MIGRAINE, crisis)) == expected
 
 
 def test_a_condition_without_an_id_is_still_a_condition() -> None:
