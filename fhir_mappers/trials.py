@@ -4,11 +4,13 @@ A course recorded twice is one trial, and so are courses that follow each other 
 has no length of its own: it joins the course its date lies in, or stands alone.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
+from heapq import heappop, heappush
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.administrations import Given
@@ -38,9 +40,10 @@ class _Span(NamedTuple):
 def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guideline) -> list[Trial]:
     """All trials of a record, in a fixed order, administrations attached."""
     gap = int(guideline.number("course_gap_days"))
+    procedures = {each.when for each in given if each.is_procedure and not each.not_done}
     by_drug: dict[tuple[str, str], list[Course]] = defaultdict(list)
     for course in courses:
-        if not course.medicine.unspecific or _is_for_migraine(course, given):
+        if not course.medicine.unspecific or _is_for_migraine(course, procedures):
             by_drug[course.medicine.drug.id, course.use].append(course)
     by_given: dict[str, list[Given]] = defaultdict(list)
     for each in given:
@@ -93,10 +96,12 @@ def _chain(spans: list[_Span], gap: int) -> list[_Group]:
 def _host(partial: list[Course], groups: list[_Group]) -> list[list[Course]]:
     """Put courses with one known date into the group it lies in; return the others, equal ones together."""
     alone: dict[tuple[When | None, When | None, bool, str], list[Course]] = {}
+    group_of = [group for group in groups for _ in group[0]]
+    hosts = _Hosts([span for group in groups for span in group[0]])
     for course in sorted(partial, key=lambda course: course.ref):
-        group = next((group for group in groups if any(_lies_in(course, span) for span in group[0])), None)
-        if group:
-            group[1].append(course)
+        host = hosts.first(course)
+        if host is not None:
+            group_of[host][1].append(course)
         else:
             dated = course.start or course.end or course.running
             key = (course.start, course.end, course.running, "" if dated else course.ref)
@@ -104,13 +109,38 @@ def _host(partial: list[Course], groups: list[_Group]) -> list[list[Course]]:
     return list(alone.values())
 
 
-def _lies_in(course: Course, span: _Span) -> bool:
-    """Whether the one known date of a course surely lies in a span, and not on its far boundary."""
-    if course.start:
-        return span.lo <= course.start.first and course.start.last < span.hi
-    if course.end:
-        return span.lo < course.end.first and course.end.last <= span.hi
-    return course.running and span.course.running
+class _Hosts:
+    """Spans in order of time, and in which of them the one known date of a course surely lies.
+
+    A date does not lie in a span on its far boundary; a course that only runs lies in one that runs.
+    """
+
+    def __init__(self, spans: list[_Span]) -> None:
+        self._starts = [span.lo for span in spans]
+        self._reach = list(accumulate((span.hi for span in spans), max))
+        self._running = next((place for place, span in enumerate(spans) if span.course.running), None)
+
+    def before(self, course: Course) -> int:
+        """How many spans, from the first, begin early enough to hold the course."""
+        if course.start:
+            return bisect_right(self._starts, course.start.first)
+        return bisect_left(self._starts, course.end.first) if course.end else len(self._starts)
+
+    def reaches(self, course: Course, until: date) -> bool:
+        """Whether a span that ends on this day ends late enough to hold the course."""
+        if course.start:
+            return course.start.last < until
+        return course.end.last <= until if course.end else until == OPEN
+
+    def first(self, course: Course) -> int | None:
+        """The place of the first span that holds the course."""
+        if course.start:
+            place = bisect_right(self._reach, course.start.last)
+        elif course.end:
+            place = bisect_left(self._reach, course.end.last)
+        else:
+            return self._running if course.running else None
+        return place if place < self.before(course) else None
 
 
 def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
@@ -152,13 +182,13 @@ def _deciding(spans: list[_Span], guests: list[Course]) -> list[Course]:
         return guests
     until = max(span.hi for span in spans)
     last = [span for span in spans if span.hi == until]
-    deciding = [span.course for span in spans if any(span is each or _is_same_course(span, each) for each in last)]
-    return deciding + [guest for guest in guests if any(_lies_in(guest, span) for span in last)]
-
-
-def _is_same_course(one: _Span, other: _Span) -> bool:
-    """Whether two courses share more than a boundary day."""
-    return min(one.hi, other.hi) > max(one.lo, other.lo) or one.dates == other.dates
+    since = min(span.lo for span in last)
+    dates = {span.dates for span in last}
+    deciding = [
+        span.course for span in spans if span.hi == until or span.hi > max(span.lo, since) or span.dates in dates
+    ]
+    hosts = _Hosts(last)
+    return deciding + [guest for guest in guests if hosts.first(guest) is not None]
 
 
 def _end(deciding: list[Course], stopped: list[Course]) -> When | None:
@@ -176,7 +206,6 @@ class _Dose(NamedTuple):
     start: When | None
     end: When | None
     amount: float | None
-    ref: str
 
 
 def _amount(course: Course) -> float | None:
@@ -192,47 +221,67 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
         return (_step_of(guests),)
     if len(spans) == 1 and not guests:
         return (_step_of([spans[0].course]),)
-    doses = _doses(spans, guests, end)
+    doses = sorted(_doses(spans, guests, end), key=lambda dose: dose.lo)
     boundaries = _boundaries(doses)
-    cuts = sorted(boundaries)
-    steps: list[tuple[date, date, float | None, list[str]]] = []
-    for lo, hi in pairwise(cuts):
-        covering = [dose for dose in doses if dose.lo <= lo and dose.hi >= hi]
-        if not covering:
+    steps: list[tuple[date, date, float | None]] = []
+    known: list[tuple[float, date]] = []  # amounts of the doses begun, the lowest first, and until when each stands
+    begun, until = 0, date.min
+    for lo, hi in pairwise(sorted(boundaries)):
+        while begun < len(doses) and doses[begun].lo <= lo:
+            dose = doses[begun]
+            until = max(until, dose.hi)
+            if dose.amount is not None:
+                heappush(known, (dose.amount, dose.hi))
+            begun += 1
+        while known and known[0][1] <= lo:
+            heappop(known)
+        if until <= lo:
             continue
-        amounts = [dose.amount for dose in covering if dose.amount is not None]
-        amount = min(amounts, default=None)
-        covered_by = [dose.ref for dose in covering]
-        if steps and steps[-1][1] == lo and steps[-1][2] == amount:
-            steps[-1] = (steps[-1][0], hi, amount, steps[-1][3] + covered_by)
+        amount = known[0][0] if known else None
+        if steps and steps[-1][1:] == (lo, amount):
+            steps[-1] = (steps[-1][0], hi, amount)
         else:
-            steps.append((lo, hi, amount, covered_by))
+            steps.append((lo, hi, amount))
     if not steps:  # dates so partial, or so short, that no day is sure
-        return tuple(
-            dict.fromkeys(_step_of([other.course for other in spans if other.dates == span.dates]) for span in spans)
-        )
-    return tuple(Step(boundaries[lo], boundaries[hi], amount, unique(told)) for lo, hi, amount, told in steps)
+        same: dict[tuple[When | None, When | None], list[Course]] = {}
+        for span in spans:
+            same.setdefault(span.dates, []).append(span.course)
+        return tuple(dict.fromkeys(map(_step_of, same.values())))
+    return tuple(Step(boundaries[lo], boundaries[hi], amount) for lo, hi, amount in steps)
 
 
 def _step_of(courses: list[Course]) -> Step:
     """The step that courses of the same dates make."""
     amounts = [amount for amount in map(_amount, courses) if amount is not None]
-    refs = unique(course.ref for course in courses)
-    return Step(courses[0].start, courses[0].end, min(amounts, default=None), refs)
+    return Step(courses[0].start, courses[0].end, min(amounts, default=None))
 
 
 def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_Dose]:
     until = end.first if end else OPEN
-    doses = []
+    doses: list[_Dose] = []
+    latest: list[_Dose | None] = []  # up to each dose, the one that ends last of those that were not cut
+    first_cut: int | None = None
     for lo, hi, course in spans:
-        cut = course.running and until < hi
-        doses.append(
-            _Dose(lo, until if cut else hi, course.start, end if cut else course.end, _amount(course), course.ref)
-        )
+        before = latest[-1] if latest else None
+        if course.running and until < hi:
+            dose = _Dose(lo, until, course.start, end, _amount(course))
+            first_cut = len(doses) if first_cut is None else first_cut
+            latest.append(before)
+        else:
+            dose = _Dose(lo, hi, course.start, course.end, _amount(course))
+            latest.append(dose if before is None or hi > before.hi else before)
+        doses.append(dose)
+    hosts = _Hosts(spans)
     for course in guests:  # one known date: the dose stands for the rest of the course it lies in
-        hosts = [dose for dose, span in zip(doses, spans, strict=False) if _lies_in(course, span)]
-        first, last = min(hosts, key=lambda dose: dose.lo), max(hosts, key=lambda dose: dose.hi)
-        dose = _Dose(first.lo, last.hi, first.start, last.end, _amount(course), course.ref)
+        place = hosts.first(course)
+        assert place is not None
+        begun = hosts.before(course)
+        ends = latest[begun - 1]
+        holding = [ends] if ends and hosts.reaches(course, ends.hi) else []
+        if first_cut is not None and first_cut < begun:
+            holding.append(doses[first_cut])
+        first, last = doses[place], max(holding, key=lambda dose: dose.hi)
+        dose = _Dose(first.lo, last.hi, first.start, last.end, _amount(course))
         if course.start:
             dose = dose._replace(lo=course.start.first, start=course.start)
         elif course.end:
@@ -255,13 +304,11 @@ def _boundaries(doses: list[_Dose]) -> dict[date, When | None]:
 # --- Administrations ------------------------------------------------------------------------------------------------
 
 
-def _is_for_migraine(course: Course, given: list[Given]) -> bool:
+def _is_for_migraine(course: Course, procedures: Iterable[When | None]) -> bool:
     """Whether an unspecific toxin counts: for migraine, or with the migraine procedure within its dates."""
     if course.reason.indication is Indication.MIGRAINE:
         return True
-    return any(
-        each.is_procedure and not each.not_done and _covers(course.start, course.end, each.when) for each in given
-    )
+    return any(_covers(course.start, course.end, when) for when in procedures)
 
 
 def _covers(start: When | None, end: When | None, when: When | None) -> bool:
@@ -275,10 +322,11 @@ def attach(drug: Drug, trials: list[Trial], given: list[Given], gap: int) -> lis
     """Put each administration into the trial it lies in; the others make trials of their own."""
     of_trial: dict[int, list[Given]] = defaultdict(list)
     rest: list[Given] = []
+    homes = _Homes(trials)
     for each in given:
-        homes = [index for index, trial in enumerate(trials) if _takes(trial, each)]
-        if homes:
-            of_trial[max(homes, key=lambda index: _latest(trials[index].start))].append(each)
+        home = homes.of(each)
+        if home is not None:
+            of_trial[home].append(each)
         elif not each.not_done:
             rest.append(each)
     attached = [
@@ -301,6 +349,25 @@ def _takes(trial: Trial, given: Given) -> bool:
     if given.is_procedure and trial.indication is Indication.OTHER:
         return False
     return _covers(trial.start, trial.end, given.when)
+
+
+class _Homes:
+    """Trials, and which of them takes an administration: of several the one that began last."""
+
+    def __init__(self, trials: list[Trial]) -> None:
+        self._trials = trials
+        self._order = sorted(range(len(trials)), key=lambda index: (_latest(trials[index].start), -index))
+        ends = (trials[index].end for index in self._order)
+        self._reach = list(accumulate((end.last if end else OPEN for end in ends), max))
+
+    def of(self, given: Given) -> int | None:
+        """The index of the trial."""
+        for place in range(len(self._order) - 1, -1, -1):
+            if given.when and given.when.first > self._reach[place]:
+                return None  # this one and all before it ended earlier
+            if _takes(self._trials[self._order[place]], given):
+                return self._order[place]
+        return None
 
 
 def _with_given(trial: Trial, given: list[Given], drug: Drug) -> Trial:
@@ -364,7 +431,7 @@ def _own_trial(drug: Drug, given: list[Given]) -> Trial:
         coded=any(each.coded for each in given),
         start=start,
         end=end,
-        steps=(Step(start, end, min(amounts, default=None), refs),),
+        steps=(Step(start, end, min(amounts, default=None)),),
         refs=refs,
     )
     return _with_given(trial, given, drug)

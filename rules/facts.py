@@ -107,7 +107,6 @@ class Step:
     start: When | None
     end: When | None
     amount: float | None = None
-    refs: Refs = ()
     at_most: float | None = None
 
 

@@ -61,7 +61,7 @@ def stopped(
     """A finished preventive course, coded throughout."""
     amount = dose if dose is not None else load_guideline().drugs[drug].preventive.target  # type: ignore[union-attr]
     stop = more.pop("stop", Stop(reason, coded=True))
-    step = Step(on(start), on(end), amount, (f"MedicationStatement/{drug}",))
+    step = Step(on(start), on(end), amount)
     return Trial(
         drug,
         "preventive",

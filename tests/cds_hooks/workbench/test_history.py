@@ -40,7 +40,7 @@ def trial(drug: str = "propranolol", use: str = "preventive", **fields: object) 
     defaults: dict[str, object] = {
         "start": on(2025, 1, 1),
         "end": on(2025, 6, 1),
-        "steps": (Step(on(2025, 1, 1), on(2025, 6, 1), 160.0, ("MedicationStatement/a",)),),
+        "steps": (Step(on(2025, 1, 1), on(2025, 6, 1), 160.0),),
         "refs": ("MedicationStatement/a",),
     }
     return Trial(drug=drug, use=use, **{**defaults, **fields})  # type: ignore[arg-type]
