@@ -1,5 +1,6 @@
 """The public keys of CDS clients: which one may have signed, and key sets from where a site said (SEC-19 to 25)."""
 
+import asyncio
 import logging
 import threading
 import time
@@ -12,7 +13,7 @@ import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from prodrome.cds_hooks.logs import log
+from prodrome.cds_hooks.logs import alarm, failure, log
 
 TTL_SECONDS = 600.0
 """How long a fetched key set is used without asking again."""
@@ -21,6 +22,11 @@ STALE_SECONDS = 24 * 3600.0
 PAUSE_SECONDS = 10.0
 """Shortest time between two fetches of one key set, whatever unknown key ids callers send."""
 FETCH_SECONDS = 2.0
+"""Longest time a fetch takes by the clock, however the host answers."""
+WAIT_SECONDS = 1.0
+"""Longest time a caller waits for a fetch."""
+MOST_WAITING = 2
+"""Most callers that wait for one host at once: the other threads answer those who need not wait for it."""
 MAX_BYTES = 256 * 1024
 
 Key = Mapping[str, Any]
@@ -30,6 +36,10 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
 class Unusable(Exception):
     """No key can be had; the text says why, for the log."""
+
+
+class Pending(Exception):
+    """The key set is being fetched, and too many wait for it already."""
 
 
 def key_for(keys: Sequence[Key], kid: str, algorithm: str) -> jwt.PyJWK:
@@ -66,22 +76,12 @@ def _fits(key: Key, algorithm: str) -> bool:
 
 
 def fetch(url: str) -> Sequence[Key]:
-    """The key set at *url*: one plain GET, no redirects, limited in size and time. Raises :class:`Unusable`."""
-    deadline = time.monotonic() + FETCH_SECONDS
-    body = bytearray()
+    """The key set at *url*: one plain GET, no redirects, limited in size and by the clock. Raises :class:`Unusable`."""
+    loop = asyncio.new_event_loop()
     try:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        with httpx.stream("GET", url, headers=headers, timeout=FETCH_SECONDS, follow_redirects=False) as response:
-            if response.status_code != 200:
-                raise Unusable(f"the key set was answered with status {response.status_code}")
-            for chunk in response.iter_raw():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise Unusable("the key set is too large")
-                if time.monotonic() > deadline:
-                    raise Unusable("the key set did not come in time")
-    except httpx.HTTPError as error:
-        raise Unusable(f"the key set cannot be fetched ({type(error).__name__})") from None
+        body = loop.run_until_complete(_get(url))
+    finally:
+        loop.close()  # does not wait for a look-up of the name that still runs
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -92,12 +92,36 @@ def fetch(url: str) -> Sequence[Key]:
     return [key for key in keys if isinstance(key, dict)]
 
 
+async def _get(url: str) -> bytes:
+    body = bytearray()
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    try:
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            httpx.AsyncClient(timeout=FETCH_SECONDS, follow_redirects=False) as http,
+            http.stream("GET", url, headers=headers) as response,
+        ):
+            if response.status_code != 200:
+                raise Unusable(f"the key set was answered with status {response.status_code}")
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise Unusable("the key set is too large")
+    except TimeoutError:
+        raise Unusable("the key set did not come in time") from None
+    except httpx.HTTPError as error:
+        raise Unusable(f"the key set cannot be fetched ({type(error).__name__})") from None
+    return bytes(body)
+
+
 @dataclass
 class _Cached:
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    changed: threading.Condition = field(default_factory=threading.Condition)
     keys: Sequence[Key] | None = None
     fetched: float = float("-inf")
     tried: float = float("-inf")
+    fetching: bool = False
+    waiting: int = 0
     problem: str = ""
 
     def names(self, kid: str) -> bool:
@@ -105,7 +129,11 @@ class _Cached:
 
 
 class KeySets:
-    """Key sets by address, fetched when first needed, again after a while, and when a key id is not in them."""
+    """Key sets by address, fetched when first needed, again after a while, and when a key id is not in them.
+
+    Each is fetched by a thread of its own. Whoever brings a known key waits for nobody; whoever brings another waits
+    for the fetch a moment, unless the host failed the last time or too many wait already.
+    """
 
     def __init__(
         self, fetch: Callable[[str], Sequence[Key]] = fetch, clock: Callable[[], float] = time.monotonic
@@ -116,30 +144,56 @@ class KeySets:
         self._cached: dict[str, _Cached] = {}
 
     def keys(self, url: str, kid: str) -> Sequence[Key]:
-        """The keys at *url*, fetched anew if *kid* is not among those known. Raises :class:`Unusable`.
+        """The keys at *url*, fetched anew if *kid* is not among those known.
 
-        Whoever brings a known key waits for nobody: not for a fetch that another caller's unknown key set off.
+        Raises :class:`Unusable`, or :class:`Pending` where they may be known in a moment.
         """
         with self._lock:
             cached = self._cached.setdefault(url, _Cached())
-        known = cached.names(kid)
-        if not (known and self._clock() - cached.fetched < TTL_SECONDS) and cached.lock.acquire(blocking=not known):
-            try:
-                now = self._clock()
-                if now - cached.tried >= PAUSE_SECONDS:
-                    self._refresh(url, cached, now)
-            finally:
-                cached.lock.release()
-        if cached.keys is None or self._clock() - cached.fetched > STALE_SECONDS:
-            raise Unusable(cached.problem or "the key set is not known yet")
-        return cached.keys
+        with cached.changed:
+            now = self._clock()
+            known = cached.names(kid) and now - cached.fetched <= STALE_SECONDS
+            if not (known and now - cached.fetched < TTL_SECONDS):
+                self._begin(url, cached, now)
+            if not known and cached.fetching and not cached.problem:
+                self._wait(cached)
+            if cached.keys is None or self._clock() - cached.fetched > STALE_SECONDS:
+                raise Unusable(cached.problem or "the key set did not come in time")
+            return cached.keys
+
+    def _begin(self, url: str, cached: _Cached, now: float) -> None:
+        if cached.fetching or now - cached.tried < PAUSE_SECONDS:
+            return
+        cached.tried = now
+        cached.fetching = True
+        threading.Thread(target=self._refresh, args=(url, cached, now), daemon=True, name="key set").start()
+
+    def _wait(self, cached: _Cached) -> None:
+        if cached.waiting == MOST_WAITING:
+            if cached.keys is None:
+                raise Pending
+            return
+        cached.waiting += 1
+        try:
+            cached.changed.wait_for(lambda: not cached.fetching, WAIT_SECONDS)
+        finally:
+            cached.waiting -= 1
 
     def _refresh(self, url: str, cached: _Cached, now: float) -> None:
-        cached.tried = now
+        keys: Sequence[Key] | None = None
         try:
-            cached.keys = self._fetch(url)
-            cached.fetched = now
-            cached.problem = ""
-        except Unusable as problem:
-            cached.problem = str(problem)
-            log("a key set could not be refreshed", level=logging.WARNING, reason=cached.problem)
+            keys = self._fetch(url)
+            problem = ""
+        except Unusable as unusable:
+            problem = str(unusable)
+        except Exception as error:
+            problem = "the key set cannot be fetched"
+            alarm("a key set could not be refreshed", **failure(error))
+        with cached.changed:
+            cached.fetching = False
+            cached.problem = problem
+            if keys is not None:
+                cached.keys, cached.fetched = keys, now
+            cached.changed.notify_all()
+        if problem:
+            log("a key set could not be refreshed", level=logging.WARNING, reason=problem)

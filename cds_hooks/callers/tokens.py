@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 import jwt
 
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
-from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable, key_for
+from prodrome.cds_hooks.callers.keys import Key, KeySets, Pending, Unusable, key_for
 from prodrome.cds_hooks.callers.limiter import Limiter
 from prodrome.cds_hooks.callers.used_tokens import UsedTokens
 from prodrome.cds_hooks.database import Database, DatabaseAway
@@ -43,7 +43,7 @@ class Unauthorized(Refused):
 
 
 class Unavailable(Refused):
-    """Whether the token was used before cannot be said now: 503, and when to come back."""
+    """Whether the token is right, or was used before, cannot be said now: 503, and when to come back."""
 
     def __init__(self) -> None:
         super().__init__(503, "Tokens cannot be checked now. Send the request again.", retry_after=1)
@@ -122,6 +122,8 @@ class Authenticator:
             key = key_for(self._keys(issuer, header.get("jku"), kid), kid, algorithm)
         except Unusable as problem:
             raise Unauthorized(str(problem)) from None
+        except Pending:
+            raise Unavailable from None
         claims = self._verified(token, key, algorithm, issuer, path)
         expires = self._in_time(claims)
         tenant = claims.get("tenant")

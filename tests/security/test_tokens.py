@@ -140,7 +140,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def watched(host: Any, *more: Any, **also: Any) -> Any:
         if host not in ("127.0.0.1", b"127.0.0.1"):
-            names.append(str(host))
+            names.append(host.decode() if isinstance(host, bytes) else host)
         return look_up(host, *more, **also)
 
     monkeypatch.setattr(socket, "getaddrinfo", watched)

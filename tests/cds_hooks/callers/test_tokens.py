@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from sqlalchemy import select
 
 from prodrome.cds_hooks.callers import keys
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
-from prodrome.cds_hooks.callers.keys import Key, KeySets, Unusable
+from prodrome.cds_hooks.callers.keys import Key, KeySets, Pending, Unusable
 from prodrome.cds_hooks.callers.limiter import TooMany
 from prodrome.cds_hooks.callers.tokens import Authenticator, Forbidden, Unauthorized, Unavailable
 from prodrome.cds_hooks.callers.used_tokens import UsedTokens
@@ -408,7 +409,7 @@ def test_a_key_set_is_kept_for_a_while() -> None:
     assert len(host.asked) == 1
     host.now += keys.TTL_SECONDS
     sets.keys(JKU, "ec")
-    assert len(host.asked) == 2
+    eventually(lambda: len(host.asked) == 2)
 
 
 @pytest.mark.requirement("SEC-25")
@@ -439,17 +440,30 @@ def test_the_last_known_keys_serve_while_the_host_is_down_but_not_for_ever() -> 
     host.keys = None
     host.now += keys.TTL_SECONDS + 1
     assert sets.keys(JKU, "ec")
+    eventually(lambda: bool(sets._cached[JKU].problem))
     host.now += keys.STALE_SECONDS
     with pytest.raises(Unusable, match="down"):
         sets.keys(JKU, "ec")
 
 
+def test_keys_that_are_too_old_to_serve_are_waited_for() -> None:
+    host = Host(KEYS)
+    sets = host.key_sets()
+    sets.keys(JKU, "ec")
+    host.now += keys.STALE_SECONDS + 1
+    assert sets.keys(JKU, "ec") == KEYS
+    assert len(host.asked) == 2
+
+
 def test_a_key_that_was_withdrawn_no_longer_counts() -> None:
     host = Host(KEYS)
-    site = jku_site(host)
+    sets = host.key_sets()
+    site = authenticator(settings(issuers=({"iss": ISS, "jku": (JKU,)},)), key_sets=sets)
     assert site.check(Client().bearer(), SERVICE)
     host.keys = [key for key in KEYS if key["kid"] != "ec"]
     host.now += keys.TTL_SECONDS
+    site.check(Client().bearer(), SERVICE)  # the last known keys serve while the new ones come
+    eventually(lambda: not sets._cached[JKU].names("ec"))
     assert reason(site, Client().bearer()) == "no key has this kid"
 
 
@@ -481,6 +495,93 @@ def test_a_known_key_does_not_wait_for_a_fetch_that_an_unknown_one_set_off() -> 
     assert sets.keys(JKU, "ec") == KEYS
     gate.set()
     attacker.join()
+
+
+@pytest.mark.withstands("dripping key set")
+def test_a_silent_host_of_one_issuer_makes_no_other_wait() -> None:
+    gate = threading.Event()
+
+    def fetch(url: str) -> Sequence[Key]:
+        if url == JKU:
+            return KEYS
+        gate.wait(10)
+        raise Unusable("silent")
+
+    sets = KeySets(fetch)
+    refused: list[type[Exception]] = []
+
+    def ask() -> None:
+        try:
+            sets.keys("https://silent.example.org/jwks", "ec")
+        except (Unusable, Pending) as error:
+            refused.append(type(error))
+
+    callers = [threading.Thread(target=ask) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    eventually(lambda: len(refused) >= 8 - keys.MOST_WAITING)  # they hold no thread of the service
+    assert set(refused) == {Pending}
+    sets.keys(JKU, "ec")
+    began = time.monotonic()
+    assert sets.keys(JKU, "ec") == KEYS
+    assert time.monotonic() - began < 0.5
+    for caller in callers:
+        caller.join()
+    assert refused.count(Unusable) == keys.MOST_WAITING  # they waited for a moment and no longer
+    gate.set()
+    eventually(lambda: bool(sets._cached["https://silent.example.org/jwks"].problem))
+    with pytest.raises(Unusable, match="silent"):  # now nobody waits
+        sets.keys("https://silent.example.org/jwks", "ec")
+
+
+def test_while_too_many_wait_for_keys_a_token_may_be_sent_again() -> None:
+    class Busy(KeySets):
+        def keys(self, url: str, kid: str) -> Sequence[Key]:
+            raise Pending
+
+    site = authenticator(settings(issuers=({"iss": ISS, "jku": (JKU,)},)), key_sets=Busy())
+    with pytest.raises(Unavailable) as caught:
+        site.check(Client().bearer(), SERVICE)
+    assert (caught.value.status, caught.value.retry_after) == (503, 1)
+
+
+@contextlib.contextmanager
+def dripping(head: bytes, drop: bytes) -> Iterator[str]:
+    """A host that says *head* and then one *drop* after another."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(head)
+                while not ended.wait(0.2):
+                    connection.sendall(drop)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/jwks"
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.withstands("dripping key set")
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"", b""),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Other: a\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    ],
+    ids=["silence", "a header byte by byte", "header by header", "a body byte by byte"],
+)
+def test_a_host_that_drips_is_left_by_the_clock(head: bytes, drop: bytes) -> None:
+    with dripping(head, drop) as url:
+        began = time.monotonic()
+        with pytest.raises(Unusable, match="did not come in time"):
+            keys.fetch(url)
+        assert time.monotonic() - began < keys.FETCH_SECONDS + 2
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
