@@ -1,39 +1,91 @@
-"""Active allergies and intolerances to the drugs of the tables."""
+"""Active allergies and intolerances to the drugs of the tables, by code or text."""
+
+from collections.abc import Iterable
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
+from prodrome.fhir_mappers.code_systems import SNOMED
+from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from prodrome.fhir_mappers.medications import Lexicon, Named
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
 from prodrome.rules import Allergy
+from prodrome.rules.guideline import Drug, Guideline
 
 KINDS = frozenset({"allergy", "intolerance"})
 NOT_SO = frozenset({"refuted", "entered-in-error"})
 NSAID = "nsaid"
 NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
-NSAID_WORDS = phrases({NSAID: ("nsaid", "nsaids", "non-steroidal", "nonsteroidal")})
+CLASS = "class."  # of the phrases that name a class of drugs
+
+# The drugs of the classes that the tables of drugs do not know by that name.
+_BY_NAME = {
+    "salicylate": frozenset({"aspirin"}),
+    "tricyclic": frozenset({"amitriptyline", "nortriptyline", "protriptyline"}),
+}
+_BY_CLASS = {"beta_blocker": "beta_blockers", "ace_inhibitor": "ace_inhibitors"}  # as drugs.yaml names them
 
 
 def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
-    """Allergies to single drugs, and to NSAIDs as a class."""
+    """Allergies to single drugs, to each drug of a class, and to NSAIDs as a class."""
     allergies: list[Allergy] = []
 
     def read(ref: str, resource: JsonObject) -> None:
         status = status_codes(resource, "clinicalStatus")
-        if (status and "active" not in status) or not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+        if ("inactive" in status or "resolved" in status) or not status_codes(
+            resource, "verificationStatus"
+        ).isdisjoint(NOT_SO):
             return
         refs = (ref,) if ref else ()
-        said = read_concept(resource, "code")
-        medicine = lexicon.recognise(Named(said))
-        if NSAID_CODES in sets_of(chart.guideline, said.codes):
-            allergies.append(Allergy(NSAID, _type(resource), True, refs))
-        elif medicine:
-            allergies.append(Allergy(medicine.drug.id, _type(resource), medicine.coded, refs))
-        elif any(found_in(text, NSAID_WORDS) for text in said.texts):
-            allergies.append(Allergy(NSAID, _type(resource), False, refs))
+        concepts = [read_concept(resource, "code")]
+        if not (concepts[0].codes or concepts[0].texts):
+            concepts = [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
+        for said in concepts:
+            coded, drugs = _meant(said, lexicon)
+            allergies.extend(Allergy(drug, _type(resource), coded, refs) for drug in sorted(drugs))
 
     chart.each("AllergyIntolerance", read)
     return allergies
+
+
+def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
+    """Whether a code says to what somebody is allergic, and to which drugs (or to NSAIDs)."""
+    guideline = lexicon.guideline
+    if NSAID_CODES in sets_of(guideline, said.codes):
+        return True, frozenset({NSAID})
+    named = {to for system, code in said.codes if system == SNOMED and (to := guideline.allergy_to(code))}
+    if named:
+        return True, frozenset().union(*(_members(guideline, to) for to in named))
+    medicine = lexicon.recognise(Named(said))
+    if medicine:
+        return medicine.coded, frozenset({medicine.drug.id})
+    classes = {
+        name.removeprefix(CLASS)
+        for text in with_unknown(said, guideline.sets_of).texts
+        for name in found_in(text, _class_names(guideline))
+    }
+    return False, frozenset().union(*(_members(guideline, to) for to in classes))
+
+
+@per_guideline
+def _class_names(guideline: Guideline) -> Phrases:
+    return phrases({name: texts for name, texts in guideline.words.items() if name.startswith(CLASS)})
+
+
+def _members(guideline: Guideline, to: str) -> frozenset[str]:
+    """The drugs that an allergy to a drug or to a class speaks against; NSAIDs stay one."""
+    if to == NSAID or to in guideline.drugs:
+        return frozenset({to})
+    if to in _BY_NAME:
+        return _BY_NAME[to] & guideline.drugs.keys()
+    return frozenset(_of_class(guideline.drugs.values(), _BY_CLASS.get(to, to)))
+
+
+def _of_class(drugs: Iterable[Drug], name: str) -> Iterable[str]:
+    for drug in drugs:
+        preventive, acute = drug.preventive, drug.acute
+        if (preventive and preventive.drug_class == name) or (acute and acute.drug_class == name):
+            yield drug.id
 
 
 def _type(resource: JsonObject) -> str | None:

@@ -15,6 +15,6 @@ def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedicat
         CoMedication(group, row.named.concept.label, (row.ref,) if row.ref else ())
         for row in rows
         if row.running and row.course is None
-        for group in sorted(groups_of(row.named.concept))
+        for group in sorted(groups_of(row.named))
         if lexicon.is_systemic(row.named)
     ]

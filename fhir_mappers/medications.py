@@ -11,29 +11,33 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, RXNORM
-from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
+    read_number,
     read_object,
     read_objects,
     read_reference,
     read_text,
 )
 from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.fhir_mappers.words import NEUTRAL, NOT_SYSTEMIC
+from prodrome.fhir_mappers.phrases import fold
+from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, NOT_SYSTEMIC, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules.guideline import Drug, Guideline
 
-_JOINS = frozenset({"/", "+", "-", "&", "and", "with", "plus"})
-_TOKEN = re.compile(r"[a-z0-9]+(?:[.'][a-z0-9]+)*|(?<=\S)-(?=\S)|[/+&]")
+_JOINS = words("/ + - & and with plus und mit et avec y con e en met")
+_TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
 _STRENGTH = re.compile(
-    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|g|units?|iu|unt)(?![a-z0-9])"
+    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|μg|g|units?|iu|unt)(?![a-z0-9])"
     r"(\s?/\s?(\d+\.?\d*)?\s?ml(?![a-z]))?"
 )
-_IN_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001}  # units of botulinum toxin stay as they are
+_IN_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001, "μg": 0.001}  # units of toxin stay
 
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
+LOCAL_USE = "local_use"  # code set: drugs by ATC that act where they are put
 GENERIC_TOXIN = "generic_botulinum_toxin"  # code set: any toxin of type A, cosmetic and dystonia products among them
 
 # Ingredients that make up a listed combination, together with which other words of the text.
@@ -62,11 +66,20 @@ class Medicine(NamedTuple):
     label: str = ""
 
 
+class Ingredient(NamedTuple):
+    """One ingredient of a Medication, and mg (or units) of it in one tablet, puff or syringe, or in one mL."""
+
+    concept: Concept
+    strength: float | None = None
+    per_ml: float | None = None
+
+
 class Named(NamedTuple):
-    """How a resource names its medicine, before any recognition: its concept and the form of its Medication."""
+    """How a resource names its medicine, before any recognition: its concept, and the form and contents of it."""
 
     concept: Concept
     form: Concept = NOTHING
+    ingredients: tuple[Ingredient, ...] = ()
 
 
 def read_named(chart: Chart, resource: JsonObject) -> Named:
@@ -95,28 +108,89 @@ def read_named(chart: Chart, resource: JsonObject) -> Named:
         if key and not said:
             raise Unreadable("medication: the Medication it refers to did not come")
         return Named(Concept((), said, ()))
-    named = chart.once(_medication, target)
+    named = _medication(chart, target, resource) if _holds_contained(target) else chart.once(_medication, target)
     if not said or said[0] in named.concept.texts:
         return named
     return named._replace(concept=named.concept._replace(texts=named.concept.texts + said))
 
 
-def _medication(_: Chart, medication: JsonObject) -> Named:
-    return Named(_medication_concept(medication), read_concept(medication, "form"))
+def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> Named:
+    form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
+    ingredients = _ingredients(chart, medication, within or medication, _DEPTH)
+    return Named(read_concept(medication, "code"), form, ingredients)
 
 
-def _medication_concept(medication: JsonObject) -> Concept:
-    """The code of a Medication, else that of its only ingredient."""
-    code = read_concept(medication, "code")
-    if code.codes or code.texts:
-        return code
-    ingredients = read_objects(medication, "ingredient")
-    if len(ingredients) != 1:
-        return code
-    item = read_object(ingredients[0], "itemCodeableConcept")
-    if item is None:
-        item = read_object(read_object(ingredients[0], "item") or {}, "concept")
-    return concept(item)
+def _holds_contained(medication: JsonObject) -> bool:
+    """Whether an ingredient is a resource contained in the row that contains the Medication."""
+    return any(
+        (read_reference(read_object(each, "itemReference")) or "").startswith("#")
+        for each in read_objects(medication, "ingredient")
+    )
+
+
+_DEPTH = 3  # Medications inside Medications that are followed
+
+
+def _ingredients(chart: Chart, medication: JsonObject, within: JsonObject, depth: int) -> tuple[Ingredient, ...]:
+    """The active ingredients of a Medication, those that are Medications themselves by what they hold."""
+    found: list[Ingredient] = []
+    for each in read_objects(medication, "ingredient"):
+        if each.get("isActive") is False:
+            continue
+        item = read_object(each, "itemCodeableConcept")
+        reference = read_object(each, "itemReference")
+        if item is None and reference is None and (r5 := read_object(each, "item")) is not None:
+            item, reference = read_object(r5, "concept"), read_object(r5, "reference")
+        strength, per_ml = _ingredient_strength(each)
+        said = concept(item)
+        if reference is not None:
+            target = chart.resolve(read_reference(reference), within)
+            if target is None:
+                target = chart.resolve(read_reference(reference), medication)
+            display = read_text(reference, "display")
+            texts = said.texts + ((display,) if display else ())
+            if target is not None and depth:
+                known = read_concept(target, "code")
+                inner = _ingredients(chart, target, within, depth - 1)
+                if inner and not known.codes and not known.texts:
+                    found += inner
+                    continue
+                said = Concept(said.codes + known.codes, texts + known.texts, said.displays + known.displays)
+            else:
+                said = said._replace(texts=texts)
+        found.append(Ingredient(said, strength, per_ml))
+    return tuple(found)
+
+
+def _ingredient_strength(ingredient: JsonObject) -> tuple[float | None, float | None]:
+    """Strength per piece and per mL: a ratio of a mass or units to pieces or a volume [R5: a quantity too]."""
+    ratio = read_object(ingredient, "strength") or read_object(ingredient, "strengthRatio")
+    over = None
+    if ratio is not None:
+        amount, over = read_object(ratio, "numerator"), read_object(ratio, "denominator")
+    else:
+        amount = read_object(ingredient, "strengthQuantity")
+    value, unit = _measure(amount)
+    if value is None or (unit not in _IN_MG and unit not in _TOXIN_UNITS):
+        return None, None
+    value *= _IN_MG.get(unit, 1.0)
+    count, per = _measure(over)
+    if count is not None and per in ("ml", "milliliter"):
+        return (value, value / count) if count > 1 else (None, value / count)
+    return value / (count or 1.0), None
+
+
+_TOXIN_UNITS = frozenset({"u", "unit", "units", "[u]", "[iu]", "iu"})
+
+
+def _measure(quantity: JsonObject | None) -> tuple[float | None, str]:
+    """A positive number and its unit in lower case, by code else by word."""
+    value = read_number(quantity, "value") if quantity else None
+    if quantity is None or value is None or value <= 0:
+        return None, ""
+    said = [read_text(quantity, name) for name in ("code", "unit")]
+    units = [each.strip().lower() for each in said if each]
+    return value, next((unit for unit in units if unit in _IN_MG), units[0] if units else "")
 
 
 class Lexicon:
@@ -129,17 +203,22 @@ class Lexicon:
     def __init__(self, guideline: Guideline) -> None:
         self.guideline = guideline
         self.names: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        self.unspaced: list[tuple[str, str]] = []  # names in scripts without spaces, longest first
         for name, drug in guideline.names.items():
-            tokens = tuple(_TOKEN.findall(name.lower()))
-            if tokens:
+            if _UNSPACED.search(name):
+                self.unspaced.append((name, drug))
+            elif tokens := tuple(_TOKEN.findall(fold(name))):
                 self.names.setdefault(tokens[0], []).append((tokens, drug))
         for candidates in self.names.values():
             candidates.sort(key=lambda candidate: -len(candidate[0]))
-        self.other_ingredients = frozenset(word.lower() for word in guideline.other_ingredients)
+        self.unspaced.sort(key=lambda entry: -len(entry[0]))
+        self.beside_dose = frozenset(tuple(_TOKEN.findall(fold(name))) for name in guideline.names_beside_dose)
+        self.other_ingredients = frozenset(fold(word) for word in guideline.other_ingredients)
         self.groups: dict[str, set[str]] = {}
-        for group, words in guideline.co_medication_words.items():
-            for word in words:
-                self.groups.setdefault(word.lower(), set()).add(group)
+        for group, members in guideline.co_medication_words.items():
+            for word in members:
+                self.groups.setdefault(fold(word), set()).add(group)
+        self._not_ours = frozenset({LOCAL_USE, *guideline.co_medication_words})
         self._remember()
 
     def for_one_chart(self) -> "Lexicon":
@@ -155,74 +234,155 @@ class Lexicon:
         self._is_toxin_product = cache(_names_toxin_product)
 
     def recognise(self, named: Named) -> Medicine | None:
-        """The medicine a concept names, ``None`` where it is none of the tables'."""
-        said = named.concept
+        """The medicine a concept names, ``None`` where it is none of the tables'.
+
+        A code decides, the most specific first; else the ingredients of its Medication by code; else the words.
+        """
+        said = with_unknown(named.concept, self._knows) if named.concept.codes else named.concept
         known, medicine = self._by_code(said) if said.codes else (False, None)
+        if not known and named.ingredients:
+            known, medicine = self._by_ingredients(named.ingredients)
         if not known:
-            medicine = self._by_text(said)
+            medicine = self._by_text(said.texts)
         if medicine is None:
             return None
         if medicine.drug.preventive and medicine.drug.preventive.drug_class == TOXIN_CLASS:
             medicine = medicine._replace(unspecific=self._is_unspecific(said))
-        strength, per_ml = self._strength(said)
+        strength, per_ml = self._strength(named)
+        route, local = self._form(named)
         return medicine._replace(
-            label=said.label or medicine.drug.name,
+            label=named.concept.label or said.label or medicine.drug.name,
             strength=medicine.strength if medicine.strength is not None else strength,
             per_ml=medicine.per_ml if medicine.per_ml is not None else per_ml,
-            systemic=medicine.systemic and self.is_systemic(named),
+            route=medicine.route or route,
+            systemic=medicine.systemic and not local and self.is_systemic(named),
         )
 
     def is_systemic(self, named: Named) -> bool:
         """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
-        said, form = named
+        said, form, _ = named
         texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
-        return all(NOT_SYSTEMIC.isdisjoint(self._words_in(text)) for text in texts)
+        return not any(self._is_local(text) for text in texts)
 
-    def _strength(self, said: Concept) -> tuple[float | None, float | None]:
-        """Strength per countable unit and per mL, in mg or units, that the texts agree on."""
+    def _is_local(self, text: str) -> bool:
+        around = self._words_in(text)
+        return not NOT_SYSTEMIC.isdisjoint(around) or is_local(around)
+
+    def _strength(self, named: Named) -> tuple[float | None, float | None]:
+        """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
+        if len(named.ingredients) == 1 and named.ingredients[0][1:] != (None, None):
+            return named.ingredients[0].strength, named.ingredients[0].per_ml
+        said = named.concept
         found = [self._strengths_in(text) for text in (*said.texts, *said.displays)]
         single, per_ml = (set().union(*each) for each in zip(*found, strict=True)) if found else (set(), set())
         return _only(single), _only(per_ml)
 
+    def _form(self, named: Named) -> tuple[str | None, bool]:
+        """The route that the form of a Medication is for, by code, and whether it acts only where it is put."""
+        routes = {
+            name.removeprefix("route.")
+            for name in sets_of(self.guideline, named.form.codes)
+            if name.startswith("route.")
+        }
+        local = bool(routes & {"topical", "ophthalmic"}) and not routes - {"topical", "ophthalmic"}
+        return (routes.pop() if len(routes) == 1 and not local else None), local
+
+    def _knows(self, system: str, code: str) -> bool:
+        """Whether the tables know a code, as a drug of ours or as something else."""
+        if system not in DRUG_SYSTEMS:
+            return bool(self.guideline.drug_of(system, code))
+        if self.guideline.product(code, system) or self.guideline.drug_of(system, code):
+            return True
+        return not self.guideline.sets_of(system, code).isdisjoint(self._not_ours)
+
     def _by_code(self, said: Concept) -> tuple[bool, Medicine | None]:
-        """By its codes: a product decides over an ingredient; codes that disagree name nothing.
+        """By its codes: a product decides over an ingredient; several ingredients are a combination.
 
         The first of the two is whether the tables know any of the codes, as ours or as something else.
         """
-        found: list[tuple[bool, Medicine]] = []
-        for system, code in said.codes:
-            if system not in DRUG_SYSTEMS:
-                continue
-            product = self.guideline.product(code) if system == RXNORM else None
+        found: list[tuple[bool, str, Medicine]] = []
+        unknown: list[tuple[str, str]] = []
+        for (system, code), display in zip(said.codes, said.displays, strict=True):
+            product = self.guideline.product(code, system)
             if product is not None:
                 drug = self.guideline.drugs.get(product.drug)
                 if drug is None:
                     return True, None
                 medicine = Medicine(drug, True, product.strength, product.per_ml, product.route, product.systemic)
                 is_product = product.strength is not None or product.per_ml is not None or drug.counts_as is not None
-                found.append((is_product, medicine))
+                found.append((is_product, system, medicine))
             elif drug_id := self.guideline.drug_of(system, code):
-                found.append((False, Medicine(self.guideline.drugs[drug_id], True)))
+                found.append((False, system, Medicine(self.guideline.drugs[drug_id], True)))
+            elif system in DRUG_SYSTEMS:
+                if LOCAL_USE in self.guideline.sets_of(system, code):
+                    return True, None
+                unknown.append((system, display))
         if not found:
             return False, None
-        if len(found) > 1:
-            if len({medicine.drug.id for _, medicine in found}) > 1:
-                found = [each for each in found if each[0]] or found
-            if len({medicine.drug.id for _, medicine in found}) > 1:
-                return True, None
-            found.sort(key=lambda each: not each[0])
-        return True, found[0][1]
+        products = [medicine for is_product, _, medicine in found if is_product]
+        if products:
+            return True, products[0] if len({medicine.drug.id for medicine in products}) == 1 else None
+        return True, self._of_ingredients([(system, medicine) for _, system, medicine in found], unknown)
 
-    def _by_text(self, said: Concept) -> Medicine | None:
-        drugs = {self._drug_in(text) for text in set(said.texts)} - {None}
+    def _of_ingredients(self, found: list[tuple[str, Medicine]], unknown: list[tuple[str, str]]) -> Medicine | None:
+        """What codes of ingredients make together. Codes of different systems that disagree make nothing."""
+        drugs = {medicine.drug.id for _, medicine in found}
+        strange = any(self._is_another(system, display, drugs, found) for system, display in unknown)
+        if len(drugs) == 1 and not strange:
+            return found[0][1]
+        by_system: dict[str, set[str]] = {}
+        for system, medicine in found:
+            by_system.setdefault(system, set()).add(medicine.drug.id)
+        if drugs not in by_system.values():
+            return None
+        combined = _combined(drugs, [], strange)
+        return Medicine(self.guideline.drugs[combined], True) if combined else None
+
+    def _is_another(self, system: str, display: str, drugs: set[str], found: list[tuple[str, Medicine]]) -> bool:
+        """Whether a code of no table, beside those of ingredients, is one more ingredient.
+
+        The RxNorm table has every product of our drugs, so that what it has not is none of them.
+        """
+        named = self._drug_in(display) if display else None
+        if named in drugs:
+            return False
+        around = set(_TOKEN.findall(fold(display)))
+        if named is not None or not around.isdisjoint(self.other_ingredients):
+            return True
+        return system == RXNORM and any(system == RXNORM for system, _ in found)
+
+    def _by_ingredients(self, ingredients: tuple[Ingredient, ...]) -> tuple[bool, Medicine | None]:
+        """By the ingredients of a Medication, several of which are a combination; known where all are."""
+        drugs: set[str] = set()
+        coded = True
+        strange = False
+        for ingredient in ingredients:
+            _, medicine = self._by_code(ingredient.concept) if ingredient.concept.codes else (False, None)
+            if medicine is None:
+                medicine = self._by_text(with_unknown(ingredient.concept, self._knows).texts)
+                coded = coded and medicine is None
+            if medicine is None:
+                strange = True
+            else:
+                drugs.add(medicine.drug.id)
+        if not drugs:
+            return False, None
+        combined = _combined(drugs, [], strange)
+        return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
+
+    def _by_text(self, texts: tuple[str, ...]) -> Medicine | None:
+        drugs = {self._drug_in(text) for text in set(texts)} - {None}
         if len(drugs) != 1 or "" in drugs:
             return None
         return Medicine(self.guideline.drugs[str(drugs.pop())], False)
 
     def _in_text(self, text: str) -> str | None:
         """The drug a text names: its id, ``""`` for what is none of ours, ``None`` for nothing known."""
-        tokens = _TOKEN.findall(text.lower())
+        text = fold(text)
         found: set[str] = set()
+        if self.unspaced and _UNSPACED.search(text):
+            found, text = self._unspaced_in(text)
+        tokens = _TOKEN.findall(text)
         strange = False
         index = 0
         while index < len(tokens):
@@ -240,9 +400,21 @@ class Lexicon:
             return ""
         return _combined(found, tokens, strange)
 
+    def _unspaced_in(self, text: str) -> tuple[set[str], str]:
+        """The drugs named in a script without spaces, and the text without their names."""
+        found: set[str] = set()
+        for name, drug in self.unspaced:
+            if name in text:
+                found.add(drug)
+                text = text.replace(name, " ")
+        return found, text
+
     def _name_at(self, tokens: list[str], index: int) -> tuple[int, str | None]:
         for name, drug in self.names.get(tokens[index], ()):
-            if tuple(tokens[index : index + len(name)]) == name:
+            end = index + len(name)
+            if tuple(tokens[index:end]) == name and (
+                name not in self.beside_dose or any(token[0].isdigit() for token in tokens[end : end + 2])
+            ):
                 return len(name), drug
         return 1, None
 
@@ -254,27 +426,37 @@ class Lexicon:
             after += 1
         partners = []
         if after + 1 < len(tokens) and tokens[after] in _JOINS:
-            partners.append(after + 1)
+            partners.append((tokens[after], after + 1))
         if before > 0 and tokens[before] in _JOINS:
-            partners.append(before - 1)
-        return any(not _is_neutral(tokens[at]) and self._name_at(tokens, at)[1] is None for at in partners)
+            partners.append((tokens[before], before - 1))
+        return any(
+            not _is_neutral(tokens[at])
+            and self._name_at(tokens, at)[1] is None
+            and not (join == "-" and self._is_maker(tokens[at]))
+            for join, at in partners
+        )
+
+    def _is_maker(self, word: str) -> bool:
+        """Whether a word that a hyphen joins to a drug's name is its maker's, not another drug's."""
+        return word in MAKERS or not (word in self.other_ingredients or SOUNDS_LIKE_A_DRUG.search(word))
 
     def _is_unspecific(self, said: Concept) -> bool:
         for system, code in said.codes:
             generic = GENERIC_TOXIN in self.guideline.sets_of(system, code)
-            if not generic and (self.guideline.drug_of(system, code) or self.guideline.product(code)):
+            if not generic and (self.guideline.drug_of(system, code) or self.guideline.product(code, system)):
                 return False
         return not any(self._is_toxin_product(text) for text in said.texts + said.displays)
 
-    def co_medications(self, said: Concept) -> set[str]:
-        """The co-medication groups (``maoi``...) a medicine belongs to, by code, display or text."""
+    def co_medications(self, named: Named) -> set[str]:
+        """The co-medication groups (``maoi``...) a medicine belongs to, by code, display, text or ingredient."""
         groups: set[str] = set()
-        for system, code in said.codes:
-            if system in DRUG_SYSTEMS:
-                groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
-        for text in {*said.texts, *said.displays}:
-            for word in self._words_in(text):
-                groups |= self.groups.get(word, NO_GROUPS)
+        for said in (named.concept, *(ingredient.concept for ingredient in named.ingredients)):
+            for system, code in said.codes:
+                if system in DRUG_SYSTEMS:
+                    groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
+            for text in {*said.texts, *said.displays}:
+                for word in self._words_in(text):
+                    groups |= self.groups.get(word, NO_GROUPS)
         return groups
 
 
@@ -299,7 +481,7 @@ def _combined(found: set[str], tokens: list[str], strange: bool) -> str:
 
 
 def _tokens(text: str) -> frozenset[str]:
-    return frozenset(_TOKEN.findall(text.lower()))
+    return frozenset(_TOKEN.findall(fold(text)))
 
 
 def _names_toxin_product(text: str) -> bool:

@@ -62,7 +62,7 @@ def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonO
     named = read_named(chart, resource)
     medicine = lexicon.recognise(named)
     if medicine is None:
-        if not lexicon.co_medications(named.concept):
+        if not lexicon.co_medications(named):
             chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, named.concept.label)
         return None
     chart.understood(KIND, "ordered drug")

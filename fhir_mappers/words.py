@@ -1,5 +1,8 @@
 """Words that stand beside the name of a medicine: what kind of product it is, and what says nothing about that."""
 
+import re
+from collections.abc import Iterable
+
 
 def words(text: str) -> frozenset[str]:
     """The words of a text, as a set."""
@@ -8,13 +11,44 @@ def words(text: str) -> frozenset[str]:
 
 NOT_SYSTEMIC = words("""
     ophthalmic ophth eye eyes intraocular conjunctival otic ear ears auricular vaginal dental
-    topical topically cutaneous transdermal gel cream patch patches ointment lotion shampoo drop drops cosmetic
+    topical topically cutaneous transdermal gel cream patch patches plaster plasters ointment lotion shampoo drop drops
+    cosmetic mousse foam mouthwash gargle
+    augensalbe salbe creme pflaster collyre pommade emplatre collirio pomata unguento cerotto
+    crema colirio pomada parche oogdruppels zalf pleister oordruppels ogondroppar kram salva plaster
+    silmatipat voide laastari oyedraper krem salve silmatilgad salv plaaster krople masc
 """)
 """Words of a text, form or route that say a medicine is not for the whole body."""
+
+_LOCAL = re.compile(
+    r"^(?:augen|ohren|vaginal|dental|kutan|cutane|transderm|ophtalm|oftalm|auricul|auricol|oog|silma)\w*"
+)
+
+
+def is_local(said: Iterable[str]) -> bool:
+    """Whether one of some words begins as words do, in several languages, for what acts at eye, ear or skin."""
+    return any(_LOCAL.match(word) for word in said)
+
+
+SOUNDS_LIKE_A_DRUG = re.compile(
+    r"(?:azide?|azida|idone?|ipine?|ipino|sartan|pril|olol|statine?|formine?|cof+ein\w*|caffeine?|codeine?|"
+    r"paracetamol|profene?|triptane?|amide?|terol|setrone?|asone?|olone|gliptine?|gliflozine?|parine?|cilline?|"
+    r"mycine?|oxacine?|azole?|tidine?|prazole?|oxetine?|traline?|azepam|zolam|barbital)$"
+)
+"""How many generic names end: such a word beside a drug is a second drug, not a maker."""
+
+MAKERS = words("""
+    apo pms teva ratio ratiopharm stada hexal sandoz mylan actavis aurobindo auro sun torrent cipla aliud al ct heumann
+    zentiva accord orion krka ebb viatris biogaran arrow eg cristers zydus ranbaxy gen novo co jamp mar mint nra ntp
+    ach act ag bio dom phl q ran riva taro van neuraxpharm beta puren abz tad dura corax lich basics aristo zyfas
+    winthrop wockhardt glenmark lupin dexcel mepha spirig helvepharm axapharm streuli bluefish medartuum alternova
+    hikma pfizer novartis almirall ferrer cinfa normon kern almus bexal tecnigen qualigen doc pensa alter
+""")
+"""Names of makers that stand before or behind a drug's name with a hyphen."""
 
 SALTS = words("""
     hydrochloride hcl dihydrochloride hydrobromide hbr succinate tartrate bitartrate maleate malate fumarate
     hemifumarate benzoate sulfate sulphate mesylate mesilate besylate acetate phosphate citrate cilexetil medoxomil
+    succinaat tartraat succinat tartrat maleat fumarat hydrochlorid succinato clorhidrato chlorhydrate cloridrato
     sodium potassium calcium magnesium monohydrate dihydrate sesquihydrate anhydrous
 """)
 
@@ -23,6 +57,9 @@ BIOLOGIC_SUFFIXES = words("aooe vfrm gnlm jjmr")
 FORMS = words("""
     tablet tablets tab tabs capsule capsules cap caps caplet caplets pill pills granules powder sprinkle sprinkles
     solution suspension syrup elixir liquid effervescent soluble dispersible orodispersible disintegrating odt melt
+    filmtablette filmtabletten tablette tabletten tabl kapsel kapseln hartkapseln retardtabletten retard depot
+    comprime comprimes cp gelule gelules compressa compresse cpr comprimido comprimidos capsula capsulas zetpil
+    tabletti tabletit tabletter tablett stuks nasenspray spritze fertigspritze injektionslosung
     film coated enteric ec dr er xr sr la xl cr mr ir extended delayed modified immediate prolonged sustained release
     injection injectable inj injector autoinjector auto pen pre filled prefilled syringe syringes vial vials cartridge
     infusion kit pack nasal spray sprays inhaler nosepiece actuation actuations actuat puff puffs

@@ -16,6 +16,7 @@ from prodrome.rules.fact_types import FACT_TYPES, HOOKS, KINDS
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
+    read_allergies,
     read_classes,
     read_code_rows,
     read_codes,
@@ -69,6 +70,8 @@ __all__ = [
     "load_guideline",
 ]
 
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+SNOMED = "http://snomed.info/sct"
 FOLDER = Path(__file__).parent.parent / "migraine"
 
 
@@ -92,10 +95,12 @@ class Guideline:
     names: Mapping[str, str]
     words: Mapping[str, tuple[str, ...]]
     other_ingredients: frozenset[str]
+    names_beside_dose: frozenset[str]
     versions: Mapping[str, str]
     folder: Path
     _index: "_CodeIndex" = field(repr=False)
-    _products: Callable[[], Mapping[str, tuple[str, ...]]] = field(repr=False)
+    _products: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
+    _allergies: Callable[[], Mapping[str, str]] = field(repr=False)
 
     @functools.cached_property
     def rulebook(self) -> Rulebook:
@@ -155,9 +160,12 @@ class Guideline:
         """The id of the drug that lists ``code`` of ``system`` (URL or alias) in drugs.yaml."""
         return self._index.drug_of(system, code)
 
-    def product(self, rxcui: str) -> Product | None:
-        """What the shipped RxNorm table says about a code (ingredient, product, component, brand or pack)."""
-        row = self._products().get(rxcui)
+    def product(self, code: str, system: str = RXNORM) -> Product | None:
+        """What the tables of products say about an RxNorm or SNOMED CT code.
+
+        It may be of an ingredient, product, component, brand or pack; ``None`` for codes of no table.
+        """
+        row = self._products(system).get(code)
         if row is None:
             return None
         drug, strength, per_ml, route, form = row
@@ -168,6 +176,10 @@ class Guideline:
             route=route or None,
             systemic=form not in NOT_SYSTEMIC,
         )
+
+    def allergy_to(self, code: str) -> str | None:
+        """The drug, or class of drugs, that a SNOMED CT code of an allergy is about."""
+        return self._allergies().get(code)
 
     def with_parameters(self, overrides: Mapping[str, object]) -> "Guideline":
         """The guideline with a site's parameter values, each marked ``overridden``, in place of its own.
@@ -208,7 +220,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         entry.all_known("by_drug", contraindications[id_].by_drug, drugs)
         for strengths in contraindications[id_].by_locale.values():
             entry.all_known("by_locale", strengths, drugs)
-    words_of_drugs, other_ingredients = read_names(folder, tuple(drugs))
+    words_of_drugs, other_ingredients, beside_dose = read_names(folder, tuple(drugs))
     return Guideline(
         drugs=frozen(drugs),
         classes=frozen(classes),
@@ -226,11 +238,21 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         names=words_of_drugs,
         words=read_words(folder),
         other_ingredients=other_ingredients,
+        names_beside_dose=beside_dose,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,
         _index=_CodeIndex(code_sets, drugs, systems),
-        _products=functools.partial(read_products, folder, tuple(drugs)),
+        _products=functools.partial(_products_of, folder, tuple(drugs)),
+        _allergies=functools.partial(read_allergies, folder, licensed=True),
     )
+
+
+def _products_of(folder: Path, drugs: tuple[str, ...], system: str) -> Mapping[str, tuple[str, ...]]:
+    table = _PRODUCT_TABLES.get(system)
+    return read_products(folder, drugs, table) if table else {}
+
+
+_PRODUCT_TABLES = {RXNORM: "products.csv", SNOMED: "products_snomed.csv"}
 
 
 class _CodeIndex:

@@ -451,10 +451,11 @@ def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
 
 
 @functools.lru_cache(maxsize=8)
-def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str], frozenset[str]]:
-    """Word -> drug (or ``""``), and the words of other ingredients."""
+def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str], frozenset[str], frozenset[str]]:
+    """Word -> drug (or ``""``), the words of other ingredients, and the names that count beside a dose only."""
     names: dict[str, str] = {}
     others: set[str] = set()
+    beside_dose: set[str] = set()
     for word, drug, kind in _rows(folder, "names.csv", 3):
         if drug and drug not in drugs:
             raise GuidelineError(f"names.csv: {word}: drug {drug!r} is unknown{meant(drug, drugs)}")
@@ -462,11 +463,15 @@ def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str],
             raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
         if kind == "other":
             others.add(word)
-        elif kind in ("ingredient", "brand"):
+        elif kind in ("ingredient", "brand", "beside a dose"):
             names[word] = drug
+            if kind == "beside a dose":
+                beside_dose.add(word)
         else:
-            raise GuidelineError(f"names.csv: {word}: kind should be ingredient, brand or other, found {kind!r}")
-    return frozen(names), frozenset(others)
+            raise GuidelineError(
+                f"names.csv: {word}: kind should be ingredient, brand, beside a dose or other, found {kind!r}"
+            )
+    return frozen(names), frozenset(others), frozenset(beside_dose)
 
 
 @functools.lru_cache(maxsize=8)
@@ -479,12 +484,19 @@ def read_words(folder: Path) -> Mapping[str, tuple[str, ...]]:
 
 
 @functools.lru_cache(maxsize=8)
-def read_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """rxcui -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
+def read_products(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[str, tuple[str, ...]]:
+    """Code -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
     known = {"", *drugs}
     products: dict[str, tuple[str, ...]] = {}
-    for rxcui, *row in _rows(folder, "products.csv", 6):
-        if row[0] not in known or rxcui in products:
-            raise GuidelineError(f"products.csv: {rxcui}: drug {row[0]!r} is unknown, or the code is given twice")
-        products[rxcui] = tuple(row)
+    for code, *row in _rows(folder, table, 6):
+        if row[0] not in known or code in products:
+            raise GuidelineError(f"{table}: {code}: drug {row[0]!r} is unknown, or the code is given twice")
+        products[code] = tuple(row)
     return products
+
+
+@functools.lru_cache(maxsize=8)
+def read_allergies(folder: Path, *, licensed: bool) -> Mapping[str, str]:
+    """SNOMED CT code -> the drug or class that an allergy is to, read at the first look-up and kept."""
+    tables = ("allergies.csv", "allergies_snomed.csv") if licensed else ("allergies.csv",)
+    return frozen({code: to for table in tables for code, to, _ in _rows(folder, table, 3)})

@@ -96,12 +96,12 @@ def test_the_display_of_an_unknown_system_is_text():
     assert recognised({"coding": [{"display": "propranolol 40 mg"}]}) == ("propranolol", False)
 
 
-def test_a_code_of_a_known_system_is_judged_by_the_code_never_by_its_display():
-    assert recognised(concept(RXNORM, "311671", display="Sumatriptan 50 MG Oral Tablet")) is None
+def test_a_code_of_a_table_is_judged_by_the_code_never_by_its_display():
     assert recognised(rxnorm("8787", display="metoprolol")) == ("propranolol", True)
 
 
-def test_where_no_table_knows_the_code_the_text_is_still_tried():
+def test_where_no_table_knows_the_code_the_words_are_still_tried():
+    assert recognised(concept(RXNORM, "311671", display="Sumatriptan 50 MG Oral Tablet")) == ("sumatriptan", False)
     assert recognised(concept(RXNORM, "99999999", text="propranolol 40 mg")) == ("propranolol", False)
 
 

@@ -553,7 +553,7 @@ def test_limits_and_measurements(guideline: Guideline) -> None:
 
 def test_words_of_drugs_taken_beside(guideline: Guideline) -> None:
     words = guideline.co_medication_words
-    assert set(words["maoi"]) == {"phenelzine", "tranylcypromine", "isocarboxazid", "moclobemide", "linezolid"}
+    assert set(words["maoi"]) >= {"phenelzine", "tranylcypromine", "isocarboxazid", "moclobemide", "linezolid"}
     assert "clarithromycin" in words["strong_cyp3a4_inhibitor"]
     groups = {c.co_medication for c in guideline.contraindications.values() if c.co_medication}
     assert groups == set(words)
@@ -609,7 +609,7 @@ def test_products_that_are_known_and_none_of_ours(guideline: Guideline, rxcui: s
 
 
 def test_the_product_table_is_complete_and_sound(guideline: Guideline) -> None:
-    products = {rxcui: guideline.product(rxcui) for rxcui in guideline._products()}
+    products = {rxcui: guideline.product(rxcui) for rxcui in guideline._products(RXNORM)}
     assert len(products) == 6344
     routes = {
         "oral",
@@ -669,7 +669,8 @@ def test_every_drug_has_a_name_in_text(guideline: Guideline) -> None:
 
 def test_names_too_short_to_be_safe_are_left_out(guideline: Guideline) -> None:
     assert "ibu" not in guideline.names
-    assert all(len(name) >= 4 for name in guideline.names)
+    short = {name for name in guideline.names if len(name) < 4 and name.isascii()}
+    assert short <= guideline.names_beside_dose
 
 
 def test_ingredients_of_combinations_are_known(guideline: Guideline) -> None:

@@ -1,0 +1,172 @@
+"""Medicines as other countries name them: by product, ingredient, national edition, local name and form."""
+
+from typing import Any
+
+import pytest
+
+from tests.fhir_mappers.build import ATC, LOCAL, RXNORM, SNOMED, Json, concept, dose, facts, resource, statement
+
+EDQM = "http://standardterms.edqm.eu"
+
+
+def recognised(medicine: Json, **more: Any) -> tuple[str, bool] | None:
+    """The drug a statement of this medicine is a trial of, and whether by code."""
+    trials = facts(statement(medicine, **more)).trials
+    return (trials[0].drug, trials[0].coded) if trials else None
+
+
+def contained(**medication: Any) -> tuple[str, bool] | None:
+    """As recognised, for a Medication that the statement contains."""
+    made = {"resourceType": "Medication", "id": "m"} | medication
+    row = statement(None, medicationCodeableConcept=None, medicationReference={"reference": "#m"}, contained=[made])
+    trials = facts(row).trials
+    return (trials[0].drug, trials[0].coded) if trials else None
+
+
+def ingredient(system: str | None = None, code: str | None = None, text: str | None = None, **more: Any) -> Json:
+    return {"itemCodeableConcept": concept(system, code, text)} | more
+
+
+CODES = [
+    (SNOMED, "372772003", "propranolol"),
+    (SNOMED, "42291711000001101", None),
+    ("https://dmd.nhs.uk", "318353009", "propranolol"),
+    ("http://fhir.de/CodeSystem/bfarm/atc", "C07AA05", "propranolol"),
+    ("https://fhir.ee/CodeSystem/atc-ee", "C07AA05", "propranolol"),
+    ("urn:oid:2.16.840.1.113883.6.73", "N02CC01", "sumatriptan"),
+]
+
+
+@pytest.mark.parametrize(("system", "code", "drug"), CODES)
+def test_a_drug_is_known_by_substance_product_and_national_edition(system: str, code: str, drug: str | None):
+    assert recognised(concept(system, code)) == ((drug, True) if drug else None)
+
+
+NAMES = [
+    ("Venlafaxin - 1 A Pharma 75mg 100 Tabl. N3", "venlafaxine"),
+    ("Metoprololsuccinat-ratiopharm 95 mg Retardtabletten", "metoprolol"),
+    ("Sumatriptan-1a Pharma 100 mg Tabletten", "sumatriptan"),
+    ("APO-PROPRANOLOL TAB 40MG", "propranolol"),
+    ("TEVA-TOPIRAMATE 100 mg", "topiramate"),
+    ("Propranolol-Unbekannt 40 mg", "propranolol"),
+    ("Propranololi hydrochloridum", "propranolol"),
+    ("PROPRANOLOOL 40 mg", "propranolol"),
+    ("amitriptyliini 25 mg", "amitriptyline"),
+    ("Valproïnezuur 500 mg", "valproate"),
+    ("インデラル錠１０ｍｇ", "propranolol"),
+    ("Lisinopril-Hydrochlorothiazid 20/12,5", None),
+    ("Candesartan-Amlodipin 8 mg", None),
+    ("Concor 5 mg", "bisoprolol"),
+    ("Concor", None),
+]
+
+
+@pytest.mark.parametrize(("text", "drug"), NAMES)
+def test_a_name_in_another_language_is_read_accents_and_makers_set_aside(text: str, drug: str | None):
+    assert recognised({"text": text}) == ((drug, False) if drug else None)
+
+
+def test_ingredients_decide_where_the_product_is_in_no_table():
+    code = concept("urn:oid:2.51.1.1", "7680123", text="Beloc Zok Mite")
+    assert contained(code=code, ingredient=[ingredient(SNOMED, "372826007", "Metoprolol")]) == ("metoprolol", True)
+    assert contained(ingredient=[ingredient(text="Propranolol")]) == ("propranolol", False)
+    assert contained(code=concept(LOCAL, "wirkstoff"), ingredient=[ingredient(LOCAL, "1", "Topiramat")]) == (
+        "topiramate",
+        False,
+    )
+
+
+def test_several_ingredients_are_their_combination_also_with_one_in_no_table():
+    sumatriptan, naproxen = ingredient(RXNORM, "37418"), ingredient(RXNORM, "7258")
+    assert contained(ingredient=[ingredient(RXNORM, "29046"), ingredient(RXNORM, "5487")]) is None
+    assert contained(ingredient=[ingredient(RXNORM, "8787"), ingredient(text="Hydralazin")]) is None
+    row = facts(
+        statement(
+            None,
+            medicationCodeableConcept=None,
+            medicationReference={"reference": "#m"},
+            contained=[{"resourceType": "Medication", "id": "m", "ingredient": [sumatriptan, naproxen]}],
+        )
+    )
+    assert [trial.drug for trial in row.trials] == ["sumatriptan_naproxen"]
+
+
+def test_an_inactive_ingredient_makes_no_combination():
+    lactose = ingredient(text="Lactose", isActive=False)
+    assert contained(ingredient=[ingredient(RXNORM, "8787"), lactose]) == ("propranolol", True)
+
+
+def test_codes_of_two_ingredients_are_a_combination():
+    both = {"coding": [*concept(RXNORM, "29046", display="lisinopril")["coding"]]}
+    both["coding"] += concept(RXNORM, "5487", display="hydrochlorothiazide")["coding"]
+    assert recognised(both) is None
+    assert recognised(concept(RXNORM, "29046", display="lisinopril")) == ("lisinopril", True)
+
+
+def test_the_strength_of_an_ingredient_is_that_of_the_product():
+    strength = {"numerator": {"value": 40, "unit": "mg"}, "denominator": {"value": 1, "unit": "Tablette"}}
+    medication = {
+        "resourceType": "Medication",
+        "id": "m",
+        "code": concept(ATC, "C07AA05"),
+        "ingredient": [ingredient(SNOMED, "372772003", strength=strength)],
+    }
+    row = statement(
+        None,
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "#m"},
+        contained=[medication],
+        dosage=[dose(2, "tablet", frequency=1, period=1, periodUnit="d")],
+    )
+    assert facts(row).trials[0].steps[0].amount == 80
+
+
+def test_an_item_reference_is_followed():
+    substance = {"resourceType": "Substance", "id": "s", "code": concept(SNOMED, "372772003")}
+    row = statement(
+        None,
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "#m"},
+        contained=[
+            {"resourceType": "Medication", "id": "m", "ingredient": [{"itemReference": {"reference": "#s"}}]},
+            substance,
+        ],
+    )
+    assert facts(row).trials[0].drug == "propranolol"
+
+
+LOCAL_FORMS = [
+    {"code": {"text": "Timolol 5 mg/ml"}, "form": concept(EDQM, "10604000")},
+    {"code": {"text": "Timolol"}, "form": {"text": "Augentropfen"}},
+    {"code": {"text": "Diclofenac 140mg medicated plasters"}},
+    {"code": {"text": "Timolol collyre en solution"}},
+]
+
+
+@pytest.mark.parametrize("medication", LOCAL_FORMS)
+def test_what_acts_where_it_is_put_is_no_treatment_of_the_whole_body(medication: Json):
+    assert contained(**medication) is None
+
+
+@pytest.mark.parametrize("code", ["S01ED01", "M02AA15", "D11AX18"])
+def test_an_atc_code_of_local_use_decides_over_the_text(code: str):
+    assert recognised(concept(ATC, code, text="Timolol 5 mg")) is None
+
+
+def allergies(**elements: Any) -> set[tuple[str, bool]]:
+    return {(found.drug, found.coded) for found in facts(resource("AllergyIntolerance", **elements)).allergies}
+
+
+def test_an_allergy_is_known_by_substance_finding_class_reaction_and_text():
+    assert allergies(code=concept(SNOMED, "387207008")) == {("ibuprofen", True)}
+    assert allergies(code=concept(SNOMED, "293619005", display="Allergy to ibuprofen")) == {("ibuprofen", True)}
+    assert allergies(code=concept(SNOMED, "372665008")) == {("nsaid", True)}
+    assert allergies(reaction=[{"substance": concept(RXNORM, "7258")}]) == {("naproxen", True)}
+    assert allergies(code={"text": "Ibuprofène"}) == {("ibuprofen", False)}
+
+
+@pytest.mark.parametrize("code", [concept(SNOMED, "33252009"), concept(SNOMED, "293962009"), {"text": "Betablocker"}])
+def test_an_allergy_to_a_class_is_one_to_each_of_its_drugs(code: Json):
+    found = {drug for drug, _ in allergies(code=code)}
+    assert {"propranolol", "metoprolol", "bisoprolol"} <= found
+    assert "lisinopril" not in found
