@@ -16,7 +16,7 @@ from prodrome.cds_hooks.feedback import SAFETY_RULES, Shown, Visit
 from prodrome.cds_hooks.fhir_client import Progress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
-from prodrome.fhir_mappers import Record, read_facts
+from prodrome.fhir_mappers import Entry, Record, read_facts
 from prodrome.rules import Completeness, Facts, Judgement, judge
 
 EXTENSION = "org.prodrome.judgement"
@@ -69,7 +69,8 @@ def consult(
         issuer=caller.issuer,
         progress=progress,
     )
-    request = replace(request, orders=tuple(gathered.record.orders))  # those that are this patient's
+    own = gathered.record.orders  # those that are this patient's
+    request = replace(request, orders=tuple(order.resource if isinstance(order, Entry) else order for order in own))
     facts = read_facts(gathered.record, environment.guideline, today)
     judgement = judge(
         facts,
