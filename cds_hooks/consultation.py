@@ -12,7 +12,7 @@ from typing import Any
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import SAFETY_RULES, Shown, Visit
+from prodrome.cds_hooks.feedback import Shown, Visit
 from prodrome.cds_hooks.fhir_client import Progress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
@@ -120,14 +120,25 @@ def _cards(
     store, dialect = environment.store, environment.settings.dialect
     if store is None:
         return cards.build(judgement, facts, request, dialect=dialect), ()
+    safety = judgement.rulebook.safety_rules
     candidates = {
         cards.key(finding, facts)
         for finding in cards.shown(judgement)
-        if finding.rule.id not in SAFETY_RULES and finding.indicator != "critical"
+        if finding.rule.id not in safety and finding.indicator != "critical"
     }
     overridden = store.suppressed(visit, candidates)
     answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
-    store.remember(visit, [Shown.of(card, card["extension"][cards.EXTENSION].get("finding")) for card in answered])
+    store.remember(
+        visit,
+        [
+            Shown.of(
+                card,
+                card["extension"][cards.EXTENSION].get("finding"),
+                safety=card["source"]["topic"]["code"] in safety,
+            )
+            for card in answered
+        ],
+    )
     if not overridden:
         return answered, ()
     return answered, (f"{len(overridden)} findings are not shown: this user overrode them for this patient lately.",)

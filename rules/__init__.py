@@ -3,7 +3,8 @@
 The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rules.guideline` is what they are about.
 """
 
-from prodrome.rules.contraindications import ABSOLUTE, Active, is_lastingly_barred, listed
+from prodrome.rules import rows
+from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, is_lastingly_barred, listed
 from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
@@ -67,6 +68,7 @@ __all__ = [
     "Step",
     "Stop",
     "StopReason",
+    "Strength",
     "Trial",
     "Unjudged",
     "When",
@@ -80,5 +82,6 @@ __all__ = [
     "length",
     "listed",
     "months_ago",
+    "rows",
     "trial_name",
 ]

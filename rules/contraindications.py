@@ -6,14 +6,16 @@ Strengths, time limits and thresholds come from ``contraindications.yaml`` and `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Literal, Protocol, cast
 
 from prodrome.rules.facts import Condition, Facts, Reading, Refs, When
 from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
 from prodrome.rules.guideline.types import Who
 from prodrome.rules.spans import days_ago, years
 
-ABSOLUTE, RELATIVE = "absolute", "relative"
+Strength = Literal["absolute", "relative", "caution"]
+ABSOLUTE: Literal["absolute"] = "absolute"
+RELATIVE: Literal["relative"] = "relative"
 NSAID = "nsaid"
 
 
@@ -26,11 +28,11 @@ class Active:
     refs: Refs
     locale: str
 
-    def strength(self, drug_id: str) -> str:
-        """``absolute``, ``relative`` or ``caution`` for one drug."""
+    def strength(self, drug_id: str) -> Strength:
+        """How strong it is for one drug."""
         said = self.contraindication
         here = said.by_locale.get(self.locale, {}).get(drug_id) or said.by_drug.get(drug_id)
-        return here or self.grade or said.strength
+        return cast(Strength, here or self.grade or said.strength)  # what is not evaluated is never active
 
 
 def active_contraindications(facts: Facts, guideline: Guideline, today: date, locale: str) -> dict[str, Active]:

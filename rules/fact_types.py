@@ -2,97 +2,162 @@
 
 from collections.abc import Mapping
 
-FACT_TYPES: Mapping[str, Mapping[str, type]] = {
-    "hook": {"name": str},
+from prodrome.rules.facts import Indication, StopReason
+
+
+class DrugId(str):
+    """The id of a drug: a field's values are the names that the guideline gives. So are the other types here."""
+
+
+class EhfClassId(str):
+    """A preventive class of the EHF consensus."""
+
+
+class DrugClassId(str):
+    """A narrow class of preventives, or a class of acute drugs."""
+
+
+class ContraindicationId(str):
+    """A contraindication, or ``allergy``."""
+
+
+DIAGNOSES = ("migraine", "chronic_migraine")
+USES = ("preventive", "acute")
+INDICATIONS = tuple(Indication)
+ONGOING = "ongoing"
+REASONS = (*StopReason, ONGOING)
+VERDICTS = ("yes", "no", "unknown")
+STRENGTHS = ("absolute", "relative", "caution")
+FOLLOW_UPS = ("contact", "referral", "appointment")
+ACUTE_CLASSES = (
+    "triptan",
+    "ditan",
+    "gepant",
+    "ergot",
+    "nsaid",
+    "simple_analgesic",
+    "combination",
+    "antiemetic",
+    "opioid",
+)
+OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
+EXCEPTIONS = (
+    "hepatic_impairment",
+    "renal_impairment",
+    "hepatic_or_renal_impairment",
+    "propranolol",
+    "strong_cyp3a4_inhibitor",
+)
+
+HOOKS: tuple[str, ...] = (
+    "patient-view",
+    "order-select",
+    "order-sign",
+    "order-dispatch",
+    "encounter-start",
+    "encounter-discharge",
+    "appointment-book",
+    "medication-refill",
+)
+"""The CDS Hooks hooks a rule may speak at."""
+
+FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
+    "hook": {"name": HOOKS},
     "patient": {"age": float},
-    "diagnosis": {"name": str},
-    "other_use": {"drug": str},
+    "diagnosis": {"name": DIAGNOSES},
+    "other_use": {"drug": DrugId},
     "trial": {
         "trial": str,
-        "drug": str,
-        "use": str,
-        "ehf_class": str,
-        "drug_class": str,
+        "drug": DrugId,
+        "use": USES,
+        "ehf_class": EhfClassId,
+        "drug_class": DrugClassId,
         "seed_class": str,
         "counts": bool,
         "suggested": bool,
         "coded": bool,
-        "indication": str,
+        "indication": INDICATIONS,
         "indication_coded": bool,
         "only_for_migraine": bool,
         "only_in_chronic": bool,
         "class_available": bool,
         "barred": bool,
-        "reason": str,
+        "reason": REASONS,
         "reason_coded": bool,
         "conflicting": bool,
         "nonadherent": bool,
         "suspected": bool,
         "administrations_assumed": bool,
-        "adequate": str,
-        "full_dose": str,
+        "adequate": VERDICTS,
+        "full_dose": VERDICTS,
         "stopped_days_ago_least": float,
         "stopped_days_ago_most": float,
     },
     "later_success": {"trial": str, "by": str},
-    "drug_use": {"drug": str, "days_ago": float},
+    "drug_use": {"drug": DrugId, "days_ago": float},
     "allergy": {
-        "drug": str,
-        "ehf_class": str,
-        "drug_class": str,
+        "drug": DrugId,
+        "ehf_class": EhfClassId,
+        "drug_class": DrugClassId,
         "seed_class": str,
-        "acute_class": str,
+        "acute_class": ACUTE_CLASSES,
         "suggested": bool,
         "counts": bool,
         "coded": bool,
         "cgrp": bool,
     },
     "preventive_class": {
-        "id": str,
+        "id": EhfClassId,
         "required": bool,
         "only_in_chronic": bool,
         "open_members": float,
     },
-    "acute_class": {"id": str, "untried_members": float},
-    "class_bar": {"acute_class": str, "contraindication": str},
+    "acute_class": {"id": ACUTE_CLASSES, "untried_members": float},
+    "class_bar": {"acute_class": ACUTE_CLASSES, "contraindication": ContraindicationId},
     "attacks": {
-        "drug": str,
-        "acute_class": str,
+        "drug": DrugId,
+        "acute_class": ACUTE_CLASSES,
         "suggested": bool,
         "treated": float,
         "relieved_share": float,
     },
-    "attack_record": {"drug": str},
-    "single_dose": {"subject": str, "drug": str, "acute_class": str, "percent_of_full": float},
-    "dose_exception": {"subject": str, "drug": str, "because": str},
+    "attack_record": {"drug": DrugId},
+    "single_dose": {"subject": str, "drug": DrugId, "acute_class": ACUTE_CLASSES, "percent_of_full": float},
+    "dose_exception": {"subject": str, "drug": DrugId, "because": EXCEPTIONS},
     "month": {"month": str, "months_ago": float, "debilitating": float, "headache": float, "migraine": float},
-    "acute_use": {"month": str, "months_ago": float, "overuse_class": str, "days": float},
+    "acute_use": {"month": str, "months_ago": float, "overuse_class": OVERUSE_CLASSES, "days": float},
     "acute_use_together": {"month": str, "months_ago": float, "classes": float, "days": float, "least_days": float},
     "episode": {
         "episode": str,
-        "reason": str,
+        "reason": INDICATIONS,
         "running": bool,
         "start": str,
         "days_ago_least": float,
         "days_ago_most": float,
     },
-    "follow_up_after": {"episode": str, "kind": str},
-    "follow_up": {"kind": str, "days_ago": float},
+    "follow_up_after": {"episode": str, "kind": FOLLOW_UPS},
+    "follow_up": {"kind": FOLLOW_UPS, "days_ago": float},
     "non_drug": {"kind": str, "days_ago": float},
     "order": {
         "order": str,
-        "drug": str,
-        "use": str,
+        "drug": DrugId,
+        "use": USES,
         "seed_class": str,
-        "acute_class": str,
-        "indication": str,
+        "acute_class": ACUTE_CLASSES,
+        "indication": INDICATIONS,
         "only_for_migraine": bool,
         "has_profile": bool,
         "lists_contraindications": bool,
     },
-    "order_contraindication": {"order": str, "drug": str, "contraindication": str, "strength": str},
+    "order_contraindication": {
+        "order": str,
+        "drug": DrugId,
+        "contraindication": ContraindicationId,
+        "strength": STRENGTHS,
+    },
 }
-"""The fact types a rule may read, and the kind of each field. Anything else in a rulebook is an error at load."""
+"""The fact types a rule may read: the kind of each field, or the texts it can have. Anything else in a rulebook is an
+error at load."""
 
 READ_FROM: Mapping[str, tuple[str, ...]] = {
     "hook": (),
@@ -144,15 +209,3 @@ KINDS: tuple[str, ...] = (
     "Appointment",
 )
 """The kinds of resource a rule may need complete."""
-
-HOOKS: tuple[str, ...] = (
-    "patient-view",
-    "order-select",
-    "order-sign",
-    "order-dispatch",
-    "encounter-start",
-    "encounter-discharge",
-    "appointment-book",
-    "medication-refill",
-)
-"""The CDS Hooks hooks a rule may speak at."""

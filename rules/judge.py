@@ -3,21 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from prodrome.rules.contraindications import Active, active_contraindications
 from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
 from prodrome.rules.engine.matching import Fact
-from prodrome.rules.engine.rulebook import FieldOf, Rule, Rulebook
+from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rulebook
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.facts import Completeness, Facts, Refs
 from prodrome.rules.flat_facts import measure
 from prodrome.rules.guideline.guideline import Guideline, Parameter
+from prodrome.rules.rows import R, TallyName, read
 
-SEVERITY = ("critical", "warning", "info")
+SEVERITY: tuple[Indicator, ...] = ("critical", "warning", "info")
 """Indicators, the loudest first."""
-
-NO_ORDER = "none"
-"""What a rule about orders names where it speaks about the patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +25,17 @@ class Finding:
 
     rule: Rule
     order: str | None
-    indicator: str
+    indicator: Indicator
     matches: tuple[Fired, ...]
 
     @property
     def facts(self) -> tuple[Fact, ...]:
         """The flat facts its conditions matched, each once."""
         return tuple({f.id: f for match in self.matches for f in match.bindings.values()}.values())
+
+    def taken(self, alias: str) -> tuple[Fact, ...]:
+        """The facts one condition of the rule took, each once."""
+        return tuple({fact.id: fact for fact in (match.bindings[alias] for match in self.matches)}.values())
 
     @property
     def refs(self) -> Refs:
@@ -50,7 +53,7 @@ class Unjudged:
     reportable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
     """What the guideline concludes. All rules are judged; which findings are shown depends on the hook.
 
@@ -72,9 +75,24 @@ class Judgement:
     def facts(self) -> tuple[Fact, ...]:
         return self.outcome.facts
 
+    @cached_property
+    def _by_type(self) -> Mapping[str, tuple[Fact, ...]]:
+        found: dict[str, list[Fact]] = {}
+        for fact in self.outcome.facts:
+            found.setdefault(fact.type, []).append(fact)
+        return {type_: tuple(facts) for type_, facts in found.items()}
+
     def of_type(self, type_: str) -> tuple[Fact, ...]:
         """Every flat fact of a type, measured or concluded."""
-        return tuple(fact for fact in self.outcome.facts if fact.type == type_)
+        return self._by_type.get(type_, ())
+
+    def rows(self, row: type[R]) -> tuple[R, ...]:
+        """Every flat fact that a type of :mod:`prodrome.rules.rows` reads."""
+        return tuple([read(row, fact) for fact in self.of_type(row.fact)])
+
+    def count(self, name: TallyName) -> int:
+        """A count that the rulebook made."""
+        return next(int(fact.fields["count"]) for fact in self.of_type(TALLY) if fact.fields["name"] == name)
 
     def holds(self, rule_id: str) -> bool:
         return any(finding.rule.id == rule_id for finding in self.findings)
@@ -128,13 +146,13 @@ def _findings(rulebook: Rulebook, outcome: Outcome) -> tuple[Finding, ...]:
     )
 
 
-def _loudest(rule: Rule, matches: list[Fired]) -> str:
+def _loudest(rule: Rule, matches: list[Fired]) -> Indicator:
     assert rule.card is not None
     indicator = rule.card.indicator
     if isinstance(indicator, str):
         return indicator
-    said = {str(match.bindings[indicator.alias].fields[indicator.field]) for match in matches}
-    return min(said, key=SEVERITY.index)
+    said = {match.bindings[indicator.alias].fields[indicator.field] for match in matches}
+    return next(loud for loud in SEVERITY if loud in said)
 
 
 def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
@@ -150,7 +168,7 @@ def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
             rulebook.rules[rule_id],
             order,
             tuple(kind for kind in KINDS if kind in missing),
-            rulebook.rules[rule_id].incomplete_card,
+            bool(rulebook.rules[rule_id].incomplete_card),
         )
         for (rule_id, order), missing in found.items()
         if (rule_id, order) not in spoke
@@ -160,5 +178,5 @@ def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
 def _about(rule: Rule, bindings: Mapping[str, Fact]) -> str | None:
     if not isinstance(rule.about, FieldOf):
         return None
-    order = str(bindings[rule.about.alias].fields[rule.about.field])
-    return None if order == NO_ORDER else order
+    order = bindings[rule.about.alias].fields.get(rule.about.field)
+    return None if order is None else str(order)

@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 import yaml
 from jinja2 import Environment, Template
 
 from prodrome.cds_hooks.cards import suggestions
-from prodrome.cds_hooks.cards.finding_words import View
+from prodrome.cds_hooks.cards.finding_words import Kind, ParameterName, View
 from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, plain, tidy
 from prodrome.cds_hooks.cards.options_words import Options
+from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.shown_words import SHOWN
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
+from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in, meant
 from prodrome.cds_hooks.cards.trace import EXTENSION, trace
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged
-from prodrome.rules.engine import Rule
+from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
+from prodrome.rules.engine import Rule, Rulebook
 from prodrome.rules.guideline import Guideline, Source
 
 FOLDER = Path(__file__).parents[2] / "templates" / "cards"
@@ -34,14 +37,12 @@ OVERRIDES_SYSTEM = "https://example.org/prodrome/CodeSystem/override-reasons"
 INCOMPLETE = "INCOMPLETE"
 INCOMPLETE_TITLE = "Could not judge for want of data"
 PRODUCT = "Prodrome"
+PARTS = "_parts.md.j2"
+"""The macros that templates share, as ``parts``."""
 
 MAX_OVERRIDE_REASONS = 6
 
 Json = dict[str, Any]
-
-
-class CardsError(ValueError):
-    """cards.yaml or a template cannot be used: says which entry and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,24 @@ class Manner:
 
     suggest: tuple[str, ...]
     override: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """A rule that could not be judged: in words what it is about, and the drugs of the orders it is about."""
+
+    id: Trusted
+    title: Trusted
+    words: Trusted
+    drugs: tuple[Trusted, ...]
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """What the template of the card on what could not be judged may name."""
+
+    rules: tuple[NotJudged, ...]
+    kinds: tuple[Trusted, ...]
 
 
 def shown(judgement: Judgement) -> tuple[Finding, ...]:
@@ -64,7 +83,8 @@ def key(finding: Finding, facts: Facts) -> str:
     Overrides are remembered under it. It holds no id and no text of the chart.
     """
     order = facts.order(finding.order)
-    starts = {str(fact.fields["start"]) for fact in finding.facts if fact.type == "episode"}
+    episodes = (rows.read(rows.Episode, fact) for fact in finding.facts if fact.type == rows.Episode.fact)
+    starts = {episode.start for episode in episodes}
     return " ".join([finding.rule.id, *([order.drug] if order else ()), *sorted(starts)])
 
 
@@ -110,8 +130,7 @@ class _Maker:
     def card(self, finding: Finding, name: str) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
         sources = tuple(guideline.sources[id_] for id_ in rule.sources)
-        view = View(finding, self.sheet, self.options)
-        summary, detail = _parts(_template(rule.id).render(view=view, sheet=self.sheet, sources=sources))
+        summary, detail = _parts(_template(rule.id).render(self._context(finding, sources)))
         uuid = self._uuid(rule.id, finding.order or "")
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
@@ -128,16 +147,37 @@ class _Maker:
             "extension": {EXTENSION: trace(self.judgement, [rule], finding.facts, name)},
         }
 
+    def _context(self, finding: Finding, sources: tuple[Source, ...]) -> Json:
+        """What the template of a finding may name: :func:`names_of` says so beforehand."""
+        view = View(finding, self.sheet, self.options)
+        draft = self.sheet.facts.order(finding.order)
+        order = Order(draft, view) if draft else None
+        context: Json = {"view": view, "sheet": self.sheet, "sources": sources, "order": order}
+        assert finding.rule.card is not None
+        for name, alias in finding.rule.card.shows.items():
+            row = row_of(name)
+            context[name] = SHOWN[name](tuple([rows.read(row, fact) for fact in finding.taken(alias)]), view, order)
+        return context
+
     def incomplete(self, unjudged: tuple[Unjudged, ...]) -> Json:
         rules: dict[str, Rule] = {one.rule.id: one.rule for one in unjudged}
         kinds = tuple(dict.fromkeys(kind for one in unjudged for kind in one.missing))
         orders = {order.name: order.drug for order in self.sheet.facts.orders}
-        context = {
-            "rules": tuple((Trusted(id_), Trusted(rule.title)) for id_, rule in rules.items()),
-            "drugs": self.sheet.names(orders[one.order] for one in unjudged if one.order in orders),
-            "kinds": tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
-        }
-        summary, detail = _parts(_template(INCOMPLETE).render(context))
+        context = Incomplete(
+            rules=tuple(
+                NotJudged(
+                    id=Trusted(rule.id),
+                    title=Trusted(rule.title),
+                    words=Trusted(rule.incomplete_card),
+                    drugs=self.sheet.names(
+                        orders[one.order] for one in unjudged if one.rule is rule and one.order in orders
+                    ),
+                )
+                for rule in rules.values()
+            ),
+            kinds=tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
+        )
+        summary, detail = _parts(_template(INCOMPLETE).render(vars(context)))
         said = trace(self.judgement, rules.values(), (), INCOMPLETE) | {"missing": list(kinds)}
         return {
             "uuid": self._uuid(INCOMPLETE, ""),
@@ -200,7 +240,7 @@ def _links(sources: tuple[Source, ...]) -> Json:
 def _environment() -> Environment:
     found = environment(FOLDER)
     found.filters["cited"] = cited
-    found.globals["parts"] = found.get_template("_parts.md.j2").module  # imported once, not by each card
+    found.globals["parts"] = found.get_template(PARTS).module  # imported once, not by each card
     return found
 
 
@@ -228,19 +268,60 @@ def manners() -> Mapping[str, Manner]:
 
 
 def check(guideline: Guideline) -> None:
-    """Compile every template and read cards.yaml, so that a mistake is an error at start and not a missing card.
+    """Compare rulebook, templates and cards.yaml, so that a mistake is an error at start and not a missing card.
 
-    Raises :class:`CardsError` and ``jinja2.TemplateError``.
+    Raises :class:`CardsError` and ``RulebookError``.
     """
-    cards = [rule.id for rule in guideline.rulebook.rules.values() if rule.card]
-    for rule in [*cards, INCOMPLETE]:
-        if not (FOLDER / f"{rule}.md.j2").exists():
-            raise CardsError(f"templates/cards/{rule}.md.j2: there is no template for the rule")
-        _template(rule)
+    rows.check(guideline.rulebook)
+    cards = {rule.id: rule for rule in guideline.rulebook.rules.values() if rule.card}
+    templates = {f"{rule.id}.md.j2": names_of(rule, guideline.rulebook) for rule in cards.values()}
+    templates[f"{INCOMPLETE}.md.j2"] = get_type_hints(Incomplete)
+    for name in templates:
+        if not (FOLDER / name).exists():
+            raise CardsError(f"templates/cards/{name}: there is no template for the rule")
+    numbers = [name for name, one in guideline.parameters.items() if one.kind in ("integer", "number")]
+    words = {ParameterName: numbers, Kind: KIND_WORDS}
+    check_templates(_environment(), templates, {"parts": macros_in(_environment(), PARTS)}, words)
     _check_named(manners(), cards)
+
+
+def names_of(rule: Rule, rulebook: Rulebook) -> dict[str, Any]:
+    """What the template of a rule may name, with the types; what its card shows is compared with the rulebook.
+
+    Raises :class:`CardsError`.
+    """
+    assert rule.card is not None
+    names: dict[str, Any] = {"view": View, "sheet": Sheet, "sources": tuple[Source, ...]}
+    types = {pattern.alias: pattern.fact for pattern in rule.when}
+    about = rule.card.about
+    if about and _always_known(rulebook, types[about.alias], about.field):
+        names["order"] = Order
+    for name, alias in rule.card.shows.items():
+        where = f"rulebook.yaml: rule {rule.id}: card: shows: {name}"
+        if name not in SHOWN:
+            raise CardsError(f"{where}: cards cannot show this{meant(name, SHOWN)}")
+        hints, row = get_type_hints(SHOWN[name]), row_of(name)
+        if types[alias] != row.fact:
+            raise CardsError(f"{where}: expected a condition on {row.fact!r}, and {alias!r} is on {types[alias]!r}")
+        if hints["order"] is Order and "order" not in names:
+            raise CardsError(f"{where}: expected a card about an order ('about')")
+        names[name] = hints["return"]
+    return names
+
+
+@cache
+def row_of(name: str) -> type[rows.Row]:
+    """The facts that what a card shows under a name is made of."""
+    found: type[rows.Row] = get_args(get_type_hints(SHOWN[name])["found"])[0]
+    return found
+
+
+def _always_known(rulebook: Rulebook, fact: str, field: str) -> bool:
+    """Whether every rule that concludes such a fact says this of it."""
+    return all(field in rule.then.fields for rule in rulebook.rules.values() if rule.then.fact == fact)
 
 
 def _check_named(named: Iterable[str], cards: Collection[str]) -> None:
     for rule in named:
         if rule not in cards and rule not in ("", INCOMPLETE):
-            raise CardsError(f"cards.yaml: {rule}: there is no such rule")
+            raise CardsError(f"cards.yaml: {rule}: there is no such rule{meant(rule, cards)}")

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
-from prodrome.rules import ABSOLUTE, Indication
+from prodrome.rules import ABSOLUTE, Indication, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
 
@@ -74,16 +74,15 @@ class Options:
             for use in [sheet.drug(trial.drug).preventive]
             if use and trial.use == "preventive"
         ]
-        brief = {str(fact.fields["trial"]) for fact in sheet.flat("inadequate")}
+        brief = {inadequate.trial for inadequate in sheet.judgement.rows(rows.Inadequate)}
         running = {id_ for id_, _, runs in courses if runs}
         tried = {id_ for id_, name, _ in courses if name not in brief}
-        tried |= {str(fact.fields["drug_class"]) for fact in sheet.flat("failure")}
+        tried |= {failure.drug_class for failure in sheet.judgement.rows(rows.Failure)}
         too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
-        chronic = bool(sheet.flat("diagnosis", name="chronic_migraine"))
         found = []
         for class_ in self._shelf.preventives:
             choice = self._choice(class_, running, tried, too_briefly)
-            if choice.status == "open" and class_.only_in_chronic and not chronic:
+            if choice.status == "open" and class_.only_in_chronic and not sheet.chronic:
                 choice = Choice(choice.id, choice.name, "not for this migraine", choice.members)
             found.append(choice)
         return tuple(found)

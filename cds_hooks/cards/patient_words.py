@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Literal
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
 from prodrome.rules import (
@@ -21,12 +22,13 @@ from prodrome.rules import (
     Judgement,
     Reading,
     Span,
+    Strength,
     Trial,
     listed,
     months_ago,
+    rows,
     trial_name,
 )
-from prodrome.rules.engine import Fact
 from prodrome.rules.guideline import Drug, Guideline
 
 KIND_WORDS: Mapping[str, str] = {
@@ -60,7 +62,7 @@ ACUTE_CLASSES: Mapping[str, str] = {
     "opioid": "opioid",
 }
 
-LEVELS = (ABSOLUTE, "relative", "caution")
+LEVELS: tuple[Strength, ...] = (ABSOLUTE, "relative", "caution")
 """How strong a reason against a drug is."""
 
 EXCEPTIONS: Mapping[str, str] = {
@@ -70,6 +72,9 @@ EXCEPTIONS: Mapping[str, str] = {
     "propranolol": "propranolol",
     "strong_cyp3a4_inhibitor": "strong CYP3A4 inhibitors",
 }
+
+
+Heavy = Literal["attested", "proxy", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class Month:
     debilitating: float | None
     headache: float | None
     migraine: float | None
-    heavy: str
+    heavy: Heavy
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ class Reason:
     """Why a drug should not be given: the guideline's words for it, and what in the chart shows it."""
 
     label: Trusted
-    level: str  # absolute | relative | caution
+    level: Strength
     evidence: tuple[Trusted, ...] = ()
 
 
@@ -108,29 +113,9 @@ class Sheet:
     # Flat facts
 
     @cached_property
-    def _by_type(self) -> Mapping[str, tuple[Fact, ...]]:
-        found: dict[str, list[Fact]] = {}
-        for fact in self.judgement.facts:
-            found.setdefault(fact.type, []).append(fact)
-        return {type_: tuple(facts) for type_, facts in found.items()}
-
-    def flat(self, type_: str, **fields: object) -> tuple[Fact, ...]:
-        """The measured and concluded facts of a type, with these values."""
-        found = self._by_type.get(type_, ())
-        for name, value in fields.items():
-            found = tuple([fact for fact in found if fact.fields.get(name) == value])
-        return found
-
-    def holds(self, rule_id: str) -> bool:
-        return self.judgement.holds(rule_id)
-
-    def tally(self, name: str) -> int:
-        """A count the rulebook made."""
-        return next((int(fact.fields["count"]) for fact in self.flat("tally", name=name)), 0)
-
-    def parameter(self, name: str) -> float:
-        """A threshold in force."""
-        return self.guideline.number(name)
+    def chronic(self) -> bool:
+        """Whether the patient has chronic migraine."""
+        return any(diagnosis.name == "chronic_migraine" for diagnosis in self.judgement.rows(rows.Diagnosis))
 
     # Drugs
 
@@ -176,7 +161,7 @@ class Sheet:
         found += [self._reason(self.active[id_], "caution") for id_ in drug.cautions if id_ in self.active]
         return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
 
-    def _reason(self, active: Active, level: str) -> Reason:
+    def _reason(self, active: Active, level: Strength) -> Reason:
         return Reason(Trusted(active.contraindication.label), level, self.evidence(active.refs))
 
     def barred(self, drug: Drug) -> tuple[Trusted, ...]:
@@ -224,8 +209,12 @@ class Sheet:
     @cached_property
     def migraine_trials(self) -> tuple[str, ...]:
         """The names of the trials that were, or may have been, for migraine, in the order of the chart."""
-        meant = {str(fact.fields["trial"]) for fact in self.flat("purpose")}
+        meant = {purpose.trial for purpose in self.judgement.rows(rows.Purpose)}
         return tuple(name for name in self._places if name in meant)
+
+    def is_trial(self, name: str) -> bool:
+        """Whether a flat fact's trial is one of the chart; else an allergy stands for it."""
+        return name in self._places
 
     @property
     def running(self) -> tuple[Trusted, ...]:
@@ -240,7 +229,7 @@ class Sheet:
         return self._months[count]
 
     def _last_months(self, count: int) -> tuple[Month, ...]:
-        heavy = {str(f.fields["month"]): str(f.fields["by"]) for f in self.flat("heavy_month")}
+        heavy: dict[str, Heavy] = {month.month: month.by for month in self.judgement.rows(rows.HeavyMonth)}
         recorded = {months_ago(month.month, self.today): month for month in self.facts.headache_months}
         found = []
         for back in range(count, 0, -1):

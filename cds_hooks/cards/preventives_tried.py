@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.options_words import available
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates, days
-from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, length
+from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, length, rows
 from prodrome.rules.guideline import PreventiveUse
+
+ClassStatus = Literal["failed", "contraindicated", "perhaps failed"]
+STATUSES: tuple[ClassStatus, ...] = ("failed", "contraindicated", "perhaps failed")
+"""What becomes of a class that is used up; the first that holds is told."""
 
 ENDINGS: Mapping[StopReason, str] = {
     StopReason.INEFFICACY: "stopped as ineffective",
@@ -37,7 +42,7 @@ class ClassRow:
     """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it."""
 
     name: Trusted
-    status: str
+    status: ClassStatus
     courses: tuple[Course, ...]
     reasons: tuple[Trusted, ...] = ()
 
@@ -46,7 +51,7 @@ def course(sheet: Sheet, name: str) -> Course:
     """The course behind the flat fact ``name`` (a trial)."""
     trial = sheet.trial(name)
     use = sheet.drug(trial.drug).preventive
-    doubts = dict.fromkeys(str(fact.fields["because"]) for fact in sheet.flat("doubt", trial=name))
+    doubts = dict.fromkeys(doubt.because for doubt in sheet.judgement.rows(rows.Doubt) if doubt.trial == name)
     return Course(
         drug=sheet.name(trial.drug),
         drug_id=trial.drug,
@@ -60,7 +65,7 @@ def course(sheet: Sheet, name: str) -> Course:
 
 def failed_course(sheet: Sheet, name: str, drug_id: str) -> Course:
     """The course behind a failure: a trial, or an allergy that stands for one."""
-    if name != "allergy":
+    if sheet.is_trial(name):
         return course(sheet, name)
     refs = [
         ref
@@ -85,27 +90,29 @@ def dose(trial: Trial, use: PreventiveUse) -> Trusted:
 def enough(sheet: Sheet, trial: Trial, use: PreventiveUse) -> tuple[float | None, Span]:
     """The least adequate dose for this patient, and the days spent at or above it."""
     least = use.min_adequate
-    if use.min_adequate_chronic is not None and sheet.flat("diagnosis", name="chronic_migraine"):
+    if use.min_adequate_chronic is not None and sheet.chronic:
         least = use.min_adequate_chronic
     return least, days_at(trial.steps, least)
 
 
 def used_up(sheet: Sheet) -> tuple[ClassRow, ...]:
     """The classes that failed, are contraindicated, or may have failed, in the guideline's order."""
-    status: dict[str, str] = {}
-    for how in ("failed", "contraindicated", "perhaps failed"):
-        for fact in sheet.flat("candidate", how=how):
-            status.setdefault(str(fact.fields["id"]), how)
+    status: dict[str, ClassStatus] = {}
+    for class_ in sorted(sheet.judgement.rows(rows.UsedUpClass), key=lambda class_: STATUSES.index(class_.how)):
+        status.setdefault(class_.id, class_.how)
     return tuple(_row(sheet, id_, status[id_]) for id_ in sheet.guideline.classes if id_ in status)
 
 
-def _row(sheet: Sheet, id_: str, status: str) -> ClassRow:
+def _row(sheet: Sheet, id_: str, status: ClassStatus) -> ClassRow:
     name = Trusted(sheet.guideline.classes[id_].name)
     if status == "contraindicated":
         return ClassRow(name, status, (), _lasting(sheet, id_))
     certainty = "high" if status == "failed" else "low"
-    failures = sheet.flat("failure", ehf_class=id_, counts=True, certainty=certainty)
-    named = dict.fromkeys((str(fact.fields["trial"]), str(fact.fields["drug"])) for fact in failures)
+    named = dict.fromkeys(
+        (failure.trial, failure.drug)
+        for failure in sheet.judgement.rows(rows.Failure)
+        if failure.ehf_class == id_ and failure.counts and failure.certainty == certainty
+    )
     return ClassRow(name, status, tuple(failed_course(sheet, trial, drug) for trial, drug in named))
 
 

@@ -20,7 +20,7 @@ from fhir.resources.R4B import servicerequest as r4b_servicerequest
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import DraftOrder, Finding, full_dose
+from prodrome.rules import DraftOrder, Finding, full_dose, rows
 from prodrome.rules.guideline import Drug
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -295,7 +295,8 @@ def _reason(concept: Json, references: tuple[str, ...], version: str) -> Json:
 
 def _diagnosis(asked: Asked) -> tuple[str, ...]:
     """The problem list entries that say migraine."""
-    refs = [ref for fact in asked.sheet.flat("diagnosis", name="migraine") for ref in fact.refs]
+    diagnoses = asked.sheet.judgement.rows(rows.Diagnosis)
+    refs = [ref for diagnosis in diagnoses if diagnosis.name == "migraine" for ref in diagnosis.refs]
     return tuple(ref for ref in dict.fromkeys(refs) if ref.startswith("Condition/"))
 
 

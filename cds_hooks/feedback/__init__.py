@@ -2,11 +2,10 @@
 
 from prodrome.cds_hooks.feedback.reading import MAX_ENTRIES, Malformed, TooLarge, read_feedback
 from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
-from prodrome.cds_hooks.feedback.store import SAFETY_RULES, Receipt, Shown, Store, StoreUnavailable, Visit
+from prodrome.cds_hooks.feedback.store import Receipt, Shown, Store, StoreUnavailable, Visit
 
 __all__ = [
     "MAX_ENTRIES",
-    "SAFETY_RULES",
     "Malformed",
     "Receipt",
     "Shown",

@@ -24,9 +24,6 @@ from prodrome.cds_hooks.feedback.reading import Entry
 from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.settings import Settings
 
-SAFETY_RULES = frozenset({"SAF-01"})
-"""Rules whose cards are shown again however often they were overridden."""
-
 _PART = 200
 """Most entries or old cards in one transaction: no batch keeps others from writing for long."""
 _LOOK_AGAIN_SECONDS = (0.1, 0.2, 0.3)
@@ -48,19 +45,23 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A card about to be shown. ``finding`` says what it is about: the same text for the same finding next time."""
+    """A card about to be shown. ``finding`` says what it is about: the same text for the same finding next time.
+
+    A card of a ``safety`` rule is shown again however often it was overridden.
+    """
 
     uuid: str
     rule: str
     indicator: str
     suggestions: tuple[str, ...] = ()
     finding: str | None = None
+    safety: bool = False
 
     @classmethod
-    def of(cls, card: Mapping[str, Any], finding: str | None = None) -> "Shown":
+    def of(cls, card: Mapping[str, Any], finding: str | None = None, *, safety: bool = False) -> "Shown":
         """From a card as it goes out; its rule is its ``source.topic.code``."""
         suggestions = tuple(suggestion["uuid"] for suggestion in card.get("suggestions", ()))
-        return cls(card["uuid"], card["source"]["topic"]["code"], card["indicator"], suggestions, finding)
+        return cls(card["uuid"], card["source"]["topic"]["code"], card["indicator"], suggestions, finding, safety)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ class Store:
         }
 
     def _hash_unless_safety(self, visit: Visit, card: Shown) -> str | None:
-        if card.finding is None or card.rule in SAFETY_RULES or card.indicator == "critical":
+        if card.finding is None or card.safety or card.indicator == "critical":
             return None
         return self._hash(visit, card.finding)
 

@@ -3,7 +3,7 @@
 from prodrome.rules.engine.evaluation import EngineDisagreement, engine_in_force
 from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
 from prodrome.rules.engine.matching import Bindings, EngineError, Fact, LimitError, Pattern, Test
-from prodrome.rules.engine.rulebook import FINDING, TALLY, Rule, Rulebook
+from prodrome.rules.engine.rulebook import FINDING, TALLY, Indicator, Rule, Rulebook, RulebookError
 
 __all__ = [
     "FINDING",
@@ -13,10 +13,12 @@ __all__ = [
     "EngineError",
     "Explanation",
     "Fact",
+    "Indicator",
     "LimitError",
     "Pattern",
     "Rule",
     "Rulebook",
+    "RulebookError",
     "Test",
     "Verdict",
     "condition_in_words",

@@ -46,6 +46,7 @@ _STEP_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPERATION = re.compile(r"(<=|>=|!=|<|>)\s*(.+)", re.DOTALL)
 
+FactTypes = Mapping[str, Mapping[str, type | Collection[str]]]
 Schema = dict[str, dict[str, type]]
 ParameterValue = Value | Sequence[Value]
 
@@ -54,7 +55,7 @@ def load_rulebook(
     source: Path | str,
     *,
     parameters: Mapping[str, ParameterValue],
-    fact_types: Mapping[str, Mapping[str, type]],
+    fact_types: FactTypes,
     sources: Collection[str],
     kinds: Collection[str],
     hooks: Collection[str],
@@ -62,8 +63,9 @@ def load_rulebook(
 ) -> Rulebook:
     """Read and check a rulebook, from a file or from text, with every parameter replaced by its value in force.
 
-    ``fact_types`` are the measured types (type -> field -> ``str``, ``bool``, ``float`` or ``int``); ``kinds`` the
-    kinds of FHIR resource a rule may need complete; ``hooks`` the hooks a card may appear at.
+    ``fact_types`` are the measured types (type -> field -> ``str``, ``bool``, ``float`` or ``int``, or the texts the
+    field can have); ``kinds`` the kinds of FHIR resource a rule may need complete; ``hooks`` the hooks a card may
+    appear at.
     Raises :class:`RulebookError`.
     """
     if isinstance(source, Path):
@@ -86,7 +88,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def _meant(word: object, choices: Collection[str]) -> str:
+def meant(word: object, choices: Collection[str]) -> str:
     close = get_close_matches(str(word), list(choices), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(sorted(choices)) or 'none'}"
 
@@ -108,12 +110,13 @@ class _Reader:
 
     name: str
     parameters: Mapping[str, ParameterValue]
-    measured: Mapping[str, Mapping[str, type]]
+    measured: FactTypes
     sources: Collection[str]
     kinds: Collection[str]
     hooks: Collection[str]
     where: str = ""
     types: Schema = field(default_factory=dict)
+    known: dict[tuple[str, str], frozenset[Value] | None] = field(default_factory=dict)  # values a field can have
     made: dict[str, dict[str, int]] = field(default_factory=dict)  # concluded type -> discriminator or "" -> last layer
     used: dict[str, None] = field(default_factory=dict)  # parameters read by the rule in hand, in order
     drawn: dict[str, str] = field(default_factory=dict)  # alias -> fact type, for the rule in hand
@@ -129,7 +132,9 @@ class _Reader:
         except (yaml.YAMLError, RulebookError) as error:
             raise self.fail(" ".join(str(error).split())) from error
         top = self.entries(raw, required=("version", "date", "layers"), optional=("not_evaluated",))
-        self.types = {kind: {key: _plain(value) for key, value in f.items()} for kind, f in self.measured.items()}
+        for kind, schema in self.measured.items():
+            self.types[kind] = {name: _plain(of) if isinstance(of, type) else str for name, of in schema.items()}
+            self.known |= {(kind, name): frozenset(of) for name, of in schema.items() if not isinstance(of, type)}
         layers = [
             self.entries(layer, required=("name",), optional=("rules", "tallies"))
             for layer in self.list_of(top, "layers")
@@ -142,6 +147,7 @@ class _Reader:
             layers=tuple(self.layer(index, layer) for index, layer in enumerate(layers)),
             fact_types=self.types,
             measured=frozenset(self.measured),
+            known_values={of: values for of, values in self.known.items() if values is not None},
         )
 
     def survey(self, layers: Sequence[Mapping[str, Any]]) -> None:
@@ -247,7 +253,7 @@ class _Reader:
         about = card.about if card else self.about(entries.get("about"))
         for_rule = self.text(entries, "concludes_absence_for") if "concludes_absence_for" in entries else None
         if for_rule is not None and (for_rule not in self.ids or not _CARD_ID.fullmatch(for_rule)):
-            raise self.fail(f"concludes_absence_for: no card rule {for_rule!r}{_meant(for_rule, self.ids)}")
+            raise self.fail(f"concludes_absence_for: no card rule {for_rule!r}{meant(for_rule, self.ids)}")
         if for_rule is not None and not entries.get("absence_needs"):
             raise self.fail("concludes_absence_for says nothing without absence_needs")
         return Rule(
@@ -265,7 +271,7 @@ class _Reader:
             then=self.finding(raw["id"], about) if is_card else self.conclusion(entries["then"]),
             about=about,
             card=card,
-            incomplete_card=self.flag(entries, "incomplete_card"),
+            incomplete_card=self.text(entries, "incomplete_card") if "incomplete_card" in entries else "",
             parameters=tuple(self.used),
             enabled=enabled,
         )
@@ -284,18 +290,34 @@ class _Reader:
 
     def card(self, entries: Mapping[str, Any]) -> Card:
         self.where += ": card"
-        raw = self.entries(entries["card"], required=("indicator",), optional=("about",))
+        raw = self.entries(entries["card"], required=("indicator",), optional=("about", "shows", "safety"))
         indicator = raw["indicator"]
         if isinstance(indicator, str) and indicator.startswith("$"):
             indicator = self.text_field("indicator", indicator)
+            said = self.values_of(indicator)
+            if said is None or not said <= set(INDICATORS):
+                raise self.fail(f"indicator: {raw['indicator']} is not always one of {', '.join(INDICATORS)}")
         elif indicator not in INDICATORS:
-            raise self.fail(f"no indicator {indicator!r}{_meant(indicator, INDICATORS)}")
-        card = Card(indicator, self.about(raw.get("about")))
+            raise self.fail(f"no indicator {indicator!r}{meant(indicator, INDICATORS)}")
+        card = Card(indicator, self.about(raw.get("about")), self.shows(raw.get("shows")), self.flag(raw, "safety"))
         self.where = self.where.removesuffix(": card")
         return card
 
     def about(self, value: object) -> FieldOf | None:
         return None if value is None else self.text_field("about", value)
+
+    def shows(self, raw: object) -> dict[str, str]:
+        """Names of what a card tells of, each with the alias of a condition."""
+        if raw is None:
+            return {}
+        if not isinstance(raw, dict) or not raw:
+            raise self.fail("shows: expected {name: alias}")
+        for name, alias in raw.items():
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise self.fail(f"shows: {name!r} is no name: lower-case letters, digits and _")
+            if not isinstance(alias, str) or alias not in self.drawn:
+                raise self.fail(f"shows: {name}: unknown alias {alias!r}{meant(alias, self.drawn)}")
+        return raw
 
     def text_field(self, what: str, value: object) -> FieldOf:
         target = self.field_of(str(value))
@@ -319,10 +341,20 @@ class _Reader:
                 raise self.fail(f"{name!r} is no field name: lower-case letters, digits and _")
             fields[name] = self.term(name, value)
             kind = self.kind_of(fields[name])
+            self.learn(raw["fact"], name, fields[name])
             if schema.setdefault(name, kind) is not kind:
                 raise self.fail(f"{name} is {_KIND_NAMES[kind]} here and {_KIND_NAMES[schema[name]]} in another rule")
         self.where = self.where.removesuffix(": then")
         return Conclusion(raw["fact"], fields)
+
+    def learn(self, fact: str, name: str, term: Value | FieldOf) -> None:
+        """Add what a rule gives a field to the values that the field can have."""
+        given = frozenset({term}) if not isinstance(term, FieldOf) else self.values_of(term)
+        before = self.known.get((fact, name), frozenset())
+        self.known[fact, name] = None if given is None or before is None else before | given
+
+    def values_of(self, term: FieldOf) -> frozenset[Value] | None:
+        return self.known.get((self.drawn[term.alias], term.field))
 
     def term(self, name: str, value: object) -> Value | FieldOf:
         if isinstance(value, str) and value.startswith("$"):
@@ -346,17 +378,17 @@ class _Reader:
         alias, name = text[1:].split(".")
         if alias not in self.drawn:
             raise self.fail(
-                f"unknown alias {alias!r}{_meant(alias, self.drawn)} (an alias is known after its condition)"
+                f"unknown alias {alias!r}{meant(alias, self.drawn)} (an alias is known after its condition)"
             )
         schema = self.types[self.drawn[alias]]
         if name not in schema:
-            raise self.fail(f"{self.drawn[alias]!r} has no field {name!r}{_meant(name, schema)}")
+            raise self.fail(f"{self.drawn[alias]!r} has no field {name!r}{meant(name, schema)}")
         return FieldOf(alias, name)
 
     def parameter(self, reference: str) -> ParameterValue:
         name = reference.removeprefix("$")
         if name not in self.parameters:
-            raise self.fail(f"unknown parameter {name!r}{_meant(name, self.parameters)}")
+            raise self.fail(f"unknown parameter {name!r}{meant(name, self.parameters)}")
         self.used[name] = None
         return self.parameters[name]
 
@@ -368,7 +400,7 @@ class _Reader:
             raise self.fail("expected {fact: <type>, ...}")
         kind = raw["fact"]
         if kind not in self.types and kind not in self.made:
-            raise self.fail(f"unknown fact type {kind!r}{_meant(kind, {*self.types, *self.made})}")
+            raise self.fail(f"unknown fact type {kind!r}{meant(kind, {*self.types, *self.made})}")
         if kind not in self.measured and kind not in DISCRIMINATOR and self.made[kind][""] >= layer:
             raise self.fail(f"{kind!r} is concluded in this layer or a later one; a rule reads earlier layers only")
         if negative and "as" in raw:
@@ -381,8 +413,9 @@ class _Reader:
             if name in ("fact", "as"):
                 continue
             if name not in self.types[kind]:
-                raise self.fail(f"{kind!r} has no field {name!r}{_meant(name, self.types[kind])}")
+                raise self.fail(f"{kind!r} has no field {name!r}{meant(name, self.types[kind])}")
             part = self.test(kind, name, value, negative=negative)
+            self.known_value(kind, name, part)
             if isinstance(part, Test):
                 tests.append(part)
             elif isinstance(part, Join):
@@ -398,6 +431,16 @@ class _Reader:
         self.where = outer
         return pattern
 
+    def known_value(self, kind: str, name: str, part: Test | Join | frozenset[Value]) -> None:
+        """Refuse a text that the field never has: no fact could pass, or with ``!=`` every one would."""
+        known = self.known.get((kind, name))
+        if known is None or isinstance(part, Join) or self.types[kind][name] is not str:
+            return
+        asked = part if isinstance(part, frozenset) else {part.value} if part.op in ("=", "!=") else ()
+        for value in sorted(map(str, asked)):
+            if value not in known:
+                raise self.fail(f"{name}: {kind!r} never has {value!r}{meant(value, list(map(str, known)))}")
+
     def earlier(self, pattern: Pattern, layer: int) -> None:
         """Findings, tallies and unjudged rules are layered one by one: check those this pattern asks for."""
         if pattern.fact not in DISCRIMINATOR:
@@ -408,7 +451,7 @@ class _Reader:
             raise self.fail("a tally is read by its name: {fact: tally, name: ...}")
         for which in sorted(map(str, made if wanted is None else wanted)):
             if which not in made:
-                raise self.fail(f"nothing concludes {pattern.fact} {which!r}{_meant(which, made)}")
+                raise self.fail(f"nothing concludes {pattern.fact} {which!r}{meant(which, made)}")
             if made[which] >= layer:
                 raise self.fail(f"{pattern.fact} {which!r} is concluded in this layer or a later one")
 
@@ -498,7 +541,7 @@ class _Reader:
         if of.joins:
             raise self.fail("a tally's facts are tested one by one, not joined")
         if distinct not in self.types[of.fact]:
-            raise self.fail(f"{of.fact!r} has no field {distinct!r}{_meant(distinct, self.types[of.fact])}")
+            raise self.fail(f"{of.fact!r} has no field {distinct!r}{meant(distinct, self.types[of.fact])}")
         return Tally(name, distinct, of)
 
     # YAML shapes ----------------------------------------------------------------------------------------------
@@ -508,7 +551,7 @@ class _Reader:
             raise self.fail(f"expected a mapping with {', '.join(required)}")
         for key in raw:
             if key not in required and key not in optional:
-                raise self.fail(f"unknown entry {key!r}{_meant(key, (*required, *optional))}")
+                raise self.fail(f"unknown entry {key!r}{meant(key, (*required, *optional))}")
         for key in required:
             if key not in raw or raw[key] is None:
                 raise self.fail(f"{key!r} is missing")
@@ -544,7 +587,7 @@ class _Reader:
         values = self.list_of(raw, key)
         for value in values:
             if not isinstance(value, str) or value not in known:
-                raise self.fail(f"{key}: no {value!r}{_meant(value, known)}")
+                raise self.fail(f"{key}: no {value!r}{meant(value, known)}")
         if len(set(values)) < len(values) or (key in raw and not values):
             raise self.fail(f"{key!r} holds at least one, and each once")
         return tuple(values)

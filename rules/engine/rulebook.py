@@ -7,13 +7,15 @@ measured and what *earlier* layers concluded, so nothing inside a layer depends 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from prodrome.rules.engine.matching import CompiledLayer, Pattern, Value
 
 FINDING, UNJUDGED, TALLY = "finding", "unjudged", "tally"
 """Fact types the engine itself concludes: a card to make, a rule nobody could judge, a count."""
 
-INDICATORS = ("info", "warning", "critical")
+Indicator = Literal["info", "warning", "critical"]
+INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 
 
 class RulebookError(ValueError):
@@ -40,11 +42,15 @@ class Conclusion:
 class Card:
     """How loud a card is, and the field that names the order it speaks about (``None``: the patient).
 
-    The indicator may be read from a matched fact: a contraindication is critical or a warning.
+    The indicator may be read from a matched fact: a contraindication is critical or a warning. ``shows`` names what
+    the card tells of: under each name, the alias of the condition that took those facts. A ``safety`` card is shown
+    again however often it was overridden.
     """
 
-    indicator: str | FieldOf
+    indicator: Indicator | FieldOf
     about: FieldOf | None = None
+    shows: Mapping[str, str] = field(default_factory=dict)
+    safety: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Rule:
 
     ``absence_needs`` are the kinds of resource that must be complete before *nothing was found* means anything;
     where one is not, the rule is unjudged, reported as ``concludes_absence_for`` (or itself) about ``about``.
+    ``incomplete_card`` says in words what could not be judged then; without it nothing is said.
     ``parameters`` names the guideline parameters it reads. A rule whose ``if`` parameter is off is not ``enabled``.
     """
 
@@ -70,7 +77,7 @@ class Rule:
     then: Conclusion
     about: FieldOf | None
     card: Card | None
-    incomplete_card: bool
+    incomplete_card: str
     parameters: tuple[str, ...]
     enabled: bool
 
@@ -104,6 +111,7 @@ class Rulebook:
     """A rulebook with its parameters resolved.
 
     ``fact_types`` are all types with their fields, measured and concluded; ``measured`` names the measured ones.
+    ``known_values`` are the values that a field of a fact type can have, where they are known.
     """
 
     version: str
@@ -112,10 +120,16 @@ class Rulebook:
     layers: tuple[Layer, ...]
     fact_types: Mapping[str, Mapping[str, type]]
     measured: frozenset[str]
+    known_values: Mapping[tuple[str, str], frozenset[Value]] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", {rule.id: rule for layer in self.layers for rule in layer.rules})
+
+    @property
+    def safety_rules(self) -> frozenset[str]:
+        """The rules whose cards are shown again however often they were overridden."""
+        return frozenset(rule.id for rule in self.rules.values() if rule.card and rule.card.safety)
 
     def rests_on(self, rule_id: str) -> frozenset[str]:
         """The measured fact types a rule reads, itself or through what earlier rules and tallies concluded."""

@@ -10,9 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodrome.rules.engine.reading import load_rulebook
+from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
-from prodrome.rules.fact_types import FACT_TYPES, HOOKS, KINDS
+from prodrome.rules.fact_types import (
+    ACUTE_CLASSES,
+    FACT_TYPES,
+    HOOKS,
+    KINDS,
+    ContraindicationId,
+    DrugClassId,
+    DrugId,
+    EhfClassId,
+)
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
@@ -108,11 +117,21 @@ class Guideline:
         return load_rulebook(
             self.folder / "rulebook.yaml",
             parameters={name: p.value for name, p in self.parameters.items() if not isinstance(p.value, Mapping)},
-            fact_types=FACT_TYPES,
+            fact_types=self._fact_types(),
             sources=self.sources,
             kinds=KINDS,
             hooks=HOOKS,
         )
+
+    def _fact_types(self) -> FactTypes:
+        """The measured fact types, with the names that this guideline gives."""
+        names: Mapping[object, tuple[str, ...]] = {
+            DrugId: tuple(self.drugs),
+            EhfClassId: tuple(self.classes),
+            DrugClassId: (*self.drug_classes, *ACUTE_CLASSES),
+            ContraindicationId: (*self.contraindications, "allergy"),
+        }
+        return {fact: {field: names.get(of, of) for field, of in schema.items()} for fact, schema in FACT_TYPES.items()}
 
     def value(self, name: str) -> ParameterValue:
         """The value in force of a parameter. Raises GuidelineError for an unknown name."""

@@ -8,11 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from prodrome.rules.fact_types import ACUTE_CLASSES, EXCEPTIONS, OVERUSE_CLASSES
 from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, meant, shown
 from prodrome.rules.guideline.types import (
-    ACUTE_CLASSES,
-    EXCEPTIONS,
-    OVERUSE_CLASSES,
     ROUTES,
     STRENGTHS,
     AcuteDose,

@@ -5,25 +5,6 @@ from dataclasses import dataclass, field
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
 STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
-ACUTE_CLASSES = (
-    "triptan",
-    "ditan",
-    "gepant",
-    "ergot",
-    "nsaid",
-    "simple_analgesic",
-    "combination",
-    "antiemetic",
-    "opioid",
-)
-OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
-EXCEPTIONS = (
-    "hepatic_impairment",
-    "renal_impairment",
-    "hepatic_or_renal_impairment",
-    "propranolol",
-    "strong_cyp3a4_inhibitor",
-)
 NOT_SYSTEMIC = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
 
 ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]

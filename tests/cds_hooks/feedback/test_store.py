@@ -248,7 +248,7 @@ def test_nothing_is_suppressed_where_the_site_turned_it_off(open_store: Callable
 @pytest.mark.parametrize(
     "card",
     [
-        Shown("c1", "SAF-01", "warning", (), "SAF-01|order"),
+        Shown("c1", "SAF-01", "warning", (), "SAF-01|order", safety=True),
         Shown("c1", "SAF-01", "critical", (), "SAF-01|order"),
         Shown("c1", "MOH-01", "critical", (), "SAF-01|order"),
     ],

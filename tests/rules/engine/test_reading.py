@@ -54,17 +54,58 @@ def test_a_step_is_read_whole() -> None:
 
 
 def test_a_card_rule_concludes_its_finding() -> None:
-    entry = card("AB-01", [{"fact": "order", "as": "o"}], incomplete_card=True, absence_needs=["Encounter"])
+    entry = card("AB-01", [{"fact": "order", "as": "o"}], incomplete_card="visits", absence_needs=["Encounter"])
     entry["card"] = {"indicator": "warning", "about": "$o.id"}
     rule = rulebook(layer("cards", entry)).rules["AB-01"]
     assert rule.card == Card("warning", FieldOf("o", "id"))
     assert rule.then == Conclusion("finding", {"rule": "AB-01", "order": FieldOf("o", "id")})
-    assert (rule.hooks, rule.incomplete_card, rule.about) == (("patient-view",), True, FieldOf("o", "id"))
+    assert (rule.hooks, rule.incomplete_card, rule.about) == (("patient-view",), "visits", FieldOf("o", "id"))
+
+
+LOUD = layer("dangers", *(step(word, [TRIAL], {"fact": "danger", "level": word}) for word in ("critical", "warning")))
 
 
 def test_a_card_may_be_as_loud_as_a_fact_says() -> None:
-    entry = card("AB-01", [{"fact": "order", "as": "o"}]) | {"card": {"indicator": "$o.drug"}}
-    assert rulebook(layer("cards", entry)).rules["AB-01"].card == Card(FieldOf("o", "drug"))
+    entry = card("AB-01", [{"fact": "danger", "as": "d"}]) | {"card": {"indicator": "$d.level"}}
+    assert rulebook(LOUD, layer("cards", entry)).rules["AB-01"].card == Card(FieldOf("d", "level"))
+
+
+def test_a_card_says_what_it_shows() -> None:
+    entry = card("AB-01", [TRIAL, {"fact": "order", "as": "o"}])
+    entry["card"] = {"indicator": "info", "shows": {"trials": "t", "orders": "o"}}
+    assert rulebook(layer("cards", entry)).rules["AB-01"].card == Card("info", shows={"trials": "t", "orders": "o"})
+
+
+def test_the_values_of_a_concluded_field_are_known_where_every_rule_says_them() -> None:
+    book = rulebook(
+        LOUD,
+        layer(
+            "echoes",
+            step("echo", [{"fact": "danger", "as": "d"}], {"fact": "echo", "level": "$d.level", "word": "a"}),
+            step("more", [TRIAL], {"fact": "echo", "level": "none", "word": "$t.drug"}),
+        ),
+    )
+    assert book.known_values["echo", "level"] == {"critical", "warning", "none"}
+    assert ("echo", "word") not in book.known_values
+
+
+@pytest.mark.parametrize("value", ["critcal", "!= critcal", ["warning", "critcal"]])
+def test_a_value_that_a_field_never_has_is_an_error(value: object) -> None:
+    message = failing(LOUD, layer("two", step("two", [{"fact": "danger", "level": value}], MADE | {"drug": "a"})))
+    assert message == "rule two: when[0]: level: 'danger' never has 'critcal'; did you mean 'critical'?"
+
+
+def test_a_measured_field_with_known_values_refuses_others() -> None:
+    types = FACT_TYPES | {"diagnosis": {"name": ("migraine", "chronic_migraine")}}
+    text = json.dumps(
+        {
+            "version": "1",
+            "date": "d",
+            "layers": [layer("one", step("one", [{"fact": "diagnosis", "name": "migrane"}], MADE | {"drug": "a"}))],
+        }
+    )
+    with pytest.raises(RulebookError, match="'diagnosis' never has 'migrane'; did you mean 'migraine'"):
+        load_rulebook(text, parameters=PARAMETERS, fact_types=types, sources=SOURCES, kinds=KINDS, hooks=HOOKS)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +357,11 @@ def test_a_step_that_cannot_be_meant_is_an_error(change: dict[str, Any], problem
         ({"seed": None}, "'seed' is missing"),
         ({"sources": None}, "'sources' is missing"),
         ({"then": MADE}, "a card rule's conclusion is its finding: leave out 'then'"),
-        ({"incomplete_card": "yes"}, "'incomplete_card' is true or false"),
+        ({"incomplete_card": True}, "'incomplete_card' is text"),
+        ({"card": {"indicator": "$t.drug"}}, "indicator: $t.drug is not always one of info, warning, critical"),
+        ({"card": {"indicator": "info", "shows": {"trials": "u"}}}, "shows: trials: unknown alias 'u'"),
+        ({"card": {"indicator": "info", "shows": ["t"]}}, "shows: expected {name: alias}"),
+        ({"card": {"indicator": "info", "shows": {"A B": "t"}}}, "shows: 'A B' is no name"),
     ],
 )
 def test_a_card_rule_that_cannot_be_meant_is_an_error(change: dict[str, Any], problem: str) -> None:
@@ -411,7 +456,7 @@ VALID = json.dumps(
                 | {"if": "$ok"},
                 tallies=[{"name": "drugs", "distinct": "drug", "of": {"fact": "made"}}],
             ),
-            layer("two", card("AB-01", [{"fact": "tally", "name": "drugs", "count": ">= 1"}], incomplete_card=True)),
+            layer("two", card("AB-01", [{"fact": "tally", "name": "drugs", "count": ">= 1"}], incomplete_card="drugs")),
         ],
     }
 )

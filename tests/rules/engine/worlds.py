@@ -201,7 +201,7 @@ def rulebooks(draw: st.DrawFn) -> Rulebook:
                 tallies=[{"name": f"count_{depth}", "distinct": "word", "of": {"fact": f"made_{depth}"}}],
             )
         )
-        readable |= {f"made_{depth}": ["word", "kind"]}
+        readable |= {f"made_{depth}": ["word"]}
     many = card("AB-01", [{"fact": "tally", "name": "count_0", "count": ">= 2"}])
     each = card("AB-02", [draw(conditions(readable, [])) | {"as": "c"}, {"fact": "order", "as": "o"}])
     each["card"] = {"indicator": "info", "about": "$o.id"}

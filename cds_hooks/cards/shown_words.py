@@ -1,0 +1,171 @@
+"""What a rule's card says it shows (``card: {shows: {name: alias}}``), in words.
+
+Each function of :data:`SHOWN` makes what a template knows under that name, of the facts that the condition took. The
+type of its first argument says which facts those are; a function that asks for the order belongs to cards about one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prodrome.cds_hooks.cards import preventives_tried
+from prodrome.cds_hooks.cards.finding_words import View
+from prodrome.cds_hooks.cards.markdown import Trusted
+from prodrome.cds_hooks.cards.order_words import Order
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, EXCEPTIONS, Sheet, amount, days
+from prodrome.rules import full_dose, length, rows
+from prodrome.rules.guideline import Drug
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """The failures in the ordered drug's class. ``same_again``: the ordered drug is one of them."""
+
+    courses: tuple[preventives_tried.Course, ...]
+    same_again: bool
+    only_tolerability: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SingleDose:
+    """A single dose beside the full one by its route, in mg; ``None`` where the guideline gives no number."""
+
+    drug: Trusted
+    dose: float
+    full: float
+    usual: float | None
+    max_24h: float | None
+    repeat_hours: float | None
+    exceptions: tuple[Trusted, ...]
+    not_evaluated: tuple[Trusted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """A trial too short or too low to count: what was done, and what it takes."""
+
+    course: preventives_tried.Course
+    enough: Trusted
+    needed: Trusted
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClass:
+    """An acute class of which a drug failed, and what of it is left: drugs with routes, other routes of that drug."""
+
+    name: Trusted
+    failed: tuple[Trusted, ...]
+    untried: tuple[Trusted, ...]
+    other_routes: tuple[Trusted, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A hospital visit, and whether the stay goes on."""
+
+    start: Trusted
+    running: bool
+
+
+def failures(found: tuple[rows.Failure, ...], view: View, order: Order) -> Failures:
+    """The failures in the ordered drug's class."""
+    named = dict.fromkeys((failure.trial, failure.drug) for failure in found)
+    return Failures(
+        courses=tuple(preventives_tried.failed_course(view.sheet, trial, drug) for trial, drug in named),
+        same_again=view.sheet.base(order.ordered.id) in {failure.drug for failure in found},
+        only_tolerability={failure.by for failure in found} == {"lack of tolerability"},
+    )
+
+
+def brief_trials(found: tuple[rows.StoppedTrial, ...], view: View, order: Order | None) -> tuple[Brief, ...]:
+    """Trials too short or too low, the latest stop first."""
+    latest_first = sorted(found, key=lambda trial: trial.stopped_days_ago_least)
+    return tuple(_brief(view.sheet, trial.trial) for trial in latest_first)
+
+
+def low_doses(found: tuple[rows.LowDose, ...], view: View, order: Order | None) -> tuple[SingleDose, ...]:
+    """The doses below the full one: of the order, or of every drug taken now."""
+    doses: dict[Trusted, SingleDose] = {}
+    for low_dose in found:
+        said = order.draft if order else view.sheet.trial(low_dose.subject)
+        low = _single_dose(view.sheet, view.sheet.drug(said.drug), said.single_dose, said.route)
+        if low:
+            doses.setdefault(low.drug, low)
+    return tuple(doses.values())
+
+
+def setbacks(found: tuple[rows.AcuteSetback, ...], view: View, order: Order | None) -> tuple[OpenClass, ...]:
+    """The acute classes of which a drug failed."""
+    failed: dict[str, list[str]] = {}
+    for setback in found:
+        failed.setdefault(setback.acute_class, []).append(setback.drug)
+    return tuple(_open_class(view, class_, drugs) for class_, drugs in failed.items())
+
+
+def visits(found: tuple[rows.Episode, ...], view: View, order: Order | None) -> tuple[Visit, ...]:
+    """The hospital episodes, the latest first."""
+    episodes = sorted(found, key=lambda episode: episode.days_ago_least)
+    return tuple(Visit(Trusted(episode.start), episode.running) for episode in episodes)
+
+
+SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
+    "failures": failures,
+    "brief_trials": brief_trials,
+    "low_doses": low_doses,
+    "setbacks": setbacks,
+    "visits": visits,
+}
+
+
+def _brief(sheet: Sheet, name: str) -> Brief:
+    trial = sheet.trial(name)
+    use = sheet.drug(trial.drug).preventive
+    assert use is not None
+    least, at_least = preventives_tried.enough(sheet, trial, use)
+    dose = f" at {amount(least, use.unit, use.per)} or more" if least is not None else ""
+    if use.per == "day":
+        return Brief(preventives_tried.course(sheet, name), days(at_least), Trusted(f"{use.min_days} days{dose}"))
+    given = len(trial.administrations)
+    done = Trusted(f"{given} given over {days(length(trial.start, trial.end))}" if given else days(at_least))
+    needed = f"{use.min_administrations} administrations{dose}, over {use.min_days} days"
+    return Brief(preventives_tried.course(sheet, name), done, Trusted(needed))
+
+
+def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None) -> SingleDose | None:
+    full = full_dose(sheet.guideline, drug, dose, route) if dose is not None else None
+    if drug.acute is None or dose is None or full is None:
+        return None
+    row = drug.acute.dose(route or "oral")
+    return SingleDose(
+        drug=sheet.name(drug.id),
+        dose=dose,
+        full=full,
+        usual=row.usual if row else None,
+        max_24h=row.max_24h if row else None,
+        repeat_hours=row.repeat_hours if row else None,
+        exceptions=tuple(dict.fromkeys(Trusted(EXCEPTIONS[one.when]) for one in drug.acute.exceptions)),
+        not_evaluated=tuple(Trusted(what) for what in drug.acute.not_evaluated),
+    )
+
+
+def _open_class(view: View, class_: str, failed: list[str]) -> OpenClass:
+    return OpenClass(
+        name=Trusted(ACUTE_CLASSES[class_]),
+        failed=view.sheet.names(failed),
+        untried=tuple(Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in view.options.untried(class_)),
+        other_routes=tuple(_other_routes(view.sheet, failed)),
+    )
+
+
+def _other_routes(sheet: Sheet, failed: Iterable[str]) -> Iterable[Trusted]:
+    taken = [(trial.drug, trial.route) for trial in sheet.facts.trials]
+    taken += [(record.drug, record.route) for record in sheet.facts.attack_records]
+    for id_ in dict.fromkeys(failed):
+        tried = {route or "oral" for drug, route in taken if sheet.base(drug) == id_}
+        left = [route for route in _routes(sheet.drug(id_)) if route not in tried]
+        if left:
+            yield Trusted(f"{sheet.name(id_)} ({', '.join(left)})")
+
+
+def _routes(drug: Drug) -> tuple[str, ...]:
+    return tuple(dose.route for dose in drug.acute.doses) if drug.acute else ()
