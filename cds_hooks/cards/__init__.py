@@ -1,10 +1,12 @@
 """What was judged, in the words of cards."""
 
 from prodrome.cds_hooks.cards.building import build, check, key, shown
+from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
     "EXTENSION",
+    "CardsError",
     "build",
     "check",
     "key",

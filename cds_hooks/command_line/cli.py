@@ -4,10 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from prodrome.cds_hooks.cards import CardsError
 from prodrome.cds_hooks.command_line.commands import COMMANDS
 from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import SettingsError
+from prodrome.rules.engine import RulebookError
 from prodrome.rules.guideline import GuidelineError
 
 
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], int] = asked.run
     try:
         return run(asked)
-    except (SettingsError, GuidelineError) as error:
+    except (SettingsError, GuidelineError, RulebookError, CardsError) as error:
         print(error, file=sys.stderr)
     except Refused as refused:
         print(f"{refused.status}: {refused.text}", file=sys.stderr)
