@@ -4,9 +4,11 @@ A value is what stands under a prefetch key: a Bundle, one resource, ``null``, a
 wrappings seen in the wild.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from prodrome.fhir_mappers.elements import bare_id, content
 from prodrome.rules import Completeness
 
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
@@ -39,12 +41,49 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]]
     worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
     """
     found: dict[str, list[Entry]] = {}
+    counted: Counter[_Nameless] = Counter()
     completeness: dict[str, Completeness] = {}
+    read: set[int] = set()
     for asked, value in parts:
         kind = ALIASES.get(asked, asked)
-        state = _collect_value(kind, value, found, 0)
+        state = INCOMPLETE
+        if value is None or id(value) not in read:  # one value may be asked for several kinds
+            read.add(id(value))
+            came: dict[str, list[Entry]] = {}
+            state = _collect_value(kind, value, came, 0)
+            _add(came, found, counted)
         completeness[kind] = worse(completeness.get(kind, COMPLETE), state)
     return found, completeness
+
+
+_Nameless = tuple[str, str | None, bytes]  # kind, fullUrl and content of a row without an id
+
+
+def _add(came: dict[str, list[Entry]], found: dict[str, list[Entry]], counted: Counter[_Nameless]) -> None:
+    """Add the rows of one value. A row without an id counts once however many values it comes in.
+
+    Equal rows of one value are as many rows as there are of them; those with an id are told apart by it, later.
+    """
+    here: Counter[_Nameless] = Counter()
+    for kind, entries in came.items():
+        rows = found.setdefault(kind, [])
+        for entry in entries:
+            same = None if bare_id(_id(entry.resource)) else _content(entry.resource)
+            if same is not None:
+                name = kind, entry.full_url, same
+                here[name] += 1
+                if here[name] <= counted[name]:
+                    continue
+                counted[name] = here[name]
+            rows.append(entry)
+
+
+def _id(resource: object) -> object:
+    return resource.get("id") if isinstance(resource, dict) else None
+
+
+def _content(resource: object) -> bytes | None:
+    return content(resource) if isinstance(resource, dict) else None
 
 
 def is_answer(kind: str, value: object) -> bool:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
 NEGATIONS = frozenset({"no", "not", "without", "denies"})
@@ -66,10 +67,14 @@ def _in_clause(words: list[str], wanted: Phrases) -> set[str]:
         for phrase, name in wanted.by_word.get(word, ()):
             if tuple(words[at : at + len(phrase)]) == phrase:
                 matches.append((at, at + len(phrase), name))
+    ends: dict[int, int] = {}  # where the longest phrase of each start ends, in order of the starts
+    for start, end, _ in matches:
+        ends[start] = max(end, ends.get(start, 0))
+    before = dict(zip(ends, accumulate(ends.values(), max, initial=0), strict=False))
     own = {at for start, end, _ in matches for at in range(start, end)}
     return {
         name
         for start, end, name in matches
         if not any(words[at] in wanted.negations and at not in own for at in range(max(0, start - REACH), start))
-        and not any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in matches)
+        and before[start] < end == ends[start]
     }
