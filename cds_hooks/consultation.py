@@ -16,7 +16,7 @@ from prodrome.cds_hooks.feedback import Shown, Visit
 from prodrome.cds_hooks.fhir_client import Progress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
-from prodrome.fhir_mappers import Entry, Record, read_facts
+from prodrome.fhir_mappers import Record, counted, read_facts
 from prodrome.rules import Completeness, Facts, Judgement, judge
 
 EXTENSION = "org.prodrome.judgement"
@@ -69,8 +69,7 @@ def consult(
         issuer=caller.issuer,
         progress=progress,
     )
-    own = gathered.record.orders  # those that are this patient's
-    request = replace(request, orders=tuple(order.resource if isinstance(order, Entry) else order for order in own))
+    request = replace(request, orders=gathered.orders)  # those that are this patient's
     facts = read_facts(gathered.record, environment.guideline, today)
     judgement = judge(
         facts,
@@ -160,9 +159,13 @@ def _extension(
         "incomplete": _in_state(service, gathered.record, Completeness.INCOMPLETE),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [{"resource": f"{row.kind}/{row.id}", "why": row.why} for row in facts.skipped],
-        "notes": list(notes),
+        "notUnderstood": counted(facts),
+        "notes": [*notes, *([_DECEASED] if facts.patient and facts.patient.deceased else [])],
     }
     return {name: value for name, value in said.items() if value}
+
+
+_DECEASED = "The patient is recorded as deceased: nothing was judged."
 
 
 def _in_state(service: Service, record: Record, state: Completeness) -> list[str]:

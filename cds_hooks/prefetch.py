@@ -19,9 +19,13 @@ from prodrome.rules import Completeness
 
 @dataclass(frozen=True)
 class Gathered:
-    """The record of a call; what was set aside (``notes``), what failed by kind, and which queries were fetched."""
+    """The record of a call, and the orders in hand that are its patient's.
+
+    ``notes`` say what was set aside, ``problems`` what failed by kind, ``fetched`` which queries were fetched.
+    """
 
     record: Record
+    orders: tuple[object, ...]
     notes: tuple[str, ...]
     problems: Mapping[str, str]
     fetched: tuple[str, ...]
@@ -87,7 +91,13 @@ def gather(
         orders=orders,
         selections=request.selections,
     )
-    return Gathered(record, (*lenient, *set_aside, *other_orders), problems, tuple(fetched))
+    return Gathered(
+        record,
+        tuple(order.resource for order in orders),
+        (*lenient, *set_aside, *other_orders),
+        problems,
+        tuple(fetched),
+    )
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
+from prodrome.fhir_mappers.understanding import Share, counted, shares
 from prodrome.rules import Facts
 from prodrome.rules.guideline import Guideline
 
@@ -35,12 +36,15 @@ __all__ = [
     "SNOMED",
     "Entry",
     "Record",
+    "Share",
     "bare_id",
     "collect",
+    "counted",
     "is_answer",
     "kind_of",
     "lacks_some",
     "read_facts",
+    "shares",
     "worse",
 ]
 

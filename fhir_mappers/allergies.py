@@ -40,9 +40,15 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
         concepts = [read_concept(resource, "code")]
         if not (concepts[0].codes or concepts[0].texts):
             concepts = [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
-        for said in concepts:
-            coded, drugs = _meant(said, lexicon)
-            allergies.extend(Allergy(drug, _type(resource), coded, refs) for drug in sorted(drugs))
+        found = [
+            (coded, drug) for said in concepts for coded, drugs in [_meant(said, lexicon)] for drug in sorted(drugs)
+        ]
+        allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
+        if found:
+            chart.understood("AllergyIntolerance", "substance")
+        else:
+            words = "; ".join(said.label for said in concepts if said.label)
+            chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, words)
 
     chart.each("AllergyIntolerance", read)
     return allergies

@@ -43,15 +43,17 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]]
     found: dict[str, list[Entry]] = {}
     counted: Counter[_Nameless] = Counter()
     completeness: dict[str, Completeness] = {}
-    read: set[int] = set()
+    read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
         kind = ALIASES.get(asked, asked)
-        state = INCOMPLETE
-        if value is None or id(value) not in read:  # one value may be asked for several kinds
-            read.add(id(value))
+        if value is None or id(value) not in read:  # one value may be asked for several kinds, or under several keys
             came: dict[str, list[Entry]] = {}
             state = _collect_value(kind, value, came, 0)
+            read[id(value)] = kind, state
             _add(came, found, counted)
+        else:
+            first, said = read[id(value)]
+            state = said if first == kind else INCOMPLETE
         completeness[kind] = worse(completeness.get(kind, COMPLETE), state)
     return found, completeness
 

@@ -3,7 +3,8 @@
 from datetime import date
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
+from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
+from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.rules import Condition, When
@@ -14,6 +15,10 @@ _OTHER_STATUS = {"55561003": "active", "73425007": "inactive", "413322009": "res
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 
 
+NO_SET = "has no code that is in a table"
+NO_CODE = "has no code of a known system"
+
+
 def read_conditions(chart: Chart) -> list[Condition]:
     """The active conditions that are in any code set."""
     conditions: list[Condition] = []
@@ -21,7 +26,12 @@ def read_conditions(chart: Chart) -> list[Condition]:
     def read(ref: str, resource: JsonObject) -> None:
         said = read_concept(resource, "code")
         names = sets_of(chart.guideline, said.codes) if said.codes else None
-        if names and is_active(resource, chart.today):
+        if not is_active(resource, chart.today):
+            return
+        if not names:
+            chart.puzzled("Condition", "problem", NO_SET if _is_coded(said) else NO_CODE, ref, said.label)
+        else:
+            chart.understood("Condition", "problem")
             refs = (ref,) if ref else ()
             recorded = read_when(resource, "recordedDate")
             onset = _onset(resource) or recorded
@@ -29,6 +39,11 @@ def read_conditions(chart: Chart) -> list[Condition]:
 
     chart.each("Condition", read)
     return conditions
+
+
+def _is_coded(said: Concept) -> bool:
+    """Whether a diagnosis has a code of a system we know."""
+    return any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)
 
 
 def is_active(resource: JsonObject, today: date) -> bool:

@@ -1,6 +1,6 @@
 """Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, Dosing, read_bounds, rea
 from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Named, read_named
-from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
+from prodrome.fhir_mappers.stop_reasons import read_stop
 from prodrome.rules import Stop, StopReason, When
 
 PREVENTIVE, ACUTE = "preventive", "acute"
@@ -55,11 +55,20 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
     """Every medication row that counts, recognised or not."""
     rows: list[Row] = []
     recognise = cache(lexicon.recognise)  # prescriptions of one medicine are many; nothing is kept after this chart
+    groups_of = cache(lexicon.co_medications)
+
+    def add(row: Row, kind: str) -> None:
+        rows.append(row)
+        if recognise(row.named) or groups_of(row.named):
+            chart.understood(kind, "drug")
+        else:
+            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.concept.label)
 
     def read_statement(ref: str, resource: JsonObject) -> None:
         state = statement_state(resource)
         if state is not None:
-            rows.append(_row(chart, recognise, ref, resource, state, "dosage", _statement_period(resource)))
+            row = _row(chart, recognise, ref, resource, state, "dosage", _statement_period(resource))
+            add(row, "MedicationStatement")
 
     def read_request(ref: str, resource: JsonObject) -> None:
         state = request_state(resource)
@@ -67,7 +76,7 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
             return
         dates = _request_period(resource)
         if ref not in chart.ordered or _began(dates.start, chart.today):
-            rows.append(_row(chart, recognise, ref, resource, state, "dosageInstruction", dates))
+            add(_row(chart, recognise, ref, resource, state, "dosageInstruction", dates), "MedicationRequest")
 
     chart.each("MedicationStatement", read_statement)
     chart.each("MedicationRequest", read_request)
@@ -157,11 +166,19 @@ def _course(
     dates: _Dates,
     running: bool,
 ) -> Course | None:
-    dosing = read_dosing(read_objects(resource, dosage), medicine, chart.guideline)
+    kind = "MedicationStatement" if dosage == "dosage" else "MedicationRequest"
+    entries = read_objects(resource, dosage)
+    dosing = read_dosing(entries, medicine, chart.guideline)
     use = use_of(medicine, dosing)
     if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
         return None
-    stop = NO_REASON if running else read_stop(_stop_concepts(resource), chart.guideline)
+    _tell_dose(chart, kind, ref, entries, dosing, medicine, use)
+    reasons = [] if running else _stop_concepts(resource)
+    stop = read_stop(reasons, chart.guideline)
+    if reasons and stop.reason is StopReason.UNKNOWN:
+        chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
+    elif reasons:
+        chart.understood(kind, "stop reason")
     return Course(
         ref=ref,
         medicine=medicine,
@@ -174,6 +191,28 @@ def _course(
         reason=read_reason(chart, resource),
         stop=stop,
     )
+
+
+def _tell_dose(
+    chart: Chart,
+    kind: str,
+    ref: str,
+    entries: Sequence[JsonObject],
+    dosing: Dosing,
+    medicine: Medicine,
+    use: str,
+) -> None:
+    """Say whether the dose that a trial of this use is measured by could be read, where there is one at all."""
+    if not entries:
+        return
+    preventive = medicine.drug.preventive
+    by_day = use == PREVENTIVE and preventive is not None and preventive.per != "administration"
+    if (dosing.per_day if by_day else dosing.single or dosing.per_day) is not None:
+        chart.understood(kind, "dose")
+    else:
+        texts = (entry.get(name) for entry in entries for name in ("text", "patientInstruction"))
+        said = "; ".join(text for text in texts if type(text) is str)
+        chart.puzzled(kind, "dose", "could not be read", ref, said or "no text")
 
 
 def _stop_concepts(resource: JsonObject) -> list[Concept]:

@@ -1,5 +1,7 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
+from collections.abc import Sequence
+
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import (
@@ -70,6 +72,10 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
         services = service_types(resource)
         classes = _classes(chart, resource, [*types, *services])
         refs = (ref,) if ref else ()
+        if classes:
+            chart.understood("Encounter", "class")
+        else:
+            chart.puzzled("Encounter", "class", "is of no known class", ref, _class_words(resource))
         if HOSPITAL in classes or EMERGENCY in classes:
             start, end = _period(resource)
             running = status in RUNNING and (end is None or end.last >= chart.today)
@@ -84,6 +90,17 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
 
     chart.each("Encounter", read)
     return visits, contacts
+
+
+def _class_words(resource: JsonObject) -> str:
+    """What the class of a visit says, for a tester."""
+    codings = [coding(each) for value in read_objects(resource, "class") for each in _codings(value)]
+    codes = [code for said in codings for _, code in said.codes]
+    return "; ".join([*codes, *(text for said in codings for text in (*said.texts, *said.displays))]) or "no class"
+
+
+def _codings(value: JsonObject) -> Sequence[JsonObject]:
+    return read_objects(value, "coding") if "coding" in value else (value,)
 
 
 def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:

@@ -1,8 +1,8 @@
-"""The patient: birth date and sex."""
+"""The patient: birth date, sex, and whether alive."""
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.dates import read_when
-from prodrome.fhir_mappers.elements import JsonObject, bare_id, read_text
+from prodrome.fhir_mappers.elements import JsonObject, bare_id, read_flag, read_text
 from prodrome.rules import Patient
 
 
@@ -13,7 +13,12 @@ def read_patient(chart: Chart) -> Patient | None:
     def read(ref: str, resource: JsonObject) -> None:
         if chart.patient_id is None or bare_id(resource.get("id")) in (None, chart.patient_id):
             birth, sex = read_when(resource, "birthDate"), read_text(resource, "gender")
-            found.append(Patient(birth, sex, (ref,) if ref else ()))
+            found.append(Patient(birth, sex, _is_deceased(resource), (ref,) if ref else ()))
 
     chart.each("Patient", read)
     return found[0] if found else None
+
+
+def _is_deceased(resource: JsonObject) -> bool:
+    """Whether ``deceased[x]`` says so: true, or any date."""
+    return read_flag(resource, "deceasedBoolean") or read_when(resource, "deceasedDateTime") is not None

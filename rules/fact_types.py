@@ -63,7 +63,7 @@ HOOKS: tuple[str, ...] = (
 
 FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
     "hook": {"name": HOOKS},
-    "patient": {"age": float},
+    "patient": {"age": float, "age_known": bool},
     "diagnosis": {"name": DIAGNOSES},
     "other_use": {"drug": DrugId},
     "trial": {

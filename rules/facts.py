@@ -61,8 +61,11 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
+    """Whom the chart is about. ``deceased``: recorded as dead, and then nothing is judged."""
+
     birth: When | None = None
     sex: str | None = None
+    deceased: bool = False
     refs: Refs = ()
 
 

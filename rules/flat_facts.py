@@ -132,9 +132,14 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
     if hook is not None:
         yield "hook", {"name": hook}, ()
     patient = sheet.facts.patient
+    if patient and patient.deceased:
+        return  # and so no rule speaks
     if patient and patient.birth:
         # The youngest age the birth date may mean: a date that leaves "under 18" open counts as under 18.
-        yield "patient", {"age": float(years(patient.birth.last, sheet.today))}, patient.refs
+        age = float(years(patient.birth.last, sheet.today))
+        yield "patient", {"age": age, "age_known": True}, patient.refs
+    else:
+        yield "patient", {"age_known": False}, patient.refs if patient else ()
     for name in ("migraine", "chronic_migraine"):
         if name in sheet.names:
             yield "diagnosis", {"name": name}, sheet.refs_of(name)

@@ -116,6 +116,8 @@ def judge(
     active = active_contraindications(facts, guideline, today, locale)
     measured = measure(facts, guideline, today, active, locale=locale, hook=hook)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
+    age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
+    completeness["Patient"] = Completeness.COMPLETE if age_known else Completeness.MISSING
     outcome = evaluate(rulebook, measured, completeness, engine=engine)
     return Judgement(
         findings=_findings(rulebook, outcome),

@@ -14,7 +14,7 @@ import orjson
 from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line import feedback, population
 from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
-from prodrome.cds_hooks.command_line.why import tree
+from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
@@ -117,6 +117,7 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
     server_arguments(command)
     command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
     command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
+    command.add_argument("--understood", action="store_true", help="print how much of the chart was understood")
     _today(command)
     _engine(command)
 
@@ -125,7 +126,9 @@ def _consult(asked: argparse.Namespace) -> int:
     if (asked.request is None) == (asked.fhir is None):
         raise Refused(400, "Give either a request file or --fhir URL.")
     consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
-    if asked.why or asked.steps:
+    if asked.understood:
+        print(understood(consultation))
+    elif asked.why or asked.steps:
         print(tree(consultation, steps=asked.steps))
     else:
         sys.stdout.write(orjson.dumps(consultation.response, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from prodrome.cds_hooks.consultation import Consultation
-from prodrome.rules import Completeness
+from prodrome.fhir_mappers import shares
+from prodrome.rules import Completeness, NotUnderstood
 from prodrome.rules.engine import Bindings, Explanation, Fact, Verdict, why
 
 _MARKS = {
@@ -18,6 +19,23 @@ _MARKS = {
 def tree(consultation: Consultation, *, steps: bool = False) -> str:
     """The trace of one call. *steps* also explains the rules that only conclude facts for others."""
     return "\n".join(_lines(consultation, steps))
+
+
+def understood(consultation: Consultation) -> str:
+    """How much of the chart was understood, kind by kind, and every element that was not, as it stands there."""
+    found = shares(consultation.facts)
+    kinds = max((len(share.kind) for share in found), default=0)
+    whats = max((len(share.what) for share in found), default=0)
+    lines = [f"{share.kind:{kinds}}  {share.what:{whats}}  {share.told} of {share.of}" for share in found]
+    puzzles = [puzzle_in_words(each) for each in consultation.facts.not_understood]
+    puzzles += [f"{row.kind}/{row.id} was skipped: {row.why}" for row in consultation.facts.skipped]
+    return "\n".join([*lines, *_branch("not understood", puzzles or ["nothing"])])
+
+
+def puzzle_in_words(puzzle: NotUnderstood) -> str:
+    """One element that was not understood, with what it says: for a tester's eyes alone."""
+    value = "".join(sign if sign.isprintable() else " " for sign in puzzle.value)
+    return f"{puzzle.ref or puzzle.kind}: the {puzzle.what} {puzzle.why}: {value or 'nothing is said'}"
 
 
 def _lines(consultation: Consultation, steps: bool) -> Iterator[str]:
@@ -42,6 +60,8 @@ def _data(consultation: Consultation) -> Iterator[str]:
         said.append(f"{kind}: {extent}" + (f" (the FHIR server {problem})" if problem else ""))
     said += [f"{row.kind}/{row.id} was skipped: {row.why}" for row in consultation.facts.skipped]
     yield from _branch("data", [*said, *consultation.notes])
+    if consultation.facts.not_understood:
+        yield from _branch("not understood", [puzzle_in_words(each) for each in consultation.facts.not_understood])
 
 
 def _rule(explanation: Explanation, consultation: Consultation) -> Iterator[str]:

@@ -26,6 +26,7 @@ from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.checking import check
 from prodrome.cds_hooks.workbench.history import draw
 from prodrome.cds_hooks.workbench.rendering import as_json, pages
+from prodrome.fhir_mappers import shares
 from prodrome.rules.engine import EngineError, LimitError
 from prodrome.rules.guideline import GuidelineError
 
@@ -65,6 +66,7 @@ class _Workbench:
             "/examples/<name>/<int:number>": self.example,
             "/case/<key>": self.cards,
             "/case/<key>/why": self.why,
+            "/case/<key>/understood": self.understood,
             "/case/<key>/what-if": self.what_if,
             "/case/<key>/take-away": self.take_away,
             "/case/<key>/request.json": self.request_json,
@@ -259,6 +261,18 @@ class _Workbench:
             readings=[one for one in all_ if one.rule.card],
             step_readings=[one for one in all_ if not one.rule.card] if steps else [],
             consultation=case.consultation,
+        )
+
+    def understood(self, key: str) -> Response:
+        case = self._case(key)
+        facts = case.consultation.facts
+        return self._page(
+            "understood",
+            case=case,
+            tab="understood",
+            shares=shares(facts),
+            puzzles=facts.not_understood,
+            skipped=facts.skipped,
         )
 
     def what_if(self, key: str) -> Response:

@@ -136,6 +136,11 @@ def test_rows_or_none_or_a_reason_for_none_are_an_answer(value: object):
     assert is_answer("Condition", value)
 
 
+def test_one_value_under_two_keys_of_a_kind_is_as_complete_as_it_is():
+    value = bundle(ONE, total=1)
+    assert collect([("Condition", value), ("Condition", value)])[1] == {"Condition": COMPLETE}
+
+
 def test_device_usage_is_the_device_use_statement_of_r5():
     found, completeness = collect([("DeviceUsage", bundle({"resourceType": "DeviceUsage", "id": "d"}))])
     assert completeness == {"DeviceUseStatement": COMPLETE}

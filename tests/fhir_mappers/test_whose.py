@@ -13,6 +13,7 @@ from tests.fhir_mappers.build import (
     MIGRAINE,
     SUMATRIPTAN,
     TODAY,
+    Json,
     condition,
     diary,
     facts,
@@ -106,6 +107,22 @@ def test_an_id_that_two_kinds_have_names_neither_by_itself():
     medication, problem = resource("Medication", id="m1", code=SUMATRIPTAN), condition(id="m1")
     assert len(facts(request(**reference), medication).trials) == 1
     assert [each.kind for each in facts(request(**reference), problem, medication).skipped] == ["MedicationRequest"]
+
+
+@pytest.mark.parametrize(
+    ("said", "deceased"),
+    [
+        ({"deceasedBoolean": True}, True),
+        ({"deceasedBoolean": False}, False),
+        ({"deceasedDateTime": "2025"}, True),
+        ({"deceasedDateTime": "2025-03-01T10:00:00Z"}, True),
+        ({}, False),
+    ],
+)
+def test_a_patient_may_be_recorded_as_deceased(said: Json, deceased: bool):
+    read = facts({"resourceType": "Patient", "id": ME, "birthDate": "1990", **said})
+    assert read.patient
+    assert read.patient.deceased is deceased
 
 
 def test_of_two_patients_ours_counts():

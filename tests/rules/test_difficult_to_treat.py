@@ -1,5 +1,6 @@
 """DTT-01..04: who is difficult to treat, at every boundary of the definition."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -120,6 +121,29 @@ def test_a_birth_date_that_leaves_under_eighteen_open_counts_as_under(birth: str
 
 def test_without_a_birth_date_nothing_is_concluded() -> None:
     assert rules_of(patient(patient=Patient(None), trials=THREE_FAILED, headache_months=HEAVY)) == set()
+
+
+@pytest.mark.parametrize("who", [Patient(None), None])
+def test_an_unknown_age_is_not_judged_for_want_of_the_patient(who: Patient | None):
+    facts = patient(patient=who, trials=THREE_FAILED, headache_months=HEAVY)
+    judgement = judged(facts, "patient-view")
+    assert not judgement.findings
+    assert {unjudged.rule.id: unjudged.missing for unjudged in judgement.unjudged}["DTT-01"] == ("Patient",)
+    assert not any(unjudged.reportable for unjudged in judgement.unjudged)
+
+
+def test_an_age_under_18_is_a_no():
+    facts = patient(patient=Patient(on("2015")), trials=THREE_FAILED, headache_months=HEAVY)
+    assert not judged(facts, "patient-view").unjudged
+
+
+def test_no_card_for_a_patient_recorded_as_deceased():
+    alive = Patient(on("1980-01-01"))
+    for who, spoken in ((alive, True), (replace(alive, deceased=True), False)):
+        facts = patient(patient=who, trials=THREE_FAILED, headache_months=HEAVY)
+        judgement = judged(facts, "patient-view")
+        assert bool(judgement.findings) is spoken
+        assert spoken or not judgement.unjudged
     assert rules_of(patient(patient=None, trials=THREE_FAILED, headache_months=HEAVY)) == set()
 
 

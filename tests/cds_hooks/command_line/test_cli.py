@@ -46,6 +46,22 @@ def test_why_explains_every_rule_also_those_that_did_not_fire(capsys: pytest.Cap
         assert f" {rule} " in tree
 
 
+def test_understood_prints_the_share_of_each_kind_and_what_is_not_understood(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    document = json.loads(Path(RESISTANT).read_text())
+    for entry in document["prefetch"]["medicationStatements"]["entry"][:1]:
+        entry["resource"]["medicationCodeableConcept"] = {"text": "Moonshine\x1b[2J"}
+    odd = tmp_path / "request.json"
+    odd.write_text(json.dumps(document))
+    table = said(capsys, "consult", str(odd), *DAY, "--understood")
+    assert re.search(r"^MedicationStatement +drug +\d+ of \d+$", table, re.MULTILINE)
+    assert re.search(r"MedicationStatement/\S+: the drug is in no table: Moonshine ", table)
+    assert "\x1b" not in table
+    assert "the drug is in no table: Moonshine" in said(capsys, "consult", str(odd), *DAY, "--why")
+    assert "Moonshine" not in said(capsys, "consult", str(odd), *DAY)
+
+
 def test_why_says_that_a_parameter_was_changed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASSES", "2")
     tree = said(capsys, "consult", RESISTANT, *DAY, "--why")

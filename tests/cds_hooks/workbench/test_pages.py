@@ -336,6 +336,17 @@ def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient
     assert "Silenced by" in page
 
 
+def test_a_page_shows_what_was_understood_and_what_was_not(client: FlaskClient):
+    document = client.get(f"{opened(client)}/request.json").get_json()
+    entry = document["prefetch"]["conditions"]["entry"][0]["resource"]
+    entry["id"], entry["code"] = "odd", {"text": "Sudden <b>giddiness</b>"}
+    case = post(client, "/open", source="pasted", pasted=json.dumps(document)).location
+    page = client.get(f"{case}/understood").text
+    assert "Condition/odd" in page
+    assert "Sudden &lt;b&gt;giddiness&lt;/b&gt;" in page
+    assert "has no code of a known system" in page
+
+
 def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient):
     document = client.get(f"{opened(client, 'emergency')}/request.json").get_json()
     del document["prefetch"]["appointments"]
