@@ -1,0 +1,334 @@
+"""The rulebook as Clinical Quality Language 1.5, over the facts that this program reads from a chart.
+
+Each rule becomes up to three definitions: what its conditions hold for (``rule: holds for``), where nothing could be
+found for want of data (``rule: could not judge``), and what it concludes (``rule: concludes``). A fact is an
+Observation whose ``code`` names its type and whose components are its fields; a rule sees it as a tuple of them.
+
+Lists are flattened, never united: ``union`` compares tuples, in which an unknown field is equal to nothing.
+"""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from prodrome.rules.engine import FINDING, TALLY, Pattern, Rule, Rulebook, Test
+from prodrome.rules.engine.matching import Join, Value
+from prodrome.rules.engine.rulebook import UNJUDGED, Conclusion, FieldOf, Layer, Tally
+from prodrome.rules.guideline import Guideline
+
+LIBRARY = "ProdromeRules"
+COMPLETENESS = "completeness"
+"""The fact that says of a kind of resource whether all of it was read: fields ``kind`` and ``state``."""
+
+_COMPLETENESS_FIELDS: Mapping[str, type] = {"kind": str, "state": str}
+_TYPES = {str: "String", float: "Decimal", int: "Decimal", bool: "Boolean"}
+_READERS = {str: "text", float: "number", int: "number", bool: "flag"}
+_OPERATORS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+class KnowledgeError(Exception):
+    """The rulebook holds what cannot be said in CQL. Names the rule and the construct."""
+
+
+def library(guideline: Guideline, base: str) -> str:
+    """The CQL library of a guideline's enabled rules, the same text for the same rulebook and parameters.
+
+    *base* is the canonical address that the code systems of facts and rules stand under. Raises
+    :class:`KnowledgeError` for a construct that has no translation.
+    """
+    return "\n".join([*_Writer(guideline, base).lines(), ""])
+
+
+def quoted(name: str) -> str:
+    """A CQL identifier. Every one is quoted: ``month``, ``per`` and ``of`` are keywords."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def literal(value: Value) -> str:
+    """A CQL literal: numbers are decimals, as every numeric field is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    number = repr(float(value))
+    if "e" in number or "n" in number:
+        raise KnowledgeError(f"the number {number} has no CQL literal")
+    return number
+
+
+class _Writer:
+    def __init__(self, guideline: Guideline, base: str) -> None:
+        self.guideline = guideline
+        self.rulebook: Rulebook = guideline.rulebook
+        self.base = base.rstrip("/")
+        self.place = {layer.name: number for number, layer in enumerate(self.rulebook.layers)}
+
+    def lines(self) -> Iterator[str]:
+        version = self.rulebook.version
+        yield from _comment(
+            f"The rules of Prodrome {version} of {self.rulebook.date}, over facts. The facts are read from a chart by "
+            "Prodrome itself (prodrome facts); this library judges them. Not reviewed by a neurologist."
+        )
+        yield f"library {LIBRARY} version '{version}'"
+        yield ""
+        yield "using FHIR version '4.0.1'"
+        yield ""
+        yield from self.parameters()
+        yield "context Patient"
+        yield ""
+        yield from self.facts()
+        for number, layer in enumerate(self.rulebook.layers):
+            yield from self.layer(number, layer)
+        yield from self.answers()
+
+    def parameters(self) -> Iterator[str]:
+        used = dict.fromkeys(
+            test.parameter
+            for layer in self.rulebook.layers
+            for pattern in self.patterns(layer)
+            for test in pattern.tests
+            if test.parameter
+        )
+        for name in sorted(used):
+            parameter = self.guideline.parameters[name]
+            value = parameter.value
+            if isinstance(value, Mapping):
+                raise KnowledgeError(f"parameter {name}: a list by locale has no CQL literal")
+            yield from _comment(f"{parameter.decides} ({parameter.unit})" if parameter.unit else parameter.decides)
+            yield f"parameter {quoted(name)} {_TYPES[bool if isinstance(value, bool) else type(value)]}"
+            yield f"  default {literal(value)}"
+            yield ""
+
+    def patterns(self, layer: Layer) -> Iterator[Pattern]:
+        for rule in layer.rules:
+            if rule.enabled:
+                yield from (*rule.when, *rule.unless)
+        yield from (tally.of for tally in layer.tallies)
+
+    # --- Facts: Observations as tuples ----------------------------------------------------------------------------
+
+    def facts(self) -> Iterator[str]:
+        code, field = f"{self.base}/CodeSystem/facts", f"{self.base}/CodeSystem/fact-fields"
+        yield 'define function "component"("fact" FHIR.Observation, "field" String):'
+        yield '  First("fact".component "C"'
+        yield f'    where exists("C".code.coding "K" where "K".system.value = {literal(field)}'
+        yield '      and "K".code.value = "field"))'
+        yield ""
+        for name, type_, value in (
+            ("text", "FHIR.string", "value"),
+            ("number", "FHIR.Quantity", "value.value"),
+            ("flag", "FHIR.boolean", "value"),
+        ):
+            yield f'define function {quoted(name)}("fact" FHIR.Observation, "field" String):'
+            yield f'  ("component"("fact", "field").value as {type_}).{value}'
+            yield ""
+        yield 'define function "facts of type"("type" String):'
+        yield '  [Observation] "O"'
+        yield f'    where exists("O".code.coding "K" where "K".system.value = {literal(code)}'
+        yield '      and "K".code.value = "type")'
+        yield ""
+        measured = {name: self.rulebook.fact_types[name] for name in sorted(self.rulebook.measured)}
+        for name, fields in {**measured, COMPLETENESS: _COMPLETENESS_FIELDS}.items():
+            yield f"define {quoted(_measured(name))}:"
+            yield f'  ("facts of type"({literal(name)})) "O"'
+            read = [f'{quoted(one)}: {quoted(_READERS[kind])}("O", {literal(one)})' for one, kind in fields.items()]
+            yield from _tuple("return all ", ['"id": "O".id.value', *read])
+            yield ""
+        yield 'define function "all complete"("kinds" List<String>):'
+        yield '  not exists("kinds" "K"'
+        yield f'    where not exists({quoted(_measured(COMPLETENESS))} "C"'
+        yield '      where "C"."kind" = "K" and "C"."state" = \'complete\'))'
+        yield ""
+
+    def visible(self, fact: str, before: int) -> str:
+        """The list of the facts of a type that a layer may read: those measured, or concluded by earlier layers."""
+        if fact in self.rulebook.measured:
+            return quoted(_measured(fact))
+        makers = [number for number in range(before) if self.makers(fact, number)]
+        return quoted(_after(fact, makers[-1])) if makers else f"({{}} as List<{self.tuple_type(fact)}>)"
+
+    def makers(self, fact: str, layer: int) -> list[str]:
+        """The definitions of a layer whose results are facts of a type."""
+        rules = [rule for rule in self.rulebook.layers[layer].rules if rule.enabled]
+        if fact == UNJUDGED:
+            return [f"{rule.id}: could not judge" for rule in rules if rule.absence_needs]
+        if fact == TALLY:
+            return [f"count: {tally.name}" for tally in self.rulebook.layers[layer].tallies]
+        return [f"{rule.id}: concludes" for rule in rules if rule.then.fact == fact]
+
+    def tuple_type(self, fact: str) -> str:
+        fields = {"id": str, **self.rulebook.fact_types[fact]}
+        return "Tuple{" + ", ".join(f"{quoted(name)} {_TYPES[kind]}" for name, kind in fields.items()) + "}"
+
+    # --- Layers ---------------------------------------------------------------------------------------------------
+
+    def layer(self, number: int, layer: Layer) -> Iterator[str]:
+        yield f"// ---- {layer.name} ".ljust(120, "-")
+        yield ""
+        made: dict[str, None] = {}
+        for rule in layer.rules:
+            if rule.enabled:
+                yield from self.rule(number, rule)
+                made[rule.then.fact] = None
+                if rule.absence_needs:
+                    made[UNJUDGED] = None
+        for tally in layer.tallies:
+            yield from self.tally(number, tally)
+            made[TALLY] = None
+        for fact in made:
+            earlier = [quoted(_after(fact, n)) for n in range(number) if self.makers(fact, n)][-1:]
+            parts = [*earlier, *map(quoted, self.makers(fact, number))]
+            yield f"define {quoted(_after(fact, number))}:"
+            yield from _list("flatten", parts)
+            yield ""
+
+    def rule(self, number: int, rule: Rule) -> Iterator[str]:
+        try:
+            yield from self.comment(rule)
+            yield f"define {quoted(_matches(rule))}:"
+            yield from self.conditions(number, rule)
+            yield ""
+            if rule.absence_needs:
+                kinds = "{" + ", ".join(literal(kind) for kind in rule.absence_needs) + "}"
+                reported: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
+                if rule.about:
+                    reported["about"] = rule.about
+                yield f"define {quoted(f'{rule.id}: could not judge')}:"
+                yield f'  ({quoted(_matches(rule))} "M" where not "all complete"({kinds})) "M"'
+                yield from self.conclusion(Conclusion(UNJUDGED, reported))
+                yield ""
+                yield f"define {quoted(f'{rule.id}: concludes')}:"
+                yield f'  ({quoted(_matches(rule))} "M" where "all complete"({kinds})) "M"'
+            else:
+                yield f"define {quoted(f'{rule.id}: concludes')}:"
+                yield f'  {quoted(_matches(rule))} "M"'
+            yield from self.conclusion(rule.then)
+            yield ""
+        except KnowledgeError as error:
+            raise KnowledgeError(f"rule {rule.id}: {error}") from None
+
+    def comment(self, rule: Rule) -> Iterator[str]:
+        says = [f"{rule.id}: {rule.title}." if rule.title else f"{rule.id}.", rule.why]
+        for id_ in filter(self.guideline.statements.__contains__, rule.seed):
+            says.append(f"Statement: {self.guideline.statements[id_]}")
+        for id_ in rule.sources:
+            says.append(f"Source: {self.guideline.sources[id_].citation}")
+        if rule.parameters:
+            values = (f"{name} = {self.guideline.parameters[name].value}" for name in rule.parameters)
+            says.append(f"Parameters: {', '.join(values)}")
+        yield from _comment(*says)
+
+    def conditions(self, number: int, rule: Rule) -> Iterator[str]:
+        sources = [f"{self.visible(one.fact, number)} {quoted(one.alias)}" for one in rule.when]
+        yield f"  from {(',' + chr(10) + '    ').join(sources)}" if len(sources) > 1 else f"  {sources[0]}"
+        asked: list[str] = []
+        for at, pattern in enumerate(rule.when):
+            asked += self.tests(pattern, pattern.alias)
+            asked += [
+                f'{quoted(pattern.alias)}."id" != {quoted(other.alias)}."id"'
+                for other in rule.when[:at]
+                if other.fact == pattern.fact
+            ]
+        for pattern in rule.unless:
+            inner = self.tests(pattern, "U")
+            where = f" where {' and '.join(inner)}" if inner else ""
+            asked.append(f'not exists({self.visible(pattern.fact, number)} "U"{where})')
+        if asked:
+            yield f"    where {(chr(10) + '      and ').join(asked)}"
+        parts = [f"{quoted(one.alias)}: {quoted(one.alias)}" for one in rule.when]
+        yield from _tuple("return all ", parts)
+
+    def tests(self, pattern: Pattern, alias: str) -> list[str]:
+        said = [_test(test, alias) for test in pattern.tests]
+        said += [_join(join, alias) for join in pattern.joins]
+        for name, values in pattern.one_of:
+            listed = ", ".join(sorted(map(literal, values)))
+            said.append(f"{quoted(alias)}.{quoted(name)} in {{{listed}}}")
+        return said
+
+    def conclusion(self, then: Conclusion) -> Iterator[str]:
+        schema = self.rulebook.fact_types[then.fact]
+        values: dict[str, str] = {}
+        for name, kind in schema.items():
+            term = then.fields.get(name)
+            if term is None:
+                values[name] = f"null as {_TYPES[kind]}"
+            elif isinstance(term, FieldOf):
+                values[name] = f'"M".{quoted(term.alias)}.{quoted(term.field)}'
+            else:
+                values[name] = literal(term)
+        parts = [
+            f"Coalesce({value if schema[name] is str else f'ToString({value})'}, '')" for name, value in values.items()
+        ]
+        key = " + '|' + ".join([literal(then.fact), *parts])
+        yield from _tuple(
+            "return all ", [f'"id": {key}', *(f"{quoted(name)}: {value}" for name, value in values.items())]
+        )
+
+    def tally(self, number: int, tally: Tally) -> Iterator[str]:
+        tests = [*self.tests(tally.of, "X"), f'"X".{quoted(tally.distinct)} is not null']
+        yield from _comment(f"{tally.name}: how many different {tally.distinct}.")
+        yield f"define {quoted(f'count: {tally.name}')}:"
+        yield "  {Tuple{"
+        yield f'    "id": {literal(f"{TALLY}|{tally.name}")},'
+        yield f'    "name": {literal(tally.name)},'
+        yield f'    "count": ToDecimal(Count({self.visible(tally.of.fact, number + 1)} "X"'
+        yield f"      where {(chr(10) + '        and ').join(tests)}"
+        yield f'      return "X".{quoted(tally.distinct)}))'
+        yield "  }}"
+        yield ""
+
+    def answers(self) -> Iterator[str]:
+        last = len(self.rulebook.layers)
+        for name, fact in (("Findings", FINDING), ("Could not judge", UNJUDGED)):
+            yield f"define {quoted(name)}:"
+            yield f"  {self.visible(fact, last)}"
+            yield ""
+
+
+def _matches(rule: Rule) -> str:
+    return f"{rule.id}: holds for"
+
+
+def _measured(fact: str) -> str:
+    return f"{fact} facts"
+
+
+def _after(fact: str, layer: int) -> str:
+    return f"{fact}, after layer {layer + 1}"
+
+
+def _test(test: Test, alias: str) -> str:
+    field = f"{quoted(alias)}.{quoted(test.field)}"
+    if test.op == "present":
+        return f"{field} is not null"
+    if test.op == "absent":
+        return f"{field} is null"
+    if test.op not in _OPERATORS:
+        raise KnowledgeError(f"no translation of the operator {test.op!r}")
+    return f"{field} {_OPERATORS[test.op]} {quoted(test.parameter) if test.parameter else literal(test.value)}"
+
+
+def _join(join: Join, alias: str) -> str:
+    return f"{quoted(alias)}.{quoted(join.field)} {join.op} {quoted(join.alias)}.{quoted(join.other_field)}"
+
+
+def _comment(*paragraphs: str) -> Iterator[str]:
+    for paragraph in paragraphs:
+        for line in textwrap.wrap(" ".join(paragraph.split()), 116):
+            yield f"// {line}"
+
+
+def _tuple(start: str, parts: Sequence[str]) -> Iterator[str]:
+    yield f"    {start}Tuple{{"
+    yield from (f"      {part}{',' if number < len(parts) else ''}" for number, part in enumerate(parts, 1))
+    yield "    }"
+
+
+def _list(function: str, parts: Iterable[str]) -> Iterator[str]:
+    listed = list(parts)
+    if len(listed) == 1:
+        yield f"  {listed[0]}"
+        return
+    yield f"  {function} {{"
+    yield from (f"    {part}{',' if number < len(listed) else ''}" for number, part in enumerate(listed, 1))
+    yield "  }"
