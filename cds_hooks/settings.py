@@ -295,6 +295,23 @@ class Settings(BaseSettings):
         return self.base_url or f"http://{host}:{self.port}"
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed but probably not meant, a sentence each."""
+        said = []
+        if urlsplit(self.public_url).scheme == "https" and not self.proxies:
+            said.append(
+                "base_url is https and proxies is 0: behind a proxy that ends TLS all callers seem to have its address,"
+                " and share one limit. Say how many proxies stand in front (proxies = 1)."
+            )
+        if self.workbench and self.issuers:
+            said.append(
+                "workbench is on and has no login: calls need a token, but everybody who reaches this address can read"
+                " its pages, paste charts into them and ask the FHIR servers of the settings."
+                " Turn it off (workbench = false), or let only those reach it who may."
+            )
+        return tuple(said)
+
+    @property
     def in_memory(self) -> bool:
         """Whether feedback ends with the process."""
         return self.database_url in (IN_MEMORY, "sqlite:///:memory:")

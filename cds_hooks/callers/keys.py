@@ -14,6 +14,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from prodrome.cds_hooks.logs import alarm, failure, log
+from prodrome.cds_hooks.turns import waiting
 
 TTL_SECONDS = 600.0
 """How long a fetched key set is used without asking again."""
@@ -155,8 +156,10 @@ class KeySets:
             known = cached.names(kid) and now - cached.fetched <= STALE_SECONDS
             if not (known and now - cached.fetched < TTL_SECONDS):
                 self._begin(url, cached, now)
-            if not known and cached.fetching and not cached.problem:
-                self._wait(cached)
+            wait = not known and cached.fetching and not cached.problem
+        if wait:
+            self._wait(cached)
+        with cached.changed:
             if cached.keys is None or self._clock() - cached.fetched > STALE_SECONDS:
                 raise Unusable(cached.problem or "the key set did not come in time")
             return cached.keys
@@ -169,15 +172,16 @@ class KeySets:
         threading.Thread(target=self._refresh, args=(url, cached, now), daemon=True, name="key set").start()
 
     def _wait(self, cached: _Cached) -> None:
-        if cached.waiting == MOST_WAITING:
-            if cached.keys is None:
-                raise Pending
-            return
-        cached.waiting += 1
-        try:
-            cached.changed.wait_for(lambda: not cached.fetching, WAIT_SECONDS)
-        finally:
-            cached.waiting -= 1
+        with waiting(), cached.changed:
+            if cached.waiting == MOST_WAITING:
+                if cached.keys is None:
+                    raise Pending
+                return
+            cached.waiting += 1
+            try:
+                cached.changed.wait_for(lambda: not cached.fetching, WAIT_SECONDS)
+            finally:
+                cached.waiting -= 1
 
     def _refresh(self, url: str, cached: _Cached, now: float) -> None:
         keys: Sequence[Key] | None = None

@@ -1,6 +1,7 @@
 """The subcommands of ``prodrome``, by name."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -94,6 +95,9 @@ def _introduce(environment: Environment, url: str) -> None:
         print(f"Workbench: {url}/")
     if "note" in well:
         print(f"Note: {well['note']}")
+    for warning in environment.settings.warnings:
+        print(f"Warning: {warning}")
+        log("the settings may not be meant so", level=logging.WARNING, reason=warning)
     rulebook, locale = environment.guideline.rulebook.version, environment.settings.locale
     print(f"Engine: {well['engine']}; rulebook {rulebook}; locale {locale}")
     if EXAMPLE.exists():

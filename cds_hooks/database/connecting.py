@@ -26,6 +26,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.settings import SettingsError
+from prodrome.cds_hooks.turns import waiting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2
@@ -54,6 +55,8 @@ class Database:
         self.in_memory = _in_memory(url)
         """Whether what is kept ends with this process, and no other process sees it."""
         self._state = threading.Lock()
+        # Writers of one process queue here: among those that wait for SQLite's own lock some are never served.
+        self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
         self._away = False
         self._pause = PROBE_SECONDS
         self._back_at = float("-inf")
@@ -73,13 +76,13 @@ class Database:
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, undone by an exception in it."""
-        with self._told_when_away(), self._transaction(durable=durable) as connection:
+        with waiting(), self._writers, self._told_when_away(), self._transaction(durable=durable) as connection:
             yield connection
 
     @contextmanager
     def reading(self, *, unhurried: bool = False) -> Iterator[Connection]:
         """One transaction that only reads, and waits for no writer. *unhurried*: it may take its time."""
-        with self._told_when_away(), self._transaction(reading=True, unhurried=unhurried) as connection:
+        with waiting(), self._told_when_away(), self._transaction(reading=True, unhurried=unhurried) as connection:
             yield connection
 
     def insert_once(self, table: Table) -> Insert:

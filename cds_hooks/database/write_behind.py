@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from prodrome.cds_hooks.database.connecting import Database, DatabaseAway
 from prodrome.cds_hooks.logs import alarm, failure
+from prodrome.cds_hooks.turns import waiting
 
 Row = Mapping[str, Any]
 
@@ -59,7 +60,7 @@ class WriteBehind:
 
     def flush(self) -> None:
         """Write everything that waits, before this returns. Raises :class:`DatabaseAway`: then it waits on."""
-        with self._writing:
+        with waiting(), self._writing:
             while group := self._next_group():
                 try:
                     with self._database.writing(durable=False) as connection:

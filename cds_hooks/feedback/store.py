@@ -23,6 +23,7 @@ from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, fee
 from prodrome.cds_hooks.feedback.reading import Entry
 from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.turns import waiting
 
 _PART = 200
 """Most entries or old cards in one transaction: no batch keeps others from writing for long."""
@@ -180,7 +181,8 @@ class Store:
             raise StoreUnavailable
         try:
             for pause in _LOOK_AGAIN_SECONDS:
-                time.sleep(pause)
+                with waiting():
+                    time.sleep(pause)
                 unknown = self._keep(unknown, entries, caller)
                 if not unknown:
                     break

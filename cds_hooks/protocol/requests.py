@@ -8,6 +8,7 @@ no UUID. Whatever is not known is ignored. A fault is a :class:`Refused` that na
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,13 @@ from prodrome.cds_hooks.protocol.operation_outcome import Refused
 
 MAX_DEPTH = 64
 
-_SAID_ONCE = (b'"patientId"', b'"draftOrders"', b'"fhirServer"')
+_SAID_ONCE = frozenset(
+    (
+        *("hook", "hookInstance", "context", "prefetch", "fhirServer", "fhirAuthorization", "access_token", "feedback"),
+        *("patientId", "userId", "encounterId", "draftOrders", "selections", "medications"),
+        *("resourceType", "patient", "subject"),
+    )
+)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
 
@@ -72,7 +79,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """The JSON object in *body*; :class:`Refused` (400) for anything else, and for nesting beyond 64 levels.
 
     Of duplicate members JSON parsers take the last. That is accepted in general, but not for the members that decide
-    whose chart, which orders and which server: those are looked at closely when their names appear more than once.
+    whose chart, which orders and which server, nor for what lies directly in the request, its context or its prefetch.
     """
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
@@ -82,7 +89,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Refused(400, "The body is not a JSON object.")
     if _too_deep(body, document):
         raise Refused(400, f"The body is nested deeper than {MAX_DEPTH} levels.")
-    if any(body.count(name) > 1 for name in _SAID_ONCE):
+    if _may_hold_duplicates(body, document):
         _refuse_duplicates(body)
     return document
 
@@ -108,16 +115,51 @@ def _too_deep(body: bytes, document: object) -> bool:
     return True
 
 
+_SPACE_BEFORE_COLON = re.compile(rb'"[ \t\r\n]+:')
+
+
+def _may_hold_duplicates(body: bytes, document: object) -> bool:
+    """Whether the body holds more members than the document that was read from it: never wrong where it says no.
+
+    Both are counted as text, in C, by the quotes and colons that end names; what stands so inside strings cancels out.
+    Where a body could hide a name or feign one by the way it is written, it may.
+    """
+    hidden = rb"\u003" in body or (
+        any(space in body for space in (b" :", b"\t:", b"\n:", b"\r:")) and _SPACE_BEFORE_COLON.search(body) is not None
+    )
+    return hidden or _names(body) != _names(orjson.dumps(document))
+
+
+def _names(text: bytes) -> int:
+    return text.count(b'":') - text.count(b'\\":')
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that knows which of its members were given more than once."""
+
+    doubled: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, pairs: list[tuple[str, Any]]) -> "_Object":
+        read = cls(pairs)
+        if len(read) < len(pairs):
+            read.doubled = frozenset(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            _refuse(read.doubled & _SAID_ONCE)
+        return read
+
+
 def _refuse_duplicates(body: bytes) -> None:
-    decisive = {name.strip(b'"').decode() for name in _SAID_ONCE}
+    document = json.loads(body.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_Object.of)
+    for whole in (document, document.get("context"), document.get("prefetch"), document.get("fhirAuthorization")):
+        if isinstance(whole, _Object):
+            _refuse(whole.doubled)
 
-    def check(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs if name in decisive]
-        for name in names:
-            if names.count(name) > 1:
-                raise Refused(400, f"The member {name} is given twice in one object.", member=name)
 
-    json.loads(body.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=check)
+def _refuse(doubled: frozenset[str]) -> None:
+    if doubled:
+        known = min(doubled & _SAID_ONCE, default=None)
+        text = f"The member {known}" if known else "A member"
+        raise Refused(400, f"{text} is given twice in one object.", member=known)
 
 
 def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: bytes = b"") -> HookRequest:

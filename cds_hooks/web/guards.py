@@ -1,13 +1,13 @@
 """What stands before every call: one guard for each concern."""
 
-import contextlib
 from urllib.parse import urlsplit
 
+import orjson
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from prodrome.cds_hooks.callers import Limiter, TooMany
-from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.protocol import Refused, operation_outcome
 from prodrome.cds_hooks.settings import Settings, is_loopback
 
 _FREE_ROUTES = frozenset({"/health"})
@@ -60,29 +60,37 @@ def origin(app: Flask, settings: Settings) -> None:
 
 
 def rate(app: Flask, settings: Settings) -> None:
-    """Limit the calls of one address.
+    """Limit the calls of one address; where tokens are asked for, of callers that no token proved only.
 
-    Where tokens are asked for, the calls of each issuer are counted by :class:`Authenticator`, and an
-    address is stopped only for calls that were refused.
+    The calls of each issuer are counted by :class:`Authenticator`. Of those that were refused each counts for its
+    address: over the limit the answer is 429 for them, while good tokens from the same address go on, since behind a
+    proxy that the site did not name all callers share one.
     """
     by_address = Limiter(settings.requests_per_minute)
+    refused = Limiter(settings.requests_per_minute)
 
     @app.before_request
     def count() -> None:
         if request.method == "OPTIONS" or request.path in _FREE_ROUTES:
             return
-        address = request.remote_addr or ""
-        if settings.open:
-            by_address.spend(address)
-        else:
-            by_address.check(address)
+        if settings.open or not _asks_for_a_token():
+            by_address.spend(request.remote_addr or "")
 
     @app.after_request
     def count_refusal(response: Response) -> Response:
-        if not settings.open and response.status_code == 401:
-            with contextlib.suppress(TooMany):  # this call is answered; the next is stopped
-                by_address.spend(request.remote_addr or "")
+        if settings.open or response.status_code not in (401, 404) or not _asks_for_a_token():
+            return response
+        try:
+            refused.spend(request.remote_addr or "")
+        except TooMany as error:
+            body = orjson.dumps(operation_outcome(error.status, error.text))
+            again = {"Retry-After": str(error.retry_after)}
+            return Response(body, error.status, again, content_type="application/json")
         return response
+
+
+def _asks_for_a_token() -> bool:
+    return request.method == "POST" and request.path.startswith("/cds-services/")
 
 
 def headers(app: Flask, settings: Settings) -> None:

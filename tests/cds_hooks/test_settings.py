@@ -278,3 +278,17 @@ def test_loopback_is_this_machine_only(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.example.org", ""])
 def test_every_other_address_is_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.withstands("rates behind a proxy")
+def test_a_site_is_warned_of_a_proxy_that_it_did_not_name() -> None:
+    said = {"host": "0.0.0.0", "base_url": "https://cds.example.org", "open_to_everyone": True}
+    assert any("proxies is 0" in warning for warning in Settings(**said).warnings)  # type: ignore[arg-type]
+    assert Settings(**said, proxies=1).warnings == ()  # type: ignore[arg-type]
+    assert Settings().warnings == ()
+
+
+def test_a_site_is_warned_of_pages_without_a_login() -> None:
+    issuer = {"iss": "https://ehr.example.org", "jku": ["https://ehr.example.org/jwks"]}
+    assert any("has no login" in warning for warning in Settings(issuers=(issuer,), workbench=True).warnings)  # type: ignore[arg-type]
+    assert Settings(issuers=(issuer,), workbench=False).warnings == ()  # type: ignore[arg-type]

@@ -282,9 +282,13 @@ def test_old_cards_are_forgotten_with_their_feedback(store: Store, clock: Clock)
     assert len(rows(store)) == 1
     clock.now = NOW + timedelta(days=731)
     store.remember(VISIT, [replace(CARD, uuid="younger")])
-    eventually(lambda: rows(store) == [])
-    with store.database.reading() as connection:
-        assert set(connection.execute(select(shown_card.c.uuid)).scalars()) == {"young", "younger"}
+
+    def cards() -> set[str]:
+        with store.database.reading() as connection:
+            return set(connection.execute(select(shown_card.c.uuid)).scalars())
+
+    eventually(lambda: cards() == {"young", "younger"})
+    assert rows(store) == []
 
 
 def broken(store: Store) -> None:

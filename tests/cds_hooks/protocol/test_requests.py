@@ -351,6 +351,66 @@ def test_a_deciding_member_given_twice_is_refused(member: str):
     assert refused.value.member == member
 
 
+@pytest.mark.withstands("duplicate members")
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"context": {"patientId": "1"}, "context": {"patientId": "2"}}',
+        r'{"context": {"patientId": "1", "patient\u0049d": "2"}}',
+        r'{"context": {"\u0070atientId": "1", "patientId": "2"}}',
+        r'{"c\u006fntext": {"patientId": "1"}, "context": {"patientId": "2"}}',
+        r'{"prefetch": {}, "prefetch": {"a": 1}}',
+        r'{"prefetch": {"p1": 1, "p1": 2}}',
+        r'{"prefetch": {"patient": {"id": "1"}, "patient" : {"id": "2"}}}',
+        r'{"fhirAuthorization": {"patient": "1", "x": "\u003a", "patient": "2"}}',
+        '{"context": {"patientId"\n:\n"1", "patientId"\t: "2"}}',
+        r'{"prefetch": {"a": {"resourceType": "Patient", "resourceType": "Basic"}}}',
+        r'{"prefetch": {"a": {"entry": [{"resource": {"subject": {"x": 1}, "subject": {"x": 2}}}]}}}',
+        r'{"context": {"text": "\":\":\":", "patientId": "1", "patientId": "2"}}',
+    ],
+)
+def test_a_body_that_names_two_charts_is_refused(body: str):
+    with pytest.raises(Refused) as refused:
+        parse(body.encode())
+    assert refused.value.status == 400
+    assert "twice" in refused.value.text
+
+
+def written(members: list[tuple[str, bool, str, str]]) -> str:
+    """An object as text, some of its names escaped throughout."""
+
+    def name(text: str, escaped: bool) -> str:
+        return '"' + "".join(f"\\u{ord(sign):04x}" for sign in text) + '"' if escaped else json.dumps(text)
+
+    return "{" + ",".join(f"{name(text, escaped)}{space}:{value}" for text, escaped, space, value in members) + "}"
+
+
+NAMES = st.sampled_from(["context", "patientId", "patient", "a", "b\\", ":", 'q"', "", '":', "x\\:"])
+WRITTEN = st.recursive(
+    st.sampled_from(['":"', '": "', '"\\\\"', '"\\":"', '"\\u003a"', '"\\u0022:"', "1", "null", '"context"']),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: "[" + ",".join(items) + "]")
+        | st.lists(st.tuples(NAMES, st.booleans(), st.sampled_from(["", " ", "\n"]), inner), max_size=4).map(written)
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.booleans(), st.sampled_from(["", " "]), WRITTEN), max_size=4).map(written))
+def test_no_duplicate_of_a_deciding_member_is_overlooked(body: str):
+    doubled: set[str] = set()
+
+    def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        names = [name for name, _ in pairs]
+        doubled.update(name for name in names if names.count(name) > 1)
+        return dict(pairs)
+
+    json.loads(body, object_pairs_hook=note)
+    if doubled & {"context", "patientId", "patient"}:
+        with pytest.raises(Refused):
+            parse(body.encode())
+
+
 def test_the_name_of_a_deciding_member_may_appear_elsewhere():
     assert parse(b'{"patientId": "1", "extension": {"patientId": "2", "says": "\\"patientId\\""}}')
 

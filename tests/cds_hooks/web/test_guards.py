@@ -25,6 +25,7 @@ def test_an_open_service_counts_by_address() -> None:
     assert site.get("/health", environ_base={"REMOTE_ADDR": "127.0.0.2"}).status_code == 200
 
 
+@pytest.mark.withstands("rates behind a proxy")
 def test_guessing_at_tokens_is_stopped_and_known_callers_go_on() -> None:
     site = client(settings(requests_per_minute=5))
     known = Client(now=time.time())
@@ -33,8 +34,25 @@ def test_guessing_at_tokens_is_stopped_and_known_callers_go_on() -> None:
         headers = {"Authorization": bearer}
         return site.post(SERVICE, json={}, headers=headers, environ_base={"REMOTE_ADDR": address}).status_code
 
-    assert [call("Bearer x", "10.0.0.1") for _ in range(6)] == [401] * 5 + [429]
-    assert call(known.bearer(BASE + SERVICE), "10.0.0.2") == 400  # known, but the body is no request
+    assert [call("Bearer x", "10.0.0.1") for _ in range(7)] == [401] * 5 + [429] * 2
+    for address in ("10.0.0.1", "10.0.0.2"):  # the first may be a proxy that all share
+        assert call(known.bearer(BASE + SERVICE), address) == 400  # known, but the body is no request
+    assert call("Bearer x", "10.0.0.1") == 429
+    assert call("Bearer x", "10.0.0.2") == 401
+
+
+@pytest.mark.withstands("rates behind a proxy")
+def test_pages_without_a_token_are_counted_apart_from_bad_tokens() -> None:
+    site = client(settings(requests_per_minute=3))
+    for _ in range(5):
+        site.post(SERVICE, json={}, headers={"Authorization": "Bearer x"})
+    assert [site.get("/cds-services").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+@pytest.mark.withstands("rates behind a proxy")
+def test_addresses_of_services_that_are_not_there_are_counted_too() -> None:
+    site = client(settings(requests_per_minute=3))
+    assert [site.post(f"/cds-services/x{n}", json={}).status_code for n in range(4)] == [404, 404, 404, 429]
 
 
 def test_the_calls_of_one_issuer_are_counted_together() -> None:
