@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, read_concepts
-from prodrome.fhir_mappers.dates import NOTHING, read_period, read_when
-from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, Dosing, read_bounds, read_dosing
-from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
+from prodrome.fhir_mappers.dates import read_period, read_when
+from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
+from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Named, read_named
 from prodrome.fhir_mappers.stop_reasons import read_stop
@@ -86,6 +86,8 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
 def statement_state(resource: JsonObject) -> str | None:
     """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
     status = read_text(resource, "status")
+    if read_text(resource, "taken") == "n":  # STU3
+        return None
     if status != "recorded":
         return STATEMENT.get(status)
     adherence = read_object(resource, "adherence")  # R5
@@ -105,9 +107,17 @@ def statement_state(resource: JsonObject) -> str | None:
 
 def request_state(resource: JsonObject) -> str | None:
     """Whether a MedicationRequest runs or ended; ``None`` where it makes no trial."""
-    if read_flag(resource, "doNotPerform") or read_text(resource, "intent") in NOT_ORDERED:
+    not_ordered = read_text(resource, "intent") in NOT_ORDERED and not _is_reported(resource)
+    if not_ordered or read_flag(resource, "doNotPerform"):
         return None
     return REQUEST.get(read_text(resource, "status"))
+
+
+def _is_reported(resource: JsonObject) -> bool:
+    """Whether a request of intent plan says what the patient takes: US Core's way to say so."""
+    return read_text(resource, "intent") == "plan" and (
+        resource.get("reportedBoolean") is True or type(resource.get("reportedReference")) is dict
+    )
 
 
 def _began(start: When | None, today: date) -> bool:
@@ -127,17 +137,31 @@ def _statement_period(resource: JsonObject) -> _Dates:
     start, end = read_period(resource, "effectivePeriod")
     if start or end:
         return _Dates(start, end, is_open=end is None)
-    return _Dates(read_when(resource, "effectiveDateTime"), None, is_open=False)
+    asserted = read_when(resource, "effectiveDateTime") or read_when(resource, "dateAsserted")
+    return _Dates(asserted, None, is_open=False)
 
 
 def _request_period(resource: JsonObject) -> _Dates:
-    start, end = read_bounds(read_objects(resource, "dosageInstruction"))
-    if not (start or end):
-        dispense = read_object(resource, "dispenseRequest")
-        start, end = read_period(dispense, "validityPeriod") if dispense else NOTHING
+    """When a prescription was for: as its timing, else its validity, else its supply says."""
+    authored = read_when(resource, "authoredOn")
+    start, end = read_bounds(read_objects(resource, "dosageInstruction"), authored)
+    dispense = read_object(resource, "dispenseRequest")
+    if not (start or end) and dispense:
+        start, end = read_period(dispense, "validityPeriod")
     if start or end:
-        return _Dates(start, end, is_open=end is None)
-    return _Dates(read_when(resource, "authoredOn"), None, is_open=False)
+        return _Dates(start or (authored if end else None), end, is_open=end is None)
+    if authored and dispense and read_text(resource, "status") not in ("active", "unknown", None):
+        end = _supplied_until(authored, dispense)
+    return _Dates(authored, end, is_open=False)
+
+
+def _supplied_until(authored: When, dispense: JsonObject) -> When | None:
+    """The end of what a prescription supplies: its supply, so often as it may be dispensed."""
+    days = days_in(read_object(dispense, "expectedSupplyDuration"))
+    repeats = read_count(dispense, "numberOfRepeatsAllowed") or 0
+    if days is None or days * (1 + repeats) > LONGEST_COURSE:
+        return None
+    return later(authored, days * (1 + repeats), days * (1 + repeats))
 
 
 def _row(

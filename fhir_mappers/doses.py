@@ -3,7 +3,12 @@
 What the chart does not say is ``None``: an unknown dose is never guessed.
 """
 
+import csv
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import lru_cache
+from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
@@ -18,19 +23,15 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.medications import Medicine
+from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
 from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
+from prodrome.rules import When
 from prodrome.rules.guideline import Guideline
 
 MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
 UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "unit(s)", "[arb'u]", "[usp'u]"})
 VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"})
 DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4, "a": 365.0}
-PER_DAY: Mapping[str, float] = {
-    "QD": 1, "BID": 2, "TID": 3, "QID": 4, "QOD": 0.5, "AM": 1, "PM": 1, "BED": 1, "HS": 1, "QHS": 1,
-    "Q1H": 24, "Q2H": 12, "Q3H": 8, "Q4H": 6, "Q6H": 4, "Q8H": 3, "Q12H": 2, "WK": 1 / 7, "MO": 1 / 30,
-}  # fmt: skip
-"""Times per day of the codes of ``Timing.code``."""
-
 ALTERNATE_DAYS = 3 / 7 - 1e-9  # three days of a week are the least that counts as every other day
 
 _ROUTE_WORDS = {
@@ -44,7 +45,10 @@ _ROUTE_WORDS = {
 
 
 class Dosing(NamedTuple):
-    """What a row says about dose: mg (or units) per day, in one administration, and days between administrations."""
+    """What a row says about dose: mg (or units) per day, in one administration, and days between administrations.
+
+    ``from_text``: dose or frequency are written in words only.
+    """
 
     per_day: float | None = None
     single: float | None = None
@@ -53,6 +57,7 @@ class Dosing(NamedTuple):
     as_needed: bool = False
     route: str | None = None
     systemic: bool = True
+    from_text: bool = False
 
 
 UNKNOWN = Dosing()
@@ -63,6 +68,8 @@ class _Part(NamedTuple):
     times_per_day: float | None
     interval_days: float | None
     sequence: float | None
+    from_text: bool = False
+    as_needed: bool = False
 
 
 def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
@@ -73,15 +80,10 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     if not entries:
         return UNKNOWN
     parts = []
-    as_needed = False
     route: str | None = None
     systemic = True
     for entry in entries:
-        timing = read_object(entry, "timing")
-        repeat = read_object(timing, "repeat") if timing else None
-        times, interval = _frequency(timing, repeat)
-        parts.append(_Part(_amount(entry, medicine), times, interval, read_number(entry, "sequence")))
-        as_needed = as_needed or _is_as_needed(entry)
+        parts.append(_part(entry, medicine))
         where = read_concept(entry, "route") if entry.get("route") is not None else NOTHING
         if where is not NOTHING:
             named = _route(where, guideline)
@@ -89,7 +91,7 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
                 systemic and named not in ("ophthalmic", "topical") and NOT_SYSTEMIC.isdisjoint(words_of(where.texts))
             )
             route = route or named
-    parts = _in_force(parts)
+    parts = _in_force(parts, entries)
     single, interval = _one_administration(parts)
     amounts = [part.amount for part in parts if part.amount is not None]
     every_time = [part.times_per_day for part in parts if part.times_per_day is not None]
@@ -98,20 +100,62 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
         single=min(amounts) if amounts and not _is_injected(medicine) else single,
         interval_days=interval,
         times_per_day=sum(every_time) if every_time else None,
-        as_needed=as_needed,
+        as_needed=any(part.as_needed for part in parts),
         route=route,
         systemic=systemic,
+        from_text=any(part.from_text for part in parts),
     )
 
 
-def read_bounds(entries: Sequence[JsonObject]) -> Period:
-    """The period that the timings of some Dosage entries span: the first start, and the last end if all have one."""
-    periods = []
+def _part(entry: JsonObject, medicine: Medicine) -> _Part:
+    """What one Dosage says: by its elements, and by its words where they leave dose or frequency open."""
+    timing = read_object(entry, "timing")
+    repeat = read_object(timing, "repeat") if timing else None
+    times, interval = _frequency(timing, repeat)
+    amount = _amount(entry, medicine)
+    needed = _is_as_needed(entry)
+    sequence = read_number(entry, "sequence")
+    if amount is not None and (times is not None or needed):
+        return _Part(amount, times, interval, sequence, as_needed=needed)
+    texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
+    written = next((sig for text in texts if (sig := read_sig(text))), None)
+    if written is not None:
+        often = (written.times, written.days)
+        said = quantity_in({"value": written.amount, "unit": _SIG_UNITS.get(written.unit, "tablet")}, medicine)
+    else:
+        often = next((found for text in texts if (found := read_frequency(text))), (None, None))
+        said = None
+    needed = needed or (written is not None and written.as_needed)
+    from_text = (amount is None and said is not None) or (times is None and often[0] is not None)
+    if times is None and often[0] and often[1]:
+        times = often[0] / often[1]
+        interval = often[1] / often[0] if times <= 1 else None
+    return _Part(amount if amount is not None else said, times, interval, sequence, from_text, needed)
+
+
+_SIG_UNITS = {"mg": "mg", "unit": "unit", "ml": "ml"}  # all others are pieces
+
+
+def read_bounds(entries: Sequence[JsonObject], begun: When | None = None) -> Period:
+    """The period that the timings of some Dosage entries span: the first start, and the last end if all have one.
+
+    A length (``boundsDuration``, ``boundsRange``) counts from ``begun``; lengths in sequence follow each other.
+    """
+    periods: list[Period] = []
+    lengths: list[tuple[float, float]] = []
     for entry in entries:
         timing = read_object(entry, "timing")
         repeat = read_object(timing, "repeat") if timing else None
         if repeat and "boundsPeriod" in repeat:
             periods.append(read_period(repeat, "boundsPeriod"))
+        elif repeat and (length := _length(repeat)):
+            lengths.append(length)
+    if lengths and begun is not None:
+        in_turn = len(lengths) == len(entries) > 1 and _in_order(entries)
+        shortest = sum(low for low, _ in lengths) if in_turn else max(low for low, _ in lengths)
+        longest = sum(high for _, high in lengths) if in_turn else max(high for _, high in lengths)
+        if len(lengths) + len(periods) == len(entries):
+            periods.append((begun, later(begun, shortest, longest)))
     starts = [start for start, _ in periods if start]
     ends = [end for _, end in periods if end]
     return (
@@ -120,20 +164,81 @@ def read_bounds(entries: Sequence[JsonObject]) -> Period:
     )
 
 
+def _length(repeat: JsonObject) -> tuple[float, float] | None:
+    """The shortest and the longest days that ``boundsDuration`` or ``boundsRange`` allow."""
+    if "boundsDuration" in repeat:
+        days = days_in(read_object(repeat, "boundsDuration"))
+        return (days, days) if days else None
+    range_ = read_object(repeat, "boundsRange")
+    if range_ is None:
+        return None
+    low, high = days_in(read_object(range_, "low")), days_in(read_object(range_, "high"))
+    return (low or high or 0.0, high or low or 0.0) if low or high else None
+
+
+def days_in(duration: JsonObject | None) -> float | None:
+    """A Duration in days, ``None`` without a length or a known unit. Raises Unreadable beyond a century."""
+    value = read_number(duration, "value") if duration else None
+    if duration is None or value is None or value <= 0:
+        return None
+    for name in ("code", "unit"):
+        unit = (read_text(duration, name) or "").strip().lower()
+        unit = _WORDS_OF_TIME.get(unit, unit)
+        if unit in DAYS:
+            days = value * DAYS[unit]
+            if days > LONGEST_COURSE:
+                raise Unreadable(f"duration: more than {LONGEST_COURSE} days")
+            return days
+    return None
+
+
+LONGEST_COURSE = 36_525  # days: a century
+_WORDS_OF_TIME = {
+    **dict.fromkeys(("day", "days", "tag", "tage", "jour", "jours", "dag", "dagen", "giorni", "dias"), "d"),
+    **dict.fromkeys(("week", "weeks", "woche", "wochen", "semaine", "semaines", "weken", "settimane", "semanas"), "wk"),
+    **dict.fromkeys(("month", "months", "monat", "monate", "mois", "maand", "maanden", "mesi", "meses"), "mo"),
+    **dict.fromkeys(("year", "years", "jahr", "jahre", "an", "ans", "jaar", "anno", "anni", "ano", "anos"), "a"),
+}
+
+
+def later(when: When, shortest: float, longest: float) -> When | None:
+    """The days that lie between ``shortest`` and ``longest`` days behind a date; ``None`` beyond the calendar."""
+    try:
+        return When(when.first + timedelta(days=round(shortest)), when.last + timedelta(days=round(longest)))
+    except OverflowError:
+        return None
+
+
 def _is_injected(medicine: Medicine) -> bool:
     return medicine.drug.preventive is not None and medicine.drug.preventive.per == "administration"
 
 
-def _in_force(parts: list[_Part]) -> list[_Part]:
+def _in_force(parts: list[_Part], entries: Sequence[JsonObject]) -> list[_Part]:
     orders = [part.sequence for part in parts if part.sequence is not None]
-    if len(set(orders)) < 2:
+    if len(set(orders)) < 2 or not _in_order(entries):
         return parts
     return [part for part in parts if part.sequence == max(orders)]
 
 
+def _in_order(entries: Sequence[JsonObject]) -> bool:
+    """Whether entries with a sequence follow each other, rather than being for different times of the same days."""
+    slots: list[frozenset[str]] = []
+    periods: list[Period] = []
+    for entry in entries:
+        timing = read_object(entry, "timing")
+        repeat = (read_object(timing, "repeat") if timing else None) or {}
+        slots.append(frozenset((*_codes(repeat, "when"), *_codes(repeat, "timeOfDay"), *_codes(repeat, "dayOfWeek"))))
+        if "boundsPeriod" in repeat:
+            periods.append(read_period(repeat, "boundsPeriod"))
+    known = sorted((start.first, end.last) for start, end in periods if start and end)
+    if len(known) == len(entries) > 1:
+        return all(end <= start for (_, end), (start, _) in pairwise(known))
+    return not (all(slots) and all(one.isdisjoint(other) for one, other in combinations(slots, 2)))
+
+
 def _per_day(parts: list[_Part]) -> float | None:
     total = 0.0
-    for amount, times, _, _ in parts:
+    for amount, times, *_ in parts:
         if amount is None or times is None:
             return None
         total += amount * times
@@ -201,6 +306,8 @@ def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None
         return None
     preventive = medicine.drug.preventive
     in_units = preventive is not None and preventive.unit == "units"
+    if quantity.get("code") is None and quantity.get("unit") is None and medicine.strength is not None:
+        return round(value * medicine.strength, 6)  # a bare number is a count of the product
     for name in ("code", "unit"):
         unit = read_text(quantity, name)
         if unit is None:
@@ -212,15 +319,24 @@ def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None
 
 
 def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
-    if unit in MASS:
-        return None if in_units else MASS[unit]
-    if unit in UNITS:
-        return 1.0 if in_units else None
-    if unit in COUNTED:
+    means, value = _unit_codes().get(unit, ("", 1.0))
+    if unit in MASS or means == "mg":
+        return None if in_units else MASS.get(unit, value)
+    if unit in UNITS or means == "unit":
+        return value if in_units else None
+    if unit in COUNTED or means == "piece" or is_piece(unit):
         return medicine.strength
-    if unit in VOLUME:
-        return medicine.per_ml
+    if unit in VOLUME or means == "ml":
+        return None if medicine.per_ml is None else medicine.per_ml * value
     return None
+
+
+@lru_cache(maxsize=1)
+def _unit_codes() -> Mapping[str, tuple[str, float]]:
+    """What the codes of units mean, whatever their system: no two systems use one code for different units."""
+    with Path(__file__).with_name("unit_codes.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
+    return {code: (means, float(value)) for code, means, value in rows}
 
 
 def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[float | None, float | None]:
@@ -232,8 +348,7 @@ def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[fl
     if repeat:
         times, interval = _repeated(repeat)
     if times is None and timing.get("code") is not None:
-        times = _coded_frequency(timing)
-        interval = round(1 / times) if times and times < 1 else None
+        times, interval = _coded_frequency(timing)
     return times, interval
 
 
@@ -275,9 +390,18 @@ def _codes(repeat: JsonObject, name: str) -> list[Any]:
     return value
 
 
-def _coded_frequency(timing: JsonObject) -> float | None:
+def _coded_frequency(timing: JsonObject) -> tuple[float | None, float | None]:
+    """The frequency of a timing's code: by the code, else by its display or text ("Daily")."""
     code = read_object(timing, "code")
     if code is None:
-        return None
-    said = [read_text(each, "code") for each in read_objects(code, "coding")] + [read_text(code, "text")]
-    return next((PER_DAY[each.upper()] for each in said if each and each.upper() in PER_DAY), None)
+        return None, None
+    codings = read_objects(code, "coding")
+    codes = [read_text(each, "code") for each in codings] + [read_text(code, "text")]
+    often = next((found for each in codes if each and (found := coded_frequency(each))), None)
+    if often is None:
+        words = [read_text(code, "text"), *(read_text(each, "display") for each in codings)]
+        often = next((found for each in words if each and (found := read_frequency(each))), None)
+    if often is None:
+        return None, None
+    times, days = often
+    return times / days, (float(round(days / times)) if days > times else None)

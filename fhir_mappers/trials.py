@@ -171,6 +171,7 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         interval_days=max(intervals, default=None),
         indication=reason.indication,
         indication_coded=reason.coded,
+        dose_coded=not any(course.dosing.from_text for course in courses),
         stop=Stop() if running else merge_stops([course.stop for course in deciding if not course.running]),
         refs=unique(course.ref for course in courses),
     )

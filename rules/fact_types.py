@@ -78,6 +78,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "coded": bool,
         "indication": INDICATIONS,
         "indication_coded": bool,
+        "dose_coded": bool,
         "only_for_migraine": bool,
         "only_in_chronic": bool,
         "class_available": bool,

@@ -142,7 +142,7 @@ class Trial:
     recognised by text only. ``start``/``end`` span all steps; a running trial has no end. ``single_dose`` (mg) and
     ``route`` matter for acute drugs. ``interval_days`` is the recorded distance between administrations.
     ``not_done`` says that an administration was recorded as not done. ``indication_coded`` is False where only text
-    names the indication.
+    names the indication, ``dose_coded`` where only text says the dose or how often.
     """
 
     drug: str
@@ -159,6 +159,7 @@ class Trial:
     not_done: bool = False
     indication: Indication = Indication.UNSTATED
     indication_coded: bool = True
+    dose_coded: bool = True
     stop: Stop = Stop()
     refs: Refs = ()
 

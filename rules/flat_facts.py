@@ -168,6 +168,7 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
         "coded": trial.coded,
         "indication": trial.indication.value,
         "indication_coded": trial.indication_coded,
+        "dose_coded": trial.dose_coded,
         "only_for_migraine": drug.only_for_migraine,
         "barred": sheet.barred(drug),
         "reason": "ongoing" if trial.running else trial.stop.reason.value,

@@ -1,5 +1,7 @@
 """How much and how often; what is not said is unknown."""
 
+from typing import Any
+
 import pytest
 
 from prodrome.rules.facts import Trial
@@ -209,3 +211,64 @@ def test_requests_and_statements_say_doses_alike():
     dosage = [dose(40, "mg", frequency=2, period=1, periodUnit="d")]
     asked = facts(request(status="stopped", dosageInstruction=dosage)).trials[0]
     assert asked.steps[0].amount == trial(*dosage).steps[0].amount == 80
+
+
+# --- Words and codes of other systems --------------------------------------------------------------------------------
+
+
+def written(text: str, **more: Any) -> Json:
+    return {"text": text} | more
+
+
+TABLET = rxnorm("856519", "propranolol 40 MG Oral Tablet")
+
+
+@pytest.mark.parametrize(
+    ("entry", "amount"),
+    [
+        (written("TAKE 1 TABLET BY MOUTH TWICE A DAY"), 80),
+        (written("1-0-1"), 80),
+        (written("40 mg zur Nacht"), 40),
+        (written("Take 1-2 tablets daily"), None),
+        (written("Take as directed"), None),
+        ({"patientInstruction": "Take 2 tablets by mouth daily"}, 80),
+        (written("Twice daily", doseAndRate=[{"doseQuantity": {"value": 1, "unit": "TAB"}}]), 80),
+    ],
+)
+def test_words_say_what_the_elements_leave_open(entry: Json, amount: float | None):
+    trial = facts(statement(TABLET, dosage=[entry])).trials[0]
+    assert trial.steps[0].amount == amount
+    assert trial.dose_coded is (amount is None)
+
+
+@pytest.mark.parametrize(
+    "code", [{"text": "Daily"}, {"coding": [{"system": "urn:x", "code": "1", "display": "Once a day"}]}]
+)
+def test_a_local_timing_code_is_read_by_its_words(code: Json):
+    entry = {"timing": {"code": code}, "doseAndRate": [{"doseQuantity": {"value": 2, "unit": "tab"}}]}
+    trial = facts(statement(TABLET, dosage=[entry])).trials[0]
+    assert (trial.steps[0].amount, trial.dose_coded) == (80, True)
+
+
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        {"value": 1},
+        {"value": 1, "unit": "Comprimé", "system": "http://standardterms.edqm.eu", "code": "15054000"},
+        {"value": 1, "unit": "Tablette", "system": "http://snomed.info/sct", "code": "732936001"},
+        {"value": 1, "code": "TAB"},
+        {"value": 1, "unit": "stuk"},
+        {"value": 1, "unit": "Kapsel"},
+        {"value": 0.04, "unit": "g"},
+    ],
+)
+def test_pieces_are_counted_by_code_word_or_bare_number(quantity: Json):
+    daily = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
+    entry = {"timing": daily, "doseAndRate": [{"doseQuantity": quantity}]}
+    assert facts(statement(TABLET, dosage=[entry])).trials[0].steps[0].amount == 40
+
+
+def test_doses_at_different_times_of_one_day_add_up_in_sequence_too():
+    morning = dose(100, frequency=1, period=1, periodUnit="d", when=["MORN"]) | {"sequence": 1}
+    evening = dose(50, frequency=1, period=1, periodUnit="d", when=["EVE"]) | {"sequence": 2}
+    assert per_day(morning, evening) == 150

@@ -560,3 +560,52 @@ def test_the_order_of_rows_changes_nothing(courses: list[Recorded], random: Rand
 
 def _rows(courses: list[Recorded]) -> list[object]:
     return [course(*sorted([a, b]), amount) for a, b, amount in courses]
+
+
+# --- How long a prescription was for ---------------------------------------------------------------------------------
+
+
+def lasting(status: str = "stopped", **repeat: object) -> tuple[str | None, str | None, bool]:
+    timing = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", **repeat}}
+    entry = {"timing": timing, "doseAndRate": [{"doseQuantity": {"value": 80, "unit": "mg"}}]}
+    trial = one(request(status=status, dosageInstruction=[entry]))
+    return str(trial.start) if trial.start else None, str(trial.end) if trial.end else None, trial.running
+
+
+@pytest.mark.parametrize("unit", [{"code": "wk"}, {"unit": "weeks"}, {"unit": "Wochen"}])
+def test_a_length_counts_from_the_day_of_the_prescription(unit: Json):
+    assert lasting(boundsDuration={"value": 26, **unit}) == ("2025-01-01", "2025-07-02", False)
+    assert lasting("active", boundsDuration={"value": 26, **unit}) == ("2025-01-01", "2025-07-02", False)
+
+
+def test_a_range_of_lengths_leaves_the_end_open_between_them():
+    trial = one(request(status="stopped", dosageInstruction=[_bounded({"low": _weeks(4), "high": _weeks(8)})]))
+    assert trial.end is not None
+    assert (str(trial.end.first), str(trial.end.last)) == ("2025-01-29", "2025-02-26")
+
+
+def _weeks(value: int) -> Json:
+    return {"value": value, "code": "wk"}
+
+
+def _bounded(range_: Json) -> Json:
+    return {"timing": {"repeat": {"boundsRange": range_}}}
+
+
+def test_an_absurd_length_costs_its_row_only():
+    row = request(dosageInstruction=[{"timing": {"repeat": {"boundsDuration": {"value": 1e9, "code": "a"}}}}])
+    read = facts(row, statement())
+    assert (len(read.trials), len(read.skipped)) == (1, 1)
+
+
+def test_what_a_request_supplies_ends_it_when_it_is_no_longer_active():
+    supply = {"expectedSupplyDuration": {"value": 30, "code": "d"}, "numberOfRepeatsAllowed": 2}
+    ended = one(request(status="completed", dispenseRequest=supply))
+    assert (str(ended.end), ended.running) == ("2025-04-01", False)
+    assert one(request(status="active", dispenseRequest=supply)).running
+
+
+def test_a_reported_plan_says_what_is_taken():
+    assert one(request(intent="plan", reportedBoolean=True)).running
+    assert not facts(request(intent="plan")).trials
+    assert not facts(statement(status="active", taken="n")).trials
