@@ -237,8 +237,8 @@ def _links(sources: tuple[Source, ...]) -> Json:
 
 
 @cache
-def _environment() -> Environment:
-    found = environment(FOLDER)
+def _environment(folder: Path = FOLDER) -> Environment:
+    found = environment(folder)
     found.filters["cited"] = cited
     found.globals["parts"] = found.get_template(PARTS).module  # imported once, not by each card
     return found
@@ -267,8 +267,10 @@ def manners() -> Mapping[str, Manner]:
     return {rule: manner(rule, entry) for rule, entry in {"": {}, **said["cards"]}.items()}
 
 
-def check(guideline: Guideline) -> None:
+def check(guideline: Guideline, folder: Path = FOLDER) -> None:
     """Compare rulebook, templates and cards.yaml, so that a mistake is an error at start and not a missing card.
+
+    *folder* holds the templates.
 
     Raises :class:`CardsError` and ``RulebookError``.
     """
@@ -277,11 +279,12 @@ def check(guideline: Guideline) -> None:
     templates = {f"{rule.id}.md.j2": names_of(rule, guideline.rulebook) for rule in cards.values()}
     templates[f"{INCOMPLETE}.md.j2"] = get_type_hints(Incomplete)
     for name in templates:
-        if not (FOLDER / name).exists():
+        if not (folder / name).exists():
             raise CardsError(f"templates/cards/{name}: there is no template for the rule")
     numbers = [name for name, one in guideline.parameters.items() if one.kind in ("integer", "number")]
     words = {ParameterName: numbers, Kind: KIND_WORDS}
-    check_templates(_environment(), templates, {"parts": macros_in(_environment(), PARTS)}, words)
+    written = _environment(folder)
+    check_templates(written, templates, {"parts": macros_in(written, PARTS)}, words)
     _check_named(manners(), cards)
 
 
