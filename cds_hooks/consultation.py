@@ -38,6 +38,8 @@ class Consultation:
     notes: tuple[str, ...]
     problems: Mapping[str, str]
     fetched: tuple[str, ...]
+    seconds: Mapping[str, float]
+    """How long each stage took."""
 
     @property
     def missing(self) -> list[str]:
@@ -57,6 +59,7 @@ def consult(
     *caller* is the client, for the feedback store; *progress* is told of each answer of the FHIR server.
     Raises :class:`Refused` (412 where no kind of data could be had) and ``EngineError``.
     """
+    began = time.perf_counter()
     today = environment.clock()
     service = environment.service_for(request.hook)
     deadline = time.monotonic() + environment.settings.deadline_seconds - JUDGING_SECONDS
@@ -70,7 +73,9 @@ def consult(
         progress=progress,
     )
     request = replace(request, orders=gathered.orders)  # those that are this patient's
+    at_hand = time.perf_counter()
     facts = read_facts(gathered.record, environment.guideline, today)
+    read = time.perf_counter()
     judgement = judge(
         facts,
         environment.guideline,
@@ -79,6 +84,7 @@ def consult(
         hook=request.hook,
         engine=environment.settings.engine,
     )
+    judged = time.perf_counter()
     visit = Visit(
         service=service.id,
         hook_instance=request.hook_instance,
@@ -102,6 +108,12 @@ def consult(
         notes=notes,
         problems=gathered.problems,
         fetched=gathered.fetched,
+        seconds={
+            "gather": at_hand - began,
+            "read": read - at_hand,
+            "judge": judged - read,
+            "cards": time.perf_counter() - judged,
+        },
     )
 
 

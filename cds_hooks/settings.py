@@ -263,6 +263,7 @@ class Settings(BaseSettings):
     keep_comments: bool = False  # free text of an override may name patients
     # For people
     workbench: bool = Field(default_factory=lambda said: _only_here(said))
+    metrics: bool = True  # answer /metrics; it tells counts, never anything of a patient
     validate_output: bool = False
 
     _origins: Mapping[str, str] = PrivateAttr(default={})

@@ -164,6 +164,11 @@ class KeySets:
                 raise Unusable(cached.problem or "the key set did not come in time")
             return cached.keys
 
+    def ages(self) -> Mapping[str, float]:
+        """Seconds since each key set was fetched, by its address; those never fetched are left out."""
+        with self._lock:
+            return {url: self._clock() - one.fetched for url, one in self._cached.items() if one.keys is not None}
+
     def _begin(self, url: str, cached: _Cached, now: float) -> None:
         if cached.fetching or now - cached.tried < PAUSE_SECONDS:
             return

@@ -21,6 +21,7 @@ from prodrome.cds_hooks.database import Database, DatabaseAway
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Refused, plain
 from prodrome.cds_hooks.settings import Issuer, Settings
+from prodrome.cds_hooks.turns import waiting
 
 __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 
@@ -73,6 +74,10 @@ class Authenticator:
         self._clock = clock
         self._limiter = Limiter(settings.requests_per_minute)
         self._used = None if settings.open else UsedTokens(database or Database(settings.database_url), clock)
+
+    def key_set_ages(self) -> Mapping[str, float]:
+        """Seconds since each key set was fetched, by its address."""
+        return self._key_sets.ages()
 
     def check(self, authorization: str | None, audience_path: str) -> Caller:
         """The caller behind an ``Authorization`` header, for a call of *audience_path* (below the base address).
@@ -154,7 +159,8 @@ class Authenticator:
         if jku is not None and jku not in issuer.jku:
             raise Unauthorized("the key set is not on the list")
         urls = issuer.jku if jku is None else (str(jku),)
-        return [key for url in urls for key in self._key_sets.keys(url, kid)]
+        with waiting():  # for a key set that is fetched
+            return [key for url in urls for key in self._key_sets.keys(url, kid)]
 
     def _verified(self, token: str, key: jwt.PyJWK, algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -66,8 +67,9 @@ def _serve(asked: argparse.Namespace) -> int:
     configure()
     processes = settings.workers or cores()
     with ExitStack() as ending:
+        folder = ending.enter_context(TemporaryDirectory(prefix="prodrome-"))
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the processes bring their numbers together
         if settings.in_memory:  # as short-lived as memory, but seen by all processes
-            folder = ending.enter_context(TemporaryDirectory(prefix="prodrome-"))
             settings = settings.model_copy(update={"database_url": f"sqlite:///{folder}/prodrome.db"})
         listener = ending.enter_context(listen(settings.host, settings.port))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})

@@ -49,6 +49,11 @@ class WriteBehind:
         self._thread: threading.Thread | None = None
         database.when_back(self._start)
 
+    @property
+    def waiting(self) -> int:
+        """How many rows are not written yet."""
+        return len(self._rows)
+
     def add(self, rows: Sequence[Row]) -> None:
         """Have *rows* written soon. Never waits and never fails."""
         with self._state:

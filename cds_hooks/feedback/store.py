@@ -127,6 +127,11 @@ class Store:
             ]
         )
 
+    @property
+    def unwritten(self) -> int:
+        """How many cards shown wait to be written."""
+        return self._shown.waiting
+
     def flush(self) -> None:
         """Write the cards that wait to be written. Raises :class:`StoreUnavailable`: then they wait on."""
         try:

@@ -23,7 +23,8 @@ from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
 from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front
-from prodrome.cds_hooks.web.health import health
+from prodrome.cds_hooks.web.health import health, readiness
+from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
@@ -40,6 +41,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     authenticator = Authenticator(settings, database=database)
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check
+    metrics = app.extensions["prodrome.metrics"] = Metrics(environment, authenticator.key_set_ages)
 
     @app.before_request
     def begin() -> None:
@@ -76,6 +78,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         g.fields["issuer"] = caller.issuer
         consultation = _answer(service, environment, caller)
         g.fields |= _told(consultation)
+        metrics.consulted(consultation, service.kinds)
         if settings.validate_output:
             _validate(consultation)
         return _json(orjson.dumps(consultation.response))
@@ -88,6 +91,17 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     def healthy() -> Response:
         return _json(orjson.dumps(health(environment)))
 
+    @app.get("/ready")
+    def is_ready() -> Response:
+        state = readiness(environment)
+        return _json(orjson.dumps(state), 200 if state["ready"] else 503)
+
+    if settings.metrics:
+
+        @app.get("/metrics")
+        def numbers() -> Response:
+            return Response(metrics.page(), content_type=MEDIA_TYPE)
+
     app.register_blueprint(feedback.blueprint(environment, authenticator))
     install_workbench(app, environment)
     _install_errors(app)
@@ -96,13 +110,16 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     def end(answer: Response) -> Response:
         answer.headers.setdefault("Cache-Control", "no-store")
         answer.headers["X-Request-ID"] = g.request_id
+        seconds = time.perf_counter() - g.began
+        route = str(request.url_rule) if request.url_rule else None
+        metrics.answered(g.get("fields", {}).get("service") or route or OTHER, answer.status_code, seconds)
         log(
             "answered",
             request_id=g.request_id,
             method=request.method,
-            route=str(request.url_rule) if request.url_rule else None,
+            route=route,
             status=answer.status_code,
-            ms=round((time.perf_counter() - g.began) * 1000, 1),
+            ms=round(seconds * 1000, 1),
             **g.get("fields", {}),
         )
         return answer
@@ -119,6 +136,7 @@ def front_of(app: Flask) -> Front:
         max_waiting=settings.max_waiting,
         patience_seconds=settings.deadline_seconds,
         verify=None if settings.open else app.extensions["prodrome.check"],
+        metrics=app.extensions["prodrome.metrics"],
     )
 
 
@@ -193,6 +211,7 @@ def _install_errors(app: Flask) -> None:
 
     @app.errorhandler(EngineDisagreement)
     def disagreement(error: EngineDisagreement) -> Response:
+        app.extensions["prodrome.metrics"].disagreed()
         alarm("the two matchers disagree", request_id=g.request_id, rules=error.rules, where=error.layer)
         return _outcome(500, "The service could not come to one answer and gives none. Its operators were told.")
 

@@ -21,6 +21,7 @@ import orjson
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, operation_outcome
 from prodrome.cds_hooks.turns import Turn
+from prodrome.cds_hooks.web.metrics import Metrics
 from prodrome.cds_hooks.web.wsgi import Answer, Application, Scope, called, environ_of, headers_of
 
 Message = MutableMapping[str, Any]
@@ -69,12 +70,14 @@ class Front:
         max_waiting: int,
         patience_seconds: float,
         verify: Verify | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._app = app
         self._max_body = max_body_bytes
         self._most = THREADS + max_waiting
         self._patience = patience_seconds
         self._verify = verify
+        self._metrics = metrics
         self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
         self._turn = Turn()
         self._in_hand = 0
@@ -145,6 +148,8 @@ class Front:
         if self._in_hand < self._most and waiting * self._pace < MOST_WAIT_SECONDS:
             return
         self._shed += 1
+        if self._metrics is not None:
+            self._metrics.shed()
         now = time.monotonic()
         if now - self._shed_told >= 1:
             log("more calls than can be answered: the surplus was told to come back", calls=self._shed)
@@ -178,7 +183,7 @@ class Front:
         loop = asyncio.get_running_loop()
         job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
         waits = self._in_hand > 0
-        self._in_hand += 1
+        self._hold(1)
         self._asked += 1
         self._jobs.put(job)
         try:
@@ -186,10 +191,15 @@ class Front:
                 await _answered_or_gone(job, receive)
             answer = await job.result
         finally:
-            self._in_hand -= 1
+            self._hold(-1)
         if answer is None:
             raise _Busy
         return answer
+
+    def _hold(self, more: int) -> None:
+        self._in_hand += more
+        if self._metrics is not None:
+            self._metrics.in_hand(self._in_hand)
 
     def _work(self) -> None:
         while True:

@@ -9,8 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from prodrome.cds_hooks.callers import Limiter, TooMany
 from prodrome.cds_hooks.protocol import Refused, operation_outcome
 from prodrome.cds_hooks.settings import Settings, is_loopback
-
-_FREE_ROUTES = frozenset({"/health"})
+from prodrome.cds_hooks.web.front import ALWAYS_ANSWERED
 
 # A page loads what this service ships and nothing else; an answer in JSON loads nothing at all.
 PAGE_POLICY = (
@@ -71,7 +70,7 @@ def rate(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def count() -> None:
-        if request.method == "OPTIONS" or request.path in _FREE_ROUTES:
+        if request.method == "OPTIONS" or request.path in ALWAYS_ANSWERED:
             return
         if settings.open or not _asks_for_a_token():
             by_address.spend(request.remote_addr or "")

@@ -1,9 +1,27 @@
 """Whether the service is well, and what exactly is answering."""
 
+from functools import cache, partial
 from importlib.metadata import version
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.rules.engine import engine_in_force
+
+_version = cache(partial(version, "prodrome-cds"))
+
+
+def readiness(environment: Environment) -> dict[str, object]:
+    """Whether calls can be answered now: ``ready``, and the state of what it depends on.
+
+    A database that is away is borne, but for tokens: whether one was used before cannot be known then.
+    """
+    store, settings = environment.store, environment.settings
+    away = store is not None and store.database.away
+    return {
+        "ready": not (away and settings.issuers),
+        "database": "none" if store is None else "away" if away else "ok",
+        "rulebook": environment.guideline.rulebook.version,
+        "tokens": "not asked for" if settings.open else "refused while the database is away" if away else "checked",
+    }
 
 
 def health(environment: Environment) -> dict[str, object]:
@@ -13,7 +31,7 @@ def health(environment: Environment) -> dict[str, object]:
     rulebook = environment.guideline.rulebook
     well: dict[str, object] = {
         "status": "ok",
-        "version": version("prodrome-cds"),
+        "version": _version(),
         "engine": serving,
         "rulebook": {"version": rulebook.version, "date": rulebook.date},
         "parametersChanged": sorted(

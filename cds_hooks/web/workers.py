@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from prodrome.cds_hooks.logs import alarm, log
 from prodrome.cds_hooks.web.front import Front
+from prodrome.cds_hooks.web.metrics import forget
 
 if TYPE_CHECKING:
     from prodrome.cds_hooks.web.server import Server
@@ -144,6 +145,7 @@ class _Parent:
         for process in list(self._children):
             gone, status = os.waitpid(process, os.WNOHANG)
             if gone:
+                forget(process)
                 lived = time.monotonic() - self._children.pop(process)
                 self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH_SECONDS else 0
                 found.append(os.waitstatus_to_exitcode(status))

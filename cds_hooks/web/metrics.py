@@ -1,0 +1,149 @@
+"""Counts and times for Prometheus, of all processes of a service together.
+
+A label is only ever a word from a closed list of ours: a service, a rule, a kind of resource that is read, a stage, the
+host of a FHIR server the site named. Nothing a caller or a chart says becomes one.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.environment import Environment
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder in which processes bring their numbers together; read when metrics are made."""
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+OTHER = "other"
+_REASONS = frozenset({"not an object", "draft order, not an object", "draft order, of a kind that is not read"})
+
+
+class Metrics:
+    """The numbers of this process, and the page that shows those of all."""
+
+    def __init__(
+        self, environment: Environment, key_set_ages: Callable[[], Mapping[str, float]] = lambda: MappingProxyType({})
+    ) -> None:
+        # Here and not above: it looks once, when it is imported, whether several processes count together.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+        self._environment = environment
+        self._key_set_ages = key_set_ages
+        self._registry = registry = CollectorRegistry()
+        self._calls = Counter(
+            "prodrome_calls",
+            "Calls, by service or route, and status.",
+            ("service", "status"),
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "prodrome_stage_seconds",
+            "How long each stage of a call took; whole is the call from its last byte on.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._cards = Counter("prodrome_cards", "Cards shown.", ("rule", "indicator"), registry=registry)
+        self._unjudged = Counter(
+            "prodrome_unjudged", "Rules not judged for want of a kind of data.", ("rule", "kind"), registry=registry
+        )
+        self._skipped = Counter(
+            "prodrome_skipped_rows", "Rows of charts that could not be read.", ("kind", "reason"), registry=registry
+        )
+        self._fhir = Counter(
+            "prodrome_fhir_queries", "Queries to FHIR servers.", ("host", "outcome"), registry=registry
+        )
+        self._disagreements = Counter(
+            "prodrome_engine_disagreements", "Calls in which the two matchers differed.", registry=registry
+        )
+        self._shed = Counter("prodrome_shed_calls", "Calls told to come back.", registry=registry)
+        self._in_hand = Gauge(
+            "prodrome_calls_in_hand",
+            "Calls not answered yet.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._database = Gauge(
+            "prodrome_database_up",
+            "1 where the database can be asked, in every process; else 0.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._database.set(1)
+        self._unwritten = Gauge(
+            "prodrome_cards_unwritten",
+            "Cards shown that the database does not hold yet.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._key_ages = Gauge(
+            "prodrome_key_set_age_seconds",
+            "Time since a key set was fetched.",
+            ("host",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        servers = environment.settings.fhir_servers
+        self._hosts = {server.url: urlsplit(server.url).hostname or OTHER for server in servers}
+
+    def answered(self, service: str, status: int, seconds: float) -> None:
+        """Count a call. *service* is the id of a service, or the route."""
+        self._calls.labels(service, status).inc()
+        self._stages.labels("whole").observe(seconds)
+        store = self._environment.store
+        if store is not None:
+            self._unwritten.set(store.unwritten)
+            self._database.set(0 if store.database.away else 1)
+        for url, age in self._key_set_ages().items():
+            self._key_ages.labels(urlsplit(url).hostname or OTHER).set(age)
+
+    def consulted(self, consultation: Consultation, kinds: frozenset[str]) -> None:
+        """Count what a consultation came to. *kinds* are the kinds of resource its service reads."""
+        for stage, seconds in consultation.seconds.items():
+            self._stages.labels(stage).observe(seconds)
+        for card in consultation.response["cards"]:
+            self._cards.labels(card["source"]["topic"]["code"], card["indicator"]).inc()
+        for unjudged in consultation.judgement.unjudged:
+            for kind in unjudged.missing:
+                self._unjudged.labels(unjudged.rule.id, kind).inc()
+        for row in consultation.facts.skipped:
+            reason = row.why if row.why in _REASONS else "unreadable"
+            self._skipped.labels(row.kind if row.kind in kinds else OTHER, reason).inc()
+        if consultation.fetched:
+            host = self._hosts.get(consultation.request.fhir_server or "", OTHER)
+            failed = len(consultation.problems)
+            self._fhir.labels(host, "failed").inc(failed)
+            self._fhir.labels(host, "answered").inc(max(0, len(consultation.fetched) - failed))
+
+    def disagreed(self) -> None:
+        """Count a call in which the two matchers differed."""
+        self._disagreements.inc()
+
+    def shed(self) -> None:
+        """Count a call that was told to come back."""
+        self._shed.inc()
+
+    def in_hand(self, calls: int) -> None:
+        """Say how many calls wait or are being answered in this process."""
+        self._in_hand.set(calls)
+
+    def page(self) -> bytes:
+        """The numbers of all processes, in the text format of Prometheus."""
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = self._registry
+        if DIRECTORY in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+def forget(process: int) -> None:
+    """Drop what a process that is gone said of itself; what it counted stays."""
+    if DIRECTORY in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
