@@ -21,6 +21,7 @@ from prodrome.fhir_mappers.medications import lexicon_of
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
+from prodrome.fhir_mappers.taken_for import Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
 from prodrome.fhir_mappers.understanding import Share, counted, shares
@@ -35,9 +36,11 @@ __all__ = [
     "RXNORM",
     "SNOMED",
     "Entry",
+    "Meaning",
     "Record",
     "Share",
     "bare_id",
+    "code_taken_for",
     "collect",
     "counted",
     "is_answer",
@@ -45,6 +48,7 @@ __all__ = [
     "lacks_some",
     "read_facts",
     "shares",
+    "words_taken_for",
     "worse",
 ]
 

@@ -47,7 +47,7 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
         if found:
             chart.understood("AllergyIntolerance", "substance")
         else:
-            words = "; ".join(said.label for said in concepts if said.label)
+            words = "; ".join(said.written for said in concepts if said.written)
             chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, words)
 
     chart.each("AllergyIntolerance", read)

@@ -34,7 +34,14 @@ class Concept(NamedTuple):
         """What a reader of the chart sees."""
         return next((text for text in (*self.texts, *self.displays) if text), "")
 
+    @property
+    def written(self) -> str:
+        """The label with the codes behind it, for whoever looks for what to map."""
+        codes = ", ".join(f"{system}|{code}" for system, code in self.codes[:MOST_WRITTEN])
+        return f"{self.label} [{codes}]".strip() if codes else self.label
 
+
+MOST_WRITTEN = 3
 NOTHING = Concept((), (), ())
 
 

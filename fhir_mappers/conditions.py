@@ -29,7 +29,7 @@ def read_conditions(chart: Chart) -> list[Condition]:
         if not is_active(resource, chart.today):
             return
         if not names:
-            chart.puzzled("Condition", "problem", NO_SET if _is_coded(said) else NO_CODE, ref, said.label)
+            chart.puzzled("Condition", "problem", NO_SET if _is_coded(said) else NO_CODE, ref, said.written)
         else:
             chart.understood("Condition", "problem")
             refs = (ref,) if ref else ()

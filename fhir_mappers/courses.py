@@ -62,7 +62,7 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
         if recognise(row.named) or groups_of(row.named):
             chart.understood(kind, "drug")
         else:
-            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.concept.label)
+            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.concept.written)
 
     def read_statement(ref: str, resource: JsonObject) -> None:
         state = statement_state(resource)

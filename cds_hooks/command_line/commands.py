@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import feedback, population
+from prodrome.cds_hooks.command_line import codes, feedback, population
 from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation, consult
@@ -225,6 +225,7 @@ COMMANDS: Mapping[str, Command] = {
     "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
     "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
     "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
+    "codes": Command(codes.HELP, codes.add_arguments, codes.run),
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),

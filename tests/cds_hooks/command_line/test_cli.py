@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -134,3 +135,69 @@ def test_serve_prints_a_request_that_is_answered_with_a_card():
             assert httpx.get(discovery.group(1)).json()["services"]
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("icd10cm|G43.709", "code set chronic_migraine (codes.yaml)"),
+        ("urn:oid:2.16.840.1.113883.6.90|J45.20", "code set asthma (codes.yaml)"),
+        ("http://snomed.info/sct|195967001", "code set asthma (codes.yaml)"),
+        ("rxnorm|8787", "drug propranolol (products.csv)"),
+        ("http://www.whocc.no/atc|N02CC01", "drug sumatriptan (drugs.yaml)"),
+        ("Topamax 25 mg", "drug topiramate (names.csv)"),
+        ("it did not work", "phrase stop_reason.inefficacy (words.csv)"),
+    ],
+)
+def test_codes_lookup_says_what_is_meant_and_by_which_table(capsys: pytest.CaptureFixture[str], asked: str, meant: str):
+    assert meant in said(capsys, "codes", "lookup", asked).splitlines()
+
+
+@pytest.mark.parametrize("asked", ["https://hospital.example.org|x", "rxnorm|0", "moonshine"])
+def test_codes_lookup_says_that_nothing_is_known(capsys: pytest.CaptureFixture[str], asked: str):
+    assert main(("codes", "lookup", asked)) == 1
+    assert capsys.readouterr().out == "It is in no table.\n"
+
+
+def test_codes_report_lists_what_was_not_recognised_most_frequent_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    local = {"coding": [{"system": "https://hospital.example.org/drugs", "code": "77", "display": "Moonshine"}]}
+    known = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "8787"}]}
+
+    def row(drug: dict[str, Any], patient: str) -> dict[str, Any]:
+        subject = {"reference": f"Patient/{patient}"}
+        return {
+            "resourceType": "MedicationRequest",
+            "id": patient,
+            "status": "active",
+            "intent": "order",
+            "subject": subject,
+            **drug,
+        }
+
+    rows = [row({"medicationCodeableConcept": local}, f"p{n}") for n in range(3)]
+    rows += [row({"medicationCodeableConcept": known}, "p4")]
+    rows += [row({"medicationReference": {"reference": "Medication/m1"}}, "p5")]
+    (tmp_path / "MedicationRequest.ndjson").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    (tmp_path / "Medication.ndjson").write_text(json.dumps({"resourceType": "Medication", "id": "m1", "code": known}))
+    problem = {"resourceType": "Condition", "id": "c", "code": {"text": "giddiness"}}
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": problem}]}
+    (tmp_path / "bundle.json").write_text(json.dumps(bundle))
+    assert said(capsys, "codes", "report", str(tmp_path)).splitlines() == [
+        "      3  MedicationRequest: the drug is in no table: Moonshine [https://hospital.example.org/drugs|77]",
+        "      1  Condition: the problem has no code of a known system: giddiness",
+    ]
+    assert "and 1 more" in said(capsys, "codes", "report", str(tmp_path), "--most", "1")
+
+
+def test_codes_report_reads_the_prefetch_of_a_request(capsys: pytest.CaptureFixture[str]):
+    assert "everything that is of a kind we read was recognised" in said(capsys, "codes", "report", RESISTANT)
+
+
+def test_codes_report_names_the_place_of_a_fault(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    file = tmp_path / "Condition.ndjson"
+    file.write_text('{"resourceType": "Condition"}\n{"resourceType": \n')
+    assert main(("codes", "report", str(file))) == 2
+    assert "Condition.ndjson, line 2" in capsys.readouterr().err
+    assert main(("codes", "report", str(tmp_path / "none.json"))) == 2

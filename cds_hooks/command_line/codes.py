@@ -1,0 +1,126 @@
+"""``prodrome codes``: what a code or word is taken for, and what in a site's data is not recognised."""
+
+import argparse
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.settings import load_settings
+from prodrome.fhir_mappers import Record, code_taken_for, collect, read_facts, words_taken_for
+from prodrome.rules import NotUnderstood
+from prodrome.rules.guideline import Guideline
+
+HELP = "what a code or word is taken for, and what in a site's data is not recognised"
+BATCH = 5_000
+"""Lines of an export read together: references between them are followed, those to Medications everywhere."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verbs of the command."""
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    lookup = verbs.add_parser("lookup", help="say what a code or a word is taken for, and by which table")
+    lookup.add_argument("what", metavar="SYSTEM|CODE or WORD", help="as in 'icd10cm|G43.709', or 'Topamax 25 mg'")
+    lookup.set_defaults(verb=_lookup)
+    report = verbs.add_parser("report", help="list what is of a kind we read and was not recognised, frequent first")
+    report.add_argument("paths", metavar="EXPORT_OR_BUNDLE", nargs="+", type=Path, help="NDJSON, Bundles, or folders")
+    report.add_argument("--most", type=int, default=100, metavar="N", help="rows printed (100)")
+    report.set_defaults(verb=_report)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the verb says; 1 where a look-up finds nothing."""
+    environment = Environment.of(load_settings())
+    verb = arguments.verb
+    return int(verb(arguments, environment))
+
+
+def _lookup(asked: argparse.Namespace, environment: Environment) -> int:
+    system, bar, code = asked.what.rpartition("|")
+    guideline = environment.guideline
+    found = code_taken_for(system.strip(), code.strip(), guideline) if bar else words_taken_for(asked.what, guideline)
+    for meaning in found:
+        print(f"{meaning.sort} {meaning.name} ({meaning.table})")
+    if not found:
+        print("It is in no table.")
+    return 0 if found else 1
+
+
+def _report(asked: argparse.Namespace, environment: Environment) -> int:
+    found: Counter[tuple[str, str, str, str]] = Counter()
+    read = 0
+    files = [file for path in asked.paths for file in _files(path)]
+    medications = [row for file in files for row in _resources(file) if row.get("resourceType") == "Medication"]
+    for file in files:
+        rows_of_file = _resources(file)
+        while rows := list(islice(rows_of_file, BATCH)):
+            read += len(rows)
+            puzzles = _not_understood([*medications, *rows], environment.guideline, environment)
+            found.update((puzzle.kind, puzzle.what, puzzle.why, puzzle.value) for puzzle in puzzles)
+    for (kind, what, why, value), count in sorted(found.items(), key=lambda item: (-item[1], item[0]))[: asked.most]:
+        said = "".join(sign if sign.isprintable() else " " for sign in value)
+        print(f"{count:7}  {kind}: the {what} {why}: {said or 'nothing is said'}")
+    if not found:
+        print(f"{read} resources were read, and everything that is of a kind we read was recognised.")
+    elif len(found) > asked.most:
+        print(f"and {len(found) - asked.most} more (--most)")
+    return 0
+
+
+def _not_understood(
+    rows: list[Mapping[str, Any]], guideline: Guideline, environment: Environment
+) -> tuple[NotUnderstood, ...]:
+    by_kind, _ = collect([("", {"resourceType": "Bundle", "entry": [{"resource": row} for row in rows]})])
+    return read_facts(Record(None, by_kind), guideline, environment.clock()).not_understood
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix in (".json", ".ndjson", ".jsonl"))
+    if not path.exists():
+        raise FileNotFoundError(2, "no such file", str(path))
+    return [path]
+
+
+def _resources(file: Path) -> Iterator[dict[str, Any]]:
+    """Every resource in a file: of NDJSON a line each, of JSON a resource, a Bundle, or a request's prefetch."""
+    if file.suffix in (".ndjson", ".jsonl"):
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield from _unbundled(_parsed(line, f"{file.name}, line {number}"))
+    else:
+        yield from _unbundled(_parsed(file.read_bytes(), file.name))
+
+
+def _parsed(raw: bytes, where: str) -> object:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"{where} is not valid JSON (line {error.lineno}, column {error.colno}).") from None
+
+
+def _unbundled(value: object) -> Iterator[dict[str, Any]]:
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += reversed(one)
+        elif isinstance(one, dict) and isinstance(one.get("resourceType"), str) and one["resourceType"] != "Bundle":
+            yield one
+        elif isinstance(one, dict):
+            waiting += reversed(list(_held(one)))
+
+
+def _held(value: Mapping[str, Any]) -> Iterable[object]:
+    """What a Bundle, an entry of it, or a request holds."""
+    for name in ("entry", "resource"):
+        if name in value:
+            yield value[name]
+    if isinstance(value.get("prefetch"), dict):
+        yield list(value["prefetch"].values())
