@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: install run test lint bench conformance security-table lock
+.PHONY: install run test lint bench conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -31,6 +31,14 @@ conformance: install
 
 security-table: install
 	$(BIN)/python -m tests.withstands
+
+audit: install
+	VENV=$(VENV) sh tools/audit
+
+sbom: install
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--of JSON -o build/sbom.json
 
 lock:
 	uv pip compile pyproject.toml --group dev --extra postgresql --universal --python-version 3.11 \
