@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 from prodrome.fhir_mappers.collecting import Entry, kind_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
+    MODIFIER,
     JsonObject,
     Unreadable,
     bare_id,
@@ -227,6 +228,8 @@ class Chart:
         """Hand every row of a kind to ``read``; a row it finds unreadable is skipped and disclosed."""
         for reference, resource in self.rows.get(kind, ()):
             try:
+                if MODIFIER in resource:
+                    stop_type(resource)
                 read(reference, resource)
             except Unreadable as error:
                 self.skip(kind, reference, str(error), resource)
@@ -248,6 +251,8 @@ class Chart:
         target = self._targets.get(reference) or self._contained(reference, within)
         if target is None and (reference.startswith("urn:") or "/" not in reference):
             target = self._bare.get(bare_id(reference) or "")
+        if target is not None and MODIFIER in target:
+            stop_type(target)
         return target
 
     def _contained(self, reference: str, within: JsonObject) -> JsonObject | None:
@@ -309,6 +314,31 @@ def _contained(_: Chart, resource: JsonObject) -> dict[tuple[str, str], JsonObje
         if bare is not None:
             found.setdefault(("", bare), item)
             found.setdefault((kind_of(item), bare), item)
+    return found
+
+
+STOPPED, SUSPENDED = "stopped", "suspended"
+_STOP_TYPES = {"410546004": STOPPED, "113381000146106": SUSPENDED, "385655000": SUSPENDED}  # SNOMED CT
+_STOP_TYPE = ("nictiz.nl/fhir/StructureDefinition/ext-StopType", "StopType")  # of the Netherlands, old and new
+
+
+def stop_type(resource: JsonObject) -> str | None:
+    """What the modifier extensions of a resource say: stopped, suspended, or nothing. Raises Unreadable for others.
+
+    A Dutch stop agreement leaves a prescription active and says so in its StopType.
+    """
+    found: str | None = None
+    extensions = resource.get(MODIFIER)
+    for extension in extensions if type(extensions) is list else [extensions] if extensions else []:
+        url = extension.get("url") if type(extension) is dict else None
+        if type(url) is not str or not url.endswith(_STOP_TYPE):
+            raise Unreadable("modifierExtension: one that is not known")
+        value = extension.get("valueCodeableConcept")
+        codings = value.get("coding") if type(value) is dict else None
+        codes = [each.get("code") for each in codings if type(each) is dict] if type(codings) is list else []
+        found = next((_STOP_TYPES[code] for code in codes if type(code) is str and code in _STOP_TYPES), None)
+        if found is None:
+            raise Unreadable("modifierExtension: a StopType that is not known")
     return found
 
 

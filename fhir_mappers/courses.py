@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from typing import NamedTuple
 
-from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
 from prodrome.fhir_mappers.codes import Concept, read_concepts
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
@@ -86,8 +86,11 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
 def statement_state(resource: JsonObject) -> str | None:
     """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
     status = read_text(resource, "status")
-    if read_text(resource, "taken") == "n":  # STU3
+    agreed = stop_type(resource)
+    if agreed == SUSPENDED or read_text(resource, "taken") == "n":  # STU3
         return None
+    if agreed and STATEMENT.get(status):
+        return STOPPED
     if status != "recorded":
         return STATEMENT.get(status)
     adherence = read_object(resource, "adherence")  # R5
@@ -108,9 +111,11 @@ def statement_state(resource: JsonObject) -> str | None:
 def request_state(resource: JsonObject) -> str | None:
     """Whether a MedicationRequest runs or ended; ``None`` where it makes no trial."""
     not_ordered = read_text(resource, "intent") in NOT_ORDERED and not _is_reported(resource)
-    if not_ordered or read_flag(resource, "doNotPerform"):
+    agreed = stop_type(resource)
+    if not_ordered or agreed == SUSPENDED or read_flag(resource, "doNotPerform"):
         return None
-    return REQUEST.get(read_text(resource, "status"))
+    state = REQUEST.get(read_text(resource, "status"))
+    return STOPPED if state and agreed else state
 
 
 def _is_reported(resource: JsonObject) -> bool:

@@ -30,23 +30,27 @@ def read_one(parent: Mapping[str, Any], name: str) -> Any:
 
 
 def read_object(parent: Mapping[str, Any], name: str) -> JsonObject | None:
-    """An element that is a JSON object. Raises Unreadable for another type."""
+    """An element that is a JSON object. Raises Unreadable for another type, and for a modifier that we do not know."""
     value = parent.get(name)
-    if value is None or type(value) is dict:
-        return value
-    value = read_one(parent, name)
-    if value is None or type(value) is dict:
-        return value
-    raise Unreadable(f"{name}: not an object")
+    if value is not None and type(value) is not dict:
+        value = read_one(parent, name)
+        if value is not None and type(value) is not dict:
+            raise Unreadable(f"{name}: not an object")
+    if value is not None and MODIFIER in value:
+        refuse_modifier(value, name)
+    return value
 
 
 def read_objects(parent: Mapping[str, Any], name: str) -> Sequence[JsonObject]:
-    """An element that is a list of JSON objects; one object alone is a list of one, nulls are left out."""
+    """An element that is a list of JSON objects; one object alone is a list of one, nulls are left out.
+
+    Raises Unreadable for another type, and for a modifier that we do not know.
+    """
     value = parent.get(name)
     if value is None:
         return ()
     if type(value) is dict:
-        return (value,)
+        value = [value]
     if type(value) is not list:
         raise Unreadable(f"{name}: not a list of objects")
     for item in value:
@@ -54,7 +58,19 @@ def read_objects(parent: Mapping[str, Any], name: str) -> Sequence[JsonObject]:
             if item is None:
                 return read_objects({name: [each for each in value if each is not None]}, name)
             raise Unreadable(f"{name}: an item is not an object")
+        if MODIFIER in item:
+            refuse_modifier(item, name)
     return value
+
+
+MODIFIER = "modifierExtension"
+"""An extension that changes what an element means: whoever does not know it may not read the element."""
+
+
+def refuse_modifier(element: Mapping[str, Any], name: str) -> None:
+    """Raise Unreadable where an element has a modifier extension."""
+    if element.get(MODIFIER):
+        raise Unreadable(f"{name}: a modifierExtension that is not known")
 
 
 def read_text(parent: Mapping[str, Any], name: str) -> str | None:

@@ -261,6 +261,8 @@ class Lexicon:
     def is_systemic(self, named: Named) -> bool:
         """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
         said, form, _ = named
+        if said.codes:
+            said = with_unknown(said, self._knows)
         texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
         return not any(self._is_local(text) for text in texts)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prodrome.fhir_mappers.chart import Chart
+from prodrome.fhir_mappers.chart import Chart, stop_type
 from prodrome.fhir_mappers.courses import NO_DRUG, use_of
 from prodrome.fhir_mappers.doses import read_dosing
 from prodrome.fhir_mappers.elements import (
@@ -56,7 +56,7 @@ def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
 
 
 def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject) -> DraftOrder | None:
-    ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform")
+    ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform") or stop_type(resource)
     if ended or not chart.concerns_us(resource):
         return None
     named = read_named(chart, resource)

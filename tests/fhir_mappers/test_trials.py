@@ -18,6 +18,7 @@ from tests.fhir_mappers.build import (
     ICD10CM,
     INEFFECTIVE,
     LOCAL,
+    MIGRAINE,
     REQUEST_REASON,
     SIDE_EFFECT,
     SNOMED,
@@ -609,3 +610,36 @@ def test_a_reported_plan_says_what_is_taken():
     assert one(request(intent="plan", reportedBoolean=True)).running
     assert not facts(request(intent="plan")).trials
     assert not facts(statement(status="active", taken="n")).trials
+
+
+# --- Modifiers -------------------------------------------------------------------------------------------------------
+
+STOP_TYPE = "http://nictiz.nl/fhir/StructureDefinition/ext-StopType"
+
+
+def modified(code: str, url: str = STOP_TYPE) -> list[Json]:
+    return [{"url": url, "valueCodeableConcept": concept(SNOMED, code)}]
+
+
+def test_a_stop_agreement_ends_a_row_whatever_its_status():
+    assert one(request(status="active")).running
+    assert not one(request(status="active", modifierExtension=modified("410546004"))).running
+    assert not facts(request(status="active", modifierExtension=modified("385655000"))).trials
+    assert not facts(statement(status="active", modifierExtension=modified("113381000146106"))).trials
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        request(modifierExtension=[{"url": "https://example.org/not-known", "valueBoolean": True}]),
+        request(modifierExtension=modified("1")),
+        request(dosageInstruction=[{"modifierExtension": [{"url": "https://example.org/x"}]}]),
+        statement(reasonCode=[MIGRAINE | {"modifierExtension": [{"url": "https://example.org/x"}]}]),
+        procedure(concept(SNOMED, "44868003"), modifierExtension=[{"url": "https://example.org/x"}]),
+    ],
+)
+def test_a_modifier_that_nobody_here_knows_makes_its_row_unreadable(row: Json):
+    read = facts(row)
+    assert not read.trials
+    assert not read.non_drug_treatments
+    assert [skipped.kind for skipped in read.skipped] == [row["resourceType"]]
