@@ -35,6 +35,7 @@ from prodrome.rules.facts import (
 )
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
+from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import Span, length, months_ago
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Condition",
     "DoseException",
     "DraftOrder",
+    "DrugOptions",
     "Facts",
     "Finding",
     "FollowUp",

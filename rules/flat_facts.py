@@ -20,6 +20,7 @@ from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
 from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 Value = str | float | bool
@@ -67,28 +68,16 @@ class _Sheet:
         self.active = active
         self._allergic_to: dict[str, Mapping[str, Refs]] = {}
         self._exceptions: dict[str, Sequence[DoseException]] = {}
-        self._allergies = frozenset(allergy.drug for allergy in facts.allergies if allergy.kind == "allergy")
+        self.options = DrugOptions(facts, guideline, active, locale)
 
     def refs_of(self, name: str) -> Refs:
         return tuple(ref for c in self.facts.conditions if name in c.names for ref in c.refs)
-
-    def available(self, drug: Drug) -> bool:
-        return self.locale not in drug.unavailable_in
-
-    def base(self, drug_id: str) -> str:
-        """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
-        return self.guideline.drugs[drug_id].counts_as or drug_id
-
-    def barred(self, drug: Drug) -> bool:
-        """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        contraindicated = any(a.strength(drug.id) == ABSOLUTE for a in listed(drug, self.active))
-        return contraindicated or any(map(drug.holds, self._allergies))
 
     def seed_class(self, drug: Drug) -> str:
         """What a failure of a preventive speaks for: its narrow class, or the drug alone where that is too wide."""
         assert drug.preventive is not None
         class_ = drug.preventive.drug_class
-        return self.base(drug.id) if class_ in self.guideline.classes_of_single_drugs else class_
+        return self.options.base(drug.id) if class_ in self.guideline.classes_of_single_drugs else class_
 
     def adequacy(self, trial: Trial, use: PreventiveUse) -> tuple[str, bool]:
         """Whether a trial was adequate for this patient, and whether administrations were derived for that."""
@@ -115,12 +104,6 @@ class _Sheet:
 
     def at_full_dose(self, drug: Drug, single_dose: float | None, route: str | None) -> str:
         return at_full_dose(self.guideline, drug, single_dose, route, self.exceptions(drug))
-
-    def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
-        """Whether an acute drug was taken for migraine: it says so, or it is used for nothing else."""
-        if fact.indication is Indication.UNSTATED:
-            return self.guideline.drugs[fact.drug].only_for_migraine
-        return fact.indication in (Indication.MIGRAINE, Indication.HEADACHE)
 
 
 def trial_name(index: int) -> str:
@@ -163,14 +146,14 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
     drug = sheet.guideline.drugs[trial.drug]
     fields: dict[str, Value] = {
         "trial": name,
-        "drug": sheet.base(drug.id),
+        "drug": sheet.options.base(drug.id),
         "use": trial.use,
         "coded": trial.coded,
         "indication": trial.indication.value,
         "indication_coded": trial.indication_coded,
         "dose_coded": trial.dose_coded,
         "only_for_migraine": drug.only_for_migraine,
-        "barred": sheet.barred(drug),
+        "barred": sheet.options.barred(drug),
         "reason": "ongoing" if trial.running else trial.stop.reason.value,
         "reason_coded": trial.stop.coded,
         "conflicting": trial.stop.conflicting,
@@ -185,13 +168,13 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
             "drug_class": use.drug_class,
             "seed_class": sheet.seed_class(drug),
             "counts": use.counts,
-            "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.available(drug),
+            "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.options.available(drug),
             "only_in_chronic": sheet.guideline.classes[use.ehf_class].only_if == "chronic_migraine",
             "administrations_assumed": assumed,
             "adequate": adequate,
         }
     elif trial.use == "acute" and drug.acute:
-        base = sheet.guideline.drugs[sheet.base(drug.id)]
+        base = sheet.guideline.drugs[sheet.options.base(drug.id)]
         fields |= {
             "drug_class": drug.acute.drug_class,
             "suggested": drug.acute.suggest,
@@ -236,7 +219,7 @@ def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
     for drug_id in dict.fromkeys([t.drug for t in sheet.facts.trials] + [o.drug for o in sheet.facts.orders]):
         group = sheet.guideline.drugs[drug_id].also_given_for
         if group and group in sheet.names:
-            yield "other_use", {"drug": sheet.base(drug_id)}, sheet.refs_of(group)
+            yield "other_use", {"drug": sheet.options.base(drug_id)}, sheet.refs_of(group)
 
 
 def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
@@ -245,7 +228,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
         if drug is None:  # to a whole class: a contraindication, no drug that failed
             continue
         fields: dict[str, Value] = {
-            "drug": sheet.base(drug.id),
+            "drug": sheet.options.base(drug.id),
             "coded": allergy.coded,
             "cgrp": drug.targets_cgrp,
             "counts": False,
@@ -268,7 +251,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
         members = [
             drug
             for drug in sheet.guideline.counting_members[id_]
-            if sheet.available(drug) and id_ not in sheet.unavailable_classes
+            if sheet.options.available(drug) and id_ not in sheet.unavailable_classes
         ]
         fields: dict[str, Value] = {
             "id": id_,
@@ -292,12 +275,8 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
-    taken = [trial for trial in sheet.facts.trials if trial.use == "acute"]
-    tried = {sheet.base(trial.drug) for trial in taken if sheet.is_for_migraine(trial)}
-    tried |= {sheet.base(record.drug) for record in sheet.facts.attack_records if sheet.is_for_migraine(record)}
     for acute_class, members in sheet.guideline.acute_members.items():
-        available = [drug for drug in members if sheet.available(drug)]
-        untried = [drug for drug in available if not drug.counts_as and drug.id not in tried and not sheet.barred(drug)]
+        untried = sheet.options.untried(acute_class)
         yield "acute_class", {"id": acute_class, "untried_members": float(len(untried))}, ()
         shared = set.intersection(*(set(drug.contraindications) for drug in members)) if sheet.active else set()
         for id_, active in sheet.active.items():
@@ -309,10 +288,10 @@ def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
     """Attacks treated at full dose for migraine; the rows of one drug add up."""
     rows: dict[str, list[AttackRecord]] = defaultdict(list)
     for record in sheet.facts.attack_records:
-        base = sheet.guideline.drugs[sheet.base(record.drug)]
+        base = sheet.guideline.drugs[sheet.options.base(record.drug)]
         yield "attack_record", {"drug": base.id}, record.refs
         full = sheet.at_full_dose(base, record.single_dose, record.route)
-        if full == "yes" and sheet.is_for_migraine(record):
+        if full == "yes" and sheet.options.is_for_migraine(record):
             rows[base.id].append(record)
     for drug_id, records in rows.items():
         acute, treated = sheet.guideline.drugs[drug_id].acute, sum(record.treated for record in records)

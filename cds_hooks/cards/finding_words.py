@@ -181,7 +181,7 @@ class View:
     def _counts(self, record: AttackRecord, id_: str, exceptions: Iterable[DoseException]) -> bool:
         sheet = self.sheet
         full = at_full_dose(sheet.guideline, sheet.drug(id_), record.single_dose, record.route, exceptions)
-        return sheet.base(record.drug) == id_ and full == "yes" and record.drug in self.options.in_attacks
+        return sheet.base(record.drug) == id_ and full == "yes" and record.drug in sheet.options.in_attacks
 
     # Options
 

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
-from prodrome.rules import ABSOLUTE, Indication, rows
+from prodrome.rules import ABSOLUTE, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
 
@@ -93,26 +93,8 @@ class Options:
         sheet = self.sheet
         trials = [trial for trial in map(sheet.trial, sheet.migraine_trials) if trial.use == "acute"]
         running = set(self._acute_classes(trial.drug for trial in trials if trial.running))
-        tried = set(self._acute_classes([*(trial.drug for trial in trials), *self.in_attacks]))
+        tried = set(self._acute_classes([*(trial.drug for trial in trials), *sheet.options.in_attacks]))
         return tuple(self._choice(class_, running, tried, set()) for class_ in self._shelf.acutes)
-
-    @cached_property
-    def in_attacks(self) -> frozenset[str]:
-        """The drugs that attacks of migraine were treated with: they say so, or are used for nothing else."""
-        return frozenset(
-            record.drug
-            for record in self.sheet.facts.attack_records
-            if record.indication in (Indication.MIGRAINE, Indication.HEADACHE)
-            or (record.indication is Indication.UNSTATED and self.sheet.drug(record.drug).only_for_migraine)
-        )
-
-    def untried(self, acute_class: str) -> tuple[Drug, ...]:
-        """The drugs of an acute class that were not taken for migraine and that nothing rules out."""
-        sheet = self.sheet
-        taken = {sheet.base(sheet.trial(name).drug) for name in sheet.migraine_trials}
-        taken |= {sheet.base(drug) for drug in self.in_attacks}
-        members = [member for choice in self.acutes if choice.id == acute_class for member in choice.members.all]
-        return tuple(member.drug for member in members if not member.barred and member.drug.id not in taken)
 
     def others(self, kind: str) -> tuple[Option, ...]:
         """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.

@@ -18,13 +18,13 @@ from prodrome.rules import (
     CoMedication,
     Completeness,
     Condition,
+    DrugOptions,
     Facts,
     Judgement,
     Reading,
     Span,
     Strength,
     Trial,
-    listed,
     months_ago,
     rows,
     trial_name,
@@ -108,6 +108,7 @@ class Sheet:
         self.facts = facts
         self.guideline: Guideline = judgement.guideline
         self.today: date = judgement.today
+        self.options = DrugOptions(facts, judgement.guideline, judgement.active, judgement.locale)
         self._months: dict[float, tuple[Month, ...]] = {}
 
     # Flat facts
@@ -131,7 +132,7 @@ class Sheet:
 
     def base(self, id_: str) -> str:
         """The drug a product counts as a trial of."""
-        return self.guideline.drugs[id_].counts_as or id_
+        return self.options.base(id_)
 
     def class_name(self, drug: Drug) -> Trusted:
         """The narrow class of a drug: the one that "need not be tried further", or the class of an acute drug."""
@@ -152,17 +153,14 @@ class Sheet:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
         if not self.active and not self.facts.allergies:
             return ()
-        found = [self._reason(active, active.strength(drug.id)) for active in listed(drug, self.active)]
-        for allergy in self.facts.allergies:
-            if drug.holds(allergy.drug):
-                lasting = allergy.kind == "allergy"
-                label = Trusted("allergy to it" if lasting else "intolerance to it")
-                found.append(Reason(label, ABSOLUTE if lasting else "relative", self.evidence(allergy.refs)))
-        found += [self._reason(self.active[id_], "caution") for id_ in drug.cautions if id_ in self.active]
+        found = []
+        for one in self.options.against(drug):
+            allergy = "allergy to it" if one.strength == ABSOLUTE else "intolerance to it"
+            label = Trusted(one.contraindication.label if one.contraindication else allergy)
+            found.append(Reason(label, one.strength, self.evidence(one.refs)))
+        for active in (self.active[id_] for id_ in drug.cautions if id_ in self.active):
+            found.append(Reason(Trusted(active.contraindication.label), "caution", self.evidence(active.refs)))
         return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
-
-    def _reason(self, active: Active, level: Strength) -> Reason:
-        return Reason(Trusted(active.contraindication.label), level, self.evidence(active.refs))
 
     def barred(self, drug: Drug) -> tuple[Trusted, ...]:
         """The absolute reasons against a drug, in words."""

@@ -152,7 +152,9 @@ def _open_class(view: View, class_: str, failed: list[str]) -> OpenClass:
     return OpenClass(
         name=Trusted(ACUTE_CLASSES[class_]),
         failed=view.sheet.names(failed),
-        untried=tuple(Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in view.options.untried(class_)),
+        untried=tuple(
+            Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in view.sheet.options.untried(class_)
+        ),
         other_routes=tuple(_other_routes(view.sheet, failed)),
     )
 
