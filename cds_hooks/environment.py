@@ -28,6 +28,8 @@ class Environment:
     def of(cls, settings: Settings, *, store: Store | None = None) -> "Environment":
         """The environment these settings describe. Raises ``GuidelineError`` for a parameter that does not fit."""
         guideline = load_guideline()
+        if settings.more_codes:
+            guideline = guideline.with_codes(settings.more_codes)
         if settings.parameters:
             guideline = guideline.with_parameters(settings.parameters)
         cards.check(guideline)

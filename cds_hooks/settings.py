@@ -237,6 +237,7 @@ class Settings(BaseSettings):
     engine: Literal["checked", "durable", "reference"] = "checked"
     locale: Annotated[str, AfterValidator(_locale)] = "US"  # one of rules/migraine/locales.yaml
     parameters: dict[str, object] = {}  # rule parameters this site changed
+    more_codes: Path | None = None  # a table of codes read beside ours, as prodrome codes expand writes it
     # Who may call
     open_to_everyone: bool = False  # answer without tokens on an address others can reach
     issuers: Annotated[tuple[Issuer, ...], NoDecode, BeforeValidator(_listed)] = ()
@@ -387,6 +388,11 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         load_guideline().with_parameters(settings.parameters)
     except GuidelineError as error:
         raise SettingsError([f"parameters: {error}"]) from None
+    try:
+        if settings.more_codes:
+            load_guideline().with_codes(settings.more_codes)
+    except GuidelineError as error:
+        raise SettingsError([f"more_codes: {error}"]) from None
     settings._origins = origins
     return settings
 

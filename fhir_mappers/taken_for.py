@@ -38,10 +38,8 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
         medicine = lexicon_of(guideline).recognise(Named(Concept(((url, code),), (), ("",))))
         if medicine is not None:
             found.append(Meaning("drug", medicine.drug.id, _table(guideline.folder, code, ("drugs.yaml",))))
-    sets = ("codes.yaml", "codes.csv", "codes_snomed.csv")
-    found += [
-        Meaning("code set", name, _table(guideline.folder, code, sets)) for name in sorted(guideline.sets_of(url, code))
-    ]
+    names = sorted(guideline.sets_of(url, code))
+    found += [Meaning("code set", name, _table_of_sets(code, guideline)) for name in names]
     if allergy := guideline.allergy_to(code):
         found.append(Meaning("allergy to", allergy, _table(guideline.folder, code, ("allergies.csv",))))
     return tuple(dict.fromkeys(found))
@@ -64,6 +62,12 @@ def _of_words(text: str, guideline: Guideline) -> Iterator[Meaning]:
         yield Meaning("phrase", name, "words.csv")
 
 
+def _table_of_sets(code: str, guideline: Guideline) -> str:
+    ours = ("codes.yaml", "codes.csv", "codes_snomed.csv")
+    own = guideline.more_codes
+    return _table(guideline.folder, code, (*ours, str(own.resolve())) if own else ours)
+
+
 def _table(folder: Path, code: str, tables: tuple[str, ...]) -> str:
     """The first of some tables in which a code stands, or, for classifications, a category it belongs to."""
     lines = {
@@ -74,5 +78,5 @@ def _table(folder: Path, code: str, tables: tuple[str, ...]) -> str:
     for length in range(len(code), 2, -1):
         for table, text in lines.items():
             if code[:length].rstrip(".") in text:
-                return table
-    return tables[-1]
+                return Path(table).name
+    return Path(tables[-1]).name

@@ -1,15 +1,20 @@
 """``prodrome codes``: what a code or word is taken for, and what in a site's data is not recognised."""
 
 import argparse
+import csv
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 
 from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.fhir_client import Failure, expand
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.fhir_mappers import Record, code_taken_for, collect, read_facts, words_taken_for
@@ -17,6 +22,9 @@ from prodrome.rules import NotUnderstood
 from prodrome.rules.guideline import Guideline
 
 HELP = "what a code or word is taken for, and what in a site's data is not recognised"
+TOKEN_VARIABLE = "TERMINOLOGY_TOKEN"
+SECONDS = 120.0
+"""What one page of an expansion may take: some servers compute it on demand."""
 BATCH = 5_000
 """Lines of an export read together: references between them are followed, those to Medications everywhere."""
 
@@ -31,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report.add_argument("paths", metavar="EXPORT_OR_BUNDLE", nargs="+", type=Path, help="NDJSON, Bundles, or folders")
     report.add_argument("--most", type=int, default=100, metavar="N", help="rows printed (100)")
     report.set_defaults(verb=_report)
+    expand = verbs.add_parser("expand", help="ask the site's terminology server for more SNOMED CT codes of our sets")
+    expand.add_argument("url", metavar="URL", help=f"its FHIR address; a token is read from {TOKEN_VARIABLE}")
+    expand.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the table to write: more_codes")
+    expand.add_argument("--set", action="append", dest="sets", metavar="SET", help="only this set (may be repeated)")
+    expand.set_defaults(verb=_expand)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,6 +62,40 @@ def _lookup(asked: argparse.Namespace, environment: Environment) -> int:
     if not found:
         print("It is in no table.")
     return 0 if found else 1
+
+
+def _expand(asked: argparse.Namespace, environment: Environment) -> int:
+    """Write the table whole, or not at all: half a table would pass for the whole one."""
+    expressions = environment.guideline.expressions()
+    if unknown := set(asked.sets or ()) - expressions.keys():
+        raise Refused(
+            400, f"There is no expression for {', '.join(sorted(unknown))}; there is for: {_listed(expressions)}."
+        )
+    token = os.environ.get(TOKEN_VARIABLE)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    rows: list[tuple[str, str, str, str]] = []
+    with httpx.Client(timeout=SECONDS, headers=headers) as http:
+        for name, expression in expressions.items():
+            if asked.sets and name not in asked.sets:
+                continue
+            try:
+                codes = expand(http, asked.url, expression)
+            except Failure as failure:
+                print(f"{name}: the terminology server {failure.text}. Nothing was written.", file=sys.stderr)
+                return 1
+            rows += [(name, "snomed", code, display) for code, display in sorted(codes.items())]
+            print(f"{len(codes):7}  {name}")
+    with asked.out.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(f"# SNOMED CT codes of our sets, expanded by {asked.url} on {environment.clock()}.\n")
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([("set", "system", "code", "meaning"), *rows])
+    environment.guideline.with_codes(asked.out)  # what is written can be read
+    print(f'{len(rows)} codes are in {asked.out}. To use them: more_codes = "{asked.out}" in the settings.')
+    return 0
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _report(asked: argparse.Namespace, environment: Environment) -> int:

@@ -16,6 +16,7 @@ from prodrome.cds_hooks.fhir_client.exchange import JSON, Failure, is_json
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched
 from prodrome.cds_hooks.fhir_client.templates import resolve
+from prodrome.cds_hooks.fhir_client.terminology import expand
 from prodrome.cds_hooks.fhir_client.words import in_words
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Resolved",
     "allowed",
     "complete",
+    "expand",
     "in_words",
     "is_json",
     "resolve",

@@ -31,7 +31,9 @@ from prodrome.rules.guideline.readers import (
     read_codes,
     read_contraindications,
     read_drugs,
+    read_expressions,
     read_locales,
+    read_more_code_rows,
     read_names,
     read_options,
     read_parameters,
@@ -107,6 +109,7 @@ class Guideline:
     names_beside_dose: frozenset[str]
     versions: Mapping[str, str]
     folder: Path
+    more_codes: Path | None
     _index: "_CodeIndex" = field(repr=False)
     _products: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
     _allergies: Callable[[], Mapping[str, str]] = field(repr=False)
@@ -205,7 +208,19 @@ class Guideline:
 
         Raises GuidelineError naming the parameter where it is unknown, of the wrong kind or out of range.
         """
-        return _assemble(self.folder, overrides)
+        return _assemble(self.folder, overrides, self.more_codes)
+
+    def with_codes(self, table: Path) -> "Guideline":
+        """The guideline with a site's own table of codes read beside its own (``prodrome codes expand`` writes one).
+
+        Raises GuidelineError naming the table and the row where a set or system is unknown.
+        """
+        changed = {name: one.value for name, one in self.parameters.items() if one.overridden}
+        return _assemble(self.folder, changed, table)
+
+    def expressions(self) -> Mapping[str, str]:
+        """The expression (SNOMED CT ECL) by which a terminology server knows more codes of a set, by set."""
+        return read_expressions(self.folder)
 
 
 def load_guideline(folder: Path | None = None) -> Guideline:
@@ -218,12 +233,13 @@ def _load(folder: Path) -> Guideline:
     return _assemble(folder, {})
 
 
-def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
+def _assemble(folder: Path, overrides: Mapping[str, object], more_codes: Path | None = None) -> Guideline:
     names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
-    systems, code_sets, words = read_codes(file["codes"], read_code_rows(folder, licensed=True))
+    rows = read_code_rows(folder, licensed=True) + (read_more_code_rows(more_codes) if more_codes else ())
+    systems, code_sets, words = read_codes(file["codes"], rows)
     classes, drug_classes = read_classes(file["drugs"])
     parameters = overridden(read_parameters(file["parameters"], sources, classes), overrides, classes)
     values = {name: parameter.value for name, parameter in parameters.items()}
@@ -260,6 +276,7 @@ def _assemble(folder: Path, overrides: Mapping[str, object]) -> Guideline:
         names_beside_dose=beside_dose,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,
+        more_codes=more_codes,
         _index=_CodeIndex(code_sets, drugs, systems),
         _products=functools.partial(_products_of, folder, tuple(drugs)),
         _allergies=functools.partial(read_allergies, folder, licensed=True),

@@ -209,6 +209,18 @@ def read_code_rows(folder: Path, *, licensed: bool) -> tuple[CodeRow, ...]:
     )
 
 
+def read_more_code_rows(table: Path) -> tuple[CodeRow, ...]:
+    """The rows of a site's own table of codes, of the same shape as codes.csv."""
+    return tuple(
+        CodeRow(set_, system, code, table.name) for set_, system, code, _ in _rows(table.parent, table.name, 4)
+    )
+
+
+def read_expressions(folder: Path) -> Mapping[str, str]:
+    """The expression (SNOMED CT ECL) that a terminology server expands to the codes of a set, by set."""
+    return MappingProxyType({row[0]: row[1] for row in _rows(folder, "expressions.csv", 2)})
+
+
 def read_contraindications(
     file: Entry,
     sources: Mapping[str, Source],
