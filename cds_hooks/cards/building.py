@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
-import yaml
 from jinja2 import Environment, Template
 
 from prodrome.cds_hooks.cards import suggestions
@@ -28,7 +27,7 @@ from prodrome.cds_hooks.cards.trace import EXTENSION, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
 from prodrome.rules.engine import Rule, Rulebook
-from prodrome.rules.guideline import Guideline, Source
+from prodrome.rules.guideline import Entry, Guideline, Source, read_entry
 
 FOLDER = Path(__file__).parents[2] / "templates" / "cards"
 
@@ -251,20 +250,26 @@ def _template(rule: str) -> Template:
 
 @cache
 def manners() -> Mapping[str, Manner]:
-    """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises :class:`CardsError`."""
-    said = yaml.safe_load((FOLDER / "cards.yaml").read_text(encoding="utf-8"))
-    displays = said["override_reasons"]
+    """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises ``GuidelineError``."""
+    file = read_entry(FOLDER, "cards.yaml")
+    displays = file.text_map("override_reasons")
+    default = file.texts("default", known=displays)
+    named = {rule: _manner(entry, displays, default) for rule, entry in file.named("cards").items()}
+    file.done()
+    return {"": Manner((), _reasons(default, displays)), **named}
 
-    def manner(rule: str, entry: Mapping[str, Any]) -> Manner:
-        unknown = entry.keys() - {"override", "suggest"}
-        codes, kinds = entry.get("override", said["default"]), entry.get("suggest", [])
-        unknown |= {*codes} - displays.keys() | {*kinds} - suggestions.KINDS.keys()
-        if unknown or not 0 < len(codes) <= MAX_OVERRIDE_REASONS:
-            raise CardsError(f"cards.yaml: {rule or 'default'}: {', '.join(sorted(unknown)) or 'too many reasons'}")
-        reasons = [{"system": OVERRIDES_SYSTEM, "code": code, "display": displays[code]} for code in codes]
-        return Manner(tuple(kinds), tuple(reasons))
 
-    return {rule: manner(rule, entry) for rule, entry in {"": {}, **said["cards"]}.items()}
+def _manner(entry: Entry, displays: Mapping[str, str], default: tuple[str, ...]) -> Manner:
+    codes = entry.texts("override", default, known=displays)
+    if not 0 < len(codes) <= MAX_OVERRIDE_REASONS:
+        raise entry.wrong("override", f"1 to {MAX_OVERRIDE_REASONS} reasons")
+    manner = Manner(entry.texts("suggest", (), known=suggestions.KINDS), _reasons(codes, displays))
+    entry.done()
+    return manner
+
+
+def _reasons(codes: Iterable[str], displays: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+    return tuple({"system": OVERRIDES_SYSTEM, "code": code, "display": displays[code]} for code in codes)
 
 
 def check(guideline: Guideline, folder: Path = FOLDER) -> None:

@@ -1,11 +1,12 @@
 """The guideline as data, read and checked: rulebook, parameters, drugs, contraindications, code sets and sources."""
 
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
-from prodrome.rules.guideline.strict_yaml import GuidelineError
+from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, read_entry
 from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
 
 __all__ = [
     "Drug",
+    "Entry",
     "Guideline",
     "GuidelineError",
     "Option",
@@ -15,4 +16,5 @@ __all__ = [
     "SideEffects",
     "Source",
     "load_guideline",
+    "read_entry",
 ]

@@ -138,9 +138,14 @@ class Entry:
                 raise GuidelineError(f"{self.where}: unknown field {key!r}{meant(str(key), self._asked)}")
 
 
+def read_entry(folder: Path, name: str) -> Entry:
+    """The top of a YAML file."""
+    return Entry(name, _parsed(folder / name))
+
+
 def read_file(folder: Path, name: str) -> Entry:
     """The top of a YAML file, its ``version`` and ``date`` checked."""
-    entry = Entry(name, _parsed(folder / name))
+    entry = read_entry(folder, name)
     if not re.fullmatch(r"\d+\.\d+\.\d+", entry.text("version")):
         raise entry.wrong("version", 'a version in quotes such as "1.0.0"')
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", entry.text("date")):
