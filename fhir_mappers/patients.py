@@ -13,7 +13,7 @@ def read_patient(chart: Chart) -> Patient | None:
     def read(ref: str, resource: JsonObject) -> None:
         if chart.patient_id is None or bare_id(resource.get("id")) in (None, chart.patient_id):
             birth, sex = read_when(resource, "birthDate"), read_text(resource, "gender")
-            found.append(Patient(birth, sex, _is_deceased(resource), (ref,) if ref else ()))
+            found.append(Patient(birth, sex, (ref,) if ref else (), _is_deceased(resource)))
 
     chart.each("Patient", read)
     return found[0] if found else None

@@ -65,8 +65,8 @@ class Patient:
 
     birth: When | None = None
     sex: str | None = None
-    deceased: bool = False
     refs: Refs = ()
+    deceased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from prodrome.fhir_mappers import Record, collect, read_facts
-from prodrome.rules.facts import Facts
+from prodrome.fhir_mappers import KINDS, Record, Share, collect, read_facts, shares
+from prodrome.rules import judge
+from prodrome.rules.facts import Completeness, Facts
 from prodrome.rules.guideline.guideline import load_guideline
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -53,6 +54,34 @@ def test_whole_synthetic_patients(capsys: pytest.CaptureFixture[str]):
     assert with_migraine
     assert any(visit.reason == "migraine" for chart in with_migraine for visit in chart.hospital_visits)
     assert any(chart.trials for chart in charts)
+
+
+def test_the_silence_on_every_synthetic_patient_is_explained(capsys: pytest.CaptureFixture[str]):
+    """Whatever is in a chart was understood or is said; a silent chart says which it was, and what did not come."""
+    whole = dict.fromkeys(KINDS, Completeness.COMPLETE)
+    today = date(2021, 4, 1)
+    silent: Counter[str] = Counter()
+    for file in sorted((DATA / "synthea-r4").glob("*.json.gz")):
+        by_kind, _ = collect([("Patient", json.loads(gzip.decompress(file.read_bytes())))])
+        chart = read_facts(Record(None, by_kind, whole), load_guideline(), today)
+        found = {(share.kind, share.what): share for share in shares(chart)}
+        for kind, what in (("MedicationRequest", "drug"), ("Encounter", "class")):  # all rows of these count
+            assert found.get((kind, what), Share(kind, what, 0, 0)).of == chart.read.get(kind, 0)
+        for share in found.values():
+            puzzles = [each for each in chart.not_understood if (each.kind, each.what) == (share.kind, share.what)]
+            assert share.what == "rows" or share.of - share.told == len(puzzles)
+        if judge(chart, load_guideline(), today, hook="patient-view").findings:
+            continue
+        if chart.patient and chart.patient.deceased:
+            silent["deceased"] += 1
+        elif not any("migraine" in condition.names for condition in chart.conditions):
+            silent["no migraine"] += 1
+        else:
+            assert not chart.headache_months, "no diary came, without which no definition can hold"
+            silent["migraine without a diary"] += 1
+    with capsys.disabled():
+        print(f"\nSynthea, silent: {dict(sorted(silent.items()))}")
+    assert sum(silent.values()) > 0
 
 
 @pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
