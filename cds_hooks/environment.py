@@ -9,8 +9,8 @@ from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.clock import Clock, clock
 from prodrome.cds_hooks.feedback import Store
 from prodrome.cds_hooks.protocol import Refused, Service, services
-from prodrome.cds_hooks.settings import Settings
-from prodrome.rules.guideline import Guideline, load_guideline
+from prodrome.cds_hooks.settings import Settings, site_guideline
+from prodrome.rules.guideline import Guideline
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,7 @@ class Environment:
     @classmethod
     def of(cls, settings: Settings, *, store: Store | None = None) -> "Environment":
         """The environment these settings describe. Raises ``GuidelineError`` for a parameter that does not fit."""
-        guideline = load_guideline()
-        if settings.more_codes:
-            guideline = guideline.with_codes(settings.more_codes)
-        if settings.parameters:
-            guideline = guideline.with_parameters(settings.parameters)
+        guideline = site_guideline(settings)
         cards.check(guideline)
         return cls(settings, guideline, clock(settings.today), store)
 

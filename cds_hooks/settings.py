@@ -32,7 +32,8 @@ from pydantic_settings.exceptions import SettingsError as UnreadableVariable
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from prodrome.rules.guideline import GuidelineError, load_guideline
+from prodrome.fhir_mappers import locate, plain_code
+from prodrome.rules.guideline import Guideline, GuidelineError, Site, load_guideline
 
 PREFIX = "PRODROME_"
 FILE_VARIABLE = "PRODROME_SETTINGS"
@@ -238,6 +239,8 @@ class Settings(BaseSettings):
     locale: Annotated[str, AfterValidator(_locale)] = "US"  # one of rules/migraine/locales.yaml
     parameters: dict[str, object] = {}  # rule parameters this site changed
     more_codes: Path | None = None  # a table of codes read beside ours, as prodrome codes expand writes it
+    codes: dict[str, dict[str, str]] = {}  # this site's own codes, "system|code" = what it means, by kind
+    snomed_ct: Literal["all", "global_patient_set"] = "all"  # all needs a licence outside member countries
     # Who may call
     open_to_everyone: bool = False  # answer without tokens on an address others can reach
     issuers: Annotated[tuple[Issuer, ...], NoDecode, BeforeValidator(_listed)] = ()
@@ -393,8 +396,34 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
             load_guideline().with_codes(settings.more_codes)
     except GuidelineError as error:
         raise SettingsError([f"more_codes: {error}"]) from None
+    try:
+        site_guideline(settings)
+    except GuidelineError as error:
+        raise SettingsError([str(error)]) from None
     settings._origins = origins
     return settings
+
+
+def site_guideline(settings: Settings) -> Guideline:
+    """The guideline as these settings say. Raises GuidelineError for what they name and is not there."""
+    licensed = settings.snomed_ct == "all"
+    if not (settings.parameters or settings.codes or settings.more_codes) and licensed:
+        return load_guideline()
+    codes = {
+        kind: {_code(kind, written): meaning for written, meaning in codes.items()}
+        for kind, codes in settings.codes.items()
+    }
+    return load_guideline().for_site(
+        Site(parameters=settings.parameters, codes=codes, licensed=licensed, more_codes=settings.more_codes)
+    )
+
+
+def _code(kind: str, written: str) -> tuple[str, str]:
+    address, bar, code = written.rpartition("|")
+    if not (address and bar and code):
+        raise GuidelineError(f'codes.{kind}: expected "system|code"; came {_short(written)}')
+    system = locate(address).system
+    return system, plain_code(address, system, code)
 
 
 def describe(settings: Settings) -> list[Line]:

@@ -10,7 +10,7 @@ from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
-from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED
+from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED, locate, plain_code
 from prodrome.fhir_mappers.collecting import Entry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
@@ -46,6 +46,8 @@ __all__ = [
     "is_answer",
     "kind_of",
     "lacks_some",
+    "locate",
+    "plain_code",
     "read_facts",
     "shares",
     "words_taken_for",

@@ -40,8 +40,8 @@ def of_codes(said: Concept, guideline: Guideline) -> Indication:
     """The indication that a concept's diagnosis codes name; UNSTATED where it has none."""
     named = Indication.UNSTATED
     for system, code in said.codes:
-        if system in DIAGNOSIS_SYSTEMS:
-            names = guideline.sets_of(system, code)
+        names = guideline.sets_of(system, code)
+        if names or system in DIAGNOSIS_SYSTEMS:
             if MIGRAINE in names:
                 return Indication.MIGRAINE
             if HEADACHE in names:

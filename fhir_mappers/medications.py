@@ -305,6 +305,8 @@ class Lexicon:
         found: list[tuple[bool, str, Medicine]] = []
         unknown: list[tuple[str, str]] = []
         for (system, code), display in zip(said.codes, said.displays, strict=True):
+            if mapped := self.guideline.mapped_drug(system, code):
+                return True, Medicine(self.guideline.drugs[mapped], True)
             product = self.guideline.product(code, system)
             if product is not None:
                 drug = self.guideline.drugs.get(product.drug)

@@ -64,7 +64,7 @@ def _of_words(text: str, guideline: Guideline) -> Iterator[Meaning]:
 
 def _table_of_sets(code: str, guideline: Guideline) -> str:
     ours = ("codes.yaml", "codes.csv", "codes_snomed.csv")
-    own = guideline.more_codes
+    own = guideline.site.more_codes
     return _table(guideline.folder, code, (*ours, str(own.resolve())) if own else ours)
 
 

@@ -14,6 +14,8 @@ EXTENSION = "org.prodrome.trace"
 def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], finding: str) -> dict[str, Any]:
     """What a card rests on; members without content are left out.
 
+    ``site_codes`` is how many codes of the site's own map were read before the tables'.
+
     ``finding`` is the key under which an override of this card is remembered. ``facts`` are followed down to what was
     measured, or to the finding of another rule, whose own card says the rest.
     """
@@ -29,6 +31,7 @@ def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], fi
         "locale": judgement.locale,
         "engine": judgement.engine,
         "parameters": _parameters(judgement.guideline, read),
+        "site_codes": sum(len(codes) for codes in judgement.guideline.site.codes.values()),
         "steps": [rule.id for rule in read if rule not in rules],
         "facts": [_fact(fact) for fact in grounds],
         "references": list(dict.fromkeys(ref for fact in grounds for ref in fact.refs)),

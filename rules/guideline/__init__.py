@@ -1,6 +1,7 @@
 """The guideline as data, read and checked: rulebook, parameters, drugs, contraindications, code sets and sources."""
 
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
+from prodrome.rules.guideline.site import Site
 from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, read_entry
 from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
 
@@ -14,6 +15,7 @@ __all__ = [
     "ParameterValue",
     "PreventiveUse",
     "SideEffects",
+    "Site",
     "Source",
     "load_guideline",
     "read_entry",

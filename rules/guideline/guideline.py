@@ -7,7 +7,7 @@ expected and what came.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
@@ -41,6 +41,7 @@ from prodrome.rules.guideline.readers import (
     read_sources,
     read_words,
 )
+from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.strict_yaml import GuidelineError, meant, read_file
 from prodrome.rules.guideline.types import (
     NOT_SYSTEMIC,
@@ -109,7 +110,7 @@ class Guideline:
     names_beside_dose: frozenset[str]
     versions: Mapping[str, str]
     folder: Path
-    more_codes: Path | None
+    site: Site
     _index: "_CodeIndex" = field(repr=False)
     _products: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
     _allergies: Callable[[], Mapping[str, str]] = field(repr=False)
@@ -208,19 +209,26 @@ class Guideline:
 
         Raises GuidelineError naming the parameter where it is unknown, of the wrong kind or out of range.
         """
-        return _assemble(self.folder, overrides, self.more_codes)
+        return _assemble(self.folder, replace(self.site, parameters=overrides))
 
     def with_codes(self, table: Path) -> "Guideline":
         """The guideline with a site's own table of codes read beside its own (``prodrome codes expand`` writes one).
 
         Raises GuidelineError naming the table and the row where a set or system is unknown.
         """
-        changed = {name: one.value for name, one in self.parameters.items() if one.overridden}
-        return _assemble(self.folder, changed, table)
+        return _assemble(self.folder, replace(self.site, more_codes=table))
 
     def expressions(self) -> Mapping[str, str]:
         """The expression (SNOMED CT ECL) by which a terminology server knows more codes of a set, by set."""
         return read_expressions(self.folder)
+
+    def for_site(self, site: Site) -> "Guideline":
+        """The guideline as a site uses it. Raises GuidelineError for what the site names and is not there."""
+        return _assemble(self.folder, site)
+
+    def mapped_drug(self, system: str, code: str) -> str | None:
+        """The drug that the site's own map gives a code."""
+        return self._index.site_drugs.get((system, code))
 
 
 def load_guideline(folder: Path | None = None) -> Guideline:
@@ -230,18 +238,20 @@ def load_guideline(folder: Path | None = None) -> Guideline:
 
 @functools.lru_cache(maxsize=8)
 def _load(folder: Path) -> Guideline:
-    return _assemble(folder, {})
+    return _assemble(folder, Site())
 
 
-def _assemble(folder: Path, overrides: Mapping[str, object], more_codes: Path | None = None) -> Guideline:
+def _assemble(folder: Path, site: Site) -> Guideline:
     names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
-    rows = read_code_rows(folder, licensed=True) + (read_more_code_rows(more_codes) if more_codes else ())
-    systems, code_sets, words = read_codes(file["codes"], rows)
+    code_rows = read_code_rows(folder, licensed=site.licensed)
+    if site.more_codes:
+        code_rows += read_more_code_rows(site.more_codes)
+    systems, code_sets, words = read_codes(file["codes"], code_rows, licensed=site.licensed)
     classes, drug_classes = read_classes(file["drugs"])
-    parameters = overridden(read_parameters(file["parameters"], sources, classes), overrides, classes)
+    parameters = overridden(read_parameters(file["parameters"], sources, classes), site.parameters, classes)
     values = {name: parameter.value for name, parameter in parameters.items()}
     for entry in file.values():
         entry.values = values
@@ -276,16 +286,16 @@ def _assemble(folder: Path, overrides: Mapping[str, object], more_codes: Path | 
         names_beside_dose=beside_dose,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,
-        more_codes=more_codes,
-        _index=_CodeIndex(code_sets, drugs, systems),
-        _products=functools.partial(_products_of, folder, tuple(drugs)),
-        _allergies=functools.partial(read_allergies, folder, licensed=True),
+        site=site,
+        _index=_CodeIndex(code_sets, drugs, systems, site),
+        _products=functools.partial(_products_of, folder, tuple(drugs), site.licensed),
+        _allergies=functools.partial(read_allergies, folder, licensed=site.licensed),
     )
 
 
-def _products_of(folder: Path, drugs: tuple[str, ...], system: str) -> Mapping[str, tuple[str, ...]]:
+def _products_of(folder: Path, drugs: tuple[str, ...], licensed: bool, system: str) -> Mapping[str, tuple[str, ...]]:
     table = _PRODUCT_TABLES.get(system)
-    return read_products(folder, drugs, table) if table else {}
+    return read_products(folder, drugs, table) if table and (licensed or system != SNOMED) else {}
 
 
 _PRODUCT_TABLES = {RXNORM: "products.csv", SNOMED: "products_snomed.csv"}
@@ -295,8 +305,14 @@ class _CodeIndex:
     """From a code to its sets and its drug, with one dictionary look-up for codes seen before."""
 
     def __init__(
-        self, code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug], systems: Mapping[str, tuple[str, ...]]
+        self,
+        code_sets: Mapping[str, CodeSet],
+        drugs: Mapping[str, Drug],
+        systems: Mapping[str, tuple[str, ...]],
+        site: Site,
     ) -> None:
+        self.site_drugs = mapped_drugs(site, drugs)
+        self._site_sets = mapped_sets(site, code_sets)
         self._code_sets = tuple(code_sets.values())
         self._prefixed = {system for code_set in self._code_sets for system in code_set.prefixes}
         self._seen: dict[tuple[str, str], frozenset[str]] = {}
@@ -313,8 +329,11 @@ class _CodeIndex:
             for url in systems[system]
             for code in codes
         }
+        self._drugs |= self.site_drugs
 
     def sets_of(self, system: str, code: str) -> frozenset[str]:
+        if self._site_sets and (mapped := self._site_sets.get((system, code))) is not None:
+            return mapped
         if system not in self._prefixed:
             return self._exact.get((system, code), frozenset())
         key = (system, code)

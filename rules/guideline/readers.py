@@ -142,7 +142,7 @@ class CodeRow(NamedTuple):
 
 
 def read_codes(
-    file: Entry, more: Sequence[CodeRow]
+    file: Entry, more: Sequence[CodeRow], *, licensed: bool
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
     """The systems with all their addresses, the code sets with the rows of the tables, and words by group."""
     systems: dict[str, tuple[str, ...]] = {}
@@ -184,7 +184,7 @@ def read_codes(
     for name, others in included.items():
         code_sets[name] = _joined(code_sets[name], [code_sets[other] for other in others])
     for name, code_set in code_sets.items():
-        if not (code_set.exact or code_set.prefixes):
+        if licensed and not (code_set.exact or code_set.prefixes):  # some sets are in the licensed table only
             raise GuidelineError(f"{entries[name].where}: has no codes; systems are {', '.join(systems)}")
     group_words = file.entry("co_medication_words")
     words = {str(group): group_words.texts(str(group)) for group in group_words.data}

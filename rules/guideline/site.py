@@ -1,0 +1,69 @@
+"""What a site adds to the guideline: its parameter values, its own codes, and which shipped tables it may use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prodrome.rules.guideline.strict_yaml import GuidelineError, meant
+from prodrome.rules.guideline.types import CodeSet, Drug
+
+Code = tuple[str, str]  # system, code
+
+VISIT_CLASSES = {
+    "emergency": ("hospital_class", "emergency"),
+    "inpatient": ("hospital_class",),
+    "ambulatory": ("ambulatory_class",),
+    "other": (),
+}
+SPECIALTIES = {"neurology": ("neurology",), "pain_management": ("pain_management",), "other": ("other_specialty",)}
+STOP_REASON = "stop_reason."
+KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
+
+
+@dataclass(frozen=True)
+class Site:
+    """``parameters`` replace the guideline's; ``codes`` maps a kind of KINDS to codes and what each means here.
+
+    ``licensed``: whether SNOMED CT codes outside the Global Patient Set are read. ``more_codes`` is a table read
+    beside ours, as ``prodrome codes expand`` writes it.
+    """
+
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[Code, str]] = field(default_factory=dict)
+    licensed: bool = True
+    more_codes: Path | None = None
+
+
+def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[Code, str]:
+    """The site's codes of drugs. Raises GuidelineError for a drug that is unknown."""
+    mapped = dict(site.codes.get("drug", {}))
+    for code, drug in mapped.items():
+        if drug not in drugs:
+            raise GuidelineError(f"codes.drug: {_shown(code)}: no drug {drug!r}{meant(drug, drugs)}")
+    return mapped
+
+
+def mapped_sets(site: Site, code_sets: Mapping[str, CodeSet]) -> dict[Code, frozenset[str]]:
+    """The site's other codes by the code sets they belong to. Raises GuidelineError for a meaning that is unknown."""
+    unknown = set(site.codes) - set(KINDS)
+    if unknown:
+        raise GuidelineError(f"codes: no kind {min(unknown)!r}; kinds are {', '.join(KINDS)}")
+    reasons = {name.removeprefix(STOP_REASON): (name,) for name in code_sets if name.startswith(STOP_REASON)}
+    conditions = {name: (name,) for name in code_sets if "." not in name}
+    meanings: dict[str, Mapping[str, tuple[str, ...]]] = {
+        "condition": conditions,
+        "visit_class": VISIT_CLASSES,
+        "specialty": SPECIALTIES,
+        "stop_reason": reasons,
+    }
+    mapped: dict[Code, frozenset[str]] = {}
+    for kind, known in meanings.items():
+        for code, meaning in site.codes.get(kind, {}).items():
+            if meaning not in known:
+                raise GuidelineError(f"codes.{kind}: {_shown(code)}: no {kind} {meaning!r}{meant(meaning, known)}")
+            mapped[code] = mapped.get(code, frozenset()) | frozenset(known[meaning])
+    return mapped
+
+
+def _shown(code: Code) -> str:
+    return "|".join(code)
