@@ -6,6 +6,7 @@ named here and nowhere else so that this can be checked.
 
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
@@ -53,22 +54,44 @@ FIELDS = frozenset(
 
 class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        ours = record.name == LOGGER.name
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            # What a library says may quote an address or a body: that it spoke is told, and from where.
+            "event": record.getMessage() if ours else "a library reported something",
         }
+        if not ours:
+            line["where"] = f"{record.name} {record.filename}:{record.lineno}"
+        if record.exc_info and record.exc_info[1] is not None:
+            line.update(failure(record.exc_info[1]))
         line.update(getattr(record, "fields", {}))
         return orjson.dumps(line, default=str).decode()
 
 
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Write the lines of this service to *stream* (standard error)."""
+    """Write the lines of this service to *stream* (standard error), and a line for each warning of a library."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Lines())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level)
     LOGGER.propagate = False
+    logging.getLogger().handlers[:] = [handler]
+    logging.captureWarnings(True)
+    threading.excepthook = _died
+    sys.excepthook = _ended
+
+
+def _died(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        alarm("a thread died", **failure(args.exc_value))
+
+
+def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        alarm("the service ended by a failure", **failure(error))
 
 
 def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:

@@ -96,12 +96,12 @@ class Authenticator:
             caller = self._caller(token, header, issuer, path)
         except Unauthorized as refusal:
             known = issuer.iss if issuer else None
-            log("caller not known", level=logging.WARNING, reason=refusal.reason, issuer=known, route=path)
+            log("caller not known", level=logging.WARNING, reason=refusal.reason, issuer=known)
             raise
         self._limiter.spend(issuer.iss)
         service = path.removeprefix(DISCOVERY).strip("/").split("/")[0]
         if service and issuer.services and service not in issuer.services:
-            log("caller may not use this service", level=logging.WARNING, issuer=issuer.iss, route=path)
+            log("caller may not use this service", level=logging.WARNING, issuer=issuer.iss)
             raise Forbidden
         return caller
 

@@ -28,7 +28,10 @@ from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
+from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import EngineDisagreement, LimitError
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
@@ -116,7 +119,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         log(
             "answered",
             request_id=g.request_id,
-            method=request.method,
+            method=request.method if request.method in METHODS else "other",
             route=route,
             status=answer.status_code,
             ms=round(seconds * 1000, 1),
@@ -151,7 +154,8 @@ def _told(consultation: Consultation) -> dict[str, object]:
     judgement, facts = consultation.judgement, consultation.facts
     skipped: dict[str, int] = {}
     for row in facts.skipped:
-        skipped[row.kind] = skipped.get(row.kind, 0) + 1
+        kind = row.kind if row.kind in KINDS else "other"  # a client may have called it anything
+        skipped[kind] = skipped.get(kind, 0) + 1
     return {
         "rules": sorted({finding.rule.id for finding in judgement.findings}),
         "cards": len(consultation.response["cards"]),
