@@ -83,6 +83,7 @@ def consult(
         locale=environment.settings.locale,
         hook=request.hook,
         engine=environment.settings.engine,
+        unknown_codes=environment.settings.unknown_codes,
     )
     judged = time.perf_counter()
     visit = Visit(

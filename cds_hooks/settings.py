@@ -238,6 +238,7 @@ class Settings(BaseSettings):
     engine: Literal["checked", "durable", "reference"] = "checked"
     locale: Annotated[str, AfterValidator(_locale)] = "US"  # one of rules/migraine/locales.yaml
     parameters: dict[str, object] = {}  # rule parameters this site changed
+    unknown_codes: Literal["ignore", "say"] = "ignore"  # of a problem in no table, where a drug is ordered
     more_codes: Path | None = None  # a table of codes read beside ours, as prodrome codes expand writes it
     codes: dict[str, dict[str, str]] = {}  # this site's own codes, "system|code" = what it means, by kind
     snomed_ct: Literal["all", "global_patient_set"] = "all"  # all needs a licence outside member countries

@@ -7,7 +7,7 @@ from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
-from prodrome.rules import Condition, When
+from prodrome.rules import UNKNOWN_CODE, Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
 OVER = frozenset({"inactive", "remission", "resolved"})
@@ -15,7 +15,6 @@ _OTHER_STATUS = {"55561003": "active", "73425007": "inactive", "413322009": "res
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 
 
-NO_SET = "has no code that is in a table"
 NO_CODE = "has no code of a known system"
 
 
@@ -29,7 +28,7 @@ def read_conditions(chart: Chart) -> list[Condition]:
         if not is_active(resource, chart.today):
             return
         if not names:
-            chart.puzzled("Condition", "problem", NO_SET if _is_coded(said) else NO_CODE, ref, said.written)
+            chart.puzzled("Condition", "problem", UNKNOWN_CODE if _is_coded(said) else NO_CODE, ref, said.written)
         else:
             chart.understood("Condition", "problem")
             refs = (ref,) if ref else ()

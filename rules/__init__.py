@@ -8,6 +8,7 @@ from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, is_last
 from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
+    UNKNOWN_CODE,
     AcuteUseMonth,
     Administration,
     Allergy,
@@ -42,6 +43,7 @@ __all__ = [
     "ABSOLUTE",
     "READ_FROM",
     "SEVERITY",
+    "UNKNOWN_CODE",
     "Active",
     "AcuteUseMonth",
     "Administration",

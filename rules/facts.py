@@ -288,6 +288,10 @@ class Skipped:
     why: str
 
 
+UNKNOWN_CODE = "has no code that is in a table"
+"""Why a problem was not understood whose codes are all of known systems, and in no table of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
     """Something that is in the chart and that no fact could be made of: a drug in no table, a dose, a reason.

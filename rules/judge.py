@@ -10,7 +10,7 @@ from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
 from prodrome.rules.engine.matching import Fact
 from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rulebook
 from prodrome.rules.fact_types import KINDS
-from prodrome.rules.facts import Completeness, Facts, Refs
+from prodrome.rules.facts import UNKNOWN_CODE, Completeness, Facts, Refs
 from prodrome.rules.flat_facts import measure
 from prodrome.rules.guideline.guideline import Guideline, Parameter
 from prodrome.rules.rows import R, TallyName, read
@@ -45,12 +45,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unjudged:
-    """A rule that would hold if the kinds of resource in ``missing`` had come complete and shown nothing."""
+    """A rule that would hold if the kinds of resource in ``missing`` had come complete and shown nothing.
+
+    ``unknown_codes``: they came complete, but hold codes that no table of ours has.
+    """
 
     rule: Rule
     order: str | None
     missing: tuple[str, ...]
     reportable: bool
+    unknown_codes: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,12 @@ def judge(
     locale: str = "US",
     hook: str | None = None,
     engine: str = "checked",
+    unknown_codes: str = "ignore",
 ) -> Judgement:
-    """Judge one patient. Raises ``EngineDisagreement`` when the two matchers differ: no card then."""
+    """Judge one patient.
+
+    *unknown_codes*: with ``say``, an active problem in a code that no table has leaves open whether an ordered drug is
+    contraindicated. Raises ``EngineDisagreement`` when the two matchers differ: no card then."""
     rulebook = guideline.rulebook
     active = active_contraindications(facts, guideline, today, locale)
     measured = measure(facts, guideline, today, active, locale=locale, hook=hook)
@@ -121,7 +129,7 @@ def judge(
     outcome = evaluate(rulebook, measured, completeness, engine=engine)
     return Judgement(
         findings=_findings(rulebook, outcome),
-        unjudged=_unjudged(rulebook, outcome),
+        unjudged=_unjudged(rulebook, outcome) + (_doubted(facts, rulebook, outcome) if unknown_codes == "say" else ()),
         outcome=outcome,
         active=active,
         rulebook=rulebook,
@@ -175,6 +183,22 @@ def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
         for (rule_id, order), missing in found.items()
         if (rule_id, order) not in spoke
     )
+
+
+def _doubted(facts: Facts, rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
+    """The orders whose drug nothing was found against, where a problem in an unknown code may speak against it."""
+    if not any(puzzle.why == UNKNOWN_CODE for puzzle in facts.not_understood):
+        return ()
+    silent = [fired for fired in outcome.fired if rulebook.rules[fired.rule].concludes_absence_for == DANGER]
+    danger = rulebook.rules[DANGER]
+    return tuple(
+        Unjudged(danger, about, ("Condition",), bool(danger.incomplete_card), True)
+        for about in dict.fromkeys(_about(rulebook.rules[fired.rule], fired.bindings) for fired in silent)
+    )
+
+
+DANGER = "SAF-01"
+"""The rule that says an ordered drug is contraindicated."""
 
 
 def _about(rule: Rule, bindings: Mapping[str, Fact]) -> str | None:

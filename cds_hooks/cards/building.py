@@ -68,6 +68,7 @@ class Incomplete:
 
     rules: tuple[NotJudged, ...]
     kinds: tuple[Trusted, ...]
+    unknown_codes: bool
 
 
 def shown(judgement: Judgement) -> tuple[Finding, ...]:
@@ -175,6 +176,7 @@ class _Maker:
                 for rule in rules.values()
             ),
             kinds=tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
+            unknown_codes=all(one.unknown_codes for one in unjudged),
         )
         summary, detail = _parts(_template(INCOMPLETE).render(vars(context)))
         said = trace(self.judgement, rules.values(), (), INCOMPLETE) | {"missing": list(kinds)}

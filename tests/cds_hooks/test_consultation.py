@@ -149,6 +149,33 @@ def test_an_authorization_that_cannot_be_used_withholds_no_guidance(authorizatio
     assert "SAF-01" in ask(body)[0]
 
 
+@pytest.mark.parametrize(
+    ("unknown_codes", "code", "spoken"),
+    [
+        ("say", {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "L40.0"}, True),
+        ("say", {"system": "http://snomed.info/sct", "code": "999000002"}, True),
+        ("say", {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "G43.009"}, False),
+        ("say", {"system": "https://hospital.example.org/codes", "code": "77"}, False),
+        ("ignore", {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "L40.0"}, False),
+    ],
+)
+def test_a_site_may_have_unknown_problems_said_where_a_drug_is_ordered(
+    unknown_codes: str, code: dict[str, str], spoken: bool
+):
+    settings = Settings.model_validate({"today": TODAY, "unknown_codes": unknown_codes})
+    body = contraindicated(medicationCodeableConcept={"coding": [{"system": RXNORM, "code": "37418"}]})
+    problem = {"resourceType": "Condition", "id": "odd", "code": {"coding": [code]}}
+    body["prefetch"]["conditions"] = bundle(problem).json()
+    hooks = frozenset({body["hook"]})
+    response = consult(read_request(body, hooks), Environment.of(settings)).response
+    said = [card for card in response["cards"] if card["source"]["topic"]["code"] == "INCOMPLETE"]
+    assert bool(said) is spoken
+    if spoken:
+        assert "holds codes that are not known here" in said[0]["summary"]
+        unjudged = response["extension"]["org.prodrome.judgement"]["unjudged"]
+        assert {"rule": "SAF-01", "missing": ["Condition"]} in unjudged
+
+
 def test_an_entry_among_the_orders_that_is_not_read_is_said():
     body = contraindicated(resourceType="MedicationOrder")
     rules, said = ask(body)
