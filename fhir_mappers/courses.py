@@ -27,7 +27,10 @@ NOT_ORDERED = frozenset({"proposal", "plan"})  # intents
 
 
 class Course(NamedTuple):
-    """One row of one recognised medicine. ``stopped``: somebody ended it, rather than that it ran out."""
+    """One row of one recognised medicine. ``stopped``: somebody ended it, rather than that it ran out.
+
+    ``ordered``: the row is a prescription, not a statement of what is taken.
+    """
 
     ref: str
     medicine: Medicine
@@ -39,6 +42,7 @@ class Course(NamedTuple):
     dosing: Dosing
     reason: Reason
     stop: Stop
+    ordered: bool = False
 
 
 class Row(NamedTuple):
@@ -219,6 +223,7 @@ def _course(
         dosing=dosing,
         reason=read_reason(chart, resource),
         stop=stop,
+        ordered=dosage == "dosageInstruction",
     )
 
 

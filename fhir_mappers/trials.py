@@ -5,8 +5,8 @@ has no length of its own: it joins the course its date lies in, or stands alone.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from heapq import heappop, heappush
@@ -207,6 +207,7 @@ class _Dose(NamedTuple):
     start: When | None
     end: When | None
     amount: float | None
+    ordered: bool
 
 
 def _amount(course: Course) -> float | None:
@@ -224,37 +225,58 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
         return (_step_of([spans[0].course]),)
     doses = sorted(_doses(spans, guests, end), key=lambda dose: dose.lo)
     boundaries = _boundaries(doses)
-    steps: list[tuple[date, date, float | None]] = []
-    known: list[tuple[float, date]] = []  # amounts of the doses begun, the lowest first, and until when each stands
+    steps: list[tuple[date, date, _Amount]] = []
+    active: list[tuple[date, float, bool]] = []  # until when, how much and whether prescribed, the first to end first
+    amounts: dict[bool, Counter[float]] = {True: Counter(), False: Counter()}  # of those, by whether prescribed
     begun, until = 0, date.min
     for lo, hi in pairwise(sorted(boundaries)):
         while begun < len(doses) and doses[begun].lo <= lo:
             dose = doses[begun]
             until = max(until, dose.hi)
             if dose.amount is not None:
-                heappush(known, (dose.amount, dose.hi))
+                heappush(active, (dose.hi, dose.amount, dose.ordered))
+                amounts[dose.ordered][dose.amount] += 1
             begun += 1
-        while known and known[0][1] <= lo:
-            heappop(known)
+        while active and active[0][0] <= lo:
+            _, amount, ordered = heappop(active)
+            amounts[ordered][amount] -= 1
+            if not amounts[ordered][amount]:
+                del amounts[ordered][amount]
         if until <= lo:
             continue
-        amount = known[0][0] if known else None
-        if steps and steps[-1][1:] == (lo, amount):
-            steps[-1] = (steps[-1][0], hi, amount)
+        taken = _taken(amounts[True], amounts[False])
+        if steps and steps[-1][1:] == (lo, taken):
+            steps[-1] = (steps[-1][0], hi, taken)
         else:
-            steps.append((lo, hi, amount))
+            steps.append((lo, hi, taken))
     if not steps:  # dates so partial, or so short, that no day is sure
         same: dict[tuple[When | None, When | None], list[Course]] = {}
         for span in spans:
             same.setdefault(span.dates, []).append(span.course)
         return tuple(dict.fromkeys(map(_step_of, same.values())))
-    return tuple(Step(boundaries[lo], boundaries[hi], amount) for lo, hi, amount in steps)
+    return tuple(Step(boundaries[lo], boundaries[hi], least, most) for lo, hi, (least, most) in steps)
+
+
+_Amount = tuple[float | None, float | None]  # at least, and at most where it is more
+
+
+def _taken(prescribed: Collection[float], stated: Collection[float]) -> _Amount:
+    """What was taken on days that several rows tell of.
+
+    Beside a statement the lower dose stands; prescriptions of different strengths lie between the highest and their
+    sum.
+    """
+    if stated or len(prescribed) < 2:
+        return min((*prescribed, *stated), default=None), None
+    return max(prescribed), round(sum(prescribed), 6)
 
 
 def _step_of(courses: list[Course]) -> Step:
     """The step that courses of the same dates make."""
-    amounts = [amount for amount in map(_amount, courses) if amount is not None]
-    return Step(courses[0].start, courses[0].end, min(amounts, default=None))
+    known = [(course.ordered, amount) for course in courses if (amount := _amount(course)) is not None]
+    prescribed = {amount for ordered, amount in known if ordered}
+    stated = {amount for ordered, amount in known if not ordered}
+    return Step(courses[0].start, courses[0].end, *_taken(prescribed, stated))
 
 
 def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_Dose]:
@@ -265,11 +287,11 @@ def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_
     for lo, hi, course in spans:
         before = latest[-1] if latest else None
         if course.running and until < hi:
-            dose = _Dose(lo, until, course.start, end, _amount(course))
+            dose = _Dose(lo, until, course.start, end, _amount(course), course.ordered)
             first_cut = len(doses) if first_cut is None else first_cut
             latest.append(before)
         else:
-            dose = _Dose(lo, hi, course.start, course.end, _amount(course))
+            dose = _Dose(lo, hi, course.start, course.end, _amount(course), course.ordered)
             latest.append(dose if before is None or hi > before.hi else before)
         doses.append(dose)
     hosts = _Hosts(spans)
@@ -282,7 +304,7 @@ def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_
         if first_cut is not None and first_cut < begun:
             holding.append(doses[first_cut])
         first, last = doses[place], max(holding, key=lambda dose: dose.hi)
-        dose = _Dose(first.lo, last.hi, first.start, last.end, _amount(course))
+        dose = _Dose(first.lo, last.hi, first.start, last.end, _amount(course), course.ordered)
         if course.start:
             dose = dose._replace(lo=course.start.first, start=course.start)
         elif course.end:

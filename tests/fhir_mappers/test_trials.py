@@ -643,3 +643,27 @@ def test_a_modifier_that_nobody_here_knows_makes_its_row_unreadable(row: Json):
     assert not read.trials
     assert not read.non_drug_treatments
     assert [skipped.kind for skipped in read.skipped] == [row["resourceType"]]
+
+
+# --- Prescriptions at the same time ----------------------------------------------------------------------------------
+
+
+def prescribed(amount: float, start: str = "2025-01-01", end: str = "2025-06-01") -> Json:
+    bounds = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "boundsPeriod": period(start, end)}}
+    entry = {"timing": bounds, "doseAndRate": [{"doseQuantity": {"value": amount, "unit": "mg"}}]}
+    return request(status="stopped", dosageInstruction=[entry])
+
+
+def amounts(*rows: Json) -> list[tuple[float | None, float | None]]:
+    return [(step.amount, step.at_most) for step in one(*rows).steps]
+
+
+def test_prescriptions_of_different_strengths_lie_between_the_highest_and_their_sum():
+    assert amounts(prescribed(100), prescribed(25)) == [(100, 125)]
+    assert amounts(prescribed(100), prescribed(100)) == [(100, None)]
+    later = prescribed(25, "2025-03-01", "2025-04-01")
+    assert amounts(prescribed(100), later) == [(100, None), (100, 125), (100, None)]
+
+
+def test_beside_a_statement_the_lower_dose_stands():
+    assert amounts(prescribed(160), statement(dosage=[dose(80)], end="2025-06-01")) == [(80, None)]
