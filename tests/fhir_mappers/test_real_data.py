@@ -5,6 +5,7 @@ The data lies beside the repository, not in it; without it these tests are skipp
 
 import gzip
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from prodrome.fhir_mappers import KINDS, Record, Share, collect, read_facts, shares
+from prodrome.fhir_mappers.codes import concept
+from prodrome.fhir_mappers.medications import Named, lexicon_of
 from prodrome.rules import judge
 from prodrome.rules.facts import Completeness, Facts
 from prodrome.rules.guideline.guideline import load_guideline
@@ -130,3 +133,57 @@ def test_bodies_of_real_requests(capsys: pytest.CaptureFixture[str]):
             charts.append(read_facts(record, load_guideline(), date(2026, 6, 15)))
     tell("CDS Hooks bodies", charts, capsys)
     assert len(charts) >= len(files) > 100
+
+
+def test_rows_that_name_a_drug_of_the_guideline_are_recognised(capsys: pytest.CaptureFixture[str]):
+    """Named by a word of the row's own texts; combinations and what is put on skin or eye are others' rows."""
+    guideline = load_guideline()
+    lexicon = lexicon_of(guideline)
+    ingredients = {name: drug for name, drug in guideline.names.items() if drug == name.replace(" ", "_")}
+    named: Counter[str] = Counter()
+    recognised: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
+    for file in sorted([*DATA.rglob("*.json"), *DATA.rglob("*.json.gz")]):
+        content = file.read_bytes()
+        try:
+            body = json.loads(gzip.decompress(content) if file.suffix == ".gz" else content)
+        except ValueError:
+            continue
+        source = file.relative_to(DATA).parts[0]
+        for row in _medicines(body):
+            said = " ".join(sorted(set(_words(row))))
+            drugs = {ingredients[word] for word in re.findall(r"[a-z]+", said.lower()) if word in ingredients}
+            if len(drugs) != 1 or re.search(r"/ [a-z]|[a-z] and [a-z]|cream|gel|ophth|topical|patch", said.lower()):
+                continue
+            named[source] += 1
+            medicine = lexicon.recognise(Named(concept(row)))
+            if medicine is not None and medicine.drug.id in drugs:
+                recognised[source] += 1
+            else:
+                missed[said[:100]] += 1
+    with capsys.disabled():
+        print(
+            "\nrows of one drug recognised:", {each: f"{recognised[each]} of {named[each]}" for each in sorted(named)}
+        )
+        print("  missed:", missed.most_common(8))
+    assert sum(recognised.values()) >= 0.95 * sum(named.values()) > 0
+
+
+def _medicines(value: object) -> Iterator[dict[str, Any]]:
+    """Every ``medicationCodeableConcept``, and every code of a Medication."""
+    if isinstance(value, dict):
+        code = value.get("code") if value.get("resourceType") == "Medication" else None
+        for made in (value.get("medicationCodeableConcept"), code):
+            if isinstance(made, dict):
+                yield made
+        for each in value.values():
+            yield from _medicines(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _medicines(each)
+
+
+def _words(row: dict[str, Any]) -> Iterator[str]:
+    codings = row.get("coding")
+    displays = [each.get("display") for each in codings if isinstance(each, dict)] if isinstance(codings, list) else []
+    yield from (each for each in (row.get("text"), *displays) if isinstance(each, str))

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,8 +111,9 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 @pytest.mark.skipif(not DATA.exists(), reason="the public data are not here")
 def test_the_share_of_public_sigs_that_is_read(capsys: pytest.CaptureFixture[str]):
     texts: list[str] = []
-    for file in sorted(DATA.rglob("*.json")):
-        raw = file.read_text(encoding="utf-8", errors="ignore")
+    for file in sorted([*DATA.rglob("*.json"), *DATA.rglob("*.json.gz")]):
+        content = file.read_bytes()
+        raw = (gzip.decompress(content) if file.suffix == ".gz" else content).decode("utf-8", errors="ignore")
         if '"dosage' in raw:
             with contextlib.suppress(ValueError):
                 texts += _sigs_of(json.loads(raw))
