@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED, locate, plain_code
-from prodrome.fhir_mappers.collecting import Entry, collect, is_answer, kind_of, lacks_some, worse
+from prodrome.fhir_mappers.collecting import ALIASES, Entry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
@@ -21,6 +21,7 @@ from prodrome.fhir_mappers.medications import lexicon_of
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
+from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
 from prodrome.fhir_mappers.taken_for import Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
@@ -30,6 +31,8 @@ from prodrome.rules.guideline import Guideline
 
 __all__ = [
     "ACT_CODE",
+    "ALIASES",
+    "DIAGNOSING",
     "DIARY",
     "ICD10CM",
     "KINDS",
@@ -37,6 +40,7 @@ __all__ = [
     "SNOMED",
     "Entry",
     "Meaning",
+    "MigraineCodes",
     "Record",
     "Share",
     "bare_id",
@@ -44,12 +48,14 @@ __all__ = [
     "collect",
     "counted",
     "is_answer",
+    "is_since",
     "kind_of",
     "lacks_some",
     "locate",
     "plain_code",
     "read_facts",
     "shares",
+    "whose",
     "words_taken_for",
     "worse",
 ]

@@ -36,6 +36,7 @@ from prodrome.rules.facts import (
 )
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
+from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import Span, length, months_ago
 
@@ -77,6 +78,7 @@ __all__ = [
     "Unjudged",
     "When",
     "adequacy",
+    "against_the_sieve",
     "at_full_dose",
     "days_at",
     "dose_exceptions",

@@ -8,8 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.population import ExportError, Population, judge_population, open_export
-from prodrome.cds_hooks.population.embedded import Plan
+from prodrome.cds_hooks.population import ExportError, Plan, Population, judge_population, open_export
 from prodrome.cds_hooks.settings import load_settings
 
 HELP = "judge every patient of a bulk export (a folder of NDJSON files)"

@@ -10,9 +10,21 @@ Lists are flattened, never united: ``union`` compares tuples, in which an unknow
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prodrome.rules.engine import FINDING, TALLY, Pattern, Rule, Rulebook, Test
-from prodrome.rules.engine.matching import Join, Value
-from prodrome.rules.engine.rulebook import UNJUDGED, Conclusion, FieldOf, Layer, Tally
+from prodrome.rules.engine import (
+    FINDING,
+    TALLY,
+    UNJUDGED,
+    Conclusion,
+    FieldOf,
+    Join,
+    Layer,
+    Pattern,
+    Rule,
+    Rulebook,
+    Tally,
+    Test,
+    Value,
+)
 from prodrome.rules.guideline import Guideline
 
 LIBRARY = "ProdromeRules"

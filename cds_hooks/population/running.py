@@ -8,7 +8,7 @@ from prodrome.cds_hooks.population import embedded, results
 from prodrome.cds_hooks.population.embedded import Plan, Progress
 from prodrome.cds_hooks.population.export import line_number
 from prodrome.cds_hooks.population.steps import HOOK
-from prodrome.rules.necessity import against_the_sieve
+from prodrome.rules import against_the_sieve
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,17 @@ from typing import Any, NamedTuple
 import orjson
 
 from prodrome.cds_hooks.protocol import services
-from prodrome.fhir_mappers import KINDS, Record, read_facts
-from prodrome.fhir_mappers.collecting import ALIASES, kind_of
-from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
+from prodrome.fhir_mappers import (
+    ALIASES,
+    DIAGNOSING,
+    KINDS,
+    MigraineCodes,
+    Record,
+    is_since,
+    kind_of,
+    read_facts,
+    whose,
+)
 from prodrome.rules import Completeness, Judgement, judge
 from prodrome.rules.engine import EngineError
 from prodrome.rules.guideline import Guideline

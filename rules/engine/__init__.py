@@ -2,24 +2,43 @@
 
 from prodrome.rules.engine.evaluation import EngineDisagreement, engine_in_force
 from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
-from prodrome.rules.engine.matching import Bindings, EngineError, Fact, LimitError, Pattern, Test
-from prodrome.rules.engine.rulebook import FINDING, TALLY, Indicator, Rule, Rulebook, RulebookError
+from prodrome.rules.engine.matching import Bindings, EngineError, Fact, Join, LimitError, Pattern, Test, Value
+from prodrome.rules.engine.rulebook import (
+    FINDING,
+    TALLY,
+    UNJUDGED,
+    Conclusion,
+    FieldOf,
+    Indicator,
+    Layer,
+    Rule,
+    Rulebook,
+    RulebookError,
+    Tally,
+)
 
 __all__ = [
     "FINDING",
     "TALLY",
+    "UNJUDGED",
     "Bindings",
+    "Conclusion",
     "EngineDisagreement",
     "EngineError",
     "Explanation",
     "Fact",
+    "FieldOf",
     "Indicator",
+    "Join",
+    "Layer",
     "LimitError",
     "Pattern",
     "Rule",
     "Rulebook",
     "RulebookError",
+    "Tally",
     "Test",
+    "Value",
     "Verdict",
     "condition_in_words",
     "engine_in_force",
