@@ -8,6 +8,7 @@ from typing import NamedTuple
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
 from prodrome.fhir_mappers.codes import Concept, read_concepts
 from prodrome.fhir_mappers.dates import read_period, read_when
+from prodrome.fhir_mappers.dispenses import supply, told_elsewhere
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
@@ -84,7 +85,32 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
 
     chart.each("MedicationStatement", read_statement)
     chart.each("MedicationRequest", read_request)
+    told = told_elsewhere((_name(row), _days(row.course)) for row in rows if row.course)
+
+    def read_dispense(ref: str, resource: JsonObject) -> None:
+        lasting = supply(resource)
+        if lasting is None:
+            return
+        start, end = lasting
+        state = RUNNING if end and end.last >= chart.today else ENDED
+        row = _row(chart, recognise, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
+        if row.course is None or not told(_name(row), (start.first, (end or start).last)):
+            add(row, "MedicationDispense")
+
+    chart.each("MedicationDispense", read_dispense)
     return rows
+
+
+def _name(row: Row) -> str:
+    return row.course.medicine.drug.id if row.course else ""
+
+
+def _days(course: Course | None) -> tuple[date, date]:
+    """The first and the last day that a course may be on; one without a start tells nothing of before its end."""
+    assert course is not None
+    start, end = course.start, course.end
+    first = start.first if start else (end.first if end else date.min)
+    return first, end.last if end else (date.max if course.running else start.last if start else date.max)
 
 
 def statement_state(resource: JsonObject) -> str | None:

@@ -31,7 +31,7 @@ _DIARY_CODES = (
 )
 _LOINC = "http://loinc.org"
 _HEADACHE_DAYS = "65380-8"
-_MEASUREMENTS = ("85354-9", "8867-4", "82810-3")
+_MEASURED = ("blood_pressure", "systolic", "diastolic", "heart_rate", "pregnancy")  # sets of codes.yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,8 @@ def _queries(guideline: Guideline, today: date) -> tuple[tuple[tuple[str, str], 
         guideline, today, "heart_rate_lookback_days", "blood_pressure_lookback_days", "pregnancy_max_days"
     )
     diary = ",".join([*(f"{DIARY}|{code}" for code in _DIARY_CODES), f"{_LOINC}|{_HEADACHE_DAYS}"])
-    measurements = ",".join(f"{_LOINC}|{code}" for code in _MEASUREMENTS)
+    measured = sorted({code for name in _MEASURED for code in guideline.code_sets[f"reading.{name}"].exact[_LOINC]})
+    measurements = ",".join(f"{_LOINC}|{code}" for code in measured)
     mine = f"patient={PATIENT}"
     table = (
         ("patient", "Patient", "", f"Patient/{PATIENT}"),
@@ -145,6 +146,12 @@ def _queries(guideline: Guideline, today: date) -> tuple[tuple[tuple[str, str], 
             "MedicationRequest",
             "",
             f"MedicationRequest?{mine}&_include=MedicationRequest:medication",
+        ),
+        (
+            "medicationDispenses",
+            "MedicationDispense",
+            "",
+            f"MedicationDispense?{mine}&_include=MedicationDispense:medication",
         ),
         ("medicationAdministrations", "MedicationAdministration", "", f"MedicationAdministration?{mine}"),
         ("allergyIntolerances", "AllergyIntolerance", "", f"AllergyIntolerance?{mine}"),

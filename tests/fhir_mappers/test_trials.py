@@ -19,6 +19,7 @@ from tests.fhir_mappers.build import (
     INEFFECTIVE,
     LOCAL,
     MIGRAINE,
+    PROPRANOLOL,
     REQUEST_REASON,
     SIDE_EFFECT,
     SNOMED,
@@ -32,6 +33,7 @@ from tests.fhir_mappers.build import (
     period,
     procedure,
     request,
+    resource,
     statement,
 )
 
@@ -667,3 +669,32 @@ def test_prescriptions_of_different_strengths_lie_between_the_highest_and_their_
 
 def test_beside_a_statement_the_lower_dose_stands():
     assert amounts(prescribed(160), statement(dosage=[dose(80)], end="2025-06-01")) == [(80, None)]
+
+
+# --- Dispensings -----------------------------------------------------------------------------------------------------
+
+
+def dispense(on: str, days: int | None = 30, **more: object) -> Json:
+    supplied = {"daysSupply": {"value": days, "unit": "days"}} if days else {}
+    return resource(
+        "MedicationDispense",
+        **{"status": "completed", "medicationCodeableConcept": PROPRANOLOL, "whenHandedOver": on, **supplied, **more},
+    )
+
+
+def test_a_dispensing_makes_a_trial_of_its_own_while_its_supply_lasts():
+    assert one(dispense("2026-06-01")).running
+    ended = one(dispense("2025-01-01"), dispense("2025-01-31"))
+    assert (str(ended.start), str(ended.end), ended.running) == ("2025-01-01", "2025-03-02", False)
+    assert ended.stop.reason is StopReason.UNKNOWN
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "declined", "preparation"])
+def test_only_what_was_handed_over_counts(status: str):
+    assert not facts(dispense("2026-06-01", status=status)).trials
+
+
+def test_where_a_statement_has_the_drug_a_dispensing_adds_nothing():
+    trial = one(statement(status="active", end=None), dispense("2026-06-01"))
+    assert (trial.running, len(trial.refs)) == (True, 1)
+    assert len(facts(statement(), dispense("2026-06-01")).trials) == 2

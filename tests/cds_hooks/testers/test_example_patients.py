@@ -90,7 +90,7 @@ def test_an_order_is_read_from_a_few_words(text: str, code: str, amount: float, 
     assert (quantity["value"], quantity["code"]) == (amount, unit)
 
 
-@pytest.mark.parametrize("text", ["", "sumatriptan:much", "aspirine:500mg", "sumatriptan:6mg:ear", ":5mg"])
+@pytest.mark.parametrize("text", ["", "sumatriptan:much", "asprin:500mg", "sumatriptan:6mg:ear", ":5mg"])
 def test_an_order_that_cannot_be_read_says_what_was_expected(text: str) -> None:
     with pytest.raises(BadOrder, match="expected"):
         draft_order(text, "p", GUIDELINE, TODAY)
