@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: install run test lint bench conformance security-table audit sbom lock
+.PHONY: install run test lint bench bench-compare load conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -25,6 +25,13 @@ lint: install
 
 bench: install
 	$(BIN)/python -m bench
+
+# Two commits side by side: make bench-compare BASE=main~5
+bench-compare: install
+	$(BIN)/python -m bench.compare $(BASE)
+
+load: install
+	$(BIN)/python -m bench.load
 
 conformance: install
 	$(BIN)/python -m tests.conformance
