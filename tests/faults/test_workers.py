@@ -174,3 +174,15 @@ def test_a_card_that_one_process_showed_is_known_to_all(site: Path):
                 f"http://127.0.0.1:{service.port}{PATH}/feedback", json={"feedback": [said]}, trust_env=False
             )
             assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_two_instances_on_one_postgresql_know_each_others_cards(tmp_path: Path, postgresql_url: str):
+    (tmp_path / "prodrome.toml").write_text(f'database_url = "{postgresql_url}"\n')
+    with serving(tmp_path) as one, serving(tmp_path) as other:
+        for shows, hears in ((one, other), (other, one)):
+            card = shows.call().json()["cards"][0]["uuid"]
+            said = {"card": card, "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
+            answer = httpx.post(
+                f"http://127.0.0.1:{hears.port}{PATH}/feedback", json={"feedback": [said]}, trust_env=False
+            )
+            assert (answer.status_code, answer.content) == (200, b"")
