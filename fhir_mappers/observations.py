@@ -23,7 +23,9 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.rules import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+from prodrome.rules.guideline import Guideline
 
 VALID = frozenset({"final", "amended", "corrected"})
 OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})
@@ -70,6 +72,24 @@ def read_observations(chart: Chart, lexicon: Lexicon) -> Observed:
     return Observed(reader.headache_months(), reader.acute_use_months(), reader.attack_records, reader.readings)
 
 
+@per_guideline
+def _measured_by(guideline: Guideline) -> Mapping[Code, str]:
+    """What each code of a measurement measures, as the name of its set."""
+    return {
+        (system, code): name
+        for name in (PREGNANCY, PANEL, SYSTOLIC, DIASTOLIC, HEART_RATE)
+        for system, codes in guideline.code_sets[name].exact.items()
+        for code in codes
+    }
+
+
+@per_guideline
+def _wanted(guideline: Guideline) -> frozenset[str]:
+    """Every code, of whatever system, that an Observation of interest may have."""
+    own = (*DAY_FIELDS, "acute-medication-days", "attack-response", "65380-8")
+    return frozenset((*own, *(code for _, code in _measured_by(guideline))))
+
+
 class _Reader:
     def __init__(self, chart: Chart, lexicon: Lexicon) -> None:
         self.chart = chart
@@ -84,20 +104,23 @@ class _Reader:
             (DIARY, "acute-medication-days"): self._acute_medication_days,
             (DIARY, "attack-response"): self._attack_response,
             (LOINC, "65380-8"): self._three_months,
-            **dict.fromkeys(self._codes(PREGNANCY), self._pregnancy),
-            **dict.fromkeys(self._codes(PANEL), self._blood_pressure),
-            **{code: self._pressure_alone(SYSTOLIC) for code in self._codes(SYSTOLIC)},
-            **{code: self._pressure_alone(DIASTOLIC) for code in self._codes(DIASTOLIC)},
-            **dict.fromkeys(self._codes(HEART_RATE), self._heart_rate),
+        }
+        self.measured = _measured_by(chart.guideline)
+        self.by_set: dict[str, Callable[[str, JsonObject], None]] = {
+            PREGNANCY: self._pregnancy,
+            PANEL: self._blood_pressure,
+            SYSTOLIC: self._pressure_alone(SYSTOLIC),
+            DIASTOLIC: self._pressure_alone(DIASTOLIC),
+            HEART_RATE: self._heart_rate,
         }
         self.alone: dict[When, list[tuple[str, float, str]]] = defaultdict(list)
-        self.wanted = frozenset(code for _, code in self.by_code)
+        self.wanted = _wanted(chart.guideline)
 
     def read(self, ref: str, resource: JsonObject) -> None:
         if not self._may_matter(resource.get("code")) or read_text(resource, "status") not in VALID:
             return
         for code in read_concept(resource, "code").codes:
-            if reader := self.by_code.get(code):
+            if reader := self.by_code.get(code) or self.by_set.get(self.measured.get(code, "")):
                 reader(ref, resource)
                 return
 
@@ -212,10 +235,6 @@ class _Reader:
         )
 
     # --- Measurements ------------------------------------------------------------------------------------------------
-
-    def _codes(self, name: str) -> list[Code]:
-        exact = self.chart.guideline.code_sets[name].exact
-        return [(system, code) for system, codes in exact.items() for code in codes]
 
     def _pregnancy(self, ref: str, resource: JsonObject) -> None:
         said = read_concept(resource, "valueCodeableConcept").codes
