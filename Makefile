@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: install run test lint bench bench-compare load conformance security-table audit sbom lock
+.PHONY: docs install run test lint bench bench-compare load conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -50,3 +50,7 @@ sbom: install
 lock:
 	uv pip compile pyproject.toml --group dev --extra postgresql --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+
+docs: install
+	$(BIN)/python -m tests.docs.rules_reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -15,7 +15,7 @@ from prodrome.cds_hooks.settings import load_settings
 from tests.serving import Client, client_of, rules_in, service
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
 EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 
 SHOWN_ELSEWHERE = ("make ", "prodrome serve", "--fhir", "prodrome sandbox", "prodrome check")
