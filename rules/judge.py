@@ -189,16 +189,16 @@ def _doubted(facts: Facts, rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudg
     """The orders whose drug nothing was found against, where a problem in an unknown code may speak against it."""
     if not any(puzzle.why == UNKNOWN_CODE for puzzle in facts.not_understood):
         return ()
-    silent = [fired for fired in outcome.fired if rulebook.rules[fired.rule].concludes_absence_for == DANGER]
-    danger = rulebook.rules[DANGER]
+    silent: dict[tuple[str, str | None], None] = {}
+    for fired in outcome.fired:
+        rule = rulebook.rules[fired.rule]
+        danger = rulebook.rules.get(rule.concludes_absence_for or "")
+        if danger is not None and danger.card is not None and danger.card.safety:
+            silent[danger.id, _about(rule, fired.bindings)] = None
     return tuple(
-        Unjudged(danger, about, ("Condition",), bool(danger.incomplete_card), True)
-        for about in dict.fromkeys(_about(rulebook.rules[fired.rule], fired.bindings) for fired in silent)
+        Unjudged(rulebook.rules[id_], about, ("Condition",), bool(rulebook.rules[id_].incomplete_card), True)
+        for id_, about in silent
     )
-
-
-DANGER = "SAF-01"
-"""The rule that says an ordered drug is contraindicated."""
 
 
 def _about(rule: Rule, bindings: Mapping[str, Fact]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from flask import Flask
+from werkzeug.serving import make_server
 
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app, front_of
@@ -36,6 +37,20 @@ def listening(app: Flask) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """Any other application, such as a FHIR server of a test's own, on a free port; its base address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
 
 
 class Answer:

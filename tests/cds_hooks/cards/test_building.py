@@ -536,11 +536,10 @@ def test_a_finding_is_known_again_by_drug_and_visit_and_by_nothing_of_the_chart(
     assert keys(ordered, "order-sign") == ["SAF-01 propranolol"]
 
 
-def test_templates_and_their_table_are_checked_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_templates_and_their_table_are_checked_at_start() -> None:
     building.check(load_guideline())
-    monkeypatch.setattr(building, "FOLDER", building.FOLDER.parent)
     with pytest.raises(building.CardsError, match="no template"):
-        building.check(load_guideline())
+        building.check(load_guideline(), building.FOLDER.parent)
 
 
 # Injection: hostile text in every text field of every fact

@@ -127,6 +127,7 @@ def test_the_command_prints_the_report(
     monkeypatch.setenv("PRODROME_DATABASE_URL", f"sqlite:///{tmp_path / 'prodrome.db'}")
     store = Store(Settings(database_url=f"sqlite:///{tmp_path / 'prodrome.db'}"), now=lambda: DAY)
     shown(store, "REF-01", "r1")
+    store.flush()
     assert run() == 0
     assert "REF-01" in capsys.readouterr().out
     assert run("--json", "--since", "2026-06-15") == 0

@@ -13,7 +13,7 @@ from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.rules.facts import Completeness
 from tests.browser.conftest import fhir_server
-from tests.serving import TODAY, listening
+from tests.serving import TODAY, serving
 
 SECRET = "a-token-nobody-keeps"
 
@@ -21,7 +21,7 @@ SECRET = "a-token-nobody-keeps"
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The address of a FHIR server."""
-    with listening(fhir_server()) as address:
+    with serving(fhir_server()) as address:
         yield address
 
 
