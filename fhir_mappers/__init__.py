@@ -17,7 +17,7 @@ from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
 from prodrome.fhir_mappers.encounters import read_encounters
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
-from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
@@ -26,7 +26,7 @@ from prodrome.fhir_mappers.taken_for import Meaning, code_taken_for, words_taken
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
 from prodrome.fhir_mappers.understanding import Share, counted, shares
-from prodrome.rules import Facts
+from prodrome.rules import DraftOrder, Facts
 from prodrome.rules.guideline import Guideline
 
 __all__ = [
@@ -71,6 +71,7 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
     allergies = read_allergies(chart, lexicon)
     visits, contacts = read_encounters(chart)
     observed = read_observations(chart, lexicon)
+    orders = read_orders(chart, lexicon, record.selections)
     facts = Facts(
         patient=read_patient(chart),
         conditions=tuple(read_conditions(chart)),
@@ -84,7 +85,8 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
         hospital_visits=tuple(visits),
         follow_ups=(*contacts, *read_follow_ups(chart)),
         non_drug_treatments=tuple(read_treatments(chart)),
-        orders=tuple(read_orders(chart, lexicon, record.selections)),
+        orders=tuple(orders),
+        orders_beside=_beside(orders, chart, lexicon, record),
         completeness=chart.completeness(record.completeness),
         skipped=tuple(chart.skipped.values()),
         read=chart.counts(),
@@ -92,3 +94,11 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
         not_understood=tuple(chart.not_understood),
     )
     return facts
+
+
+def _beside(selected: list[DraftOrder], chart: Chart, lexicon: Lexicon, record: Record) -> tuple[DraftOrder, ...]:
+    """The orders in hand that are not selected."""
+    if record.selections is None:
+        return ()
+    places = {order.place for order in selected}
+    return tuple(order for order in read_orders(chart, lexicon, None) if order.place not in places)

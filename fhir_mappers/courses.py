@@ -238,6 +238,8 @@ def _course(
         chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
     elif reasons:
         chart.understood(kind, "stop reason")
+    if running and (_is_not_as_directed(resource) or read_stop(_stop_concepts(resource), chart.guideline).nonadherent):
+        stop = Stop(nonadherent=True)
     return Course(
         ref=ref,
         medicine=medicine,
@@ -273,6 +275,14 @@ def _tell_dose(
         texts = (entry.get(name) for entry in entries for name in ("text", "patientInstruction"))
         said = "; ".join(text for text in texts if type(text) is str)
         chart.puzzled(kind, "dose", "could not be read", ref, said or "no text")
+
+
+def _is_not_as_directed(resource: JsonObject) -> bool:
+    """Whether a statement (R5) says that the drug is taken otherwise than directed."""
+    code = read_object(read_object(resource, "adherence") or {}, "code")
+    return code is not None and any(
+        read_text(each, "code") == "taking-not-as-directed" for each in read_objects(code, "coding")
+    )
 
 
 def _stop_concepts(resource: JsonObject) -> list[Concept]:

@@ -172,7 +172,9 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         indication=reason.indication,
         indication_coded=reason.coded,
         dose_coded=not any(course.dosing.from_text for course in courses),
-        stop=Stop() if running else merge_stops([course.stop for course in deciding if not course.running]),
+        stop=Stop(nonadherent=any(course.stop.nonadherent for course in deciding))
+        if running
+        else merge_stops([course.stop for course in deciding if not course.running]),
         refs=unique(course.ref for course in courses),
     )
 

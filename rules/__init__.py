@@ -5,6 +5,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, is_lastingly_barred, listed
+from prodrome.rules.dose_limits import Broken, allowed_share, broken_limits
 from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
@@ -50,6 +51,7 @@ __all__ = [
     "Administration",
     "Allergy",
     "AttackRecord",
+    "Broken",
     "CoMedication",
     "Completeness",
     "Condition",
@@ -79,7 +81,9 @@ __all__ = [
     "When",
     "adequacy",
     "against_the_sieve",
+    "allowed_share",
     "at_full_dose",
+    "broken_limits",
     "days_at",
     "dose_exceptions",
     "full_dose",

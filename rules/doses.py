@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
 
-from prodrome.rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial
+from prodrome.rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial, When
 from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.spans import NONE, Span, length
 
@@ -69,9 +71,7 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool, grace_days: flo
     administrations stop short of the course, so that the others were derived from its dates. ``grace_days``: once
     the doses are given, a course that is shorter by so many days is long enough.
     """
-    least_amount = use.min_adequate
-    if chronic and use.min_adequate_chronic is not None:
-        least_amount = use.min_adequate_chronic
+    least_amount = _least_amount(use, chronic=chronic)
     at_target = days_at(trial.steps, least_amount)
     if use.per == "day":
         return _verdict((at_target, use.min_days)), False
@@ -119,6 +119,25 @@ def _recorded_in_part(trial: Trial, least_amount: float | None, interval: float)
         return False
     last = max(dated, key=lambda when: (when.last, when.first))
     return length(last, trial.end).most > _MISSED_INTERVALS * interval
+
+
+def adequacy_now(
+    trial: Trial, use: PreventiveUse, today: date, *, chronic: bool, grace_days: float
+) -> tuple[str, bool]:
+    """:func:`adequacy` of a running trial as if it ended today; not adequate where the dose taken now is too low."""
+    least_amount = _least_amount(use, chronic=chronic)
+    now = trial.steps[-1] if trial.steps else None
+    if now and least_amount is not None and now.amount is not None and (now.at_most or now.amount) < least_amount:
+        return NO, False
+    day = When(today, today)
+    steps = tuple(replace(step, end=day) if step.end is None else step for step in trial.steps)
+    return adequacy(replace(trial, end=day, steps=steps), use, chronic=chronic, grace_days=grace_days)
+
+
+def _least_amount(use: PreventiveUse, *, chronic: bool) -> float | None:
+    if chronic and use.min_adequate_chronic is not None:
+        return use.min_adequate_chronic
+    return use.min_adequate
 
 
 def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:

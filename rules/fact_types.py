@@ -113,7 +113,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "only_in_chronic": bool,
         "open_members": float,
     },
-    "acute_class": {"id": ACUTE_CLASSES, "untried_members": float},
+    "acute_class": {"id": ACUTE_CLASSES, "untried_members": float, "barred": bool, "suggested": bool},
     "class_bar": {"acute_class": ACUTE_CLASSES, "contraindication": ContraindicationId},
     "attacks": {
         "drug": DrugId,
@@ -145,8 +145,11 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "use": USES,
         "seed_class": str,
         "acute_class": ACUTE_CLASSES,
+        "overuse_class": OVERUSE_CLASSES,
+        "suggested": bool,
         "indication": INDICATIONS,
         "only_for_migraine": bool,
+        "only_for_headache": bool,
         "has_profile": bool,
         "lists_contraindications": bool,
     },
@@ -156,6 +159,8 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "contraindication": ContraindicationId,
         "strength": STRENGTHS,
     },
+    "above_limit": {"order": str, "drug": DrugId, "for_migraine": bool},
+    "not_together": {"order": str, "drug": DrugId, "other": DrugId},
 }
 """The fact types a rule may read: the kind of each field, or the texts it can have. Anything else in a rulebook is an
 error at load."""
@@ -198,6 +203,8 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
         "MedicationStatement",
         "MedicationRequest",
     ),
+    "above_limit": ("Condition", "MedicationStatement", "MedicationRequest"),
+    "not_together": (),
 }
 """The kinds of resource each fact type is read from: what a hook's prefetch has to ask for."""
 

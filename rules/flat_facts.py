@@ -15,7 +15,8 @@ from prodrome.rules.contraindications import (
     is_lastingly_barred,
     listed,
 )
-from prodrome.rules.doses import DoseException, adequacy, at_full_dose, dose_exceptions, full_dose
+from prodrome.rules.dose_limits import broken_limits
+from prodrome.rules.doses import DoseException, adequacy, adequacy_now, at_full_dose, dose_exceptions, full_dose
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
@@ -80,9 +81,12 @@ class _Sheet:
         return self.options.base(drug.id) if class_ in self.guideline.classes_of_single_drugs else class_
 
     def adequacy(self, trial: Trial, use: PreventiveUse) -> tuple[str, bool]:
-        """Whether a trial was adequate for this patient, and whether administrations were derived for that."""
+        """Whether a trial was, or is by now, adequate for this patient, and whether administrations were derived."""
         grace = self.guideline.number("administered_grace_days")
-        return adequacy(trial, use, chronic="chronic_migraine" in self.names, grace_days=grace)
+        chronic = "chronic_migraine" in self.names
+        if trial.running:
+            return adequacy_now(trial, use, self.today, chronic=chronic, grace_days=grace)
+        return adequacy(trial, use, chronic=chronic, grace_days=grace)
 
     def allergic_to(self, drug: Drug) -> Mapping[str, Refs]:
         """How strongly allergies and intolerances speak against a drug, and where they are recorded."""
@@ -276,8 +280,14 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for acute_class, members in sheet.guideline.acute_members.items():
-        untried = sheet.options.untried(acute_class)
-        yield "acute_class", {"id": acute_class, "untried_members": float(len(untried))}, ()
+        available = [drug for drug in members if sheet.options.available(drug)]
+        fields: dict[str, Value] = {
+            "id": acute_class,
+            "untried_members": float(len(sheet.options.untried(acute_class))),
+            "barred": bool(available) and all(map(sheet.options.barred, available)),
+            "suggested": any(drug.acute and drug.acute.suggest for drug in available),
+        }
+        yield "acute_class", fields, ()
         shared = set.intersection(*(set(drug.contraindications) for drug in members)) if sheet.active else set()
         for id_, active in sheet.active.items():
             if id_ in shared and all(active.strength(drug.id) == ABSOLUTE for drug in members):
@@ -385,14 +395,19 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             "only_for_migraine": drug.only_for_migraine,
             "has_profile": bool(drug.preventive and drug.preventive.side_effects),
             "lists_contraindications": bool(drug.contraindications),
+            "only_for_headache": drug.only_for_headache,
         }
         if order.use == "preventive" and drug.preventive:
             fields["seed_class"] = sheet.seed_class(drug)
         if order.use == "acute" and drug.acute:
-            fields["acute_class"] = drug.acute.drug_class
+            fields |= {"acute_class": drug.acute.drug_class, "suggested": drug.acute.suggest}
+            if drug.acute.overuse_class:
+                fields["overuse_class"] = drug.acute.overuse_class
             yield from _single_dose(sheet, order.name, drug, order.single_dose, order.route, (order.ref,))
         yield "order", fields, (order.ref,)
         yield from _order_contraindications(sheet, order, drug)
+        yield from _dose_limits(sheet, order, drug)
+        yield from _not_together(sheet, order, drug)
 
 
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
@@ -405,6 +420,25 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
         yield "order_contraindication", fields | reason, active.refs
     for strength, refs in sheet.allergic_to(drug).items():
         yield "order_contraindication", fields | {"contraindication": "allergy", "strength": strength}, refs
+
+
+def _dose_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
+    """Limits that the order goes beyond, at once or in a day, with what makes each hold."""
+    for limit in broken_limits(sheet.facts, sheet.guideline, order, sheet.locale):
+        fields: dict[str, Value] = {"order": order.name, "drug": drug.id, "for_migraine": limit.row.for_migraine}
+        yield "above_limit", fields, (order.ref, *limit.refs)
+
+
+def _not_together(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
+    """Other orders in hand that must not be taken within a day of this one: two triptans, a triptan and an ergot."""
+    classes = sheet.guideline.classes_not_together
+    if order.use != "acute" or drug.acute is None or drug.acute.drug_class not in classes:
+        return
+    for other in (*sheet.facts.orders, *sheet.facts.orders_beside):
+        acute = sheet.guideline.drugs[other.drug].acute
+        differs = sheet.options.base(other.drug) != sheet.options.base(drug.id)
+        if other.systemic and acute and acute.drug_class in classes and differs:
+            yield "not_together", {"order": order.name, "drug": drug.id, "other": other.drug}, (order.ref, other.ref)
 
 
 def _single_dose(

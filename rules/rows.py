@@ -165,6 +165,38 @@ class StoppedTrial(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class RunningTrial(Row):
+    fact: ClassVar = "trial"
+    trial: str
+
+
+@dataclass(frozen=True, slots=True)
+class UncontrolledMonth(Row):
+    """A month with too many days, and of which kind they are."""
+
+    fact: ClassVar = "uncontrolled_month"
+    month: str
+    by: Literal["migraine days", "debilitating days", "headache days"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained(Row):
+    """A trial that ended for no recorded reason."""
+
+    fact: ClassVar = "unexplained"
+    trial: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTogether(Row):
+    """Another order in hand that must not be taken within a day of this one."""
+
+    fact: ClassVar = "not_together"
+    order: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class Episode(Row):
     """A hospital visit."""
 
@@ -191,6 +223,10 @@ ROWS: tuple[type[Row], ...] = (
     OveruseMonth,
     LowDose,
     StoppedTrial,
+    RunningTrial,
+    UncontrolledMonth,
+    Unexplained,
+    NotTogether,
     Episode,
 )
 

@@ -111,6 +111,19 @@ class View:
     def unseen_medication(self) -> tuple[Trusted, ...]:
         return self.sheet.unseen(*MEDICATION)
 
+    @property
+    def uncontrolled_months(self) -> tuple[rows.UncontrolledMonth, ...]:
+        """The recent months with more days than control leaves, the oldest first."""
+        return tuple(sorted(self._rows(rows.UncontrolledMonth), key=lambda row: row.month))
+
+    @property
+    def insufficient_months(self) -> tuple[Month, ...]:
+        return self._last("insufficient_months")
+
+    @property
+    def resistant_months(self) -> tuple[Month, ...]:
+        return self._last("resistant_months")
+
     # Difficult-to-treat migraine
 
     @cached_property

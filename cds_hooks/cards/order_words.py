@@ -7,8 +7,8 @@ from functools import cached_property
 
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import Reason, amount
-from prodrome.rules import DraftOrder
+from prodrome.cds_hooks.cards.patient_words import Reason, amount, number
+from prodrome.rules import Broken, DraftOrder, broken_limits, rows
 from prodrome.rules.guideline import SideEffects
 
 
@@ -23,6 +23,15 @@ class Profile:
     judge_weeks: int
     judge_on: date
     target: Trusted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that an order breaks: what was ordered, the most, and what makes it hold (nothing: it always does)."""
+
+    ordered: Trusted
+    most: Trusted
+    because: tuple[Trusted, ...]
 
 
 class Order:
@@ -89,6 +98,40 @@ class Order:
     @cached_property
     def cautions(self) -> tuple[Reason, ...]:
         return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level == "caution")
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The limits that the order breaks, the narrowest first."""
+        sheet = self.sheet
+        broken = broken_limits(sheet.facts, sheet.guideline, self.draft, sheet.judgement.locale)
+        found: list[tuple[float, Limit]] = []
+        for limit in broken:
+            if limit.single and limit.row.single is not None and self.draft.single_dose is not None:
+                said = (self.draft.single_dose, limit.row.single, "at once")
+            elif limit.row.daily is not None and self.draft.per_day is not None:
+                said = (self.draft.per_day, limit.row.daily, "a day")
+            else:
+                continue
+            ordered, most, how = said
+            found.append(
+                (most / ordered, Limit(self._amount(ordered, how), self._amount(most, how), self._because(limit)))
+            )
+        return tuple(limit for _, limit in sorted(found, key=lambda one: one[0]))
+
+    def _amount(self, value: float, how: str) -> Trusted:
+        use = self.ordered.preventive
+        return Trusted(f"{number(value)} {use.unit if use else 'mg'} {how}")
+
+    def _because(self, limit: Broken) -> tuple[Trusted, ...]:
+        row = limit.row
+        named = [self.sheet.name(row.with_drug)] if row.with_drug else []
+        return (*named, *self.sheet.evidence(limit.refs))
+
+    @property
+    def not_together(self) -> tuple[Trusted, ...]:
+        """Other orders in hand that must not be taken within a day of this one."""
+        found = (row for row in self.sheet.judgement.rows(rows.NotTogether) if row.order == self.draft.name)
+        return self.sheet.names(row.other for row in found)
 
     @property
     def not_evaluated(self) -> tuple[Trusted, ...]:

@@ -13,7 +13,7 @@ from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, EXCEPTIONS, Sheet, amount, days
-from prodrome.rules import full_dose, length, rows
+from prodrome.rules import When, full_dose, length, rows
 from prodrome.rules.guideline import Drug
 
 
@@ -67,6 +67,16 @@ class Visit:
     running: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Uncontrolled:
+    """A running preventive: its dose, since when it runs and how long that is."""
+
+    drug: Trusted
+    dose: Trusted
+    since: Trusted
+    days: Trusted
+
+
 def failures(found: tuple[rows.Failure, ...], view: View, order: Order) -> Failures:
     """The failures in the ordered drug's class."""
     named = dict.fromkeys((failure.trial, failure.drug) for failure in found)
@@ -108,13 +118,41 @@ def visits(found: tuple[rows.Episode, ...], view: View, order: Order | None) -> 
     return tuple(Visit(Trusted(episode.start), episode.running) for episode in episodes)
 
 
+def uncontrolled(found: tuple[rows.RunningTrial, ...], view: View, order: Order | None) -> tuple[Uncontrolled, ...]:
+    """The running preventives that leave too many days."""
+    return tuple(_uncontrolled(view.sheet, trial.trial) for trial in found)
+
+
+def unexplained(
+    found: tuple[rows.Unexplained, ...], view: View, order: Order | None
+) -> tuple[preventives_tried.Course, ...]:
+    """The preventives that ended for no recorded reason."""
+    return tuple(preventives_tried.course(view.sheet, trial.trial) for trial in found)
+
+
 SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
     "failures": failures,
     "brief_trials": brief_trials,
     "low_doses": low_doses,
     "setbacks": setbacks,
     "visits": visits,
+    "uncontrolled": uncontrolled,
+    "unexplained": unexplained,
 }
+
+
+def _uncontrolled(sheet: Sheet, name: str) -> Uncontrolled:
+    trial = sheet.trial(name)
+    use = sheet.drug(trial.drug).preventive
+    assert use is not None
+    now = next((step.amount for step in reversed(trial.steps) if step.amount is not None), None)
+    day = When(sheet.today, sheet.today)
+    return Uncontrolled(
+        drug=sheet.name(trial.drug),
+        dose=amount(now, use.unit, use.per) if now is not None else Trusted("dose not recorded"),
+        since=Trusted(str(trial.start)),
+        days=days(length(trial.start, day)),
+    )
 
 
 def _brief(sheet: Sheet, name: str) -> Brief:

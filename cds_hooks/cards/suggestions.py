@@ -20,7 +20,7 @@ from fhir.resources.R4B import servicerequest as r4b_servicerequest
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import DraftOrder, Finding, full_dose, rows
+from prodrome.rules import DraftOrder, Finding, allowed_share, broken_limits, full_dose, rows
 from prodrome.rules.guideline import Drug
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -159,6 +159,21 @@ def full_single_dose(asked: Asked) -> Iterator[Offer]:
         yield Offer(f"Change to {number(full)} mg", (action,))
 
 
+def highest_dose(asked: Asked) -> Iterator[Offer]:
+    """The same order at the highest dose allowed, where its dosage can be changed in one place."""
+    order, draft, sheet = asked.order, asked.draft, asked.sheet
+    if order is None or draft is None or order.single_dose is None or asked.dialect == "epic" or _holds_nothing(draft):
+        return
+    broken = broken_limits(sheet.facts, sheet.guideline, order, sheet.judgement.locale)
+    most = order.single_dose * allowed_share(broken, order)
+    changed = at_dose(draft, order.single_dose, most) if most < order.single_dose else None
+    if changed:
+        description = (
+            f"Change the single dose of {sheet.name(order.drug)} from {number(order.single_dose)} to {number(most)}"
+        )
+        yield Offer(f"Change to {number(most)}", ({"type": "update", "description": description, "resource": changed},))
+
+
 KINDS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
     "referral": referral,
     "headache_diary": headache_diary,
@@ -167,6 +182,7 @@ KINDS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
     "remove_order": remove_order,
     "other_class": other_class,
     "full_dose": full_single_dose,
+    "highest_dose": highest_dose,
 }
 
 

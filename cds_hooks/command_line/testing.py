@@ -90,7 +90,8 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
             order = draft_order(asked.order, asked.patient, environment.guideline, environment.clock())
         except BadOrder as error:
             raise Refused(400, f"--order: {error}") from None
-        context["draftOrders"] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
+        member = (HOOKS[hook].orders if hook in HOOKS else None) or "draftOrders"
+        context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{DRAFT_ID}"]
     document: dict[str, Any] = {
         "hook": hook,

@@ -30,6 +30,7 @@ from prodrome.rules.guideline.readers import (
     read_code_rows,
     read_codes,
     read_contraindications,
+    read_dose_limits,
     read_drugs,
     read_expressions,
     read_locales,
@@ -50,6 +51,7 @@ from prodrome.rules.guideline.types import (
     CodeSet,
     Contraindication,
     DoseException,
+    DoseLimit,
     Drug,
     EhfClass,
     Locale,
@@ -96,6 +98,8 @@ class Guideline:
     drug_classes: Mapping[str, str]
     classes_of_single_drugs: frozenset[str]
     options: Mapping[str, Option]
+    dose_limits: tuple[DoseLimit, ...]
+    classes_not_together: frozenset[str]
     contraindications: Mapping[str, Contraindication]
     code_sets: Mapping[str, CodeSet]
     co_medication_words: Mapping[str, tuple[str, ...]]
@@ -242,7 +246,7 @@ def _load(folder: Path) -> Guideline:
 
 
 def _assemble(folder: Path, site: Site) -> Guideline:
-    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs")
+    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs", "dose_limits")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
@@ -258,6 +262,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     contraindications = read_contraindications(file["contraindications"], sources, code_sets, words, locales)
     drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, locales)
     options = read_options(file["drugs"], sources, code_sets, drugs)
+    limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     for entry in file.values():
         entry.done()
@@ -272,6 +277,8 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         drug_classes=frozen(drug_classes),
         classes_of_single_drugs=frozenset(single_drugs),
         options=frozen(options),
+        dose_limits=limits,
+        classes_not_together=frozenset(not_together),
         contraindications=frozen(contraindications),
         code_sets=frozen(code_sets),
         co_medication_words=frozen(words),

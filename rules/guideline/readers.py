@@ -18,6 +18,7 @@ from prodrome.rules.guideline.types import (
     CodeSet,
     Contraindication,
     DoseException,
+    DoseLimit,
     Drug,
     EhfClass,
     Locale,
@@ -331,6 +332,7 @@ def read_drugs(
             cautions=entry.texts("cautions", (), known=contraindications),
             sources=_sources_of(preventive, acute),
             procedural=entry.flag("procedural", False),
+            only_for_headache=entry.flag("only_for_headache", False),
             note=entry.text("note", ""),
         )
         entry.done()
@@ -427,6 +429,41 @@ def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:
     if len({dose.route for dose in doses}) != len(doses):
         raise entry.wrong("doses", "one entry per route")
     return use
+
+
+def read_dose_limits(
+    file: Entry,
+    sources: Mapping[str, Source],
+    code_sets: Mapping[str, CodeSet],
+    drugs: Mapping[str, Drug],
+    groups: Collection[str],
+    locales: Collection[str],
+) -> tuple[tuple[DoseLimit, ...], tuple[str, ...]]:
+    """The limits, and the acute classes of which no two drugs may be given together."""
+    limits = []
+    for entry in file.entries("limits"):
+        limits.append(
+            DoseLimit(
+                drug=entry.one_of("drug", drugs),
+                where=entry.texts("where", known=locales),
+                route=entry.one_of("route", ROUTES, None),
+                single=entry.number("single", None),
+                daily=entry.number("daily", None),
+                with_drug=entry.one_of("with_drug", drugs, None),
+                with_group=entry.one_of("with_group", groups, None),
+                conditions=entry.texts("conditions", (), known=code_sets),
+                for_migraine=entry.flag("for_migraine", False),
+                source=entry.one_of("source", sources),
+            )
+        )
+        if limits[-1].single is None and limits[-1].daily is None:
+            raise entry.wrong("single", "given, or daily")
+        entry.done()
+    together = file.entry("not_together")
+    classes = together.texts("classes", known=ACUTE_CLASSES)
+    together.one_of("source", sources)
+    together.done()
+    return tuple(limits), classes
 
 
 def read_options(

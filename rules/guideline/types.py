@@ -149,6 +149,7 @@ class Drug:
     cautions: tuple[str, ...]
     sources: tuple[str, ...]
     procedural: bool = False
+    only_for_headache: bool = False
     note: str = ""
 
     def holds(self, drug: str) -> bool:
@@ -170,6 +171,27 @@ class EhfClass:
     name: str
     only_if: str | None
     required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DoseLimit:
+    """The most of ``drug`` at once (``single``) and in 24 hours (``daily``), in its unit, in the locales of ``where``.
+
+    It holds for ``route`` (any, where ``None``), beside the running ``with_drug`` or a running drug of ``with_group``,
+    and with an active condition of any of the code sets ``conditions``. ``for_migraine``: for other uses it says
+    nothing.
+    """
+
+    drug: str
+    where: tuple[str, ...]
+    route: str | None
+    single: float | None
+    daily: float | None
+    with_drug: str | None
+    with_group: str | None
+    conditions: tuple[str, ...]
+    for_migraine: bool
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,15 @@ def stopped(
     )
 
 
+def running(drug: str, *, dose: float | None = None, since: str = "2025-06-01", **more: object) -> Trial:
+    """A preventive taken now, for migraine."""
+    amount = dose if dose is not None else load_guideline().drugs[drug].preventive.target  # type: ignore[union-attr]
+    ref = f"MedicationStatement/{drug}"
+    step = Step(on(since), None, amount)
+    more.setdefault("indication", Indication.MIGRAINE)
+    return Trial(drug, "preventive", running=True, start=on(since), steps=(step,), refs=(ref,), **more)  # type: ignore[arg-type]
+
+
 THREE_FAILED = (stopped("propranolol"), stopped("topiramate", StopReason.INTOLERANCE), stopped("amitriptyline"))
 
 

@@ -239,7 +239,7 @@ def test_an_uncertain_third_failure_is_possible_only(third: Trial) -> None:
 )
 def test_other_reasons_are_no_failure_not_even_an_uncertain_one(reason: StopReason) -> None:
     facts = patient(trials=(*THREE_FAILED[:2], stopped("amitriptyline", reason)), headache_months=HEAVY)
-    assert rules_of(facts) == set()
+    assert rules_of(facts) == ({"DOC-01"} if reason is StopReason.UNKNOWN else set())
 
 
 def test_a_running_drug_is_ongoing_whatever_the_diary_says() -> None:

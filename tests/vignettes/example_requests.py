@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
+from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.cds_hooks.testers.example_patients import Ask, Example, order_of, resources
 from prodrome.rules.guideline.guideline import load_guideline
 
@@ -25,7 +26,7 @@ def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
     if ask.hook.startswith("encounter-"):
         context["encounterId"] = example.encounter_id or "none"
     if order := order_of(ask, example, GUIDELINE, today):
-        context["draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
+        context[HOOKS[ask.hook].orders or "draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{order['id']}"]
     instance = "00000000-0000-4000-8000-000000000000"
     asked = {"hook": ask.hook, "hookInstance": instance, "context": context, "prefetch": by_kind(example, today)}

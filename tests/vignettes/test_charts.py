@@ -66,6 +66,7 @@ def answered(
     missing: Iterable[str] = (),
     cut: Iterable[str] = (),
     patient: Json | None = ADULT,
+    locale: str = "US",
 ) -> set[str]:
     """The rules that answer at a hook, over complete data but for the kinds missing or cut after a page."""
     rows: dict[str, list[Json]] = defaultdict(list)
@@ -80,7 +81,7 @@ def answered(
     entries, completeness = collect(parts)
     record = Record(ME, entries, completeness, list(orders), selections)
     guideline = load_guideline()
-    judgement = judge(read_facts(record, guideline, TODAY), guideline, TODAY, hook=hook)
+    judgement = judge(read_facts(record, guideline, TODAY), guideline, TODAY, hook=hook, locale=locale)
     shown = {finding.rule.id for finding in judgement.findings if hook in finding.rule.hooks}
     quiet = any(unjudged.reportable and hook in unjudged.rule.hooks for unjudged in judgement.unjudged)
     return shown | ({"INCOMPLETE"} if quiet else set())
@@ -154,9 +155,9 @@ THIRD_CLASS = {
         RESISTANT,
     ),
     "reason in text": (propranolol(why={"text": "Stopped, no effect"}), POSSIBLE),
-    "reason denied": (propranolol(why={"text": "denies side effects"}), ()),
+    "reason denied": (propranolol(why={"text": "denies side effects"}), ("DOC-01",)),
     "reason of an unknown system": (propranolol(why=concept(LOCAL, "x", display="Ineffective")), POSSIBLE),
-    "no reason": (propranolol(why=None), ()),
+    "no reason": (propranolol(why=None), ("DOC-01",)),
     "aim achieved": (propranolol(why=concept(SNOMED, "182846007")), ()),
     "non-adherent too": (propranolol(statusReason=[INEFFICACY, concept(SNOMED, "275928001")]), POSSIBLE),
     "declined for fear of side effects": (propranolol(why=concept(SNOMED, "182897004")), ()),
@@ -167,7 +168,7 @@ THIRD_CLASS = {
     "completed": (propranolol(status="completed"), RESISTANT),
     "status unknown, ended": (propranolol(status="unknown"), RESISTANT),
     "active with an end in the past": (propranolol(status="active"), RESISTANT),
-    "active": (propranolol(status="active", end=None), ()),
+    "active": (propranolol(status="active", end=None), ("PRV-05",)),
     "for hypertension": (propranolol(reasonCode=[HTN]), ()),
     "for hypertension and migraine": (propranolol(reasonCode=[HTN, MIGRAINE]), RESISTANT),
     "for plain headache": (propranolol(reasonCode=[concept(ICD10CM, "R51.9")]), RESISTANT),
@@ -249,7 +250,7 @@ def test_courses_at_most_thirty_days_apart_are_steps_of_one_trial():
     after_30 = propranolol(start="2025-03-02", end="2025-03-30")
     after_31 = propranolol(start="2025-03-03", end="2025-03-31")
     assert answered([*others, first, after_30]) == set(RESISTANT)
-    assert answered([*others, first, after_31]) == set(SHORT)
+    assert answered([*others, first, after_31]) == {*SHORT, "DOC-01"}
 
 
 DIAGNOSES = {

@@ -42,6 +42,7 @@ from tests.rules.patients import (
     on,
     order,
     patient,
+    running,
     stopped,
 )
 
@@ -483,6 +484,10 @@ EVERYTHING = [
     (patient(acute_use_months=acute_use({"triptan": 12}, {"triptan": 11}, {"triptan": 14})), "patient-view"),
     (patient(conditions=(MIGRAINE, ASTHMA), orders=(order("propranolol", "preventive"),)), "order-sign"),
     (patient(conditions=(MIGRAINE, KIDNEY), orders=(order("topiramate", "preventive"),)), "order-sign"),
+    (patient(orders=(order("sumatriptan", "acute", single_dose=200.0),)), "order-sign"),
+    (patient(orders=(order("oxycodone", "acute"),)), "order-sign"),
+    (patient(trials=(running("propranolol"),), headache_months=months(9, 9, start="migraine")), "patient-view"),
+    (patient(trials=(*THREE_FAILED[:2], stopped("amitriptyline", StopReason.UNKNOWN))), "patient-view"),
 ]
 
 

@@ -73,7 +73,6 @@ def test_a_hook_asks_for_no_more_than_its_rules_read():
     }
     for hook in ("order-select", "order-sign"):
         assert not SERVICES[f"prodrome-{hook}"].kinds & {"Encounter", "Appointment", "DeviceUseStatement"}
-    assert "headacheDiary" not in prefetch(SERVICES["prodrome-order-sign"])
 
 
 @EACH

@@ -1,0 +1,375 @@
+"""Orders above a limit, opioids, preventives that do not control, endings nobody explained: one patient a line.
+
+Every limit, number and way out of the contract is tried from both sides. Today is 2026-06-15.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.fhir_mappers.build import (
+    ICD10CM,
+    INEFFECTIVE,
+    MIGRAINE,
+    SIDE_EFFECT,
+    SNOMED,
+    SUMATRIPTAN,
+    as_needed,
+    concept,
+    condition,
+    dose,
+    rxnorm,
+    statement,
+)
+from tests.vignettes.test_charts import (
+    ADULT,
+    RESISTANT,
+    amitriptyline,
+    answered,
+    draft,
+    heavy,
+    month,
+    overuse,
+    propranolol,
+    response,
+    taken,
+    topiramate,
+    without,
+)
+
+Json = dict[str, Any]
+
+RIZATRIPTAN, PROPRANOLOL, OXYCODONE, BUTALBITAL = rxnorm("88014"), rxnorm("8787"), rxnorm("7804"), rxnorm("19860")
+ATOGEPANT, NARATRIPTAN, UBROGEPANT = rxnorm("2571813"), rxnorm("141366"), rxnorm("2268216")
+ERGOTAMINE, CANDESARTAN, LASMIDITAN = rxnorm("4025"), rxnorm("214354"), rxnorm("2256930")
+INEFFICACY, INTOLERANCE = concept(SNOMED, INEFFECTIVE), concept(SNOMED, SIDE_EFFECT)
+HTN = concept(ICD10CM, "I10")
+
+
+def daily(amount: float, times: int = 1) -> list[Json]:
+    return [dose(amount, frequency=times, period=1, periodUnit="d")]
+
+
+def takes(drug: Json, amount: float = 80, **more: Any) -> Json:
+    return statement(drug, "active", "2025-06-01", None, **{"dosage": [dose(amount)]} | more)
+
+
+def has(code: str) -> Json:
+    return condition(concept(ICD10CM, code))
+
+
+LIMITS = {
+    "sumatriptan at most": ([], draft(SUMATRIPTAN, 100), "US", set()),
+    "sumatriptan 200 at once": ([], draft(SUMATRIPTAN, 200), "US", {"SAF-02"}),
+    "two tablets too many": ([], draft(SUMATRIPTAN, 101), "US", {"SAF-02"}),
+    "no limit known in the UK": ([], draft(SUMATRIPTAN, 200), "UK", set()),
+    "no limit known in the EU": ([], draft(SUMATRIPTAN, 200), "EU", set()),
+    "sumatriptan with a diseased liver": ([has("K74.6")], draft(SUMATRIPTAN, 100), "US", {"SAF-02"}),
+    "half of it with a diseased liver": ([has("K74.6")], draft(SUMATRIPTAN, 50), "US", set()),
+    "rizatriptan": ([], draft(RIZATRIPTAN, 10), "US", set()),
+    "rizatriptan too much": ([], draft(RIZATRIPTAN, 20), "US", {"SAF-02"}),
+    "rizatriptan on propranolol": ([takes(PROPRANOLOL)], draft(RIZATRIPTAN, 10), "US", {"SAF-02"}),
+    "half of it on propranolol": ([takes(PROPRANOLOL)], draft(RIZATRIPTAN, 5), "US", set()),
+    "on propranolol for blood pressure": (
+        [takes(PROPRANOLOL, reasonCode=[HTN])],
+        draft(RIZATRIPTAN, 10),
+        "US",
+        {"SAF-02"},
+    ),
+    "on propranolol no longer": (
+        [statement(PROPRANOLOL, "stopped", "2025-01-01", "2025-06-01", INTOLERANCE, dosage=[dose(80)])],
+        draft(RIZATRIPTAN, 10),
+        "US",
+        set(),
+    ),
+    "on metoprolol": ([takes(rxnorm("6918"), 100)], draft(RIZATRIPTAN, 10), "US", set()),
+    "another triptan on propranolol": ([takes(PROPRANOLOL)], draft(SUMATRIPTAN, 100), "US", set()),
+    "lasmiditan": ([], draft(LASMIDITAN, 200), "US", set()),
+    "lasmiditan too much": ([], draft(LASMIDITAN, 400), "US", {"SAF-02"}),
+    "ubrogepant": ([], draft(UBROGEPANT, 100), "US", set()),
+    "ubrogepant with weak kidneys": ([has("N18.4")], draft(UBROGEPANT, 100), "US", {"SAF-02"}),
+    "half of it with weak kidneys": ([has("N18.4")], draft(UBROGEPANT, 50), "US", set()),
+    "ergotamine": ([], draft(ERGOTAMINE, 2), "US", set()),
+    "ergotamine too much": ([], draft(ERGOTAMINE, 3), "US", {"SAF-02"}),
+    "naratriptan": ([], draft(NARATRIPTAN, 2.5), "US", set()),
+    "naratriptan twice": ([], draft(NARATRIPTAN, 5), "US", {"SAF-02"}),
+    "atogepant": ([], draft(ATOGEPANT, dosageInstruction=daily(60)), "US", {"PRV-02"}),
+    "atogepant twice a day": ([], draft(ATOGEPANT, dosageInstruction=daily(60, 2)), "US", {"PRV-02", "SAF-02"}),
+    "atogepant with weak kidneys": (
+        [has("N18.4")],
+        draft(ATOGEPANT, dosageInstruction=daily(60)),
+        "US",
+        {"PRV-02", "SAF-02"},
+    ),
+    "the small atogepant with weak kidneys": (
+        [has("N18.4")],
+        draft(ATOGEPANT, dosageInstruction=daily(10)),
+        "US",
+        {"PRV-02"},
+    ),
+    "atogepant with clarithromycin": (
+        [statement(concept(text="clarithromycin 500 mg"), "active", "2026-06-10", None, reasonCode=None)],
+        draft(ATOGEPANT, dosageInstruction=daily(60)),
+        "US",
+        {"PRV-02", "SAF-02"},
+    ),
+    "the small atogepant with clarithromycin": (
+        [statement(concept(text="clarithromycin 500 mg"), "active", "2026-06-10", None, reasonCode=None)],
+        draft(ATOGEPANT, dosageInstruction=daily(10)),
+        "US",
+        {"PRV-02"},
+    ),
+    "candesartan in the UK": ([], draft(CANDESARTAN, dosageInstruction=daily(16)), "UK", {"PRV-02"}),
+    "twice of it in the UK": ([], draft(CANDESARTAN, dosageInstruction=daily(32)), "UK", {"PRV-02", "SAF-02"}),
+    "twice of it in the US": ([], draft(CANDESARTAN, dosageInstruction=daily(32)), "US", {"PRV-02"}),
+    "twice of it for blood pressure in the UK": (
+        [],
+        draft(CANDESARTAN, dosageInstruction=daily(32), reasonCode=[HTN]),
+        "UK",
+        set(),
+    ),
+    "a dose that is not known": ([takes(PROPRANOLOL)], draft(RIZATRIPTAN), "US", set()),
+    "contraindicated anyhow": ([takes(PROPRANOLOL), has("I25.10")], draft(RIZATRIPTAN, 10), "US", {"SAF-01"}),
+}
+
+
+@pytest.mark.parametrize(("chart", "order", "locale", "cards"), LIMITS.values(), ids=LIMITS)
+def test_an_order_beside_its_limit(chart: list[Json], order: Json, locale: str, cards: set[str]) -> None:
+    assert answered([condition(), *chart], "order-sign", orders=[order], locale=locale) == cards
+
+
+@pytest.mark.parametrize(("birth", "speaks"), [("2008-06-15", True), ("2008-06-16", False)])
+def test_limits_are_for_adults_with_and_without_migraine(birth: str, speaks: bool) -> None:
+    adult = ADULT | {"birthDate": birth}
+    order = draft(SUMATRIPTAN, 200, reasonCode=[concept(ICD10CM, "G44.009")])
+    assert answered([], "order-sign", orders=[order], patient=adult) == ({"SAF-02"} if speaks else set())
+
+
+def test_over_an_incomplete_problem_list_a_limit_is_not_judged() -> None:
+    order = draft(SUMATRIPTAN, 200)
+    assert answered([condition()], "order-sign", orders=[order], cut=["Condition"]) == {"INCOMPLETE"}
+
+
+TOGETHER = {
+    "two triptans": (SUMATRIPTAN, RIZATRIPTAN, {"SAF-02"}),
+    "a triptan and an ergot": (SUMATRIPTAN, ERGOTAMINE, {"SAF-02"}),
+    "one triptan twice": (SUMATRIPTAN, SUMATRIPTAN, set()),
+    "a triptan and an NSAID": (SUMATRIPTAN, rxnorm("7258"), set()),
+    "a triptan and a gepant": (SUMATRIPTAN, UBROGEPANT, set()),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "cards"), TOGETHER.values(), ids=TOGETHER)
+def test_what_must_not_meet_within_a_day(one: Json, other: Json, cards: set[str]) -> None:
+    orders = [draft(one), draft(other, id="d2")]
+    assert answered([condition()], "order-sign", orders=orders) == cards
+    assert answered([condition()], "order-select", orders=orders, selections=["d1"]) == cards
+
+
+S100, R10 = taken(SUMATRIPTAN, 100), taken(RIZATRIPTAN, 10)
+IBUPROFEN = taken(rxnorm("5640"), 600, id="ibuprofen")
+
+LAST_RESORT = {
+    "oxycodone for migraine": ([], draft(OXYCODONE), {"ACU-03"}),
+    "tramadol for headache": ([], draft(rxnorm("10689"), reasonCode=[concept(ICD10CM, "R51.9")]), {"ACU-03"}),
+    "codeine for a cough": ([], draft(rxnorm("2670"), reasonCode=[concept(ICD10CM, "R05.9")]), set()),
+    "oxycodone for no stated reason": ([], draft(OXYCODONE, reasonCode=None), set()),
+    "butalbital for no stated reason": ([], draft(BUTALBITAL, reasonCode=None), {"ACU-03"}),
+    "butalbital for migraine": ([], draft(BUTALBITAL), {"ACU-03"}),
+    "butalbital for tension-type headache": (
+        [],
+        draft(BUTALBITAL, reasonCode=[concept(ICD10CM, "G44.209")]),
+        set(),
+    ),
+    "a triptan": ([], draft(SUMATRIPTAN), set()),
+    "one class failed": ([S100, response(S100, 4, 0)], draft(OXYCODONE), {"ACU-03"}),
+    "two triptans are one class": (
+        [S100, response(S100, 4, 0), R10, response(R10, 4, 0)],
+        draft(OXYCODONE),
+        {"ACU-03"},
+    ),
+    "two classes failed": (
+        [S100, response(S100, 4, 0), IBUPROFEN, response(IBUPROFEN, 4, 0)],
+        draft(OXYCODONE),
+        set(),
+    ),
+    "one helped": ([S100, response(S100, 4, 3), IBUPROFEN, response(IBUPROFEN, 4, 0)], draft(OXYCODONE), {"ACU-03"}),
+    "triptans and ergots contraindicated": ([has("I25.10")], draft(OXYCODONE), set()),
+    "ergots alone contraindicated": ([has("A41.9")], draft(OXYCODONE), {"ACU-03"}),
+    "NSAIDs alone contraindicated": ([has("K25.0")], draft(OXYCODONE), {"ACU-03"}),
+    "one failed, one contraindicated": ([has("K25.0"), S100, response(S100, 4, 0)], draft(OXYCODONE), set()),
+}
+
+
+@pytest.mark.parametrize(("chart", "order", "cards"), LAST_RESORT.values(), ids=LAST_RESORT)
+def test_an_opioid_or_butalbital(chart: list[Json], order: Json, cards: set[str]) -> None:
+    assert answered([condition(), *chart], "order-sign", orders=[order]) == cards
+
+
+def test_an_opioid_over_incomplete_medications_is_not_judged() -> None:
+    assert answered([condition()], "order-sign", orders=[draft(OXYCODONE)], cut=["MedicationStatement"]) == set()
+
+
+def days(april: int | None, may: int | None, code: str = "migraine-days") -> list[Json]:
+    named = (("2026-04", april), ("2026-05", may))
+    return [month(name, count, code) for name, count in named if count is not None]
+
+
+RUNNING = takes(PROPRANOLOL, 160)
+TAKEN_OTHERWISE = without(
+    RUNNING,
+    "medicationCodeableConcept",
+    "reasonCode",
+    status="recorded",
+    medication={"concept": PROPRANOLOL},
+    reason=[{"concept": MIGRAINE}],
+    adherence={"code": {"coding": [{"code": "taking-not-as-directed"}]}},
+)
+
+CONTROL = {
+    "seven days": ([RUNNING, *days(7, 7)], {"PRV-05"}),
+    "six days": ([RUNNING, *days(7, 6)], set()),
+    "six days before": ([RUNNING, *days(6, 7)], set()),
+    "one month recorded": ([RUNNING, *days(None, 9)], set()),
+    "nothing recorded": ([RUNNING], set()),
+    "debilitating days stand in": ([RUNNING, *days(7, 7, "debilitating-headache-days")], {"PRV-05"}),
+    "migraine days decide": ([RUNNING, *days(5, 5), *days(7, 7, "debilitating-headache-days")], set()),
+    "headache days do not stand in": ([RUNNING, *days(12, 12, "headache-days")], set()),
+    "56 days": ([without(RUNNING, effectivePeriod={"start": "2026-04-20"}), *days(9, 9)], {"PRV-05"}),
+    "55 days": ([without(RUNNING, effectivePeriod={"start": "2026-04-21"}), *days(9, 9)], set()),
+    "below the dose": ([takes(PROPRANOLOL, 79), *days(9, 9)], set()),
+    "at the dose": ([takes(PROPRANOLOL, 80), *days(9, 9)], {"PRV-05"}),
+    "no dose known": ([takes(PROPRANOLOL, dosage=None), *days(9, 9)], set()),
+    "no longer taken": ([propranolol(), *days(9, 9)], set()),
+    "one that does not count": ([takes(rxnorm("31555"), 5), *days(9, 9)], set()),
+    "for blood pressure": ([takes(PROPRANOLOL, 160, reasonCode=[HTN]), *days(9, 9)], set()),
+    "for no stated reason": ([takes(PROPRANOLOL, 160, reasonCode=None), *days(9, 9)], {"PRV-05"}),
+    "for no stated reason beside hypertension": (
+        [takes(PROPRANOLOL, 160, reasonCode=None), condition(HTN), *days(9, 9)],
+        set(),
+    ),
+    "not taken as directed": ([TAKEN_OTHERWISE, *days(9, 9)], set()),
+    "taken as directed": (
+        [without(TAKEN_OTHERWISE, adherence={"code": {"coding": [{"code": "taking"}]}}), *days(9, 9)],
+        {"PRV-05"},
+    ),
+    "resistant anyhow": (
+        [takes(CANDESARTAN, 16), *heavy(), propranolol(), topiramate(), amitriptyline()],
+        {*RESISTANT},
+    ),
+    "erenumab for 77 days": (
+        [
+            statement(
+                rxnorm("2045613"),
+                "active",
+                "2026-03-30",
+                None,
+                dosage=[dose(140, frequency=1, period=28, periodUnit="d")],
+            ),
+            *days(9, 9),
+        ],
+        {"PRV-05"},
+    ),
+    "erenumab for 76 days": (
+        [
+            statement(
+                rxnorm("2045613"),
+                "active",
+                "2026-03-31",
+                None,
+                dosage=[dose(140, frequency=1, period=28, periodUnit="d")],
+            ),
+            *days(9, 9),
+        ],
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("chart", "cards"), CONTROL.values(), ids=CONTROL)
+def test_a_running_preventive(chart: list[Json], cards: set[str]) -> None:
+    assert answered([condition(), *chart]) == cards
+
+
+def test_control_over_incomplete_medications_is_not_judged() -> None:
+    assert answered([condition(), RUNNING, *days(9, 9)], cut=["MedicationRequest"]) == set()
+
+
+def unexplained(drug: str, amount: float, **more: Any) -> Json:
+    return statement(rxnorm(drug), "completed", "2024-01-01", "2024-02-01", None, dosage=[dose(amount)], **more)
+
+
+UNEXPLAINED = {
+    "the third class": ([propranolol(), topiramate(), unexplained("704", 50)], {"DOC-01"}),
+    "all three": ([unexplained("8787", 160), unexplained("38404", 100), unexplained("704", 50)], {"DOC-01"}),
+    "two classes only": ([propranolol(), unexplained("704", 50)], set()),
+    "in a class that failed": ([propranolol(), topiramate(), unexplained("6918", 200)], set()),
+    "with a reason that is no failure": (
+        [propranolol(), topiramate(), statement(rxnorm("704"), why=concept(SNOMED, "182846007"), dosage=[dose(50)])],
+        set(),
+    ),
+    "possible without it": (
+        [propranolol(), topiramate(), amitriptyline(), unexplained("214354", 16)],
+        {"DTT-03"},
+    ),
+    "resistant without it": (
+        [*heavy(), propranolol(), topiramate(), amitriptyline(), unexplained("214354", 16)],
+        {*RESISTANT},
+    ),
+    "a low month": (
+        [month("2026-05", 7), propranolol(), topiramate(), unexplained("704", 50)],
+        set(),
+    ),
+    "months recorded": ([*heavy(), propranolol(), topiramate(), unexplained("704", 50)], {"DOC-01"}),
+    "one that does not count": ([propranolol(), topiramate(), unexplained("31555", 5)], set()),
+    "for blood pressure": ([propranolol(), topiramate(), unexplained("214354", 16, reasonCode=[HTN])], set()),
+    "for no stated reason": ([propranolol(), topiramate(), unexplained("214354", 16, reasonCode=None)], {"DOC-01"}),
+    "still taken": ([propranolol(), topiramate(), takes(rxnorm("704"), 50)], set()),
+}
+
+
+@pytest.mark.parametrize(("chart", "cards"), UNEXPLAINED.values(), ids=UNEXPLAINED)
+def test_a_preventive_that_ended_for_no_recorded_reason(chart: list[Json], cards: set[str]) -> None:
+    assert answered([condition(), *chart]) == cards
+
+
+WELL = [condition(), takes(PROPRANOLOL, 160), taken(SUMATRIPTAN, 100), *days(3, 2)]
+"""An adult with migraine, controlled by a preventive, with a triptan that is taken at its full dose."""
+
+
+def test_a_patient_who_is_treated_well_gets_no_card() -> None:
+    for hook in ("patient-view", "encounter-start", "encounter-discharge"):
+        assert answered(WELL, hook) == set()
+    assert answered(WELL, "medication-refill", orders=[draft(SUMATRIPTAN, 100)]) == set()
+    assert answered(WELL, "medication-refill", orders=[draft(PROPRANOLOL, dosageInstruction=daily(160))]) == set()
+
+
+SPRING = [overuse(name, triptan=10) for name in ("2026-03", "2026-04", "2026-05")]
+
+REFILLS = {
+    "a contraindicated one": ([has("I25.10")], draft(SUMATRIPTAN, 100), {"SAF-01"}),
+    "too high a dose": ([], draft(SUMATRIPTAN, 200), {"SAF-02"}),
+    "too low a dose": ([], draft(SUMATRIPTAN, 25), {"ACU-01"}),
+    "a triptan overused": (SPRING, draft(SUMATRIPTAN, 100), {"MOH-01"}),
+    "a preventive beside overuse": (SPRING, draft(PROPRANOLOL, dosageInstruction=daily(160)), set()),
+    "a gepant beside overuse": (SPRING, draft(UBROGEPANT, 100), set()),
+    "a preventive that does not control": (
+        [RUNNING, *days(9, 9)],
+        draft(PROPRANOLOL, dosageInstruction=daily(160)),
+        {"PRV-05"},
+    ),
+    "another preventive": ([RUNNING, *days(9, 9)], draft(rxnorm("704"), dosageInstruction=daily(50)), set()),
+    "a failed class": ([propranolol()], draft(rxnorm("6918"), dosageInstruction=daily(100)), set()),
+    "an opioid": ([], draft(OXYCODONE), set()),
+}
+
+
+@pytest.mark.parametrize(("chart", "order", "cards"), REFILLS.values(), ids=REFILLS)
+def test_a_refill(chart: list[Json], order: Json, cards: set[str]) -> None:
+    assert answered([condition(), *chart], "medication-refill", orders=[order]) == cards
+
+
+def test_no_dosage_is_needed_to_take_one_as_needed() -> None:
+    assert (
+        answered([condition()], "order-sign", orders=[draft(SUMATRIPTAN, dosageInstruction=[as_needed(100)])]) == set()
+    )
