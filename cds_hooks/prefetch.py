@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
-from prodrome.cds_hooks.protocol import HookRequest, Refused, Service
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Refused, Service
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
 from prodrome.fhir_mappers import Entry, Record, bare_id, collect, is_answer, worse
@@ -84,17 +84,19 @@ def gather(
         for kind, problem in referred.problems.items():
             problems.setdefault(kind, problem)
             completeness[kind] = worse(completeness.get(kind, Completeness.MISSING), Completeness.INCOMPLETE)
+    declared, others = _declare(request, resources)
     record = Record(
         patient_id=request.patient_id,
         resources=resources,
         completeness=completeness,
         orders=orders,
         selections=request.selections,
+        declared=declared,
     )
     return Gathered(
         record,
         tuple(order.resource for order in orders),
-        (*lenient, *set_aside, *other_orders),
+        (*lenient, *set_aside, *other_orders, *others),
         problems,
         tuple(fetched),
     )
@@ -215,6 +217,38 @@ def _own(request: HookRequest) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     if len(own) == len(orders):
         return own, ()
     return own, (f"{len(orders) - len(own)} of the orders in hand name another patient and were set aside.",)
+
+
+_CODED = ("clinicalStatus", "verificationStatus")
+"""Elements that earlier releases and the published examples write as one word."""
+
+
+def _declare(request: HookRequest, resources: dict[str, list[Entry]]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Put what is being written into the chart in the place of its rows of the same id, or beside them.
+
+    Returns the references of these resources, and what to say of those that name another patient.
+    """
+    declares = HOOKS[request.hook].declares
+    if declares is None:
+        return frozenset(), ()
+    _, kind = declares
+    of_kind = [each for each in request.declared if isinstance(each, dict) and each.get("resourceType") == kind]
+    own = [each for each in of_kind if not _names_another(each, request.patient_id)]
+    rows = resources.setdefault(kind, [])
+    references = set()
+    for place, resource in enumerate(own, 1):
+        id_ = bare_id(resource.get("id")) or f"new-{place}"
+        words = {name: {"coding": [{"code": resource[name]}]} for name in _CODED if isinstance(resource.get(name), str)}
+        rows[:] = [
+            row for row in rows if not (isinstance(row.resource, dict) and bare_id(row.resource.get("id")) == id_)
+        ]
+        rows.append(Entry({**resource, **words, "id": id_}))
+        references.add(f"{kind}/{id_}")
+    if len(own) == len(of_kind):
+        return frozenset(references), ()
+    return frozenset(references), (
+        f"{len(of_kind) - len(own)} of the new entries name another patient and were set aside.",
+    )
 
 
 def _names_another(order: object, patient_id: str) -> bool:

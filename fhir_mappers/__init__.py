@@ -86,6 +86,7 @@ def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
         follow_ups=(*contacts, *read_follow_ups(chart)),
         non_drug_treatments=tuple(read_treatments(chart)),
         orders=tuple(orders),
+        declared=record.declared,
         orders_beside=_beside(orders, chart, lexicon, record),
         completeness=chart.completeness(record.completeness),
         skipped=tuple(chart.skipped.values()),

@@ -69,7 +69,8 @@ class Record:
 
     ``resources`` maps a kind to its resources: unchecked JSON, or :class:`Entry` where the ``fullUrl`` is known.
     A kind that ``completeness`` does not name is missing. ``orders`` are the entries (or resources) of
-    ``context.draftOrders``; ``selections`` are the ids of those that are selected, ``None`` for all.
+    ``context.draftOrders``; ``selections`` are the ids of those that are selected, ``None`` for all. ``declared`` are
+    the ``Type/id`` of the resources that are only now being written into the chart.
     """
 
     patient_id: str | None = None
@@ -77,6 +78,7 @@ class Record:
     completeness: Mapping[str, Completeness] = field(default_factory=dict)
     orders: Sequence[object] = ()
     selections: Sequence[str] | None = None
+    declared: frozenset[str] = frozenset()
 
 
 class Chart:

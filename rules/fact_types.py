@@ -58,6 +58,8 @@ HOOKS: tuple[str, ...] = (
     "encounter-discharge",
     "appointment-book",
     "medication-refill",
+    "problem-list-item-create",
+    "allergyintolerance-create",
 )
 """The CDS Hooks hooks a rule may speak at."""
 
@@ -159,6 +161,13 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "contraindication": ContraindicationId,
         "strength": STRENGTHS,
     },
+    "new_contraindication": {"contraindication": ContraindicationId},
+    "running_contraindication": {
+        "trial": str,
+        "drug": DrugId,
+        "contraindication": ContraindicationId,
+        "strength": STRENGTHS,
+    },
     "above_limit": {"order": str, "drug": DrugId, "for_migraine": bool},
     "not_together": {"order": str, "drug": DrugId, "other": DrugId},
 }
@@ -197,6 +206,14 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
     "non_drug": ("Procedure", "ServiceRequest", "DeviceUseStatement", "DeviceRequest"),
     "order": (),
     "order_contraindication": (
+        "Condition",
+        "AllergyIntolerance",
+        "Observation",
+        "MedicationStatement",
+        "MedicationRequest",
+    ),
+    "new_contraindication": ("Condition", "AllergyIntolerance", "Observation"),
+    "running_contraindication": (
         "Condition",
         "AllergyIntolerance",
         "Observation",

@@ -327,6 +327,7 @@ class Facts:
     follow_ups: tuple[FollowUp, ...] = ()
     non_drug_treatments: tuple[NonDrugTreatment, ...] = ()
     orders: tuple[DraftOrder, ...] = ()
+    declared: frozenset[str] = frozenset()  # references of the rows that are being written into the chart
     orders_beside: tuple[DraftOrder, ...] = ()  # in hand, and not selected
     completeness: Mapping[str, Completeness] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()

@@ -6,12 +6,14 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from prodrome.rules.contraindications import (
     ABSOLUTE,
     RELATIVE,
     Active,
+    active_contraindications,
     is_lastingly_barred,
     listed,
 )
@@ -19,7 +21,7 @@ from prodrome.rules.dose_limits import broken_limits
 from prodrome.rules.doses import DoseException, adequacy, adequacy_now, at_full_dose, dose_exceptions, full_dose
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
-from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
+from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
 from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
@@ -144,6 +146,7 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
     yield from _hospital(sheet)
     yield from _care(sheet)
     yield from _orders(sheet)
+    yield from _declared(sheet)
 
 
 def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
@@ -420,6 +423,46 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
         yield "order_contraindication", fields | reason, active.refs
     for strength, refs in sheet.allergic_to(drug).items():
         yield "order_contraindication", fields | {"contraindication": "allergy", "strength": strength}, refs
+
+
+def _declared(sheet: _Sheet) -> Iterator[_Measured]:
+    """What speaks against drugs that run, now that a problem or an allergy is added, and did not before."""
+    facts, declared = sheet.facts, sheet.facts.declared
+    if not declared:
+        return
+    known = replace(
+        facts,
+        conditions=tuple(one for one in facts.conditions if declared.isdisjoint(one.refs)),
+        allergies=tuple(one for one in facts.allergies if declared.isdisjoint(one.refs)),
+    )
+    before = active_contraindications(known, sheet.guideline, sheet.today, sheet.locale)
+    new = {id_: active for id_, active in sheet.active.items() if id_ not in before}
+    for id_, active in new.items():
+        yield "new_contraindication", {"contraindication": id_}, active.refs
+    old = {allergy.drug for allergy in known.allergies}
+    allergies = [one for one in facts.allergies if not declared.isdisjoint(one.refs) and one.drug not in old]
+    if allergies:
+        refs = tuple(ref for allergy in allergies for ref in allergy.refs)
+        yield "new_contraindication", {"contraindication": "allergy"}, refs
+    for index, trial in enumerate(facts.trials):
+        if trial.running:
+            yield from _against_running(sheet.guideline.drugs[trial.drug], trial_name(index), trial, new, allergies)
+
+
+def _against_running(
+    drug: Drug, name: str, trial: Trial, new: Mapping[str, Active], allergies: Sequence[Allergy]
+) -> Iterator[_Measured]:
+    fields: dict[str, Value] = {"trial": name, "drug": drug.id}
+    for active in listed(drug, new):
+        reason: dict[str, Value] = {
+            "contraindication": active.contraindication.id,
+            "strength": active.strength(drug.id),
+        }
+        yield "running_contraindication", fields | reason, (*active.refs, *trial.refs)
+    for allergy in allergies:
+        if drug.holds(allergy.drug):
+            reason = {"contraindication": "allergy", "strength": ABSOLUTE if allergy.kind == "allergy" else RELATIVE}
+            yield "running_contraindication", fields | reason, (*allergy.refs, *trial.refs)
 
 
 def _dose_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:

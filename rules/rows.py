@@ -188,6 +188,16 @@ class Unexplained(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class RunningDanger(Row):
+    """A drug that runs, and what speaks against it now: a contraindication, or ``allergy``."""
+
+    fact: ClassVar = "running_danger"
+    trial: str
+    drug: str
+    contraindication: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotTogether(Row):
     """Another order in hand that must not be taken within a day of this one."""
 
@@ -227,6 +237,7 @@ ROWS: tuple[type[Row], ...] = (
     UncontrolledMonth,
     Unexplained,
     NotTogether,
+    RunningDanger,
     Episode,
 )
 

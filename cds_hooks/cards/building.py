@@ -85,7 +85,8 @@ def key(finding: Finding, facts: Facts) -> str:
     order = facts.order(finding.order)
     episodes = (rows.read(rows.Episode, fact) for fact in finding.facts if fact.type == rows.Episode.fact)
     starts = {episode.start for episode in episodes}
-    return " ".join([finding.rule.id, *([order.drug] if order else ()), *sorted(starts)])
+    about = order.drug if order else finding.order  # the drug that runs, where the card is not about an order
+    return " ".join([finding.rule.id, *([about] if about else ()), *sorted(starts)])
 
 
 def build(

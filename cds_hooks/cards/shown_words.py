@@ -12,7 +12,7 @@ from prodrome.cds_hooks.cards import preventives_tried
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, EXCEPTIONS, Sheet, amount, days
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, EXCEPTIONS, KIND_WORDS, Sheet, amount, days
 from prodrome.rules import When, full_dose, length, rows
 from prodrome.rules.guideline import Drug
 
@@ -77,6 +77,16 @@ class Uncontrolled:
     days: Trusted
 
 
+@dataclass(frozen=True, slots=True)
+class RunningDrug:
+    """A drug that runs: since when, where that is recorded, and what speaks against it."""
+
+    drug: Trusted
+    since: Trusted
+    where: tuple[Trusted, ...]
+    reasons: tuple[Trusted, ...]
+
+
 def failures(found: tuple[rows.Failure, ...], view: View, order: Order) -> Failures:
     """The failures in the ordered drug's class."""
     named = dict.fromkeys((failure.trial, failure.drug) for failure in found)
@@ -130,6 +140,29 @@ def unexplained(
     return tuple(preventives_tried.course(view.sheet, trial.trial) for trial in found)
 
 
+def running_drugs(found: tuple[rows.RunningDanger, ...], view: View, order: Order | None) -> tuple[RunningDrug, ...]:
+    """Courses of a drug that runs, and what speaks against it now."""
+    sheet = view.sheet
+    trials = {danger.trial: sheet.trial(danger.trial) for danger in found}
+    reasons = tuple(
+        dict.fromkeys(
+            reason.label
+            for drug in dict.fromkeys(danger.drug for danger in found)
+            for reason in sheet.reasons(sheet.drug(drug))
+            if reason.level != "caution"
+        )
+    )
+    return tuple(
+        RunningDrug(
+            drug=sheet.name(trial.drug),
+            since=Trusted(str(trial.start)) if trial.start else Trusted(),
+            where=tuple(dict.fromkeys(Trusted(KIND_WORDS[ref.partition("/")[0]]) for ref in trial.refs)),
+            reasons=reasons,
+        )
+        for trial in trials.values()
+    )
+
+
 SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
     "failures": failures,
     "brief_trials": brief_trials,
@@ -138,6 +171,7 @@ SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
     "visits": visits,
     "uncontrolled": uncontrolled,
     "unexplained": unexplained,
+    "running_drugs": running_drugs,
 }
 
 

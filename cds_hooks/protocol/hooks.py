@@ -10,7 +10,10 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One hook: what it is called, the context members it requires, and which of them hold orders."""
+    """One hook: what it is called, the context members it requires, and which of them hold orders.
+
+    ``declares`` is the member that holds what is being written into the chart, and the kind of resource that is.
+    """
 
     name: str
     version: str
@@ -19,6 +22,7 @@ class Hook:
     required: tuple[str, ...]
     orders: str | None = None
     selects: bool = False
+    declares: tuple[str, str] | None = None
 
 
 _HOOKS = (
@@ -68,6 +72,22 @@ _HOOKS = (
         "a refill is asked for",
         ("patientId", "medications"),
         orders="medications",
+    ),
+    Hook(
+        "problem-list-item-create",
+        "0.1.0",
+        "on adding a problem",
+        "a problem is added to the problem list",
+        ("userId", "patientId", "conditions"),
+        declares=("conditions", "Condition"),
+    ),
+    Hook(
+        "allergyintolerance-create",
+        "0.1.0",
+        "on adding an allergy",
+        "an allergy or intolerance is added",
+        ("userId", "patientId", "allergyIntolerance"),
+        declares=("allergyIntolerance", "AllergyIntolerance"),
     ),
     Hook(
         "appointment-book",

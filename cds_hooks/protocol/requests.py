@@ -47,10 +47,10 @@ class HookRequest:
     """One call of one service.
 
     ``hook`` is the hook as we serve it (a deprecated one under its successor's name). ``prefetch`` keeps the
-    difference between a key with ``null`` (there are none) and no key (not known). ``orders`` are the entries of the
-    order Bundle, unchecked, ``order_urls`` the ``fullUrl`` of each; ``selections`` is ``None`` where the hook selects
-    none of them. ``leniencies`` tells what was accepted although no version of the specification has it so; it holds
-    member names only.
+    difference between a key with ``null`` (there are none) and no key (not known). ``orders`` are the entries of
+    the order Bundle, unchecked, ``order_urls`` the ``fullUrl`` of each; ``selections`` is ``None`` where the hook
+    selects none of them. ``declared`` is what the hook says is being written into the chart. ``leniencies`` tells
+    what was accepted although no version of the specification has it so; it holds member names only.
     """
 
     hook: str
@@ -61,6 +61,7 @@ class HookRequest:
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
     orders: tuple[object, ...] = field(default=(), repr=False)
     order_urls: tuple[str | None, ...] = field(default=(), repr=False)
+    declared: tuple[object, ...] = field(default=(), repr=False)
     selections: tuple[str, ...] | None = None
     prefetch: Mapping[str, object] = field(default_factory=dict, repr=False)
     fhir_server: str | None = None
@@ -189,6 +190,7 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
         context=context,
         orders=tuple(order for order, _ in orders),
         order_urls=tuple(url for _, url in orders),
+        declared=_declared(context, hook),
         selections=_selections(context, hook, leniencies),
         prefetch=_object(document, "prefetch"),
         fhir_server=_fhir_server(document, authorization),
@@ -309,6 +311,17 @@ def _orders(context: Mapping[str, Any], member: str | None) -> list[tuple[object
     return list(_unwrapped(value, None, 0))
 
 
+def _declared(context: Mapping[str, Any], hook: Hook) -> tuple[object, ...]:
+    """The resources that are being written into the chart: one, one under ``resource``, or those of a Bundle."""
+    if hook.declares is None:
+        return ()
+    member, _ = hook.declares
+    value = context.get(member) or _dialect(context, member)
+    if value is not None and not isinstance(value, dict | list):
+        raise Refused(400, _must_be(f"context.{member}", "a resource or a Bundle", value), member=f"context.{member}")
+    return tuple(resource for resource, _ in _unwrapped(value, None, 0))
+
+
 def _unwrapped(value: object, url: str | None, depth: int) -> Iterator[tuple[object, str | None]]:
     if value is None or value == {}:
         return
@@ -389,7 +402,11 @@ def _require(hook: Hook, orders_member: str | None, request: HookRequest) -> Non
             raise Refused(400, f"context.{member} is missing.", member=f"context.{member}")
 
 
-_DIALECTS = {"dispatchedOrders": ("dispatched-orders", "order"), "fulfillmentTasks": ("fulfillment-tasks", "task")}
+_DIALECTS = {
+    "dispatchedOrders": ("dispatched-orders", "order"),
+    "fulfillmentTasks": ("fulfillment-tasks", "task"),
+    "allergyIntolerance": ("allergyIntolerances",),
+}
 
 
 def _dialect(context: Mapping[str, Any], member: str) -> object:

@@ -24,6 +24,7 @@ from prodrome.cds_hooks.fhir_client import complete, resolve
 from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookRequest, discovery_faults, response_faults
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
+from prodrome.fhir_mappers import ICD10CM
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import load_guideline
 
@@ -261,6 +262,10 @@ def _context(hook: str, patient: str, today: date) -> dict[str, Any]:
         "status": "proposed",
         "participant": [{"actor": {"reference": f"Patient/{patient}"}, "status": "needs-action"}],
     }
+    whose = {"reference": f"Patient/{patient}"}
+    asthma = {"coding": [{"system": ICD10CM, "code": "J45.909"}], "text": "Asthma"}
+    problem = {"resourceType": "Condition", "id": "new-1", "subject": whose, "code": asthma}
+    allergy = {"resourceType": "AllergyIntolerance", "id": "new-2", "patient": whose, "code": {"text": "Sumatriptan"}}
     examples: dict[str, Any] = {
         "encounterId": "prodrome-encounter",
         "draftOrders": orders,
@@ -268,6 +273,8 @@ def _context(hook: str, patient: str, today: date) -> dict[str, Any]:
         "medications": orders,
         "dispatchedOrders": [f"MedicationRequest/{DRAFT_ID}"],
         "performer": "Organization/prodrome-pharmacy",
+        "conditions": {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": problem}]},
+        "allergyIntolerance": allergy,
         "appointments": {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": booking}]},
     }
     required = HOOKS[hook].required if hook in HOOKS else ()

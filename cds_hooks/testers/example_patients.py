@@ -29,11 +29,15 @@ Resource = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call about an example patient: its hook, the order in hand if any, and the rules that answer."""
+    """One call about an example patient: its hook, the order in hand if any, and the rules that answer.
+
+    ``entry`` is what the hook says is being written into the chart: a code of the file, or the drug of an allergy.
+    """
 
     hook: str
     cards: tuple[str, ...]
     order: str | None = None
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,9 @@ def examples() -> tuple[Example, ...]:
         Example(
             patient_id=PREFIX + timeline["id"],
             title=timeline["title"],
-            asks=tuple(Ask(ask["hook"], tuple(ask["cards"]), ask.get("order")) for ask in timeline["asks"]),
+            asks=tuple(
+                Ask(ask["hook"], tuple(ask["cards"]), ask.get("order"), ask.get("entry")) for ask in timeline["asks"]
+            ),
             timeline=timeline,
             codes=content["codes"],
         )
@@ -93,6 +99,18 @@ def resources(example: Example, guideline: Guideline, today: date) -> list[Resou
 def order_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> Resource | None:
     """The order in hand of an ask."""
     return draft_order(ask.order, example.patient_id, guideline, today) if ask.order else None
+
+
+def entry_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> Resource | None:
+    """The problem or the allergy that an ask says is being written into the chart."""
+    if ask.entry is None:
+        return None
+    chart = _Chart(example, guideline, today)
+    if ask.entry in example.codes:
+        return {**chart.about("Condition", "entry"), "code": chart.concept(ask.entry)}
+    allergy = chart.about("AllergyIntolerance", "entry")
+    allergy["patient"] = allergy.pop("subject")
+    return {**allergy, "type": "allergy", "code": medication(guideline.drugs[ask.entry])}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,17 @@ from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import HOOKS, Refused, Service, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer
-from prodrome.cds_hooks.testers import DRAFT_ID, PREFIX, Ask, BadOrder, Example, draft_order, examples, resources
+from prodrome.cds_hooks.testers import (
+    DRAFT_ID,
+    PREFIX,
+    Ask,
+    BadOrder,
+    Example,
+    draft_order,
+    entry_of,
+    examples,
+    resources,
+)
 from prodrome.cds_hooks.workbench.cases import Case
 from prodrome.fhir_mappers import Entry
 from prodrome.rules import Completeness
@@ -99,6 +109,7 @@ def example_request(
         environment,
         encounter_id=named.example.encounter_id,
         order=order or own_order,
+        entry=entry_of(named.ask, named.example, environment.guideline, today),
     )
 
 
@@ -110,15 +121,16 @@ def request_document(
     *,
     encounter_id: str | None = None,
     order: str | None = None,
+    entry: Mapping[str, Any] | None = None,
 ) -> Document:
-    """A request with a chart as its prefetch."""
+    """A request with a chart as its prefetch; *entry* is what is being written into it."""
     by_kind: dict[str, list[Mapping[str, Any]]] = {}
     for resource in chart:
         by_kind.setdefault(resource["resourceType"], []).append(resource)
     document: Document = {
         "hook": service.hook.name,
         "hookInstance": str(uuid.uuid4()),
-        "context": _context(service, patient_id, encounter_id, order, environment),
+        "context": _context(service, patient_id, encounter_id, order, environment, entry),
         "prefetch": prefetch(service, by_kind),
     }
     return document
@@ -181,7 +193,12 @@ def with_choices(document: Document, environment: Environment, hook: str | None,
 
 
 def _context(
-    service: Service, patient_id: str, encounter_id: str | None, order: str | None, environment: Environment
+    service: Service,
+    patient_id: str,
+    encounter_id: str | None,
+    order: str | None,
+    environment: Environment,
+    entry: Mapping[str, Any] | None = None,
 ) -> Document:
     context: Document = {"userId": USER, "patientId": patient_id}
     if encounter_id or "encounterId" in service.hook.required:
@@ -190,6 +207,14 @@ def _context(
         if not order:
             raise Refused(400, "Choose a drug: this hook is about an order in hand.", member="order")
         context |= _order_members(service, order, patient_id, environment)
+    if service.hook.declares:
+        member, kind = service.hook.declares
+        if entry is None or entry["resourceType"] != kind:
+            raise Refused(
+                400,
+                f"The hook {service.hook.name} is about a new {kind}: paste a request, or open an example with one.",
+            )
+        context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": entry}]}
     return context
 
 

@@ -26,7 +26,7 @@ def calls() -> Iterator[tuple[str, dict[str, Any]]]:
         yield file.stem, json.loads(file.read_text(encoding="utf-8"))
     for example in examples():
         for asked in example.asks:
-            order = (asked.order or "").replace(":", "-").replace(" ", "-")
+            order = (asked.order or asked.entry or "").replace(":", "-").replace(" ", "-")
             name = "-".join(part for part in (asked.hook, order) if part)
             folder = f"{example.patient_id.removeprefix(PREFIX)}/{name}"
             yield folder, example_request(example, asked, date.fromisoformat(TODAY))

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from prodrome.cds_hooks.protocol import HOOKS
-from prodrome.cds_hooks.testers.example_patients import Ask, Example, order_of, resources
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, order_of, resources
 from prodrome.rules.guideline.guideline import load_guideline
 
 GUIDELINE = load_guideline()
@@ -28,6 +28,10 @@ def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
     if order := order_of(ask, example, GUIDELINE, today):
         context[HOOKS[ask.hook].orders or "draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{order['id']}"]
+    if entry := entry_of(ask, example, GUIDELINE, today):
+        declares = HOOKS[ask.hook].declares
+        assert declares is not None
+        context[declares[0]] = entry
     instance = "00000000-0000-4000-8000-000000000000"
     asked = {"hook": ask.hook, "hookInstance": instance, "context": context, "prefetch": by_kind(example, today)}
     return {"request_by_kind": asked}

@@ -486,6 +486,12 @@ EVERYTHING = [
     (patient(conditions=(MIGRAINE, KIDNEY), orders=(order("topiramate", "preventive"),)), "order-sign"),
     (patient(orders=(order("sumatriptan", "acute", single_dose=200.0),)), "order-sign"),
     (patient(orders=(order("oxycodone", "acute"),)), "order-sign"),
+    (
+        patient(
+            conditions=(MIGRAINE, ASTHMA), trials=(running("propranolol"),), declared=frozenset({"Condition/asthma"})
+        ),
+        "problem-list-item-create",
+    ),
     (patient(trials=(running("propranolol"),), headache_months=months(9, 9, start="migraine")), "patient-view"),
     (patient(trials=(*THREE_FAILED[:2], stopped("amitriptyline", StopReason.UNKNOWN))), "patient-view"),
 ]

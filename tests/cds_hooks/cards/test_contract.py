@@ -222,4 +222,4 @@ def test_no_rule_is_named_in_the_code_or_in_a_shared_template() -> None:
 
 
 def test_the_card_on_safety_says_so_in_the_rulebook() -> None:
-    assert load_guideline().rulebook.safety_rules == {"SAF-01", "SAF-02"}
+    assert load_guideline().rulebook.safety_rules == {"SAF-01", "SAF-02", "SAF-03"}

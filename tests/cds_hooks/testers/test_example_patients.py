@@ -7,9 +7,9 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.testers.example_patients import Ask, Example, examples, order_of, resources
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, examples, order_of, resources
 from prodrome.cds_hooks.testers.orders import BadOrder, draft_order
-from prodrome.fhir_mappers import Record, read_facts
+from prodrome.fhir_mappers import Entry, Record, read_facts
 from prodrome.fhir_mappers.collecting import collect
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.guideline.guideline import load_guideline
@@ -20,7 +20,9 @@ from tests.vignettes.example_requests import by_kind, request
 
 ASKS = [(example, ask) for example in examples() for ask in example.asks]
 EACH = pytest.mark.parametrize(
-    ("example", "ask"), ASKS, ids=[f"{example.patient_id} {ask.hook} {ask.order or ''}" for example, ask in ASKS]
+    ("example", "ask"),
+    ASKS,
+    ids=[f"{example.patient_id} {ask.hook} {ask.order or ask.entry or ''}" for example, ask in ASKS],
 )
 GUIDELINE = load_guideline()
 TODAY = date(2026, 6, 15)
@@ -44,7 +46,11 @@ def test_an_example_shows_the_same_on_any_day(today: date) -> None:
         found = by_kind(example, today)
         kinds, completeness = collect([(kind, found.get(kind)) for kind in KINDS])
         order = order_of(ask, example, GUIDELINE, today)
-        record = Record(example.patient_id, kinds, completeness, (order,) if order else ())
+        declared = frozenset[str]()
+        if entry := entry_of(ask, example, GUIDELINE, today):
+            kinds = {**kinds, entry["resourceType"]: [*kinds.get(entry["resourceType"], ()), Entry(entry)]}
+            declared = frozenset({f"{entry['resourceType']}/{entry['id']}"})
+        record = Record(example.patient_id, kinds, completeness, (order,) if order else (), declared=declared)
         judgement = judge(read_facts(record, GUIDELINE, today), GUIDELINE, today, hook=ask.hook, engine="reference")
         said = sorted(finding.rule.id for finding in judgement.findings if ask.hook in finding.rule.hooks)
         assert said == sorted(ask.cards), (example.patient_id, ask.hook)
