@@ -73,7 +73,12 @@ MEANINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "acute_class": (
         "A class of acute drugs, as it stands for this patient.",
-        {"id": "the class", "untried_members": "drugs of it that are available, untried and not contraindicated"},
+        {
+            "id": "the class",
+            "untried_members": "drugs of it that are available, untried and not contraindicated",
+            "barred": "every drug of it that is available has an absolute contraindication",
+            "suggested": "cards may suggest some drug of it",
+        },
     ),
     "class_bar": ("An active contraindication that every drug of an acute class lists as absolute.", {}),
     "attacks": (
@@ -130,11 +135,29 @@ MEANINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {
             "has_profile": "drugs.yaml has a side-effect profile for it",
             "lists_contraindications": "drugs.yaml lists contraindications for it",
+            "only_for_headache": "used for headache of whatever kind, and nothing else",
+            "overuse_class": "its class in the definition of medication overuse",
         },
     ),
     "order_contraindication": (
         "The ordered drug lists a contraindication that is active.",
         {"strength": "how strong it is for this drug"},
+    ),
+    "new_contraindication": (
+        "What is being written into the chart speaks against some drugs, as nothing did before.",
+        {},
+    ),
+    "running_contraindication": (
+        "A drug that runs lists a contraindication that is active only since that entry.",
+        {"strength": "how strong it is for this drug"},
+    ),
+    "above_limit": (
+        "The order goes beyond a limit of dose_limits.yaml, at once or in a day.",
+        {"for_migraine": "the limit is for migraine only"},
+    ),
+    "not_together": (
+        "Another order in hand must not be taken within a day of this one.",
+        {"other": "the drug of the other order"},
     ),
 }
 
