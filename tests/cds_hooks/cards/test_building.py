@@ -146,7 +146,15 @@ def test_days_by_proxy_are_said_to_be() -> None:
 @pytest.mark.parametrize("facts", [DTT, REFRACTORY, patient(trials=THREE_FAILED)], ids=["DTT-01", "DTT-02", "DTT-03"])
 def test_the_red_flags_are_listed(facts: Facts) -> None:
     detail = answer(facts)[0]["detail"]
-    for flag in ("thunderclap", "neurological deficit", "cancer", "immune", "posture", "pregnancy", "after 50"):
+    for flag in (
+        "thunderclap",
+        "neurological deficit",
+        "cancer",
+        "immune",
+        "posture",
+        "pregnancy",
+        "after 65 (elsewhere 50)",
+    ):
         assert flag in detail
 
 
