@@ -24,25 +24,25 @@ def fold(text: str) -> str:
 
 
 class Phrases(NamedTuple):
-    """Phrase lists by name, arranged by first word; ``hint`` matches every text that any of them could be in."""
+    """Phrases and the names of their lists, by first word or two; of each phrase one word is among the ``hints``."""
 
-    by_word: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]
-    hint: re.Pattern[str]
+    by_words: Mapping[tuple[str, ...], tuple[tuple[tuple[str, ...], str], ...]]
+    hints: frozenset[str]
     negations: frozenset[str]
 
 
 def phrases(named: Mapping[str, Iterable[str]], negations: Iterable[str] = NEGATIONS) -> Phrases:
     """Make phrase lists ready for :func:`found_in`."""
-    by_word: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+    by_words: dict[tuple[str, ...], list[tuple[tuple[str, ...], str]]] = {}
     longest: set[str] = set()
     for name, texts in named.items():
         for text in texts:
             words = tuple(_WORDS.findall(fold(text)))
-            by_word.setdefault(words[0], []).append((words, name))
+            by_words.setdefault(words[:2], []).append((words, name))
             longest.add(max(words, key=len))
     return Phrases(
-        {word: tuple(entries) for word, entries in by_word.items()},
-        re.compile("|".join(sorted(map(re.escape, longest)))),
+        {words: tuple(entries) for words, entries in by_words.items()},
+        frozenset(longest),
         frozenset(fold(word) for word in negations),
     )
 
@@ -55,7 +55,7 @@ def found_in(text: str, wanted: Phrases) -> set[str]:
     """
     text = fold(text)
     names: set[str] = set()
-    if wanted.hint.search(text):
+    if not wanted.hints.isdisjoint(_WORDS.findall(text)):
         for clause in _CLAUSES.split(text):
             names |= _in_clause(_WORDS.findall(clause), wanted)
     return names
@@ -63,10 +63,11 @@ def found_in(text: str, wanted: Phrases) -> set[str]:
 
 def _in_clause(words: list[str], wanted: Phrases) -> set[str]:
     matches: list[tuple[int, int, str]] = []
-    for at, word in enumerate(words):
-        for phrase, name in wanted.by_word.get(word, ()):
-            if tuple(words[at : at + len(phrase)]) == phrase:
-                matches.append((at, at + len(phrase), name))
+    for at, (first, second) in enumerate(zip(words, [*words[1:], ""], strict=False)):
+        for begun in ((first,), (first, second)):
+            for phrase, name in wanted.by_words.get(begun, ()):
+                if tuple(words[at : at + len(phrase)]) == phrase:
+                    matches.append((at, at + len(phrase), name))
     ends: dict[int, int] = {}  # where the longest phrase of each start ends, in order of the starts
     for start, end, _ in matches:
         ends[start] = max(end, ends.get(start, 0))
