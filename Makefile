@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: docs install run test lint bench bench-compare load conformance security-table audit sbom lock
+.PHONY: docs install run test lint bench bench-compare bench-hostile load conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -32,6 +32,9 @@ bench-compare: install
 
 load: install
 	$(BIN)/python -m bench.load
+
+bench-hostile: install
+	$(BIN)/python -m bench hostile
 
 conformance: install
 	$(BIN)/python -m tests.conformance

@@ -20,6 +20,7 @@ import orjson
 from flask import Flask, jsonify
 from flask import request as asked
 
+from bench import hostile
 from bench.charts import INSTANCE, SIZES, TODAY, request
 from bench.service import REQUESTS, filled
 from prodrome.cds_hooks.consultation import consult
@@ -102,9 +103,13 @@ def measure(
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     arguments.add_argument("--rounds", type=int, default=300, help="calls of each contender (300)")
-    rounds = arguments.parse_args().rounds
+    arguments.add_argument("what", nargs="?", choices=("typical", "hostile"), default="typical", help="which bodies")
+    said = arguments.parse_args()
+    rounds = said.rounds
     LOGGER.addHandler(logging.NullHandler())
     LOGGER.propagate = False
+    if said.what == "hostile":
+        return hostile.main()
     apps = {"echo": echo()} | {
         engine: create_app(Settings(today=TODAY, engine=engine)) for engine in ("reference", "checked")
     }

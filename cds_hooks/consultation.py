@@ -5,7 +5,7 @@ and answered in cards. Nothing is kept between calls but what feedback needs.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,18 @@ EXTENSION = "org.prodrome.judgement"
 
 JUDGING_SECONDS = 0.25
 """Kept back from the deadline for reading, judging and answering."""
+
+LEAST_SECONDS = 1.0
+"""What reading and judging may take however long fetching took: the machine may be busy with other calls."""
+
+
+MOST_SKIPPED = 100
+"""Rows that could not be read which an answer names; the others are counted."""
+LONGEST_NAME = 100
+
+
+class OutOfTime(Exception):
+    """Reading and judging a chart took longer than a call may."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +74,20 @@ def consult(
     began = time.perf_counter()
     today = environment.clock()
     service = environment.service_for(request.hook)
-    deadline = time.monotonic() + environment.settings.deadline_seconds - JUDGING_SECONDS
+    deadline = time.monotonic() + environment.settings.deadline_seconds
     gathered = gather(
         request,
         service,
         environment.settings,
         today,
-        deadline=deadline,
+        deadline=deadline - JUDGING_SECONDS,
         issuer=caller.issuer,
         progress=progress,
     )
     request = replace(request, orders=gathered.orders)  # those that are this patient's
     at_hand = time.perf_counter()
-    facts = read_facts(gathered.record, environment.guideline, today)
+    in_time = _until(max(deadline, time.monotonic() + LEAST_SECONDS))
+    facts = read_facts(gathered.record, environment.guideline, today, in_time)
     read = time.perf_counter()
     judgement = judge(
         facts,
@@ -84,6 +97,7 @@ def consult(
         hook=request.hook,
         engine=environment.settings.engine,
         unknown_codes=environment.settings.unknown_codes,
+        in_time=in_time,
     )
     judged = time.perf_counter()
     visit = Visit(
@@ -116,6 +130,14 @@ def consult(
             "cards": time.perf_counter() - judged,
         },
     )
+
+
+def _until(deadline: float) -> Callable[[], None]:
+    def in_time() -> None:
+        if time.monotonic() > deadline:
+            raise OutOfTime
+
+    return in_time
 
 
 def _cards(
@@ -160,6 +182,7 @@ def _extension(
     service: Service, judgement: Judgement, facts: Facts, gathered: Gathered, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
+    more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
         "engine": judgement.engine,
@@ -171,9 +194,15 @@ def _extension(
         "missing": _in_state(service, gathered.record, Completeness.MISSING),
         "incomplete": _in_state(service, gathered.record, Completeness.INCOMPLETE),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
-        "skipped": [{"resource": f"{row.kind}/{row.id}", "why": row.why} for row in facts.skipped],
+        "skipped": [
+            {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]
+        ],
         "notUnderstood": counted(facts),
-        "notes": [*notes, *([_DECEASED] if facts.patient and facts.patient.deceased else [])],
+        "notes": [
+            *notes,
+            *([_DECEASED] if facts.patient and facts.patient.deceased else []),
+            *([f"{more} more rows could not be read."] if more > 0 else []),
+        ],
     }
     return {name: value for name, value in said.items() if value}
 

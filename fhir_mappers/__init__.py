@@ -4,6 +4,7 @@ Only the elements a fact needs are read. A resource that cannot be read is skipp
 makes its kind incomplete. Nothing here decides anything clinical, and nothing raises, whatever JSON comes in.
 """
 
+from collections.abc import Callable
 from datetime import date
 
 from prodrome.fhir_mappers.administrations import read_given
@@ -61,9 +62,12 @@ __all__ = [
 ]
 
 
-def read_facts(record: Record, guideline: Guideline, today: date) -> Facts:
-    """Everything a record says about its patient, as of ``today``. Never raises on the JSON in it."""
-    chart = Chart(record, guideline, today)
+def read_facts(record: Record, guideline: Guideline, today: date, in_time: Callable[[], None] = lambda: None) -> Facts:
+    """Everything a record says about its patient, as of ``today``. Never raises on the JSON in it.
+
+    ``in_time`` is called before each row is read; what it raises ends the reading.
+    """
+    chart = Chart(record, guideline, today, in_time)
     lexicon = lexicon_of(guideline).for_one_chart()
     rows = read_courses(chart, lexicon)
     courses = [row.course for row in rows if row.course]

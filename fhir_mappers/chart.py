@@ -84,9 +84,12 @@ class Record:
 class Chart:
     """A :class:`Record` sorted out: rows of our patient by kind in a fixed order, and what references point to."""
 
-    def __init__(self, record: Record, guideline: Guideline, today: date) -> None:
+    def __init__(
+        self, record: Record, guideline: Guideline, today: date, in_time: Callable[[], None] = lambda: None
+    ) -> None:
         self.guideline = guideline
         self.today = today
+        self._in_time = in_time
         self.skipped: dict[tuple[str, str], Skipped] = {}
         self.told: dict[tuple[str, str], int] = {}
         self.not_understood: list[NotUnderstood] = []
@@ -229,6 +232,7 @@ class Chart:
     def each(self, kind: str, read: Callable[[str, JsonObject], None]) -> None:
         """Hand every row of a kind to ``read``; a row it finds unreadable is skipped and disclosed."""
         for reference, resource in self.rows.get(kind, ()):
+            self._in_time()
             try:
                 if MODIFIER in resource:
                     stop_type(resource)

@@ -5,7 +5,7 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -28,7 +28,7 @@ from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 Value = str | float | bool
 
-MAX_ORDERS = 100
+MAX_ORDERS = 50
 """Orders in hand of drugs the tables know: nobody reads the cards of more."""
 
 
@@ -40,6 +40,7 @@ def measure(
     *,
     locale: str,
     hook: str | None = None,
+    in_time: Callable[[], None] = lambda: None,
 ) -> list[Fact]:
     """Turn dated facts into the flat facts the rulebook reads.
 
@@ -50,6 +51,7 @@ def measure(
     found: list[Fact] = []
     sheet = _Sheet(facts, guideline, today, active, locale)
     for type_, fields, refs in _all(sheet, hook):
+        in_time()
         if len(found) == MAX_FACTS:
             raise LimitError(f"more than {MAX_FACTS} facts")
         found.append(Fact(id=f"f{len(found) + 1}", type=type_, fields=fields, refs=refs))

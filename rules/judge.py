@@ -1,6 +1,6 @@
 """The whole judgement of one patient on one day: facts in, findings out, every one with what it rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -115,18 +115,20 @@ def judge(
     hook: str | None = None,
     engine: str = "checked",
     unknown_codes: str = "ignore",
+    in_time: Callable[[], None] = lambda: None,
 ) -> Judgement:
-    """Judge one patient.
+    """Judge one patient. Raises ``EngineDisagreement`` when the two matchers differ: no card then.
 
     *unknown_codes*: with ``say``, an active problem in a code that no table has leaves open whether an ordered drug is
-    contraindicated. Raises ``EngineDisagreement`` when the two matchers differ: no card then."""
+    contraindicated. *in_time* is called again and again meanwhile; what it raises ends the judging.
+    """
     rulebook = guideline.rulebook
     active = active_contraindications(facts, guideline, today, locale)
-    measured = measure(facts, guideline, today, active, locale=locale, hook=hook)
+    measured = measure(facts, guideline, today, active, locale=locale, hook=hook, in_time=in_time)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
     age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
     completeness["Patient"] = Completeness.COMPLETE if age_known else Completeness.MISSING
-    outcome = evaluate(rulebook, measured, completeness, engine=engine)
+    outcome = evaluate(rulebook, measured, completeness, engine=engine, in_time=in_time)
     return Judgement(
         findings=_findings(rulebook, outcome),
         unjudged=_unjudged(rulebook, outcome) + (_doubted(facts, rulebook, outcome) if unknown_codes == "say" else ()),

@@ -23,7 +23,7 @@ from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.shown_words import SHOWN
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
 from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in, meant
-from prodrome.cds_hooks.cards.trace import EXTENSION, trace
+from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
 from prodrome.rules.engine import Rule, Rulebook
@@ -40,6 +40,9 @@ PARTS = "_parts.md.j2"
 """The macros that templates share, as ``parts``."""
 
 MAX_OVERRIDE_REASONS = 6
+
+MOST_FACTS_TOGETHER = 1500
+"""Facts the traces of all cards tell of, which keeps an answer below 2 MB."""
 
 Json = dict[str, Any]
 
@@ -104,8 +107,10 @@ def build(
     """
     sheet = Sheet(judgement, facts)
     maker = _Maker(sheet, request, dialect)
-    named = ((finding, key(finding, facts)) for finding in shown(judgement))
-    cards = [maker.card(finding, name) for finding, name in named if name not in suppressed]
+    named = [(finding, key(finding, facts)) for finding in shown(judgement)]
+    said = [(finding, name) for finding, name in named if name not in suppressed]
+    most_facts = min(MOST_FACTS, MOST_FACTS_TOGETHER // max(1, len(said)))
+    cards = [maker.card(finding, name, most_facts) for finding, name in said]
     missing = _missing(judgement)
     if missing and INCOMPLETE not in suppressed:
         cards.append(maker.incomplete(missing))
@@ -128,7 +133,7 @@ class _Maker:
         self.request = request
         self.dialect = dialect
 
-    def card(self, finding: Finding, name: str) -> Json:
+    def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
         sources = tuple(guideline.sources[id_] for id_ in rule.sources)
         summary, detail = _parts(_template(rule.id).render(self._context(finding, sources)))
@@ -145,7 +150,7 @@ class _Maker:
             **self._suggestions(uuid, offers),
             "overrideReasons": [dict(reason) for reason in manner.override],
             **_links(sources),
-            "extension": {EXTENSION: trace(self.judgement, [rule], finding.facts, name)},
+            "extension": {EXTENSION: trace(self.judgement, [rule], finding.facts, name, most_facts=most_facts)},
         }
 
     def _context(self, finding: Finding, sources: tuple[Source, ...]) -> Json:

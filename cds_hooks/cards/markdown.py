@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
@@ -134,6 +135,10 @@ def _too_long(text: str) -> bool:
     return len(text.encode("utf-16-le")) > 2 * MAX_SUMMARY
 
 
+LONGEST_DETAIL = 8000
+"""Characters of a card's detail."""
+
+
 def tidy(detail: str) -> str:
     """Markdown without the blank lines that loops leave: one between blocks, none between the items of a list."""
     lines: list[str] = []
@@ -148,7 +153,13 @@ def tidy(detail: str) -> str:
             lines.append("")
         lines.append(line)
         in_list, gap = item, False
-    return "\n".join(lines)
+    return "\n".join(_cut(lines))
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """The first lines of a detail, and how many more there were."""
+    kept = sum(so_far <= LONGEST_DETAIL for so_far in accumulate(len(line) + 1 for line in lines))
+    return lines if kept == len(lines) else [*lines[:kept], "", f"{len(lines) - kept} more lines are left out."]
 
 
 class _Writer(CodeGenerator):

@@ -65,6 +65,9 @@ ACUTE_CLASSES: Mapping[str, str] = {
 LEVELS: tuple[Strength, ...] = (ABSOLUTE, "relative", "caution")
 """How strong a reason against a drug is."""
 
+MOST_EVIDENCE = 8
+"""Entries of the chart that one reason shows."""
+
 EXCEPTIONS: Mapping[str, str] = {
     "hepatic_impairment": "hepatic impairment",
     "renal_impairment": "renal impairment",
@@ -181,8 +184,9 @@ class Sheet:
 
     def evidence(self, refs: Sequence[str]) -> tuple[Trusted, ...]:
         """The chart's own words and dates behind FHIR references."""
-        found = dict.fromkeys(self._evidence[ref] for ref in refs if ref in self._evidence)
-        return tuple(found)
+        found = tuple(dict.fromkeys(self._evidence[ref] for ref in refs if ref in self._evidence))
+        more = len(found) - MOST_EVIDENCE
+        return found if more <= 0 else (*found[:MOST_EVIDENCE], Trusted(f"{more} more"))
 
     @cached_property
     def _evidence(self) -> Mapping[str, Trusted]:

@@ -13,6 +13,7 @@ from functools import cache
 from math import isclose
 from typing import Any, TypeGuard
 
+import orjson
 from fhir.resources import medicationrequest, servicerequest
 from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
 from fhir.resources.R4B import servicerequest as r4b_servicerequest
@@ -27,6 +28,10 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
 
 MAX_REPLACEMENTS = 3
+LONGEST_ORDER = 20_000
+"""Bytes of an order that is sent back changed."""
+MAX_REASONS = 10
+"""Problem list entries a new draft gives as its reason."""
 
 Json = dict[str, Any]
 
@@ -145,7 +150,7 @@ def full_single_dose(asked: Asked) -> Iterator[Offer]:
     order, draft = asked.order, asked.draft
     if order is None or draft is None or order.single_dose is None or asked.dialect == "epic":
         return  # Epic carries out create and delete only
-    if _holds_nothing(draft):
+    if _holds_nothing(draft) or len(orjson.dumps(draft)) > LONGEST_ORDER:
         return  # it would have to be returned whole, and nothing empty may be sent (GEN-04, GEN-05)
     full = full_dose(asked.sheet.guideline, asked.sheet.drug(order.drug), order.single_dose, order.route)
     changed = at_dose(draft, order.single_dose, full) if full else None
@@ -313,7 +318,7 @@ def _diagnosis(asked: Asked) -> tuple[str, ...]:
     """The problem list entries that say migraine."""
     diagnoses = asked.sheet.judgement.rows(rows.Diagnosis)
     refs = [ref for diagnosis in diagnoses if diagnosis.name == "migraine" for ref in diagnosis.refs]
-    return tuple(ref for ref in dict.fromkeys(refs) if ref.startswith("Condition/"))
+    return tuple(ref for ref in dict.fromkeys(refs) if ref.startswith("Condition/"))[:MAX_REASONS]
 
 
 def _whose(asked: Asked) -> Json:

@@ -1,6 +1,7 @@
 """Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from prodrome.rules import Judgement
@@ -11,18 +12,32 @@ EXTENSION = "org.prodrome.trace"
 """The key of the extension (EXT-02)."""
 
 
-def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], finding: str) -> dict[str, Any]:
+MOST_FACTS = 150
+"""Facts one card tells of."""
+MOST_REFERENCES = 10
+"""References one fact tells of, and ids of facts it was concluded from."""
+LONGEST_REFERENCES = 1000
+"""Characters of the references one fact tells of."""
+
+
+def trace(
+    judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], finding: str, *, most_facts: int = MOST_FACTS
+) -> dict[str, Any]:
     """What a card rests on; members without content are left out.
 
     ``site_codes`` is how many codes of the site's own map were read before the tables'.
 
     ``finding`` is the key under which an override of this card is remembered. ``facts`` are followed down to what was
-    measured, or to the finding of another rule, whose own card says the rest.
+    measured, or to the finding of another rule, whose own card says the rest. Of many facts the first ``most_facts``
+    are told, of many references the first; ``left_out`` counts the others.
     """
     rules = tuple(rules)
     grounds = _grounds(judgement, facts)
     steps = dict.fromkeys([*(rule.id for rule in rules), *(fact.rule for fact in grounds if fact.rule)])
     read = [judgement.rulebook.rules[id_] for id_ in steps]
+    told, references = grounds[:most_facts], list(dict.fromkeys(ref for fact in grounds for ref in fact.refs))
+    shown = list(dict.fromkeys(ref for fact in told for ref in _first(fact.refs)))
+    left_out = {"facts": len(grounds) - len(told), "references": len(references) - len(shown)}
     said = {
         "finding": finding,
         "rules": [{"id": rule.id, "title": rule.title} for rule in rules],
@@ -33,8 +48,9 @@ def trace(judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], fi
         "parameters": _parameters(judgement.guideline, read),
         "site_codes": sum(len(codes) for codes in judgement.guideline.site.codes.values()),
         "steps": [rule.id for rule in read if rule not in rules],
-        "facts": [_fact(fact) for fact in grounds],
-        "references": list(dict.fromkeys(ref for fact in grounds for ref in fact.refs)),
+        "facts": [_fact(fact) for fact in told],
+        "references": shown,
+        "left_out": {name: count for name, count in left_out.items() if count},
         "sources": _sources(judgement.guideline, read),
     }
     return {name: value for name, value in said.items() if value}
@@ -54,6 +70,14 @@ def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
     return [found[id_] for id_ in sorted(found, key=_number)]
 
 
+def _first(references: Sequence[str]) -> list[str]:
+    """The first of some references, as many as are told."""
+    lengths = accumulate(map(len, references))
+    return [
+        ref for ref, so_far in zip(references[:MOST_REFERENCES], lengths, strict=False) if so_far <= LONGEST_REFERENCES
+    ]
+
+
 def _number(fact_id: str) -> int:
     return int(fact_id[1:])
 
@@ -64,9 +88,9 @@ def _fact(fact: Fact) -> dict[str, Any]:
     if fields:
         said["fields"] = fields
     if fact.basis:  # its references are those of its basis
-        said["basis"] = list(fact.basis)
-    elif fact.refs:
-        said["refs"] = list(fact.refs)
+        said["basis"] = list(fact.basis[:MOST_REFERENCES])
+    elif refs := _first(fact.refs):
+        said["refs"] = refs
     return said
 
 

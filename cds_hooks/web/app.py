@@ -14,7 +14,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from prodrome.cds_hooks.callers import Authenticator, Caller
-from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.consultation import Consultation, OutOfTime, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import Store
 from prodrome.cds_hooks.logs import alarm, failure, log
@@ -222,6 +222,13 @@ def _install_errors(app: Flask) -> None:
     @app.errorhandler(LimitError)
     def too_much(error: LimitError) -> Response:
         return _outcome(413, f"The chart holds more than can be judged in one call: {error}.")
+
+    @app.errorhandler(OutOfTime)
+    def out_of_time(error: OutOfTime) -> Response:
+        alarm("a call took too long and was given up", request_id=g.request_id)
+        answer = _outcome(503, "The chart could not be judged in the time of one call.")
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:

@@ -9,7 +9,7 @@ content and numbered ``f1``, ``f2``... anew.
 """
 
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -95,9 +95,14 @@ def engine_in_force(engine: str = "checked") -> str:
 
 
 def evaluate(
-    rulebook: Rulebook, measured: Sequence[Fact], completeness: Mapping[str, str], *, engine: str = "checked"
+    rulebook: Rulebook,
+    measured: Sequence[Fact],
+    completeness: Mapping[str, str],
+    *,
+    engine: str = "checked",
+    in_time: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Judge every enabled rule.
+    """Judge every enabled rule. ``in_time`` is called before each layer; what it raises ends the evaluation.
 
     ``completeness`` says of each kind of resource whether it is ``complete``; a kind not in it is missing.
     Raises :class:`EngineDisagreement`, :class:`FactError` or :class:`LimitError`.
@@ -106,6 +111,7 @@ def evaluate(
     state = _State()
     state.add(_in_order(rulebook, measured))
     for layer in rulebook.layers:
+        in_time()
         _judge(state, layer, _matches(layer, state.by_type, engine), completeness)
     return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
 

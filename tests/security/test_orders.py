@@ -55,6 +55,7 @@ def cards(client: Client, *orders: object, **context: Any) -> list[Json]:
 NAMES = {"one id": ("o", "o"), "no id": (None, None), "an id and none": ("o", None), "two ids": ("o1", "o2")}
 
 
+@pytest.mark.withstands("orders of one id")
 @pytest.mark.parametrize("ids", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize("turned", [False, True])
 def test_the_danger_names_the_drug_it_is_of(client: Client, ids: tuple[str | None, str | None], turned: bool) -> None:
