@@ -232,6 +232,7 @@ class Lexicon:
         self._words_in = cache(_tokens)
         self._strengths_in = cache(_strengths)
         self._is_toxin_product = cache(_names_toxin_product)
+        self._is_local = cache(self._says_local)
 
     def recognise(self, named: Named) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'.
@@ -266,7 +267,7 @@ class Lexicon:
         texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
         return not any(self._is_local(text) for text in texts)
 
-    def _is_local(self, text: str) -> bool:
+    def _says_local(self, text: str) -> bool:
         around = self._words_in(text)
         return not NOT_SYSTEMIC.isdisjoint(around) or is_local(around)
 

@@ -28,6 +28,16 @@ def app() -> Flask:
     return made
 
 
+def slowness() -> float:
+    """How many times longer this machine takes now than one at rest, for the same work: 1 at the least."""
+    began = time.thread_time()
+    sum(number * number % 7 for number in range(1_000_000))
+    return max(1.0, (time.thread_time() - began) / AT_REST_SECONDS)
+
+
+AT_REST_SECONDS = 0.07
+
+
 @pytest.mark.withstands("CPU", "memory", "answer size")
 @pytest.mark.parametrize("name", hostile.SHAPES)
 def test_a_body_made_to_cost_costs_little(app: Flask, name: str) -> None:
@@ -37,7 +47,7 @@ def test_a_body_made_to_cost_costs_little(app: Flask, name: str) -> None:
     status, size = hostile.ask(app, shape, body)
     took = time.thread_time() - began
     assert status in (200, 413)
-    assert took <= hostile.SECONDS_AT_LEAST
+    assert took <= hostile.SECONDS_AT_LEAST * slowness()
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024 <= hostile.MEMORY_MB
     assert size <= hostile.ANSWER_BYTES
 
