@@ -7,7 +7,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +111,7 @@ def _part(entry: JsonObject, medicine: Medicine) -> _Part:
     """What one Dosage says: by its elements, and by its words where they leave dose or frequency open."""
     timing = read_object(entry, "timing")
     repeat = read_object(timing, "repeat") if timing else None
-    times, interval = _frequency(timing, repeat)
+    times, interval = _possible(*_frequency(timing, repeat))
     amount = _amount(entry, medicine)
     needed = _is_as_needed(entry)
     sequence = read_number(entry, "sequence")
@@ -129,8 +129,14 @@ def _part(entry: JsonObject, medicine: Medicine) -> _Part:
     from_text = (amount is None and said is not None) or (times is None and often[0] is not None)
     if times is None and often[0] and often[1]:
         times = often[0] / often[1]
-        interval = often[1] / often[0] if times <= 1 else None
+        times, interval = _possible(times, often[1] / often[0] if times <= 1 else None)
     return _Part(amount if amount is not None else said, times, interval, sequence, from_text, needed)
+
+
+def _possible(times: float | None, interval: float | None) -> tuple[float | None, float | None]:
+    if (times or 0) > MOST_TIMES or (interval or 0) > LONGEST_INTERVAL:
+        raise Unreadable("timing: beyond what medicine knows")
+    return times, interval
 
 
 _SIG_UNITS = {"mg": "mg", "unit": "unit", "ml": "ml"}  # all others are pieces
@@ -233,7 +239,8 @@ def _in_order(entries: Sequence[JsonObject]) -> bool:
     known = sorted((start.first, end.last) for start, end in periods if start and end)
     if len(known) == len(entries) > 1:
         return all(end <= start for (_, end), (start, _) in pairwise(known))
-    return not (all(slots) and all(one.isdisjoint(other) for one, other in combinations(slots, 2)))
+    apart = sum(map(len, slots)) == len(frozenset().union(*slots))
+    return not (all(slots) and apart)
 
 
 def _per_day(parts: list[_Part]) -> float | None:
@@ -297,6 +304,11 @@ def _preference(rate: JsonObject) -> int:
     return 0 if "ordered" in codes else 1 if "calculated" in codes else 2
 
 
+LEAST_DOSE, MOST_DOSE = 1e-5, 100_000  # mg or units in one dose: from ten nanograms to a hundred grams
+MOST_TIMES = 1000  # a day
+LONGEST_INTERVAL = 3660  # days: ten years
+
+
 def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None:
     """A dose quantity in the unit the guideline uses for the drug (mg, or units of toxin); ``None`` where unknown."""
     if quantity is None:
@@ -307,15 +319,21 @@ def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None
     preventive = medicine.drug.preventive
     in_units = preventive is not None and preventive.unit == "units"
     if quantity.get("code") is None and quantity.get("unit") is None and medicine.strength is not None:
-        return round(value * medicine.strength, 6)  # a bare number is a count of the product
+        return _dose(value * medicine.strength)  # a bare number is a count of the product
     for name in ("code", "unit"):
         unit = read_text(quantity, name)
         if unit is None:
             continue
         factor = _factor(unit.strip().lower().removeprefix("{").removesuffix("}"), medicine, in_units)
         if factor is not None:
-            return round(value * factor, 6)
+            return _dose(value * factor)
     return None
+
+
+def _dose(amount: float) -> float:
+    if not LEAST_DOSE <= amount <= MOST_DOSE:
+        raise Unreadable("dose: beyond what medicine knows")
+    return round(amount, 6)
 
 
 def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
@@ -370,6 +388,8 @@ def _repeated(repeat: JsonObject) -> tuple[float | None, float | None]:
     days = DAYS[unit] * period
     if unit == "mo":
         days = float(round(days))
+    if not days:
+        raise Unreadable("period: beyond what medicine knows")
     if weekdays and unit == "wk":
         often = max(often, weekdays)
     elif weekdays and unit == "d" and period == 1:

@@ -3,7 +3,6 @@
 Only the elements a fact needs are read, so that one odd corner of a resource never costs the rest of it.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,16 +96,19 @@ def read_flag(parent: Mapping[str, Any], name: str) -> bool:
     return value
 
 
+LEAST, MOST = 1e-9, 1e9  # the smallest and the largest number that says something about a patient
+
+
 def read_number(parent: Mapping[str, Any], name: str) -> float | None:
-    """An element that is a finite number. Raises Unreadable for another type, NaN, infinity and absurd sizes."""
+    """An element that is a number such as charts hold. Raises Unreadable for another type and for absurd sizes."""
     value = read_one(parent, name)
     if value is None:
         return None
-    if type(value) is int and abs(value) < 10**15:
-        return float(value)
-    if type(value) is float and math.isfinite(value):
-        return value
-    raise Unreadable(f"{name}: not a number")
+    if type(value) is not int and type(value) is not float:
+        raise Unreadable(f"{name}: not a number")
+    if value and not LEAST <= abs(value) <= MOST:  # neither is NaN
+        raise Unreadable(f"{name}: no number that a chart can hold")
+    return float(value)
 
 
 def read_count(parent: Mapping[str, Any], name: str) -> int | None:

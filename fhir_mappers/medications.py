@@ -497,6 +497,9 @@ def _only(values: set[float]) -> float | None:
     return values.pop() if len(values) == 1 else None
 
 
+MOST_STRENGTH = 1e7  # mg or units in a piece or a mL
+
+
 def _strengths(text: str) -> tuple[frozenset[float], frozenset[float]]:
     """Strengths per countable unit and per mL, in mg or units, that a text names."""
     single: set[float] = set()
@@ -510,6 +513,8 @@ def _strengths(text: str) -> tuple[frozenset[float], frozenset[float]]:
         elif float(volume):
             single.add(value)
             per_ml.add(value / float(volume))
+    if any(not 0 <= value <= MOST_STRENGTH for value in single | per_ml):
+        raise Unreadable("strength: beyond what medicine knows")
     return frozenset(single), frozenset(per_ml)
 
 

@@ -137,7 +137,8 @@ class _Reader:
         def read(ref: str, resource: JsonObject) -> None:
             month = _calendar_month(resource)
             if month and (value := _days(resource, last_of_month(month).day)) is not None:
-                self.days[month, field].append(_Count(value, _issued(resource), ref))
+                count = _Count(value, _issued(resource), ref)
+                self.days[month, field].append(count)
 
         return read
 
@@ -146,8 +147,9 @@ class _Reader:
         value = _days(resource, THREE_MONTHS)
         if value is None or when is None or (when.first.year, when.first.month) != (when.last.year, when.last.month):
             return
+        count = _Count(value / 3, _issued(resource), ref)
         for month in months_before(when.first, 3):
-            self.estimates[month].append(_Count(value / 3, _issued(resource), ref))
+            self.estimates[month].append(count)
 
     def headache_months(self) -> list[HeadacheMonth]:
         """The calendar months with any count, in order. A diary row beats an estimate."""

@@ -165,7 +165,9 @@ def test_the_whole_chart_is_read():
     read = facts(*WHOLE_CHART)
     assert read.skipped == ()
     for name in Facts.__slots__:
-        assert getattr(read, name) or name in ("skipped", "orders", "co_medications", "not_understood"), name
+        assert getattr(read, name) or name in ("skipped", "orders", "co_medications", "not_understood", "declared"), (
+            name
+        )
 
 
 @settings(max_examples=50, deadline=None)
