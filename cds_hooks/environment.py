@@ -8,7 +8,7 @@ from datetime import date
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.clock import Clock, clock
 from prodrome.cds_hooks.feedback import Store
-from prodrome.cds_hooks.protocol import Refused, Service, services
+from prodrome.cds_hooks.protocol import NotFound, Service, services
 from prodrome.cds_hooks.settings import Settings, site_guideline
 from prodrome.rules.guideline import Guideline
 
@@ -45,4 +45,4 @@ class Environment:
         for service in self.services().values():
             if service.hook.name == hook:
                 return service
-        raise Refused(404, "No service answers this hook.", member="hook")
+        raise NotFound("No service answers this hook.", member="hook")

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
-from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Refused, Service
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
 from prodrome.fhir_mappers import Entry, Record, bare_id, collect, is_answer, worse
@@ -75,7 +75,7 @@ def gather(
         there = resources.get(kind) or any(asked == kind for asked, _ in parts)
         completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
     if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
-        raise Refused(412, " ".join([_nothing(problems), *lenient, *set_aside]))
+        raise NothingToJudge(" ".join([_nothing(problems), *lenient, *set_aside]))
     at_hand = (entry.resource for entries in (*resources.values(), orders) for entry in entries)
     referred = server.for_references(list(at_hand))
     if referred is not None:
@@ -264,5 +264,8 @@ def _names_another(order: object, patient_id: str) -> bool:
 def _nothing(problems: Mapping[str, str]) -> str:
     text = "None of the data this service needs came with the request, and none could be fetched"
     if problems:
+        said = set(problems.values())
+        if len(said) == 1:
+            return f"{text}: the FHIR server {said.pop()}."
         return f"{text}: " + "; ".join(f"{kind} {problem}" for kind, problem in sorted(problems.items())) + "."
     return f"{text}: it names no FHIR server."

@@ -33,6 +33,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from prodrome.fhir_mappers import locate, plain_code
+from prodrome.rules import ConfigurationError
 from prodrome.rules.guideline import Guideline, GuidelineError, Site, load_guideline
 
 PREFIX = "PRODROME_"
@@ -53,7 +54,7 @@ _CONSEQUENCES = {"default_factory_not_called"}
 _SECRETS = {"secret", "database_url", "key", "jwks", "backend"}
 
 
-class SettingsError(Exception):
+class SettingsError(ConfigurationError):
     """The settings cannot be used; ``problems`` says each reason in one line."""
 
     def __init__(self, problems: Sequence[str]) -> None:

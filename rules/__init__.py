@@ -7,6 +7,7 @@ from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, is_lastingly_barred, listed
 from prodrome.rules.dose_limits import Broken, allowed_share, broken_limits
 from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
+from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
     UNKNOWN_CODE,
@@ -55,6 +56,7 @@ __all__ = [
     "CoMedication",
     "Completeness",
     "Condition",
+    "ConfigurationError",
     "DoseException",
     "DraftOrder",
     "DrugOptions",
@@ -68,6 +70,7 @@ __all__ = [
     "NonDrugTreatment",
     "NotUnderstood",
     "Patient",
+    "ProdromeError",
     "Reading",
     "Refs",
     "Skipped",

@@ -1,7 +1,7 @@
 """Who calls, by what token, and how often."""
 
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
-from prodrome.cds_hooks.callers.limiter import Limiter, TooMany
+from prodrome.cds_hooks.callers.limiter import Limiter
 from prodrome.cds_hooks.callers.tokens import Authenticator
 
 __all__ = [
@@ -9,5 +9,4 @@ __all__ = [
     "Authenticator",
     "Caller",
     "Limiter",
-    "TooMany",
 ]

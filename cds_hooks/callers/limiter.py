@@ -4,16 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.protocol import TooMany
 
 MAX_CALLERS = 10_000
-
-
-class TooMany(Refused):
-    """The caller asked too often: 429, and when to come back."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(429, "Too many calls.", retry_after=max(1, round(seconds + 0.5)))
 
 
 class Limiter:
@@ -33,7 +26,7 @@ class Limiter:
             now = self._clock()
             left = self._left(caller, now)
             if left < 1:
-                raise TooMany((1 - left) * 60 / self._per_minute)
+                raise TooMany("Too many calls.", retry_after=self._seconds_to_one(left))
             if len(self._buckets) >= MAX_CALLERS:
                 self._buckets = {known: was for known, was in self._buckets.items() if not self._full(known, now)}
             self._buckets[caller] = (left - 1, now)
@@ -43,7 +36,10 @@ class Limiter:
         with self._lock:
             left = self._left(caller, self._clock())
         if self._per_minute and left < 1:
-            raise TooMany((1 - left) * 60 / self._per_minute)
+            raise TooMany("Too many calls.", retry_after=self._seconds_to_one(left))
+
+    def _seconds_to_one(self, left: float) -> int:
+        return max(1, round((1 - left) * 60 / self._per_minute + 0.5))
 
     def _left(self, caller: str, now: float) -> float:
         left, since = self._buckets.get(caller, (float(self._per_minute), now))

@@ -19,7 +19,7 @@ from prodrome.cds_hooks.callers.limiter import Limiter
 from prodrome.cds_hooks.callers.used_tokens import UsedTokens
 from prodrome.cds_hooks.database import Database, DatabaseAway
 from prodrome.cds_hooks.logs import log
-from prodrome.cds_hooks.protocol import Refused, plain
+from prodrome.cds_hooks.protocol import Forbidden, Unauthorized, Unavailable
 from prodrome.cds_hooks.settings import Issuer, Settings
 from prodrome.cds_hooks.turns import waiting
 
@@ -29,32 +29,11 @@ DISCOVERY = "/cds-services"
 LEEWAY_SECONDS = 60
 MAX_TOKEN = 16_384
 MAX_TEXT = 1024
+AGAIN = "Tokens cannot be checked now. Send the request again."
 LAST_SECOND = 1e11  # in the year 5138; neither infinity nor what is no number is below it
 
 
 _HALF = re.compile(r"[\ud800-\udfff]")
-
-
-class Unauthorized(Refused):
-    """The token does not show who calls: 401, without reasons. ``reason`` is for the log and tests."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(401, plain(401))
-        self.reason = reason
-
-
-class Unavailable(Refused):
-    """Whether the token is right, or was used before, cannot be said now: 503, and when to come back."""
-
-    def __init__(self) -> None:
-        super().__init__(503, "Tokens cannot be checked now. Send the request again.", retry_after=1)
-
-
-class Forbidden(Refused):
-    """The caller is known, but this service is not for it: 403."""
-
-    def __init__(self) -> None:
-        super().__init__(403, "This client may not use this service.")
 
 
 class Authenticator:
@@ -102,7 +81,7 @@ class Authenticator:
         service = path.removeprefix(DISCOVERY).strip("/").split("/")[0]
         if service and issuer.services and service not in issuer.services:
             log("caller may not use this service", level=logging.WARNING, issuer=issuer.iss)
-            raise Forbidden
+            raise Forbidden("This client may not use this service.")
         return caller
 
     def _issuer(self, claims: Mapping[str, Any]) -> Issuer:
@@ -128,7 +107,7 @@ class Authenticator:
         except Unusable as problem:
             raise Unauthorized(str(problem)) from None
         except Pending:
-            raise Unavailable from None
+            raise Unavailable(AGAIN, retry_after=1) from None
         claims = self._verified(token, key, algorithm, issuer, path)
         expires = self._in_time(claims)
         tenant = claims.get("tenant")
@@ -147,7 +126,7 @@ class Authenticator:
         try:
             first = self._used.first_use(iss, jti, expires)
         except DatabaseAway:
-            raise Unavailable from None
+            raise Unavailable(AGAIN, retry_after=1) from None
         if not first:
             raise Unauthorized("the token was used before")
 

@@ -17,13 +17,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.rules import When
+from prodrome.rules import ConfigurationError, When
 
 Type = Any
 """A Python type, a union or tuple of types, or a :class:`Macros`."""
 
 
-class CardsError(ValueError):
+class CardsError(ConfigurationError):
     """cards.yaml or a template cannot be used: says where, what was expected and what came."""
 
 

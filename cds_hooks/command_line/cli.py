@@ -4,40 +4,47 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from prodrome.cds_hooks.cards import CardsError
 from prodrome.cds_hooks.command_line.commands import COMMANDS
-from prodrome.cds_hooks.database import DatabaseAway
-from prodrome.cds_hooks.protocol import Refused
-from prodrome.cds_hooks.settings import SettingsError
-from prodrome.rules.engine import RulebookError
-from prodrome.rules.guideline import GuidelineError
+from prodrome.cds_hooks.command_line.errors import Parser, in_one_line
+from prodrome.cds_hooks.command_line.version import versions
+from prodrome.rules import ProdromeError
+
+MISTAKE = 2
+INTERRUPTED = 130
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(versions())
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each entry of :data:`prodrome.cds_hooks.command_line.commands.COMMANDS`."""
-    whole = argparse.ArgumentParser(
+    whole = Parser(
         prog="prodrome", description="Clinical decision support for difficult-to-treat migraine, over CDS Hooks."
     )
-    subcommands = whole.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    whole.add_argument("--version", action=_Version, nargs=0, help="say what exactly is running")
+    whole.add_argument("--debug", action="store_true", help="show where an error was raised")
+    subcommands = whole.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         one = subcommands.add_parser(name, help=command.help, description=command.help)
+        one.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         command.arguments(one)
         one.set_defaults(run=command.run)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 for success, 1 where the command found fault, 2 for a wrong call."""
+    """Run one command; the exit status is 0 for success, 1 where the command found fault, 2 for a mistake."""
     asked = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = asked.run
     try:
         return run(asked)
-    except (SettingsError, GuidelineError, RulebookError, CardsError) as error:
-        print(error, file=sys.stderr)
-    except Refused as refused:
-        print(f"{refused.status}: {refused.text}", file=sys.stderr)
-    except DatabaseAway:
-        print("database_url: the database cannot be asked now", file=sys.stderr)
-    except FileNotFoundError as error:
-        print(f"There is no file {error.filename}.", file=sys.stderr)
-    return 2
+    except (ProdromeError, OSError) as error:
+        if asked.debug:
+            raise
+        print(in_one_line(error), file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED

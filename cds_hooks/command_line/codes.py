@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import orjson
 
+from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Failure, expand
-from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.fhir_mappers import Record, code_taken_for, collect, read_facts, words_taken_for
 from prodrome.rules import NotUnderstood
@@ -68,8 +68,8 @@ def _expand(asked: argparse.Namespace, environment: Environment) -> int:
     """Write the table whole, or not at all: half a table would pass for the whole one."""
     expressions = environment.guideline.expressions()
     if unknown := set(asked.sets or ()) - expressions.keys():
-        raise Refused(
-            400, f"There is no expression for {', '.join(sorted(unknown))}; there is for: {_listed(expressions)}."
+        raise UsageError(
+            f"There is no expression for {', '.join(sorted(unknown))}; there is for: {_listed(expressions)}."
         )
     token = os.environ.get(TOKEN_VARIABLE)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -149,7 +149,7 @@ def _parsed(raw: bytes, where: str) -> object:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"{where} is not valid JSON (line {error.lineno}, column {error.colno}).") from None
+        raise UsageError(f"{where} is not valid JSON (line {error.lineno}, column {error.colno}).") from None
 
 
 def _unbundled(value: object) -> Iterator[dict[str, Any]]:

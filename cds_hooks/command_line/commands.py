@@ -4,23 +4,26 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
+from socket import socket
 from tempfile import TemporaryDirectory
 
 import orjson
 
 from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line import codes, feedback, population
+from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
-from prodrome.cds_hooks.protocol import Refused, parse, read_request
+from prodrome.cds_hooks.protocol import Invalid, Refused, parse, read_request
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import check_arguments, run_check
 from prodrome.cds_hooks.web import health
@@ -61,7 +64,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.j
 
 
 def _serve(asked: argparse.Namespace) -> int:
-    from prodrome.cds_hooks.web import cores, create_app, front_of, listen, serve
+    from prodrome.cds_hooks.web import cores, create_app, front_of, serve
 
     settings = _settings(asked)
     configure()
@@ -71,7 +74,7 @@ def _serve(asked: argparse.Namespace) -> int:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the processes bring their numbers together
         if settings.in_memory:  # as short-lived as memory, but seen by all processes
             settings = settings.model_copy(update={"database_url": f"sqlite:///{folder}/prodrome.db"})
-        listener = ending.enter_context(listen(settings.host, settings.port))
+        listener = ending.enter_context(_listen(settings))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         app = create_app(settings)
         environment: Environment = app.extensions["prodrome"]
@@ -87,6 +90,17 @@ def _serve(asked: argparse.Namespace) -> int:
             started=lambda: _introduce(environment, url),
             ended=environment.store.close if environment.store is not None else None,
         )
+
+
+def _listen(settings: Settings) -> socket:
+    from prodrome.cds_hooks.web import listen
+
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}, port {settings.port}"
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+        raise UsageError(f"{where}: cannot be listened on ({reason}); choose another with --port or --host") from error
 
 
 def _introduce(environment: Environment, url: str) -> None:
@@ -130,7 +144,7 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
 
 def _consult(asked: argparse.Namespace) -> int:
     if (asked.request is None) == (asked.fhir is None):
-        raise Refused(400, "Give either a request file or --fhir URL.")
+        raise UsageError("Give either a request file or --fhir URL.")
     consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
     if asked.understood:
         print(understood(consultation))
@@ -145,7 +159,21 @@ def _consult_file(asked: argparse.Namespace) -> Consultation:
     environment = Environment.of(_settings(asked))
     body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
     hooks = frozenset(service.hook.name for service in environment.services().values())
-    return consult(read_request(parse(body), hooks, body=body), environment)
+    try:
+        document = parse(body)
+        _expect_request(document, hooks)
+        return consult(read_request(document, hooks, body=body), environment)
+    except Refused as refused:
+        raise UsageError(f"{asked.request}: {refused}") from refused
+
+
+def _expect_request(document: Mapping[str, object], hooks: Collection[str]) -> None:
+    """Say what was probably meant, where the file is something else than a request."""
+    kind, hook = document.get("resourceType"), document.get("hook")
+    if hook is None and isinstance(kind, str):
+        raise Invalid(f"expected a CDS Hooks request (hook, hookInstance, context), found a FHIR {kind[:40]}.")
+    if isinstance(hook, str) and hook not in hooks and (close := get_close_matches(hook, hooks, n=1)):
+        raise Invalid(f"no service answers the hook {hook[:40]}; did you mean {close[0]}?", member="hook")
 
 
 def _sandbox_arguments(command: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.population import ExportError, Plan, Population, judge_population, open_export
+from prodrome.cds_hooks.population import Plan, Population, judge_population, open_export
 from prodrome.cds_hooks.settings import load_settings
 
 HELP = "judge every patient of a bulk export (a folder of NDJSON files)"
@@ -35,22 +35,18 @@ def run(asked: argparse.Namespace) -> int:
     """Judge the export, tell how it comes along, and say at the end what was found."""
     settings = load_settings(overrides={"today": asked.today, "engine": asked.engine})
     environment = Environment.of(settings)
-    try:
-        plan = Plan(
-            export=open_export(asked.export),
-            out=asked.out,
-            guideline=environment.guideline,
-            today=environment.clock(),
-            locale=settings.locale,
-            engine=settings.engine,
-            every_patient=asked.every_patient,
-            allow_unplaced=asked.allow_unplaced,
-            workers=max(1, asked.workers),
-        )
-        done = judge_population(plan, _Telling())
-    except ExportError as error:
-        print(error, file=sys.stderr)
-        return 2
+    plan = Plan(
+        export=open_export(asked.export),
+        out=asked.out,
+        guideline=environment.guideline,
+        today=environment.clock(),
+        locale=settings.locale,
+        engine=settings.engine,
+        every_patient=asked.every_patient,
+        allow_unplaced=asked.allow_unplaced,
+        workers=max(1, asked.workers),
+    )
+    done = judge_population(plan, _Telling())
     for line in summary(done, asked.out):
         print(line)
     return 0

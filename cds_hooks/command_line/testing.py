@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
-from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Refused, read_request
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers import DRAFT_ID, Ask, BadOrder, Example, LoadingError, draft_order, examples, load
 from prodrome.rules import Completeness
@@ -51,14 +52,13 @@ def token_in(file: Path | None) -> str | None:
 def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultation:
     """The judgement on a patient of any FHIR server, without an EHR; tells on standard error how it comes along.
 
-    Raises :class:`Refused`, also for arguments that do not fit together.
+    Raises :class:`Refused`, and :class:`UsageError` for arguments that do not fit together.
     """
     url = asked.fhir.rstrip("/")
     token = token_in(asked.token_file)
     environment = Environment.of(_allowing(settings, url, token))
     request = _request(asked, url, token, environment)
-    print(f"{request.hook} for a patient of {url}", file=sys.stderr)
-    consultation = consult(request, environment, progress=_tell)
+    consultation = consult(request, environment, progress=_Telling(f"{request.hook} for a patient of {url}"))
     for card in consultation.response["cards"]:
         print(f"{card['source']['topic']['code']:10} {card['indicator']:8} {card['summary']}", file=sys.stderr)
     if not consultation.response["cards"]:
@@ -74,13 +74,13 @@ def _allowing(settings: Settings, url: str, token: str | None) -> Settings:
         server = FhirServer(url=url, open=token is None, private=True)
     except ValidationError as error:
         expected = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise Refused(400, f"--fhir: {expected}") from None
+        raise UsageError(f"--fhir: {expected}") from None
     return settings.model_copy(update={"fhir_servers": (server, *settings.fhir_servers)})
 
 
 def _request(asked: argparse.Namespace, url: str, token: str | None, environment: Environment) -> HookRequest:
     if not asked.patient:
-        raise Refused(400, "--patient is missing: whose chart is to be judged?")
+        raise UsageError("--patient is missing: whose chart is to be judged?")
     hook = asked.hook or ("order-sign" if asked.order else "patient-view")
     context: dict[str, Any] = {"patientId": asked.patient, "userId": USER}
     if asked.encounter:
@@ -89,7 +89,7 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
         try:
             order = draft_order(asked.order, asked.patient, environment.guideline, environment.clock())
         except BadOrder as error:
-            raise Refused(400, f"--order: {error}") from None
+            raise UsageError(f"--order: {error}") from None
         member = (HOOKS[hook].orders if hook in HOOKS else None) or "draftOrders"
         context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{DRAFT_ID}"]
@@ -118,10 +118,22 @@ _MARKS: Mapping[Completeness, str] = {
 }
 
 
-def _tell(key: str, fetched: Fetched) -> None:
-    problem = f"  the server {fetched.problem}" if fetched.problem else ""
-    line = f"  {key:28} {_MARKS[fetched.state]:5} {fetched.count:5} in {fetched.seconds:5.2f} s{problem}"
-    print(line, file=sys.stderr, flush=True)
+class _Telling:
+    """How fetching comes along, on standard error; held back until the server has answered anything."""
+
+    def __init__(self, begin: str) -> None:
+        self._held: list[str] = [begin]
+        self._answered = False
+
+    def __call__(self, key: str, fetched: Fetched) -> None:
+        problem = f"  the server {fetched.problem}" if fetched.problem else ""
+        self._held.append(
+            f"  {key:28} {_MARKS[fetched.state]:5} {fetched.count:5} in {fetched.seconds:5.2f} s{problem}"
+        )
+        self._answered = self._answered or fetched.state is not Completeness.MISSING
+        if self._answered:
+            print("\n".join(self._held), file=sys.stderr, flush=True)
+            self._held.clear()
 
 
 def sandbox_arguments(command: argparse.ArgumentParser) -> None:
@@ -143,8 +155,7 @@ def sandbox(asked: argparse.Namespace, settings: Settings) -> int:
             progress=lambda said: print(f"  {said}", file=sys.stderr, flush=True),
         )
     except LoadingError as error:
-        print(error, file=sys.stderr)
-        return 1
+        raise UsageError(f"{url}: {error}") from error
     known = examples()
     print(
         f"{len(known)} fictional patients in {written} resources are on {url}. Each command shows the cards before it:"

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.settings import SettingsError
 from prodrome.cds_hooks.turns import waiting
+from prodrome.rules import ProdromeError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2
@@ -40,7 +41,7 @@ _ADVISORY_LOCK = 5_297_361
 _MIGRATING = threading.Lock()  # alembic keeps its context in its module
 
 
-class DatabaseAway(Exception):
+class DatabaseAway(ProdromeError):
     """The database cannot be asked now; of the transaction nothing is known to be kept."""
 
 

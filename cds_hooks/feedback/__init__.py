@@ -1,6 +1,6 @@
 """Feedback: which cards were shown, and what users did with them."""
 
-from prodrome.cds_hooks.feedback.reading import MAX_ENTRIES, Malformed, TooLarge, read_feedback
+from prodrome.cds_hooks.feedback.reading import MAX_ENTRIES, Malformed, read_feedback
 from prodrome.cds_hooks.feedback.report import as_csv, as_json, as_table, report
 from prodrome.cds_hooks.feedback.store import Receipt, Shown, Store, StoreUnavailable, Visit
 
@@ -11,7 +11,6 @@ __all__ = [
     "Shown",
     "Store",
     "StoreUnavailable",
-    "TooLarge",
     "Visit",
     "as_csv",
     "as_json",

@@ -9,6 +9,9 @@ from typing import Any
 
 import orjson
 
+from prodrome.cds_hooks.protocol import TooLarge
+from prodrome.rules import ProdromeError
+
 MAX_ENTRIES = 5_000
 """Most entries of one batch: a client that has more sends several."""
 MAX_TEXT = 4096
@@ -48,16 +51,12 @@ class Entry:
         return sha256(orjson.dumps(said)).hexdigest()
 
 
-class Malformed(Exception):
+class Malformed(ProdromeError):
     """The batch is not feedback; ``faults`` are (member, what is wrong with it)."""
 
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"{member} {text}" for member, text in faults))
-
-
-class TooLarge(Exception):
-    """The batch has more than :data:`MAX_ENTRIES` entries."""
 
 
 def read_feedback(document: Mapping[str, Any]) -> list[Entry]:
@@ -66,7 +65,7 @@ def read_feedback(document: Mapping[str, Any]) -> list[Entry]:
     if not isinstance(batch, list):
         raise Malformed([("feedback", "must be a list")])
     if len(batch) > MAX_ENTRIES:
-        raise TooLarge
+        raise TooLarge(f"One batch may hold {MAX_ENTRIES} entries. Send several.")
     faults: list[tuple[str, str]] = []
     entries = []
     for index, item in enumerate(batch):

@@ -24,6 +24,7 @@ from prodrome.cds_hooks.feedback.reading import Entry
 from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
+from prodrome.rules import ProdromeError
 
 _PART = 200
 """Most entries or old cards in one transaction: no batch keeps others from writing for long."""
@@ -73,7 +74,7 @@ class Receipt:
     unknown: tuple[int, ...] = ()
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(ProdromeError):
     """The database cannot keep feedback now; nothing of the batch was kept."""
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from prodrome.cds_hooks.settings import FhirServer, is_loopback
+from prodrome.rules import ProdromeError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -56,7 +57,11 @@ class Target:
         return same and inside and not climbs and not parts.username
 
 
-class NotAllowed(Exception):
+class FhirServerError(ProdromeError):
+    """What a FHIR server did not give."""
+
+
+class NotAllowed(FhirServerError):
     """The server is not to be called; the text says why."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
-from prodrome.cds_hooks.fhir_client.addresses import NotAllowed
+from prodrome.cds_hooks.fhir_client.addresses import FhirServerError, NotAllowed
 
 MAX_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""
@@ -31,7 +31,7 @@ HEADERS = {
 }
 
 
-class Failure(Exception):
+class Failure(FhirServerError):
     """There is no usable answer. ``answered`` tells a server that said something from one that said nothing."""
 
     def __init__(self, text: str, *, answered: bool = True, status: int | None = None) -> None:

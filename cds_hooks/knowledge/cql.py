@@ -10,6 +10,7 @@ Lists are flattened, never united: ``union`` compares tuples, in which an unknow
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from prodrome.rules import ProdromeError
 from prodrome.rules.engine import (
     FINDING,
     TALLY,
@@ -37,7 +38,7 @@ _READERS = {str: "text", float: "number", int: "number", bool: "flag"}
 _OPERATORS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
-class KnowledgeError(Exception):
+class KnowledgeError(ProdromeError):
     """The rulebook holds what cannot be said in CQL. Names the rule and the construct."""
 
 

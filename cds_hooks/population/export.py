@@ -13,14 +13,14 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
 
 from prodrome.fhir_mappers import KINDS
-from prodrome.rules import Completeness
+from prodrome.rules import Completeness, ProdromeError
 
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
 MANIFEST = "manifest.json"
 TASK_BYTES = 64 * 1024 * 1024
 
 
-class ExportError(Exception):
+class ExportError(ProdromeError):
     """The folder is no export that can be read. The text says what was expected and what was found."""
 
 

@@ -3,7 +3,22 @@
 from prodrome.cds_hooks.protocol.checks import INDICATORS, MAX_SUMMARY, Fault, discovery_faults, response_faults
 from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
 from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
-from prodrome.cds_hooks.protocol.operation_outcome import Refused, operation_outcome, plain
+from prodrome.cds_hooks.protocol.operation_outcome import operation_outcome
+from prodrome.cds_hooks.protocol.refusals import (
+    Forbidden,
+    Invalid,
+    Missing,
+    NotFound,
+    NothingToJudge,
+    Refused,
+    TooLarge,
+    TooMany,
+    TooSlow,
+    Unauthorized,
+    Unavailable,
+    Unsupported,
+    Withheld,
+)
 from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest, parse, read_request
 from prodrome.cds_hooks.protocol.services import Service, services
 
@@ -14,14 +29,25 @@ __all__ = [
     "MAX_SUMMARY",
     "Fault",
     "FhirAuthorization",
+    "Forbidden",
     "Hook",
     "HookRequest",
+    "Invalid",
+    "Missing",
+    "NotFound",
+    "NothingToJudge",
     "Refused",
     "Service",
+    "TooLarge",
+    "TooMany",
+    "TooSlow",
+    "Unauthorized",
+    "Unavailable",
+    "Unsupported",
+    "Withheld",
     "discovery_faults",
     "operation_outcome",
     "parse",
-    "plain",
     "read_request",
     "response_faults",
     "services",

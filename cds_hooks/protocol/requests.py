@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.refusals import Forbidden, Invalid, Missing, NothingToJudge, Refused
 
 MAX_DEPTH = 64
 
@@ -77,7 +77,7 @@ class HookRequest:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object in *body*; :class:`Refused` (400) for anything else, and for nesting beyond 64 levels.
+    """The JSON object in *body*; :class:`Invalid` for anything else, and for nesting beyond 64 levels.
 
     Of duplicate members JSON parsers take the last. That is accepted in general, but not for the members that decide
     whose chart, which orders and which server, nor for what lies directly in the request, its context or its prefetch.
@@ -85,11 +85,11 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        raise Refused(400, f"The body is not valid JSON (at character {error.pos}).") from None
+        raise Invalid(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(document, dict):
-        raise Refused(400, "The body is not a JSON object.")
+        raise Invalid("The body is not a JSON object.")
     if _too_deep(body, document):
-        raise Refused(400, f"The body is nested deeper than {MAX_DEPTH} levels.")
+        raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
     if _may_hold_duplicates(body, document):
         _refuse_duplicates(body)
     return document
@@ -160,7 +160,7 @@ def _refuse(doubled: frozenset[str]) -> None:
     if doubled:
         known = min(doubled & _SAID_ONCE, default=None)
         text = f"The member {known}" if known else "A member"
-        raise Refused(400, f"{text} is given twice in one object.", member=known)
+        raise Invalid(f"{text} is given twice in one object.", member=known)
 
 
 def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: bytes = b"") -> HookRequest:
@@ -170,7 +170,7 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
     instance = _required_text(document, "hookInstance")
     context = document.get("context")
     if not isinstance(context, dict):
-        raise Refused(400, _must_be("context", "an object", context), member="context")
+        raise _must_be("context", "an object", context)
     patient_id = _patient_id(document, context, leniencies)
     user_id = _text(context, "userId", "context.userId")
     for old in ("user", "userId"):
@@ -208,7 +208,7 @@ def _hook(document: Mapping[str, Any], hooks: frozenset[str], leniencies: list[s
     successor, member = DEPRECATED.get(name, (name, None))
     if successor not in hooks:
         expected = " or ".join(sorted(hooks))
-        raise Refused(400, f"This service answers the hook {expected}, not the one in the request.", member="hook")
+        raise Invalid(f"This service answers the hook {expected}, not the one in the request.", member="hook")
     if successor != name:
         leniencies.append("a deprecated hook")
     hook = HOOKS[successor]
@@ -225,7 +225,7 @@ def _patient_id(document: Mapping[str, Any], context: Mapping[str, Any], lenienc
         leniencies.append("patient outside context.patientId")
     patient_id = _bare(given, "Patient")
     if not patient_id:
-        raise Refused(400, "context.patientId is missing.", member="context.patientId")
+        raise Missing("context.patientId is missing.", member="context.patientId")
     if patient_id != given:
         leniencies.append("context.patientId with a type")
     return patient_id
@@ -252,7 +252,7 @@ def _authorization(document: Mapping[str, Any], patient_id: str, leniencies: lis
     patient = _bare(_text_or_none(given, "patient"), "Patient")
     if patient and patient != patient_id:
         here = "fhirAuthorization.patient"
-        raise Refused(403, f"{here} is another patient than context.patientId.", member=here)
+        raise Forbidden(f"{here} is another patient than context.patientId.", member=here)
     token, token_type = _text_or_none(given, "access_token"), _text_or_none(given, "token_type")
     if token is None:
         leniencies.append("fhirAuthorization without a usable access_token, as if there were none")
@@ -293,7 +293,7 @@ def _text_or_none(document: Mapping[str, Any], member: str) -> str | None:
 def _fhir_server(document: Mapping[str, Any], authorization: FhirAuthorization | None) -> str | None:
     server = _text(document, "fhirServer", "fhirServer")
     if authorization and server is None:
-        raise Refused(400, "fhirServer is missing: fhirAuthorization is of no use without it.", member="fhirServer")
+        raise Missing("fhirServer is missing: fhirAuthorization is of no use without it.", member="fhirServer")
     return server.rstrip("/") if server else None
 
 
@@ -307,7 +307,7 @@ def _orders(context: Mapping[str, Any], member: str | None) -> list[tuple[object
     if value is None:
         return []
     if not isinstance(value, dict | list):
-        raise Refused(400, _must_be(f"context.{member}", "a Bundle", value), member=f"context.{member}")
+        raise _must_be(f"context.{member}", "a Bundle", value)
     return list(_unwrapped(value, None, 0))
 
 
@@ -318,7 +318,7 @@ def _declared(context: Mapping[str, Any], hook: Hook) -> tuple[object, ...]:
     member, _ = hook.declares
     value = context.get(member) or _dialect(context, member)
     if value is not None and not isinstance(value, dict | list):
-        raise Refused(400, _must_be(f"context.{member}", "a resource or a Bundle", value), member=f"context.{member}")
+        raise Invalid(_must_be(f"context.{member}", "a resource or a Bundle", value), member=f"context.{member}")
     return tuple(resource for resource, _ in _unwrapped(value, None, 0))
 
 
@@ -352,7 +352,7 @@ def _selections(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -
         leniencies.append("context.selections that is no list")
         value = [value]
     if not isinstance(value, list):
-        raise Refused(400, _must_be("context.selections", "a list of Type/id", value), member="context.selections")
+        raise _must_be("context.selections", "a list of Type/id", value)
     selected: list[str] = []
     for item in value:
         named = _selected(item)
@@ -384,8 +384,7 @@ def _require(hook: Hook, orders_member: str | None, request: HookRequest) -> Non
     """The members the hook's definition requires; a deprecated hook never knew ``selections``."""
     deprecated = orders_member != hook.orders
     if request.stripped and not request.context.get(orders_member or ""):
-        raise Refused(
-            412,
+        raise NothingToJudge(
             "The request came without orders, prefetch and FHIR server: its sender probably does not have this "
             "address among the registered endpoints of the client.",
         )
@@ -399,7 +398,7 @@ def _require(hook: Hook, orders_member: str | None, request: HookRequest) -> Non
         else:
             given = request.context.get(member) or _dialect(request.context, member)
         if member != "patientId" and not given:
-            raise Refused(400, f"context.{member} is missing.", member=f"context.{member}")
+            raise Missing(f"context.{member} is missing.", member=f"context.{member}")
 
 
 _DIALECTS = {
@@ -422,7 +421,7 @@ def _object(document: Mapping[str, Any], member: str, *, lenient: bool = False) 
         return value
     if lenient:
         return {}
-    raise Refused(400, _must_be(member, "an object", value), member=member)
+    raise _must_be(member, "an object", value)
 
 
 def _text(document: Mapping[str, Any], member: str, path: str) -> str | None:
@@ -430,7 +429,7 @@ def _text(document: Mapping[str, Any], member: str, path: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Refused(400, _must_be(path, "a string", value), member=path)
+        raise _must_be(path, "a string", value)
     return value.strip() or None
 
 
@@ -438,7 +437,7 @@ def _required_text(document: Mapping[str, Any], member: str, parent: str = "") -
     path = f"{parent}.{member}" if parent else member
     value = _text(document, member, path)
     if value is None:
-        raise Refused(400, f"{path} is missing.", member=path)
+        raise Missing(f"{path} is missing.", member=path)
     return value
 
 
@@ -452,7 +451,7 @@ _JSON_TYPES = {
 }
 
 
-def _must_be(path: str, expected: str, came: object) -> str:
+def _must_be(path: str, expected: str, came: object) -> Refused:
     if came is None:
-        return f"{path} is missing."
-    return f"{path} must be {expected}, not {_JSON_TYPES.get(type(came), 'null')}."
+        return Missing(f"{path} is missing.", member=path)
+    return Invalid(f"{path} must be {expected}, not {_JSON_TYPES.get(type(came), 'null')}.", member=path)

@@ -2,6 +2,7 @@
 
 from prodrome.cds_hooks.testers.check import arguments as check_arguments
 from prodrome.cds_hooks.testers.check import run as run_check
+from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, entry_of, examples, resources
 from prodrome.cds_hooks.testers.loading import LoadingError, load
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
@@ -13,6 +14,7 @@ __all__ = [
     "BadOrder",
     "Example",
     "LoadingError",
+    "TesterError",
     "check_arguments",
     "draft_order",
     "entry_of",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prodrome.cds_hooks.fhir_client import complete, resolve
 from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookRequest, discovery_faults, response_faults
 from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
 from prodrome.fhir_mappers import ICD10CM
 from prodrome.rules import Completeness
@@ -134,12 +136,16 @@ def check(
 ) -> list[Step]:
     """Every step of the check of the service at *base* (the address without ``/cds-services``).
 
-    *today* fills relative dates; *transport* is for tests.
+    *today* fills relative dates; *transport* is for tests. Raises :class:`TesterError` where nobody answers there.
     """
+    if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
+        raise TesterError(f"{base}: expected the address of a service, as in http://127.0.0.1:8080")
     with httpx.Client(timeout=SECONDS, transport=transport, follow_redirects=False) as http:
         session = _Session(base.rstrip("/").removesuffix("/cds-services"), http, signer, told=progress)
         answer = session.ask("discovery", "/cds-services", _discovery, method="GET")
-        services = _services(_json(answer)) if answer is not None else []
+        if answer is None:
+            raise TesterError(f"{session.base}: cannot be reached ({session.steps[0].faults[0].text})")
+        services = _services(_json(answer))
         for service in services:
             _call(session, service, chart, today)
         if services:
@@ -354,11 +360,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, today: date) -> int:
     """Checks and prints the report; 1 where a MUST is broken."""
     if bool(asked.fhir) != bool(asked.patient):
-        print("--fhir and --patient belong together.", file=sys.stderr)
-        return 2
+        raise TesterError("--fhir and --patient belong together.")
     if len({bool(asked.key), bool(asked.issuer), bool(asked.kid)}) > 1:
-        print("--key, --issuer and --kid belong together.", file=sys.stderr)
-        return 2
+        raise TesterError("--key, --issuer and --kid belong together.")
     token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
     chart = Chart(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
     signer = Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None

@@ -6,13 +6,14 @@ from typing import Any
 
 import httpx
 
+from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import Example, examples, in_parts, resources, transaction
 from prodrome.rules.guideline import Guideline
 
 SECONDS = 60.0
 
 
-class LoadingError(Exception):
+class LoadingError(TesterError):
     """The server did not take the patients; the text says why, for the tester."""
 
 

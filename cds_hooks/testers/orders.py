@@ -4,6 +4,7 @@ import re
 from datetime import date
 from typing import Any
 
+from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.fhir_mappers import RXNORM, SNOMED
 from prodrome.rules.guideline import Drug, Guideline
 
@@ -27,7 +28,7 @@ _ROUTES = {
 _UNITS = {"mg": "mg", "units": "[U]"}
 
 
-class BadOrder(ValueError):
+class BadOrder(TesterError):
     """An order that cannot be read; the text says what was expected."""
 
 

@@ -6,8 +6,8 @@ Every answer that is no success is a FHIR OperationOutcome. No answer and no log
 import hashlib
 import time
 import uuid
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import orjson
 from flask import Flask, Response, g, request
@@ -18,7 +18,16 @@ from prodrome.cds_hooks.consultation import Consultation, OutOfTime, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import Store
 from prodrome.cds_hooks.logs import alarm, failure, log
-from prodrome.cds_hooks.protocol import Refused, Service, operation_outcome, parse, plain, read_request, response_faults
+from prodrome.cds_hooks.protocol import (
+    NotFound,
+    Refused,
+    Service,
+    Unsupported,
+    Withheld,
+    parse,
+    read_request,
+    response_faults,
+)
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
 from prodrome.cds_hooks.web.bodies import TAKEN, json_body
@@ -26,6 +35,7 @@ from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health, readiness
 from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
+from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
 from prodrome.fhir_mappers import KINDS
@@ -73,7 +83,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     def call(service_id: str) -> Response:
         service = environment.services().get(service_id)
         if service is None:
-            raise Refused(404, "There is no such service. Discovery lists those there are.")
+            raise NotFound("There is no such service. Discovery lists those there are.")
         g.fields = {"service": service.id, "hook": service.hook.name}
         caller = request.environ.get(CHECKED) or authenticator.check(
             request.headers.get("Authorization"), f"/cds-services/{service_id}"
@@ -106,7 +116,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
             return Response(metrics.page(), content_type=MEDIA_TYPE)
 
     app.register_blueprint(feedback.blueprint(environment, authenticator))
-    install_workbench(app, environment)
+    install_workbench(app, environment, status_of)
     _install_errors(app)
 
     @app.after_request
@@ -177,26 +187,26 @@ def _validate(consultation: Consultation) -> None:
     faults = response_faults(orjson.loads(orjson.dumps(consultation.response)), drafts=drafts)
     if faults:
         alarm("answer breaks the specification", request_id=g.request_id, reason=[str(fault) for fault in faults])
-        raise Refused(500, "The answer would have broken the specification and was withheld.")
+        raise Withheld("The answer would have broken the specification and was withheld.")
 
 
 def _json(body: bytes, status: int = 200) -> Response:
     return Response(body, status=status, content_type="application/json")
 
 
-def _outcome(status: int, text: str, member: str | None = None) -> Response:
-    body: dict[str, Any] = operation_outcome(status, text, member=member, request_id=g.get("request_id", ""))
-    return _json(orjson.dumps(body), status)
+def _outcome(status: int, text: str) -> Response:
+    return _json(orjson.dumps(outcome(status, text, request_id=g.get("request_id", ""))), status)
 
 
 def _install_errors(app: Flask) -> None:
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
         g.fields = {**g.get("fields", {}), "member": error.member}
-        answer = _outcome(error.status, error.text, error.member)
+        body = outcome_of(error, request_id=g.get("request_id", ""))
+        answer = _json(orjson.dumps(body), status_of(error))
         if error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
-        if error.status == 415:
+        if isinstance(error, Unsupported):
             answer.headers.update(TAKEN)
         return answer
 
@@ -207,7 +217,7 @@ def _install_errors(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         status = error.code or 500
-        answer = _outcome(status, plain(status))
+        answer = _outcome(status, HTTPStatus(status).phrase)
         for name, value in error.get_headers():
             if name.lower() in ("allow", "retry-after"):
                 answer.headers[name] = value

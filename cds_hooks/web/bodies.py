@@ -3,7 +3,7 @@
 from flask import request
 
 from prodrome.cds_hooks.fhir_client import JSON, is_json
-from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.protocol import Unsupported
 
 TAKEN = {"Accept": ", ".join(JSON), "Accept-Encoding": "identity"}
 """The headers of a 415: what would have been taken."""
@@ -12,7 +12,7 @@ TAKEN = {"Accept": ", ".join(JSON), "Accept-Encoding": "identity"}
 def json_body() -> bytes:
     """The body of this request. Raises :class:`Refused` (415) for another media type, and for a compressed body."""
     if not is_json(request.mimetype):
-        raise Refused(415, f"The body must be {' or '.join(JSON)}.")
+        raise Unsupported(f"The body must be {' or '.join(JSON)}.")
     if (request.content_encoding or "identity").strip().lower() not in ("identity", ""):
-        raise Refused(415, "The body must not be compressed.")
+        raise Unsupported("The body must not be compressed.")
     return request.get_data(cache=False)

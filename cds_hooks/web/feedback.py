@@ -14,9 +14,9 @@ import orjson
 from flask import Blueprint, Response, request
 
 from prodrome.cds_hooks.callers import Authenticator
-from prodrome.cds_hooks.feedback import MAX_ENTRIES, Malformed, Store, StoreUnavailable, TooLarge, read_feedback
+from prodrome.cds_hooks.feedback import Malformed, Store, StoreUnavailable, read_feedback
 from prodrome.cds_hooks.logs import log
-from prodrome.cds_hooks.protocol import Refused, parse
+from prodrome.cds_hooks.protocol import NotFound, Unavailable, parse
 from prodrome.cds_hooks.web.bodies import json_body
 from prodrome.cds_hooks.web.wsgi import CHECKED
 
@@ -44,16 +44,14 @@ def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
         )
         store = context.store
         if store is None or service not in context.services():
-            raise Refused(404, "There is no such service.")
+            raise NotFound("There is no such service.")
         try:
             entries = read_feedback(parse(json_body()))
             receipt = store.record(entries, caller)
         except Malformed as error:
             return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])
-        except TooLarge:
-            raise Refused(413, f"One batch may hold {MAX_ENTRIES} entries. Send several.") from None
         except StoreUnavailable:
-            raise Refused(503, "Feedback cannot be kept now. Send it again later.", retry_after=2) from None
+            raise Unavailable("Feedback cannot be kept now. Send it again later.", retry_after=2) from None
         log("feedback", service=service, issuer=caller.issuer, cards=receipt.taken, skipped=len(receipt.unknown))
         if not receipt.unknown:
             return Response(status=200, mimetype="application/json")

@@ -19,9 +19,10 @@ from typing import Any
 import orjson
 
 from prodrome.cds_hooks.logs import alarm, failure, log
-from prodrome.cds_hooks.protocol import Refused, operation_outcome
+from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
 from prodrome.cds_hooks.turns import Turn
 from prodrome.cds_hooks.web.metrics import Metrics
+from prodrome.cds_hooks.web.statuses import outcome
 from prodrome.cds_hooks.web.wsgi import Answer, Application, Scope, called, environ_of, headers_of
 
 Message = MutableMapping[str, Any]
@@ -141,7 +142,7 @@ class Front:
         return await found
 
     def _too_large(self) -> Refused:
-        return Refused(413, f"The body is larger than {self._max_body} bytes.")
+        return TooLarge(f"The body is larger than {self._max_body} bytes.")
 
     def _check_room(self) -> None:
         waiting = self._asked - self._begun
@@ -175,7 +176,7 @@ class Front:
                     body += chunk
                     self._held += len(chunk)
         except TimeoutError:
-            raise Refused(408, f"The body did not come within {BODY_SECONDS:g} seconds.") from None
+            raise TooSlow(f"The body did not come within {BODY_SECONDS:g} seconds.") from None
 
     async def _answer(self, environ: dict[str, Any], receive: Receive) -> Answer:
         if environ["PATH_INFO"] not in ALWAYS_ANSWERED:
@@ -288,7 +289,7 @@ async def _throw_away(receive: Receive, most: int) -> None:
 
 
 def _outcome(status: int, text: str, *more: tuple[bytes, bytes]) -> Answer:
-    content = orjson.dumps(operation_outcome(status, text))
+    content = orjson.dumps(outcome(status, text))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),

@@ -6,10 +6,11 @@ import orjson
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from prodrome.cds_hooks.callers import Limiter, TooMany
-from prodrome.cds_hooks.protocol import Refused, operation_outcome
+from prodrome.cds_hooks.callers import Limiter
+from prodrome.cds_hooks.protocol import Forbidden, Invalid, TooMany
 from prodrome.cds_hooks.settings import Settings, is_loopback
 from prodrome.cds_hooks.web.front import ALWAYS_ANSWERED
+from prodrome.cds_hooks.web.statuses import outcome_of, status_of
 
 # A page loads what this service ships and nothing else; an answer in JSON loads nothing at all.
 PAGE_POLICY = (
@@ -44,7 +45,7 @@ def host(app: Flask, settings: Settings) -> None:
     @app.before_request
     def only_here() -> None:
         if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
-            raise Refused(400, "This service answers on this machine only.")
+            raise Invalid("This service answers on this machine only.")
 
 
 def origin(app: Flask, settings: Settings) -> None:
@@ -55,7 +56,7 @@ def origin(app: Flask, settings: Settings) -> None:
     def no_foreign_pages() -> None:
         theirs = request.headers.get("Origin")
         if request.method == "POST" and theirs is not None and theirs not in known and not _own(theirs, settings):
-            raise Refused(403, "Pages of this origin may not post here.")
+            raise Forbidden("Pages of this origin may not post here.")
 
 
 def rate(app: Flask, settings: Settings) -> None:
@@ -82,9 +83,9 @@ def rate(app: Flask, settings: Settings) -> None:
         try:
             refused.spend(request.remote_addr or "")
         except TooMany as error:
-            body = orjson.dumps(operation_outcome(error.status, error.text))
+            body = orjson.dumps(outcome_of(error))
             again = {"Retry-After": str(error.retry_after)}
-            return Response(body, error.status, again, content_type="application/json")
+            return Response(body, status_of(error), again, content_type="application/json")
         return response
 
 

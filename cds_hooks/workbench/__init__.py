@@ -1,14 +1,20 @@
 """The workbench: pages that show in a browser why a card came, or did not."""
 
+from collections.abc import Callable
+
 from flask import Flask
 
 from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.workbench.routes import blueprint
 
 __all__ = ["install"]
 
 
-def install(app: Flask, environment: Environment) -> None:
-    """Serve the pages at ``/`` where the settings say so: by default only where just this machine can reach them."""
+def install(app: Flask, environment: Environment, status_of: Callable[[Refused], int]) -> None:
+    """Serve the pages at ``/`` where the settings say so: by default only where just this machine can reach them.
+
+    *status_of* says what HTTP calls a refusal.
+    """
     if environment.settings.workbench:
-        app.register_blueprint(blueprint(environment))
+        app.register_blueprint(blueprint(environment, status_of))

@@ -10,7 +10,7 @@ import orjson
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, read_feedback
-from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.protocol import Invalid, NotFound, Unavailable
 from prodrome.cds_hooks.workbench.cases import Answer, Case, Change
 
 
@@ -19,7 +19,7 @@ def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Enviro
     card = card_of(case, card_uuid)
     suggestion = next((one for one in card.get("suggestions", ()) if one["uuid"] == suggestion_uuid), None)
     if suggestion is None:
-        raise Refused(404, "There is no such suggestion on this card.")
+        raise NotFound("There is no such suggestion on this card.")
     changes = tuple(_change(action, case) for action in suggestion.get("actions", ()))
     feedback = {**_feedback(card_uuid, "accepted"), "acceptedSuggestions": [{"id": suggestion_uuid}]}
     return _sent(case, card_uuid, feedback, environment, changes)
@@ -32,7 +32,7 @@ def override(case: Case, card_uuid: str, reason_code: str, comment: str, environ
     if reason_code:
         reason = next((one for one in card.get("overrideReasons", ()) if one["code"] == reason_code), None)
         if reason is None:
-            raise Refused(400, "This card does not offer that reason.", member="reason")
+            raise Invalid("This card does not offer that reason.", member="reason")
         said["reason"] = reason
     if comment:
         said["userComment"] = comment
@@ -46,7 +46,7 @@ def card_of(case: Case, card_uuid: str) -> Mapping[str, Any]:
         if card["uuid"] == card_uuid:
             found: Mapping[str, Any] = card
             return found
-    raise Refused(404, "There is no such card in this answer.")
+    raise NotFound("There is no such card in this answer.")
 
 
 def _feedback(card_uuid: str, outcome: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _sent(
         try:
             kept = environment.store.record(read_feedback(body)).taken == 1
         except StoreUnavailable:
-            raise Refused(503, "Feedback cannot be kept now. Try again later.") from None
+            raise Unavailable("Feedback cannot be kept now. Try again later.") from None
     answered = Answer(feedback["outcome"], body, kept, changes)
     case.answers[card_uuid] = answered
     return answered

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.protocol import HOOKS, Refused, Service, parse, read_request
+from prodrome.cds_hooks.protocol import HOOKS, Invalid, Service, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
@@ -171,7 +171,7 @@ def allowing(environment: Environment, url: str, token: str | None) -> Environme
         server = FhirServer(url=url, open=token is None, private=True)
     except ValidationError as error:
         expected = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise Refused(400, f"Address of the FHIR server: {expected}.", member="server") from None
+        raise Invalid(f"Address of the FHIR server: {expected}.", member="server") from None
     wider = settings.model_copy(update={"fhir_servers": (server, *settings.fhir_servers)})
     return replace(environment, settings=wider, _services={}, _lock=threading.Lock())
 
@@ -205,13 +205,12 @@ def _context(
         context["encounterId"] = encounter_id or "none"
     if service.hook.orders:
         if not order:
-            raise Refused(400, "Choose a drug: this hook is about an order in hand.", member="order")
+            raise Invalid("Choose a drug: this hook is about an order in hand.", member="order")
         context |= _order_members(service, order, patient_id, environment)
     if service.hook.declares:
         member, kind = service.hook.declares
         if entry is None or entry["resourceType"] != kind:
-            raise Refused(
-                400,
+            raise Invalid(
                 f"The hook {service.hook.name} is about a new {kind}: paste a request, or open an example with one.",
             )
         context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": entry}]}
@@ -220,11 +219,11 @@ def _context(
 
 def _order_members(service: Service, order: str, patient_id: str, environment: Environment) -> Document:
     if not service.hook.orders:
-        raise Refused(400, f"The hook {service.hook.name} knows no order: choose order-select or order-sign.")
+        raise Invalid(f"The hook {service.hook.name} knows no order: choose order-select or order-sign.")
     try:
         draft = draft_order(spelled(order), patient_id, environment.guideline, environment.clock())
     except BadOrder as error:
-        raise Refused(400, f"Order: {error}.", member="order") from None
+        raise Invalid(f"Order: {error}.", member="order") from None
     members: Document = {
         service.hook.orders: {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": draft}]}
     }

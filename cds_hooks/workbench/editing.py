@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prodrome.cds_hooks.testers import TesterError
 from prodrome.fhir_mappers import SNOMED
 from prodrome.rules import StopReason
 from prodrome.rules.guideline import Guideline, Parameter, ParameterValue
@@ -25,7 +26,7 @@ AS_RECORDED = "as recorded"
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T[0-9:.]+(Z|[+-]\d\d:\d\d))?)?)?\Z")
 
 
-class BadEdit(ValueError):
+class BadEdit(TesterError):
     """A value that cannot stand where it was written; the text says what is expected."""
 
 

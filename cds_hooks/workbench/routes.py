@@ -20,7 +20,7 @@ from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, report
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.protocol import Refused, parse
+from prodrome.cds_hooks.protocol import Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable, Withheld, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.checking import check
@@ -40,14 +40,15 @@ FEATURED = (("resistant", 1), ("triptan", 1), ("class-failed", 1), ("emergency",
 """The examples the first page offers at a click: name and number of the ask."""
 
 
-def blueprint(environment: Environment, cases: Cases | None = None) -> Blueprint:
-    """The pages, at ``/``. *cases* keeps what they work on; its own store by default."""
-    return _Workbench(environment, cases or Cases()).blueprint()
+def blueprint(environment: Environment, status_of: Callable[[Refused], int], cases: Cases | None = None) -> Blueprint:
+    """The pages, at ``/``. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on."""
+    return _Workbench(environment, status_of, cases or Cases()).blueprint()
 
 
 class _Workbench:
-    def __init__(self, environment: Environment, cases: Cases) -> None:
+    def __init__(self, environment: Environment, status_of: Callable[[Refused], int], cases: Cases) -> None:
         self.environment = environment
+        self.status_of = status_of
         self.cases = cases
         self.secret = secrets.token_bytes(32)
         self.templates = pages()
@@ -107,7 +108,7 @@ class _Workbench:
         site = request.headers.get("Sec-Fetch-Site", "same-origin")
         token = request.form.get("token", "")
         if site != "same-origin" or not hmac.compare_digest(token.encode(), self._token().encode()):
-            raise Refused(403, "This form is not from a page of this service, or the page is too old. Open it again.")
+            raise Forbidden("This form is not from a page of this service, or the page is too old. Open it again.")
 
     def _owner(self) -> str:
         """The browser that asks, by its cookie; a new one gets its cookie with the answer."""
@@ -141,24 +142,23 @@ class _Workbench:
         return Response(html, status=status, mimetype="text/html")
 
     def _refused(self, error: Refused) -> Response:
-        page = self._page("refused", error.status, text=error.text, status_code=error.status)
+        status = self.status_of(error)
+        page = self._page("refused", status, text=error.text, status_code=status)
         if error.retry_after is not None:
             page.headers["Retry-After"] = str(error.retry_after)
         return page
 
     def _too_large(self, error: RequestEntityTooLarge) -> Response:
-        return self._page("refused", 413, text="What was sent is larger than this service accepts.", status_code=413)
+        return self._refused(TooLarge("What was sent is larger than this service accepts."))
 
     def _too_much(self, error: LimitError) -> Response:
-        text = f"The chart holds more than can be judged in one call: {error}."
-        return self._page("refused", 413, text=text, status_code=413)
+        return self._refused(TooLarge(f"The chart holds more than can be judged in one call: {error}."))
 
     def _failed(self, error: Exception) -> AnyResponse:
         if isinstance(error, HTTPException):
             return error.get_response()
         alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
-        text = "The service failed on this and gives no answer. Its log says more."
-        return self._page("refused", 500, text=text, status_code=500)
+        return self._refused(Withheld("The service failed on this and gives no answer. Its log says more."))
 
     # Choosing a patient
 
@@ -183,7 +183,7 @@ class _Workbench:
         try:
             case = self._opened(form)
         except Refused as refused:
-            return self._chooser(form, refused.text, refused.status)
+            return self._chooser(form, refused.text, self.status_of(refused))
         return self._kept(case)
 
     def _opened(self, form: Mapping[str, str]) -> Case:
@@ -193,7 +193,7 @@ class _Workbench:
         if source == "server":
             url, patient = form.get("server", ""), form.get("patient", "")
             if not url or not patient:
-                raise Refused(400, "Address of the FHIR server and id of the patient are both needed.")
+                raise Invalid("Address of the FHIR server and id of the patient are both needed.")
             token = form.get("access") or None
             environment = asking.allowing(environment, url, token)
             document = asking.server_request(
@@ -210,7 +210,7 @@ class _Workbench:
     def _of_example(self, name: str, number: int, hook: str | None, order: str | None) -> Case:
         named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
         if named is None:
-            raise Refused(404, "There is no such example.")
+            raise NotFound("There is no such example.")
         environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
         document = asking.example_request(named, environment, hook=hook, order=order)
         permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order)
@@ -228,8 +228,7 @@ class _Workbench:
     def _case(self, key: str) -> Case:
         case = self.cases.get(self._owner(), key)
         if case is None:
-            raise Refused(
-                404,
+            raise NotFound(
                 "What this page was about is no longer in memory: it is kept for the browser that opened it, for half"
                 " an hour at most. Open the patient again.",
             )
@@ -329,7 +328,7 @@ class _Workbench:
         except (editing.BadEdit, GuidelineError, Refused) as error:
             if live:
                 return self._page("_outcome", problem=str(error), case=case, **self._compared(case, None))
-            return self._what_if_page(case, None, str(error), 400)
+            return self._what_if_page(case, None, str(error), self.status_of(Invalid(str(error))))
         case.edits, case.parameters = edits, parameters
         if live:
             return self._page("_outcome", problem="", case=case, **self._compared(case, after))
@@ -401,7 +400,7 @@ class _Workbench:
         guideline = self.environment.guideline
         rule = guideline.rulebook.rules.get(rule_id)
         if rule is None:
-            raise Refused(404, "There is no such rule.")
+            raise NotFound("There is no such rule.")
         used = [
             other
             for other in guideline.rulebook.rules.values()
@@ -438,18 +437,20 @@ class _Workbench:
         try:
             rows = list(self._counted().values())
         except (StoreUnavailable, DatabaseAway):
-            raise Refused(503, "The database cannot be asked now. Try again in a moment.", retry_after=2) from None
+            raise Unavailable("The database cannot be asked now. Try again in a moment.", retry_after=2) from None
         return self._page("feedback", rows=rows, rules=self.environment.guideline.rulebook.rules)
 
     # Checking a request
 
     def check_page(self) -> Response:
-        return self._page("check", text="", report=None)
+        return self._page("check", text="", report=None, answers=None)
 
     def check_request(self) -> Response:
         text = request.form.get("request", "")
         tried = asking.on_day(self.environment, self.environment.clock(), remember=False)
-        return self._page("check", text=text, report=check(text, tried))
+        report = check(text, tried)
+        status = report.refused and self.status_of(report.refused)
+        return self._page("check", text=text, report=report, answers=status)
 
 
 def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:

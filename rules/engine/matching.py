@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from prodrome.rules.errors import ProdromeError
+
 Value = str | int | float | bool
 Match = tuple[str, tuple[str, ...]]
 
@@ -24,7 +26,7 @@ MAX_MATCHES = 20_000
 """Matches one layer may have, partial ones included."""
 
 
-class EngineError(Exception):
+class EngineError(ProdromeError):
     """The rules cannot be evaluated over these facts. Its text never holds what a fact says."""
 
 

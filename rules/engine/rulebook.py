@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from prodrome.rules.engine.matching import CompiledLayer, Pattern, Value
+from prodrome.rules.errors import ConfigurationError
 
 FINDING, UNJUDGED, TALLY = "finding", "unjudged", "tally"
 """Fact types the engine itself concludes: a card to make, a rule nobody could judge, a count."""
@@ -18,7 +19,7 @@ Indicator = Literal["info", "warning", "critical"]
 INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 
 
-class RulebookError(ValueError):
+class RulebookError(ConfigurationError):
     """The rulebook cannot be meant as it is written. The text names the file, the rule and what is wrong."""
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import yaml
 
+from prodrome.rules.errors import ConfigurationError
 
-class GuidelineError(ValueError):
+
+class GuidelineError(ConfigurationError):
     """The guideline's data is wrong: says in which file and entry, what was expected and what came."""
 
 

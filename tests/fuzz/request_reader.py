@@ -21,9 +21,9 @@ with atheris.instrument_imports(
     from prodrome.cds_hooks.consultation import consult
     from prodrome.cds_hooks.environment import Environment
     from prodrome.cds_hooks.protocol.checks import response_faults
+    from prodrome.cds_hooks.protocol.refusals import Refused
     from prodrome.cds_hooks.protocol.requests import parse, read_request
 
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
 from prodrome.cds_hooks.protocol.services import Service
 from prodrome.cds_hooks.settings import Settings
 from prodrome.rules.engine.matching import LimitError

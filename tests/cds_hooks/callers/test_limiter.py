@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.callers.limiter import MAX_CALLERS, Limiter, TooMany
+from prodrome.cds_hooks.callers.limiter import MAX_CALLERS, Limiter
+from prodrome.cds_hooks.protocol.refusals import TooMany
 
 
 class Clock:

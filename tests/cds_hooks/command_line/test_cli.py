@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixtur
     [
         (("consult", "no-such-file.json"), "no-such-file.json"),
         (("consult",), "--fhir"),
-        (("consult", str(EXAMPLES / "README.md")), "400"),
+        (("consult", str(EXAMPLES / "README.md")), "not valid JSON (line 1, column 1)"),
         (("consult", RESISTANT, "--fhir", "http://127.0.0.1:1"), "Give either"),
     ],
 )
@@ -111,7 +112,7 @@ def test_a_parameter_that_does_not_exist_stops_the_start(
 
 
 def test_serve_prints_a_request_that_is_answered_with_a_card():
-    command = [sys.executable, "-c", "import sys; from cds_hooks.command_line.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-c", "import sys; from prodrome.cds_hooks.command_line import main; sys.exit(main())"]
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -201,3 +202,112 @@ def test_codes_report_names_the_place_of_a_fault(capsys: pytest.CaptureFixture[s
     assert main(("codes", "report", str(file))) == 2
     assert "Condition.ndjson, line 2" in capsys.readouterr().err
     assert main(("codes", "report", str(tmp_path / "none.json"))) == 2
+
+
+HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"patientId": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"hook": "patient-view",\n "context": {,}}', "line 2, column 14"),
+        (b"", "not valid JSON"),
+        (b"\x80\x81\xff", "not valid JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"resourceType": "Bundle", "entry": []}', "found a FHIR Bundle"),
+        (b'{"resourceType": "Patient"}', "found a FHIR Patient"),
+        (json.dumps({"hook": "patient-vew", **HOOK}).encode(), "did you mean patient-view?"),
+        (json.dumps({"hook": "order_sign", **HOOK}).encode(), "did you mean order-sign?"),
+        (json.dumps({"hook": "patient-view", "hookInstance": "1"}).encode(), "context is missing"),
+    ],
+)
+def test_a_file_that_is_no_request_is_told_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, body: bytes, expected: str
+):
+    (tmp_path / "asked.json").write_bytes(body)
+    assert main(("consult", str(tmp_path / "asked.json"))) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "asked.json" in line
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("consult", str(EXAMPLES)), "Is a directory"),
+        (("check", "localhost"), "expected the address of a service"),
+        (("check", "ftp://localhost/x"), "expected the address of a service"),
+        (("check", "http://127.0.0.1:1"), "cannot be reached"),
+        (("sandbox", "http://127.0.0.1:1"), "cannot be reached"),
+        (("consult", "--fhir", "http://127.0.0.1:1/fhir", "--patient", "1"), "the FHIR server cannot be reached"),
+        (("consult", "--fhir", "http://127.0.0.1:1/fhir"), "--patient is missing"),
+        (("serve", "--port", "99999"), "port (command line)"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert len([line for line in said.splitlines() if not line.startswith(" ")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("serv",), "did you mean serve?"),
+        (("serve", "--port", "http"), "invalid int value: 'http'"),
+        (("serve", "--today", "2026-13-01"), "2026-13-01"),
+        (("consult", "x", "--engine", "durabel"), "did you mean durable?"),
+        ((), "COMMAND"),
+    ],
+)
+def test_words_that_are_not_known_are_told_with_what_was_meant(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
+):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(("serve", "--port", str(port), "--workers", "1")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(port) in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LOCALE", "XX"), ("ENGINE", "fast"), ("NOBODY", "1"), ("DATABASE_URL", "sqlite:////nowhere/x.db")],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+):
+    monkeypatch.setenv(f"PRODROME_{variable}", value)
+    assert main(("serve", "--port", "0")) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert variable.lower() in line.lower()
+
+
+def test_tracebacks_are_for_who_asks_for_them():
+    with pytest.raises(FileNotFoundError):
+        main(("consult", "no-such-file.json", "--debug"))
+    with pytest.raises(FileNotFoundError):
+        main(("--debug", "consult", "no-such-file.json"))
+
+
+def test_the_version_says_what_exactly_is_running(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(("--version",))
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert re.fullmatch(
+        r"prodrome \S+, rulebook \S+ of \S+, Python \S+, engine (checked|reference), (not )?compiled\n", printed
+    )

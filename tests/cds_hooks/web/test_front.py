@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.protocol.refusals import Refused, Unauthorized
 from prodrome.cds_hooks.web import front, listen, server
 from prodrome.cds_hooks.web.front import THREADS, Front
+from prodrome.cds_hooks.web.statuses import status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
 
 LIMIT = 100_000
@@ -35,7 +36,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         found = environ.get(CHECKED)
-        status = f"{found.status} Refused" if isinstance(found, Refused) else "200 OK"
+        status = f"{status_of(found)} Refused" if isinstance(found, Refused) else "200 OK"
         body = environ["wsgi.input"].read()
         self.asked.append((environ["PATH_INFO"], body))
         self.open.wait(10)
@@ -224,7 +225,7 @@ def test_a_large_body_is_read_only_after_its_token_was_checked():
     def verify(authorization: str | None, path: str) -> object:
         tokens.append((authorization, path))
         if authorization != "Bearer good":
-            raise Refused(401, "no")
+            raise Unauthorized("no")
         return "caller"
 
     with serving(app, verify=verify) as port:

@@ -7,7 +7,7 @@ import pytest
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import complete
-from prodrome.cds_hooks.protocol.operation_outcome import Refused
+from prodrome.cds_hooks.protocol.refusals import Refused
 from prodrome.cds_hooks.protocol.requests import FhirAuthorization
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking

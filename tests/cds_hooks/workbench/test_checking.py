@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.protocol.refusals import Invalid
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.cds_hooks.workbench.checking import check
@@ -75,7 +76,7 @@ def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any],
 def test_what_is_no_json_is_said_to_be_none():
     report = check("{", ENVIRONMENT)
     assert report.refused is not None
-    assert report.refused.status == 400
+    assert isinstance(report.refused, Invalid)
     assert [fault.requirement for fault in report.faults] == ["REQ-01"]
 
 

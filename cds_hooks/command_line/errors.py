@@ -1,0 +1,37 @@
+"""Mistakes at the command line, and how they are told: in one line."""
+
+import argparse
+import difflib
+import os
+import sys
+from typing import NoReturn
+
+from prodrome.rules import ProdromeError
+
+
+class UsageError(ProdromeError):
+    """A mistake of the person at the command line; the text says what was expected and what came."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, with what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and exit with 2."""
+        print(f"{self.prog}: {message}; {self.prog} --help lists what there is", file=sys.stderr)
+        sys.exit(2)
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            close = difflib.get_close_matches(str(value), known, n=1)
+            meant = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
+            raise argparse.ArgumentError(action, f"{value!r} is unknown ({meant})")
+
+
+def in_one_line(error: Exception) -> str:
+    """What to tell of an error that a person can mend."""
+    if isinstance(error, OSError):
+        where = os.fspath(error.filename) if error.filename else "the system"
+        return f"{where!s}: {error.strerror or type(error).__name__}"
+    return str(error)
