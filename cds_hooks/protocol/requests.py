@@ -318,7 +318,7 @@ def _declared(context: Mapping[str, Any], hook: Hook) -> tuple[object, ...]:
     member, _ = hook.declares
     value = context.get(member) or _dialect(context, member)
     if value is not None and not isinstance(value, dict | list):
-        raise Invalid(_must_be(f"context.{member}", "a resource or a Bundle", value), member=f"context.{member}")
+        raise _must_be(f"context.{member}", "a resource or a Bundle", value)
     return tuple(resource for resource, _ in _unwrapped(value, None, 0))
 
 

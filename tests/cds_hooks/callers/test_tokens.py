@@ -541,7 +541,7 @@ def test_while_too_many_wait_for_keys_a_token_may_be_sent_again() -> None:
     site = authenticator(settings(issuers=({"iss": ISS, "jku": (JKU,)},)), key_sets=Busy())
     with pytest.raises(Unavailable) as caught:
         site.check(Client().bearer(), SERVICE)
-    assert (caught.value.status, caught.value.retry_after) == (503, 1)
+    assert caught.value.retry_after == 1
 
 
 @contextlib.contextmanager
@@ -701,7 +701,7 @@ def test_a_token_that_cannot_be_looked_up_is_refused_for_now_and_not_used_up(dat
     for _ in range(3):
         with pytest.raises(Unavailable) as caught:
             site.check(bearer, SERVICE)
-        assert (caught.value.status, caught.value.retry_after) == (503, 1)
+        assert caught.value.retry_after == 1
     eventually(lambda: not database.away)
     with database.writing(durable=True) as connection:
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO seen_token")
