@@ -72,7 +72,7 @@ def _serve(asked: argparse.Namespace) -> int:
     with ExitStack() as ending:
         folder = ending.enter_context(TemporaryDirectory(prefix="prodrome-"))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the processes bring their numbers together
-        stack.callback(os.environ.pop, "PROMETHEUS_MULTIPROC_DIR", None)
+        ending.callback(os.environ.pop, "PROMETHEUS_MULTIPROC_DIR", None)
         if settings.in_memory:  # as short-lived as memory, but seen by all processes
             settings = settings.model_copy(update={"database_url": f"sqlite:///{folder}/prodrome.db"})
         listener = ending.enter_context(_listen(settings))

@@ -8,8 +8,8 @@ from pathlib import Path
 from prodrome.rules import errors
 
 ROOT = Path(__file__).parents[2]
-KEPT_INSIDE = {"Unreadable", "NotRead", "Unusable", "Pending"}
-"""Never leave their rooms: a resource that is skipped, words that are no dose, a key that is not taken, or not yet there."""
+KEPT_INSIDE = {"Unreadable", "NotRead", "Unusable", "Pending", "OutOfTime"}
+"""Never leave their rooms: a resource skipped, words that are no dose, a key not taken, or not there yet."""
 
 
 def classes() -> dict[str, list[str]]:
