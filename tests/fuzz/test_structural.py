@@ -8,7 +8,7 @@ import pytest
 from tests.fuzz.structural import BATCH, SEEDS, body, failure, failures
 
 
-@pytest.mark.parametrize("number", map(int, SEEDS.read_text().split()))
+@pytest.mark.parametrize("number", [int(line) for line in SEEDS.read_text().split()])
 def test_what_once_failed_holds(number: int) -> None:
     assert failure(number) is None
 
