@@ -45,7 +45,15 @@ class DrugOptions:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        return any(one.strength == ABSOLUTE for one in self.against(drug))
+        known = self._barred.get(drug.id)
+        if known is None:
+            known = self._barred[drug.id] = any(one.strength == ABSOLUTE for one in self.against(drug))
+        return known
+
+    @cached_property
+    def _barred(self) -> dict[str, bool]:
+        """What was found so far by drug: many rows ask of the same drugs."""
+        return {}
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether a drug was taken for migraine: it says so, or it is used for nothing else."""

@@ -178,10 +178,14 @@ class Joined:
     def __init__(self, pattern: Pattern, facts: Iterable[Fact]) -> None:
         self._pattern = pattern
         self._equal = tuple(join for join in pattern.joins if join.op == "=")
-        self._found: defaultdict[tuple[Value | None, ...], list[Fact]] = defaultdict(list)
-        for fact in facts:
-            if passes(pattern, fact):
-                self._found[tuple([fact.fields.get(join.field) for join in self._equal])].append(fact)
+        self._found: dict[tuple[Value | None, ...], list[Fact]] = {}
+        candidates = [fact for fact in facts if passes(pattern, fact)]
+        if not self._equal:  # by far the most
+            if candidates:
+                self._found[()] = candidates
+            return
+        for fact in candidates:
+            self._found.setdefault(tuple([fact.fields.get(join.field) for join in self._equal]), []).append(fact)
 
     def __bool__(self) -> bool:
         return bool(self._found)
