@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: docs install run test lint bench bench-compare bench-hostile load conformance security-table audit sbom lock
+.PHONY: docs format install run test lint bench bench-compare bench-hostile load conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -16,7 +16,11 @@ run: install
 	$(BIN)/prodrome serve
 
 test: install
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 lint: install
 	$(BIN)/ruff check .
