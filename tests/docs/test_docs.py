@@ -15,10 +15,16 @@ from prodrome.cds_hooks.settings import load_settings
 from tests.serving import Client, client_of, rules_in, service
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "examples" / "README.md",
+]
 EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 
-SHOWN_ELSEWHERE = ("make ", "prodrome serve", "--fhir", "prodrome sandbox", "prodrome check")
+SHOWN_ELSEWHERE = ("make ", "prodrome serve", "--fhir", "prodrome sandbox", "prodrome check", "prodrome population")
 """Commands that need a server of their own, or are this very test; other tests run them."""
 
 
