@@ -267,7 +267,7 @@ def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result
 
 async def _answered_or_gone(call: _Call, receive: Receive) -> None:
     """Wait for the answer; a client that goes away before its call was begun takes it back. Raises ``_Gone``."""
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(_gone(receive))
     try:
         await asyncio.wait((gone, call.result), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -275,6 +275,12 @@ async def _answered_or_gone(call: _Call, receive: Receive) -> None:
     if not call.result.done() and not call.begun:
         call.wanted = False
         raise _Gone
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client has gone; that a request has no body is told first."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _throw_away(receive: Receive, most: int) -> None:

@@ -14,7 +14,7 @@ from flask import Flask, Response, jsonify
 from prodrome.cds_hooks.testers.example_patients import examples, resources
 from prodrome.cds_hooks.workbench import asking
 from prodrome.rules.guideline.guideline import load_guideline
-from tests.serving import TODAY, listening, service
+from tests.serving import TODAY, listening, service, serving
 
 ARTEFACTS = Path(__file__).parents[2] / "build" / "screenshots"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -47,7 +47,7 @@ def base() -> Iterator[str]:
 @pytest.fixture(scope="package")
 def fhir() -> Iterator[str]:
     """The address of a small FHIR server with one of the example patients."""
-    with listening(fhir_server()) as address:
+    with serving(fhir_server()) as address:
         yield address
 
 

@@ -249,3 +249,24 @@ def test_a_failure_before_the_application_is_answered():
         answer = ask(port, b"x")
     assert answer.status_code == 500
     assert b"secret" not in answer.content
+
+
+def test_requests_without_a_body_are_answered_while_others_are_in_hand():
+    class Slow(Application):
+        def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+            time.sleep(0.02)
+            return super().__call__(environ, start)
+
+    with serving(Slow()) as port:
+        answers: list[int] = []
+        asking = [
+            threading.Thread(
+                target=lambda: answers.append(httpx.get(f"http://127.0.0.1:{port}/", timeout=20).status_code)
+            )
+            for _ in range(THREADS)
+        ]
+        for one in asking:
+            one.start()
+        for one in asking:
+            one.join()
+    assert answers == [200] * THREADS
