@@ -13,7 +13,7 @@ from prodrome.rules.guideline import Guideline
 
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 LONGEST_TEXT = 2000  # characters of one text that are looked at
-MOST_CODINGS = 100  # of one concept: records that translate into every dictionary they have send some forty
+MOST_CODINGS = 50  # of one concept: records that translate into every dictionary they have send some forty
 
 Code = tuple[str, str]  # system, code
 

@@ -232,13 +232,16 @@ def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
+    recorded: dict[tuple[str, bool], dict[str, None]] = {}  # an allergy recorded twice is one
     for allergy in sheet.facts.allergies:
-        drug = sheet.guideline.drugs.get(allergy.drug)
+        recorded.setdefault((allergy.drug, allergy.coded), {}).update(dict.fromkeys(allergy.refs))
+    for (name, coded), refs in recorded.items():
+        drug = sheet.guideline.drugs.get(name)
         if drug is None:  # to a whole class: a contraindication, no drug that failed
             continue
         fields: dict[str, Value] = {
             "drug": sheet.options.base(drug.id),
-            "coded": allergy.coded,
+            "coded": coded,
             "cgrp": drug.targets_cgrp,
             "counts": False,
         }
@@ -252,7 +255,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
             }
         if drug.acute:
             fields |= {"acute_class": drug.acute.drug_class, "suggested": drug.acute.suggest}
-        yield "allergy", fields, allergy.refs
+        yield "allergy", fields, tuple(refs)
 
 
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:

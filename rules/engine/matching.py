@@ -22,7 +22,7 @@ Match = tuple[str, tuple[str, ...]]
 MAX_FACTS = 8_000
 """Facts one evaluation may hold."""
 
-MAX_MATCHES = 20_000
+MAX_MATCHES = 10_000
 """Matches one layer may have, partial ones included."""
 
 
