@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import zip_longest
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
@@ -56,7 +57,9 @@ def gather(
         for query in service.queries
         if query.key not in came and (resolved := resolve(query.template, context, today))
     }
-    further = {key: (service.kind_of(key), link) for key, value in came.items() if (link := _next(value))}
+    further = {
+        key: (service.kind_of(key), link) for key, value in came.items() if (link := _next(value, request.fhir_server))
+    }
     fetched = server.for_queries(plan | further)
     for key, answer in fetched.items():
         if key in further:
@@ -129,12 +132,16 @@ class _Server:
             )
 
 
-def _next(value: object) -> str | None:
-    """The link to the next page of a Bundle."""
+def _next(value: object, base: str | None) -> str | None:
+    """The address of the next page of a Bundle; a relative one is below the FHIR server's."""
     links = value.get("link") if isinstance(value, dict) else None
     for link in _objects(links if isinstance(links, list) else ()):
-        if link.get("relation") == "next" and isinstance(link.get("url"), str):
-            return str(link["url"])
+        url = link.get("url")
+        if link.get("relation") == "next" and isinstance(url, str) and base is not None:
+            try:
+                return urljoin(f"{base}/", url)
+            except ValueError:
+                return f"{base}#"  # no address, and refused as one, so that the Bundle stays incomplete
     return None
 
 

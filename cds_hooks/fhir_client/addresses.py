@@ -8,7 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from prodrome.cds_hooks.settings import FhirServer, is_loopback
 from prodrome.rules import ProdromeError
@@ -45,7 +45,10 @@ class Target:
         return origin(urlsplit(self.base))
 
     def covers(self, url: str) -> bool:
-        """Whether *url* (of a ``next`` link) stays on the origin and under the base address of this server."""
+        """Whether *url* stays on the origin and under the base address of this server, however it is normalised.
+
+        A path that servers and proxies may read in different ways (``..``, ``;``, an encoded slash) is not covered.
+        """
         try:
             parts = urlsplit(url)
             same = origin(parts) == self.origin
@@ -53,8 +56,8 @@ class Target:
             return False
         base = urlsplit(self.base).path
         inside = parts.path == base or parts.path.startswith(f"{base}/")
-        climbs = any(segment.lower().replace("%2e", ".") in (".", "..") for segment in parts.path.split("/"))
-        return same and inside and not climbs and not parts.username
+        plain = url.isprintable() and "#" not in url and "@" not in parts.netloc and "//" not in parts.path
+        return same and inside and plain and all(map(_is_plain, parts.path.removeprefix(base).split("/")))
 
 
 class FhirServerError(ProdromeError):
@@ -67,7 +70,14 @@ class NotAllowed(FhirServerError):
 
 def origin(parts: SplitResult) -> tuple[str, str, int]:
     """Scheme, host and port, in one spelling. Raises ValueError for an impossible port."""
-    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or _PORTS.get(parts.scheme, 0)
+    port = _PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
+    return parts.scheme, (parts.hostname or "").rstrip("."), port
+
+
+def _is_plain(segment: str) -> bool:
+    """Whether a segment of a path means the same to whoever reads it."""
+    said = unquote(segment)
+    return said not in (".", "..") and said.isprintable() and not set(said) & set("/\\;%?# ")
 
 
 def allowed(url: str, settings: Allowing, issuer: str | None = None) -> Target:
@@ -76,7 +86,7 @@ def allowed(url: str, settings: Allowing, issuer: str | None = None) -> Target:
     Listed is the exact origin with the path or one under it. In the open mode on loopback, servers on this machine are
     listed by themselves. *issuer* is the client that called, where its token said so.
     """
-    parts = _parsed(url)
+    parts = parsed(url)
     for server in settings.fhir_servers:
         listed = urlsplit(server.url)
         inside = parts.path == listed.path or parts.path.startswith(f"{listed.path}/")
@@ -89,7 +99,8 @@ def allowed(url: str, settings: Allowing, issuer: str | None = None) -> Target:
     raise NotAllowed("is not on the list of allowed FHIR servers")
 
 
-def _parsed(url: str) -> SplitResult:
+def parsed(url: str) -> SplitResult:
+    """An address from outside. Raises :class:`NotAllowed` for what can be read in more than one way."""
     try:
         parts = urlsplit(url)
         origin(parts)

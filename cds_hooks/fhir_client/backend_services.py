@@ -5,13 +5,14 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
 
-from prodrome.cds_hooks.fhir_client.addresses import Target
+from prodrome.cds_hooks.fhir_client.addresses import NotAllowed, Target, parsed
 from prodrome.cds_hooks.fhir_client.exchange import Failure, ask
-from prodrome.cds_hooks.settings import Backend, FhirServer, is_loopback
+from prodrome.cds_hooks.settings import Backend, is_loopback
 
 ASSERTION_SECONDS = 240
 """At most five minutes, says the standard."""
@@ -47,19 +48,26 @@ class BackendTokens:
         self._token = None
 
     def _tokens_at(self, url: str) -> Target:
-        return Target(url, FhirServer(url=url, open=self._target.server.open, private=self._target.server.private))
+        server = self._target.server
+        return Target(url, server.model_copy(update={"url": url, "backend": None}))
 
     async def _discovered(self, http: httpx.AsyncClient, deadline: float) -> str:
+        """Where the FHIR server says that tokens are given out: encrypted, and on this machine only if it is here too.
+
+        To where the name of the address leads, the same holds as for the FHIR server itself.
+        """
         request = http.build_request("GET", f"{self._target.base}/.well-known/smart-configuration")
         configuration, _ = await ask(http, request, deadline)
         url = configuration.get("token_endpoint") if isinstance(configuration, dict) else None
         try:
-            parsed = httpx.URL(url if isinstance(url, str) else "")
-        except httpx.InvalidURL:
-            parsed = httpx.URL("")
-        if parsed.scheme != "https" and not (parsed.scheme == "http" and is_loopback(parsed.host)):
+            address = parsed(url if isinstance(url, str) else "")
+        except NotAllowed:
+            raise Failure("does not say where access tokens are given out") from None
+        here = is_loopback(address.hostname or "")
+        reachable = not here or is_loopback(urlsplit(self._target.base).hostname or "")
+        if not reachable or (address.scheme != "https" and not (here and self._target.server.open)):
             raise Failure("does not say where access tokens are given out")
-        return str(parsed)
+        return str(url)
 
     async def _asked(self, http: httpx.AsyncClient, url: str, deadline: float) -> tuple[float, str]:
         now = int(time.time())

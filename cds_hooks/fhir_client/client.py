@@ -9,8 +9,9 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ from prodrome.cds_hooks.fhir_client.backend_services import VISIBLE, BackendToke
 from prodrome.cds_hooks.fhir_client.breaker import Breaker
 from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
 from prodrome.cds_hooks.fhir_client.references import Resolved
-from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, missing
+from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, is_link, missing
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
 
 MAX_SERVERS = 32
@@ -69,6 +70,8 @@ class Session:
     breaker: Breaker = field(default_factory=Breaker)
     version: tuple[float, str] | None = None
     tokens: BackendTokens | None = None
+    users: int = 0  # calls under way
+    retired: bool = False  # to be closed when the last of them ends
 
 
 class Client:
@@ -135,7 +138,8 @@ class Client:
 
         async def asked() -> str:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await self._version(self._session(target), deadline)
+                async with self._using(target) as session:
+                    return await self._version(session, deadline)
 
         try:
             return self._run(asked(), deadline)
@@ -175,6 +179,18 @@ class Client:
                 self._loop = (os.getpid(), loop)
             return self._loop[1]
 
+    @asynccontextmanager
+    async def _using(self, target: Target) -> AsyncIterator[Session]:
+        """The session of a server, not closed before the call ends."""
+        session = self._session(target)
+        session.users += 1
+        try:
+            yield session
+        finally:
+            session.users -= 1
+            if session.retired and not session.users:
+                await session.http.aclose()
+
     def _session(self, target: Target) -> Session:
         session = self._sessions.get(target)
         if session is None:
@@ -182,7 +198,9 @@ class Client:
             session = self._sessions[target] = Session(target, http)
             if len(self._sessions) > MAX_SERVERS:
                 _, oldest = self._sessions.popitem(last=False)
-                asyncio.get_running_loop().create_task(oldest.http.aclose())
+                oldest.retired = True
+                if not oldest.users:
+                    asyncio.get_running_loop().create_task(oldest.http.aclose())
         self._sessions.move_to_end(target)
         return session
 
@@ -196,7 +214,19 @@ class Client:
         progress: Progress | None,
     ) -> None:
         """Fills *searches*, which hold what came at any moment; raises :class:`Failure` where none was begun."""
-        session = self._session(target)
+        async with self._using(target) as session:
+            await self._ask(plan, searches, session, request, deadline, progress)
+
+    async def _ask(
+        self,
+        plan: Plan,
+        searches: dict[str, Search],
+        session: Session,
+        request: Request,
+        deadline: float,
+        progress: Progress | None,
+    ) -> None:
+        target = session.target
         begun = time.monotonic()
         if waits := session.breaker.waits(begun):
             raise Failure(f"failed repeatedly and is left alone for {waits:.0f} seconds", answered=False)
@@ -208,6 +238,9 @@ class Client:
             search = searches[key] = Search(target, kind, query, headers, request.patient_id)
             if kind in renamed:
                 search = searches[key] = search.renamed(renamed[kind])
+            if is_link(query) and request.authorization is None and target.server.backend is not None:
+                search.problem = "has further pages, which are followed with the client's own token only"
+                return
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await search.run(session.http, deadline)

@@ -21,6 +21,8 @@ MAX_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""
 MAX_RESOURCES = 20_000
 """How many resources one answer may hold: more are not even parsed, which takes time that others need."""
+MAX_MEMBERS = 1_000_000
+"""How many objects and lists one answer may hold: empty ones take a hundred times their size in memory."""
 TRIES = 3
 PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
@@ -178,7 +180,7 @@ async def _body(response: httpx.Response, room: int) -> bytes:
 
 
 def _parsed(body: bytes) -> Any:
-    if body.count(b'"resourceType"') > MAX_RESOURCES:
+    if body.count(b'"resourceType"') > MAX_RESOURCES or body.count(b"{") + body.count(b"[") > MAX_MEMBERS:
         raise Failure("sends more than can be taken")
     try:
         return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))

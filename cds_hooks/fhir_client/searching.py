@@ -52,6 +52,11 @@ def missing(kind: str, problem: str, *, seconds: float = 0.0, answered: bool = T
     return Fetched(kind, outcome, Completeness.MISSING, problem, seconds=seconds, answered=answered)
 
 
+def is_link(query: str) -> bool:
+    """Whether a query is an address that came in a Bundle, rather than a search of our own."""
+    return _ABSOLUTE.match(query) is not None
+
+
 @dataclass(slots=True)
 class Search:
     """One query under way. What came so far stays readable when the time is up (:meth:`result`)."""
@@ -81,7 +86,7 @@ class Search:
 
     def renamed(self, kind: str) -> "Search":
         """The same question about a kind under another name."""
-        query = self.query if _ABSOLUTE.match(self.query) else self.query.replace(self.kind, kind, 1)
+        query = self.query if is_link(self.query) else self.query.replace(self.kind, kind, 1)
         return Search(self.target, kind, query, self.headers, self.patient_id, started=self.started)
 
     def result(self) -> Fetched:
@@ -120,7 +125,7 @@ class Search:
         Servers are known that take no POST, and that refuse a whole search for an _include they do not know or may
         not serve; what would have been included is resolved by reference later.
         """
-        if _ABSOLUTE.match(self.query):  # the next page of a Bundle that came in part
+        if is_link(self.query):  # the next page of a Bundle that came in part
             yield _Way((self.query,))
             return
         for query in dict.fromkeys((self.query, _INCLUDES.sub("", self.query))):
@@ -180,7 +185,7 @@ class Search:
             return "reports a problem with part of its answer"
         if self.patient_id and any(_of_another(resource, self.patient_id) for resource in matches):
             return "answers with other patients' data"
-        if self.total and not _ABSOLUTE.match(self.query) and self._lacks_some(self.total, matches):
+        if self.total and not is_link(self.query) and self._lacks_some(self.total, matches):
             return "sends less than it says there is"
         return None
 
@@ -199,20 +204,22 @@ class Search:
                 yield resource
 
     def _first(self, http: httpx.AsyncClient, query: str, *, post: bool) -> tuple[httpx.Request, str]:
-        if _ABSOLUTE.match(query):
+        if is_link(query):
             return self._request(http, query), query
         url = f"{self.target.base}/{query}"
         if not post:
             return self._request(http, url), url
-        encoded = httpx.URL(url).query
-        headers = {**self.headers, "Content-Type": "application/x-www-form-urlencoded"}
         path = f"{self.target.base}/{query.partition('?')[0]}/_search"
-        return http.build_request("POST", path, content=encoded, headers=headers), url
+        return self._request(http, path, form=httpx.URL(url).query), url
 
-    def _request(self, http: httpx.AsyncClient, url: str) -> httpx.Request:
+    def _request(self, http: httpx.AsyncClient, url: str, *, form: bytes | None = None) -> httpx.Request:
+        """A question to this server: a GET, or a POST of a form. Raises :class:`Failure` for any other address."""
         if not self.target.covers(url):
             raise Failure("continues its answer at another address, which is not followed")
-        return http.build_request("GET", url, headers=dict(self.headers))
+        if form is None:
+            return http.build_request("GET", url, headers=dict(self.headers))
+        headers = {**self.headers, "Content-Type": "application/x-www-form-urlencoded"}
+        return http.build_request("POST", url, content=form, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
