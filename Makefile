@@ -15,6 +15,10 @@ $(READY): requirements.lock pyproject.toml tools/environment
 run: install
 	$(BIN)/prodrome serve
 
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
@@ -24,6 +28,7 @@ format: install
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=build/import-root $(BIN)/lint-imports
 
@@ -60,4 +65,5 @@ lock:
 
 docs: install
 	$(BIN)/python -m tests.docs.rules_reference
+	$(BIN)/python -m tests.docs.settings_reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -149,6 +149,11 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_listed)]
 
 
+def _said(description: str, *, example: str, unit: str = "") -> Any:
+    """What a setting is for: told by ``prodrome settings`` and in docs/settings.md. *example* is as in TOML."""
+    return Field(description=description, examples=[example], json_schema_extra={"unit": unit})
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -156,13 +161,29 @@ class _Part(BaseModel):
 class Issuer(_Part):
     """A CDS client that may call, by the ``iss`` of its tokens, and the keys that prove it (SEC-10, SEC-13, SEC-19)."""
 
-    iss: Annotated[str, Field(min_length=1)]
-    jku: tuple[Url, ...] = ()  # addresses of key sets this client may name
-    jwks: Annotated[dict[str, object], BeforeValidator(_json), AfterValidator(_public_keys)] | None = None
-    algorithms: tuple[Algorithm, ...] | None = None  # None: those of the service
-    audiences: tuple[str, ...] = ()  # further accepted ``aud`` values, where a site typed another address by hand
-    tenants: tuple[str, ...] = ()  # empty: any tenant
-    services: tuple[str, ...] = ()  # ids of services it may use; empty: all
+    iss: Annotated[str, Field(min_length=1), _said("The issuer its tokens name.", example='"https://ehr.example.org"')]
+    jku: Annotated[
+        tuple[Url, ...], _said("Addresses of the key sets it may name.", example='["https://ehr.example.org/keys"]')
+    ] = ()
+    jwks: Annotated[
+        Annotated[dict[str, object], BeforeValidator(_json), AfterValidator(_public_keys)] | None,
+        _said(
+            "Its public keys, where it publishes none.",
+            example='{keys = [{kty = "EC", kid = "1", crv = "P-384", x = "...", y = "..."}]}',
+        ),
+    ] = None
+    algorithms: Annotated[
+        tuple[Algorithm, ...] | None,
+        _said("The algorithms its tokens may be signed with; by default those of the service.", example='["ES384"]'),
+    ] = None
+    audiences: Annotated[
+        tuple[str, ...],
+        _said("Further addresses its tokens may be made out to.", example='["https://old.example.org"]'),
+    ] = ()
+    tenants: Annotated[tuple[str, ...], _said("The tenants it may call for; by default any.", example='["north"]')] = ()
+    services: Annotated[
+        tuple[str, ...], _said("Ids of the services it may use; by default all.", example='["prodrome-order-sign"]')
+    ] = ()
 
     @model_validator(mode="after")
     def _has_keys(self) -> "Issuer":
@@ -174,23 +195,46 @@ class Issuer(_Part):
 class Backend(_Part):
     """How this service itself obtains tokens from a FHIR server: SMART Backend Services, ``private_key_jwt``."""
 
-    client_id: Annotated[str, Field(min_length=1)]
-    key: SecretStr  # private key, PEM
-    kid: str
-    algorithm: Literal["ES384", "RS384"] = "ES384"
-    scope: str = "system/*.rs"
-    token_url: Url | None = None  # None: as the server's .well-known/smart-configuration says
+    client_id: Annotated[str, Field(min_length=1), _said("The id this service is registered by.", example='"prodrome"')]
+    key: Annotated[SecretStr, _said("Its private key (PEM).", example='"-----BEGIN PRIVATE KEY-----..."')]
+    kid: Annotated[str, _said("The id of that key.", example='"2026-1"')]
+    algorithm: Annotated[Literal["ES384", "RS384"], _said("The algorithm the key signs with.", example='"RS384"')] = (
+        "ES384"
+    )
+    scope: Annotated[str, _said("What it asks access to.", example='"system/*.rs"')] = "system/*.rs"
+    token_url: Annotated[
+        Url | None,
+        _said(
+            "Where tokens are had; by default where the server's .well-known/smart-configuration says.",
+            example='"https://fhir.example.org/token"',
+        ),
+    ] = None
 
 
 class FhirServer(_Part):
     """A FHIR server that may be asked for data: its base address, exactly (REQ-08)."""
 
-    url: Annotated[str, AfterValidator(_http_url), AfterValidator(_base)]
-    open: bool = False  # a test server: may be asked without a token, and over plain http
-    private: bool = False  # stands in a private network: its name may mean a private address
-    prefer_post: bool = False  # search by POST _search
-    issuers: tuple[str, ...] = ()  # clients that may name this server; empty: all
-    backend: Backend | None = None
+    url: Annotated[
+        str,
+        AfterValidator(_http_url),
+        AfterValidator(_base),
+        _said("Its base address, exactly.", example='"https://fhir.example.org/r4"'),
+    ]
+    open: Annotated[bool, _said("A test server: asked without a token, and over plain http.", example="true")] = False
+    private: Annotated[
+        bool, _said("It stands in a private network: its name may mean a private address.", example="true")
+    ] = False
+    prefer_post: Annotated[bool, _said("Search by POST _search.", example="true")] = False
+    issuers: Annotated[
+        tuple[str, ...], _said("The clients that may name it; by default all.", example='["https://ehr.example.org"]')
+    ] = ()
+    backend: Annotated[
+        Backend | None,
+        _said(
+            "How this service itself obtains tokens from it.",
+            example='{client_id = "prodrome", key = "...", kid = "2026-1"}',
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _patients_travel_encrypted(self) -> "FhirServer":
@@ -228,49 +272,206 @@ class Settings(BaseSettings):
     )
 
     # Where it listens
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    base_url: BaseUrl | None = None  # the address clients use; tokens must be addressed to it
-    proxies: Annotated[int, Field(ge=0, le=5)] = 0  # reverse proxies in front whose X-Forwarded-* are believed
-    workers: Annotated[int, Field(ge=1, le=256)] | None = None  # processes that answer; None: one for each core
-    grace_seconds: Annotated[float, Field(ge=1, le=600)] = 8.0  # at SIGTERM, for what is in flight
+    host: Annotated[
+        str,
+        Field(min_length=1),
+        _said("The address to listen on. Where others can reach it, say who may call (issuers).", example='"0.0.0.0"'),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Field(ge=0, le=65535),
+        _said("The port to listen on; 0 takes any that is free and prints it.", example="8080"),
+    ] = 8080
+    base_url: Annotated[
+        BaseUrl | None,
+        _said("The address clients use. Tokens must be addressed to it.", example='"https://cds.example.org"'),
+    ] = None
+    proxies: Annotated[
+        int,
+        Field(ge=0, le=5),
+        _said(
+            "How many reverse proxies stand in front, whose X-Forwarded headers are believed.",
+            unit="proxies",
+            example="1",
+        ),
+    ] = 0
+    workers: Annotated[
+        Annotated[int, Field(ge=1, le=256)] | None,
+        _said("How many processes answer; by default one for each core.", unit="processes", example="4"),
+    ] = None
+    grace_seconds: Annotated[
+        float,
+        Field(ge=1, le=600),
+        _said("How long what is in flight may take when the service is told to stop.", unit="seconds", example="20"),
+    ] = 8.0
     # What it judges by
-    today: date | None = None  # None: the calendar's
-    engine: Literal["checked", "durable", "reference"] = "checked"
-    locale: Annotated[str, AfterValidator(_locale)] = "US"  # one of rules/migraine/locales.yaml
-    parameters: dict[str, object] = {}  # rule parameters this site changed
-    unknown_codes: Literal["ignore", "say"] = "ignore"  # of a problem in no table, where a drug is ordered
-    more_codes: Path | None = None  # a table of codes read beside ours, as prodrome codes expand writes it
-    codes: dict[str, dict[str, str]] = {}  # this site's own codes, "system|code" = what it means, by kind
-    snomed_ct: Literal["all", "global_patient_set"] = "all"  # all needs a licence outside member countries
+    today: Annotated[
+        date | None, _said("The date to judge by, for tests; by default the calendar's.", example="2026-06-15")
+    ] = None
+    engine: Annotated[
+        Literal["checked", "durable", "reference"],
+        _said(
+            "Which matcher answers: durable-rules checked by the reference, or one of them alone.", example='"checked"'
+        ),
+    ] = "checked"
+    locale: Annotated[
+        str,
+        AfterValidator(_locale),
+        _said("Where the site is: which drugs and warnings hold, and how words are spelled.", example='"UK"'),
+    ] = "US"
+    parameters: Annotated[
+        dict[str, object],
+        _said(
+            "Rule parameters this site sets otherwise, by name. Every card that rests on one says so.",
+            example="{resistant_min_classes = 2}",
+        ),
+    ] = {}
+    unknown_codes: Annotated[
+        Literal["ignore", "say"],
+        _said(
+            "What to do about a problem in no table of codes where a drug is ordered: nothing, or say "
+            "that it was not understood.",
+            example='"say"',
+        ),
+    ] = "ignore"
+    more_codes: Annotated[
+        Path | None,
+        _said("A table of codes read beside ours, as `prodrome codes expand` writes it.", example='"site-codes.csv"'),
+    ] = None
+    codes: Annotated[
+        dict[str, dict[str, str]],
+        _said(
+            "What this site's own codes mean, by kind.",
+            example='{condition = {"https://ehr.example.org/problems|42" = "asthma"}}',
+        ),
+    ] = {}
+    snomed_ct: Annotated[
+        Literal["all", "global_patient_set"],
+        _said(
+            "Which SNOMED CT codes are known: all, or only those whose use needs no licence.",
+            example='"global_patient_set"',
+        ),
+    ] = "all"
     # Who may call
-    open_to_everyone: bool = False  # answer without tokens on an address others can reach
-    issuers: Annotated[tuple[Issuer, ...], NoDecode, BeforeValidator(_listed)] = ()
-    algorithms: Annotated[tuple[Algorithm, ...], NoDecode, BeforeValidator(_listed)] = ("ES384", "RS384")
-    open_discovery: bool = True  # discovery discloses nothing and is answered without a token
-    token_lifetime_seconds: Annotated[int, Field(ge=60, le=86400)] = 3600  # longest exp - iat accepted
-    cors_origins: Origins = ()
+    open_to_everyone: Annotated[
+        bool,
+        _said(
+            "Answer without tokens although others can reach the service. For tests with fictional patients.",
+            example="true",
+        ),
+    ] = False
+    issuers: Annotated[
+        tuple[Issuer, ...],
+        NoDecode,
+        BeforeValidator(_listed),
+        _said(
+            "The clients that may call, by the issuer of their tokens. Each has the fields below.",
+            example='[{iss = "https://ehr.example.org", jku = ["https://ehr.example.org/keys"]}]',
+        ),
+    ] = ()
+    algorithms: Annotated[
+        tuple[Algorithm, ...],
+        NoDecode,
+        BeforeValidator(_listed),
+        _said("The algorithms a token may be signed with.", example='["ES384"]'),
+    ] = ("ES384", "RS384")
+    open_discovery: Annotated[
+        bool, _said("Answer discovery, which tells nothing of a patient, without a token.", example="false")
+    ] = True
+    token_lifetime_seconds: Annotated[
+        int,
+        Field(ge=60, le=86400),
+        _said("The longest time between a token's iat and exp that is accepted.", unit="seconds", example="300"),
+    ] = 3600
+    cors_origins: Annotated[
+        Origins,
+        _said(
+            "Origins of browser-based clients that may call and read answers.", example='["https://ehr.example.org"]'
+        ),
+    ] = ()
     # Limits
-    max_body_bytes: Annotated[int, Field(ge=1024)] = 10_000_000
-    requests_per_minute: Annotated[int, Field(ge=0)] = Field(
-        default_factory=lambda said: 0 if _only_here(said) else 6000
-    )  # of one caller, in one process; 0: no limit
-    max_waiting: Annotated[int, Field(ge=0)] = 32  # calls that wait for their turn in one process; 503 above
-    deadline_seconds: Annotated[float, Field(gt=0, le=60)] = 4.0
+    max_body_bytes: Annotated[
+        int, Field(ge=1024), _said("The largest body that is read.", unit="bytes", example="20000000")
+    ] = 10_000_000
+    requests_per_minute: Annotated[
+        int,
+        Field(ge=0),
+        _said(
+            "How often one caller may ask, in one process; 0 sets no limit. By default no limit where "
+            "only this machine can call.",
+            unit="calls a minute",
+            example="600",
+        ),
+    ] = Field(default_factory=lambda said: 0 if _only_here(said) else 6000)
+    max_waiting: Annotated[
+        int,
+        Field(ge=0),
+        _said(
+            "How many calls may wait for their turn in one process; the surplus is told to come back.",
+            unit="calls",
+            example="64",
+        ),
+    ] = 32
+    deadline_seconds: Annotated[
+        float,
+        Field(gt=0, le=60),
+        _said("How long a call may take, with everything that is fetched for it.", unit="seconds", example="3.0"),
+    ] = 4.0
     # Where data come from
-    fhir_servers: FhirServers = ()
-    prefetch_keys: dict[str, str] = {}  # the site's prefetch key -> ours
-    dialect: Literal["generic", "epic"] = "generic"
+    fhir_servers: Annotated[
+        FhirServers,
+        _said(
+            "FHIR servers that may be asked for what was not prefetched. Each has the fields below; "
+            "an address alone will do.",
+            example='["https://fhir.example.org/r4"]',
+        ),
+    ] = ()
+    prefetch_keys: Annotated[
+        dict[str, str],
+        _said(
+            "The names under which this site prefetches what we call otherwise.", example='{problems = "conditions"}'
+        ),
+    ] = {}
+    dialect: Annotated[Literal["generic", "epic"], _said("Whose habits suggestions follow.", example='"epic"')] = (
+        "generic"
+    )
     # What it keeps
-    database_url: Annotated[str, AfterValidator(_database)] = IN_MEMORY
-    secret: Annotated[SecretStr, Field(min_length=16)] | None = None  # keys the hashes of users and patients
-    override_days: Annotated[int, Field(ge=0, le=3650)] = 0  # how long an overridden card stays away; 0: not at all
-    keep_days: Annotated[int, Field(ge=1)] = 730  # how long shown cards and their feedback are kept
-    keep_comments: bool = False  # free text of an override may name patients
+    database_url: Annotated[
+        str,
+        AfterValidator(_database),
+        _said(
+            "Where shown cards, feedback and used tokens are kept: SQLite or PostgreSQL. By default a "
+            "file beside prodrome.toml; without one, memory.",
+            example='"postgresql://prodrome@localhost/prodrome"',
+        ),
+    ] = IN_MEMORY
+    secret: Annotated[
+        Annotated[SecretStr, Field(min_length=16)] | None,
+        _said("Keys the hashes by which users and patients are remembered.", example='"at least sixteen characters"'),
+    ] = None
+    override_days: Annotated[
+        int,
+        Field(ge=0, le=3650),
+        _said(
+            "How long a card that a user overrode for a patient stays away; 0: not at all. Needs a secret.",
+            unit="days",
+            example="30",
+        ),
+    ] = 0
+    keep_days: Annotated[
+        int, Field(ge=1), _said("How long shown cards and their feedback are kept.", unit="days", example="365")
+    ] = 730
+    keep_comments: Annotated[
+        bool, _said("Keep the free text of overrides, which may name patients.", example="true")
+    ] = False
     # For people
-    workbench: bool = Field(default_factory=lambda said: _only_here(said))
-    metrics: bool = True  # answer /metrics; it tells counts, never anything of a patient
-    validate_output: bool = False
+    workbench: Annotated[
+        bool, _said("Serve the workbench. By default only where just this machine can reach it.", example="true")
+    ] = Field(default_factory=lambda said: _only_here(said))
+    metrics: Annotated[bool, _said("Answer /metrics: counts, never anything of a patient.", example="false")] = True
+    validate_output: Annotated[
+        bool, _said("Check every answer against the specification before it goes out, for tests.", example="true")
+    ] = False
 
     _origins: Mapping[str, str] = PrivateAttr(default={})
 
@@ -345,11 +546,22 @@ class Settings(BaseSettings):
 
 
 class Line(NamedTuple):
-    """One setting in force: its name, its value as text (secrets hidden) and where it came from."""
+    """One setting in force: its name, its value as text (secrets hidden), where it came from, and what it is for."""
 
     name: str
     value: str
     origin: str
+    meaning: str
+
+
+class Meaning(NamedTuple):
+    """What a setting is for: its name, description, unit, default and an example, as in TOML."""
+
+    name: str
+    description: str
+    unit: str
+    default: str
+    example: str
 
 
 def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] | None = None) -> Settings:
@@ -431,8 +643,27 @@ def _code(kind: str, written: str) -> tuple[str, str]:
 def describe(settings: Settings) -> list[Line]:
     """Every setting in force and where it came from, secrets hidden."""
     return [
-        Line(name, _shown(name, getattr(settings, name)), settings._origins.get(name, "default"))
-        for name in Settings.model_fields
+        Line(
+            meaning.name,
+            _shown(meaning.name, getattr(settings, meaning.name)),
+            settings._origins.get(meaning.name, "default"),
+            meaning.description + (f" Unit: {meaning.unit}." if meaning.unit else ""),
+        )
+        for meaning in meanings(Settings)
+    ]
+
+
+def meanings(part: type[BaseModel]) -> list[Meaning]:
+    """What each setting of a part is for, in order."""
+    return [
+        Meaning(
+            name,
+            str(field.description),
+            str(field.json_schema_extra["unit"]) if isinstance(field.json_schema_extra, dict) else "",
+            "" if field.is_required() or field.default_factory is not None else _shown(name, field.default),
+            str((field.examples or [""])[0]),
+        )
+        for name, field in part.model_fields.items()
     ]
 
 

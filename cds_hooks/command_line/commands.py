@@ -241,11 +241,17 @@ def _nothing_more(_: argparse.ArgumentParser) -> None:
     """No arguments."""
 
 
+def _settings_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--explain", action="store_true", help="also say what each is for")
+
+
 def _show_settings(asked: argparse.Namespace) -> int:
     lines = describe(_settings(asked))
     widths = [max(len(line[column]) for line in lines) for column in range(2)]
-    for name, value, origin in lines:
+    for name, value, origin, meaning in lines:
         print(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}".rstrip())
+        if asked.explain:
+            print(f"{'':{widths[0]}}  {meaning}")
     return 0
 
 
@@ -259,5 +265,5 @@ COMMANDS: Mapping[str, Command] = {
     "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
-    "settings": Command("print the settings in force and where each came from", _nothing_more, _show_settings),
+    "settings": Command("print the settings in force and where each came from", _settings_arguments, _show_settings),
 }

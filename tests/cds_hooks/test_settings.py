@@ -30,7 +30,7 @@ def problems(**said: object) -> tuple[str, ...]:
 
 
 def line(settings: Settings, name: str) -> tuple[str, str]:
-    return next((value, origin) for found, value, origin in describe(settings) if found == name)
+    return next((line.value, line.origin) for line in describe(settings) if line.name == name)
 
 
 def test_without_a_file_the_service_is_open_on_this_machine_only_and_keeps_nothing_on_disk() -> None:
