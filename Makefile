@@ -22,9 +22,6 @@ format: install
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-format: install
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
 
 lint: install
 	$(BIN)/ruff check .
