@@ -32,6 +32,8 @@ Verify = Callable[[str | None, str], object]
 
 THREADS = 8
 """Of one process. One computes (see :mod:`prodrome.cds_hooks.turns`), the others wait for FHIR servers."""
+FEW = 4
+"""So many may wait however long calls take: one heavy chart turns nobody away."""
 MOST_WAIT_SECONDS = 0.25
 """A call that would wait longer than this for those before it, as long as they take lately, is told to come back."""
 PACE_WEIGHT = 0.1
@@ -43,6 +45,7 @@ BODY_SECONDS = 30.0
 """Longest time for a body to arrive."""
 LINGER_SECONDS = 2.0
 """How long what a client still sends is thrown away after it was refused, so that it reads the answer."""
+PAGE_FILES = "/workbench/static/"
 ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
 """Paths whose calls are never shed: an orchestrator that asks is not to take a busy service for a dead one."""
 
@@ -127,7 +130,7 @@ class Front:
 
     async def _admit(self, scope: Scope, headers: Mapping[str, str]) -> object:
         """What can be found by the head alone: a refusal, or the caller where the token had to be checked for it."""
-        if scope["path"] not in ALWAYS_ANSWERED:
+        if not _always_answered(scope["path"]):
             self._check_room()
         length = headers.get("CONTENT_LENGTH", "0")
         announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else self._max_body + 1
@@ -146,7 +149,7 @@ class Front:
 
     def _check_room(self) -> None:
         waiting = self._asked - self._begun
-        if self._in_hand < self._most and waiting * self._pace < MOST_WAIT_SECONDS:
+        if self._in_hand < self._most and (waiting < FEW or waiting * self._pace < MOST_WAIT_SECONDS):
             return
         self._shed += 1
         if self._metrics is not None:
@@ -179,7 +182,7 @@ class Front:
             raise TooSlow(f"The body did not come within {BODY_SECONDS:g} seconds.") from None
 
     async def _answer(self, environ: dict[str, Any], receive: Receive) -> Answer:
-        if environ["PATH_INFO"] not in ALWAYS_ANSWERED:
+        if not _always_answered(environ["PATH_INFO"]):
             self._check_room()
         loop = asyncio.get_running_loop()
         job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
@@ -275,6 +278,11 @@ async def _answered_or_gone(call: _Call, receive: Receive) -> None:
     if not call.result.done() and not call.begun:
         call.wanted = False
         raise _Gone
+
+
+def _always_answered(path: str) -> bool:
+    """Whether a path is cheap and asked for by who must not be turned away: probes, and the files of an open page."""
+    return path in ALWAYS_ANSWERED or path.startswith(PAGE_FILES)
 
 
 async def _gone(receive: Receive) -> None:
