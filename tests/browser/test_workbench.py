@@ -420,7 +420,7 @@ def test_the_whole_way_goes_by_keyboard(page: "Page"):
     assert outlined(page, "article.card footer button")
     page.keyboard.press("Enter")
     page.locator(".answered").wait_for()
-    tab_to(page, ".tabs a:nth-child(3)")
+    tab_to(page, ".tabs a[href$='/what-if']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/what-if")
     tab_to(page, ".field input")
