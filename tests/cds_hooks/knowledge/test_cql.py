@@ -1,0 +1,58 @@
+"""The rules as CQL: every enabled rule is in, the text is always the same, what has no translation is named."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from prodrome.cds_hooks.knowledge import KnowledgeError, fact_observations, library
+from prodrome.rules import Completeness
+from prodrome.rules.engine import Fact, Test
+from prodrome.rules.guideline import load_guideline
+
+BASE = "https://example.org/prodrome"
+
+
+def test_every_enabled_rule_is_defined_and_the_text_is_the_same_each_time():
+    guideline = load_guideline()
+    text = library(guideline, BASE)
+    assert text == library(guideline, f"{BASE}/")
+    defined = set(re.findall(r'^define "(.+): holds for":$', text, re.MULTILINE))
+    assert defined == {rule.id for rule in guideline.rulebook.rules.values() if rule.enabled}
+
+
+def test_a_parameter_of_a_site_becomes_the_default():
+    changed = load_guideline().with_parameters({"resistant_min_classes": 2})
+    assert 'parameter "resistant_min_classes" Decimal\n  default 2.0\n' in library(changed, BASE)
+
+
+def test_what_has_no_translation_names_the_rule():
+    guideline = load_guideline()
+    book = guideline.rulebook
+    layer = book.layers[0]
+    rule = layer.rules[0]
+    pattern = replace(rule.when[0], tests=(replace(_a_test(), op="~"),))
+    odd = replace(book, layers=(replace(layer, rules=(replace(rule, when=(pattern,)),)), *book.layers[1:]))
+    other = replace(guideline)
+    object.__setattr__(other, "rulebook", odd)
+    with pytest.raises(KnowledgeError, match=f"rule {rule.id}: no translation of the operator '~'"):
+        library(other, BASE)
+
+
+def _a_test() -> Test:
+    rules = load_guideline().rulebook.rules.values()
+    return next(test for rule in rules for pattern in rule.when for test in pattern.tests)
+
+
+def test_a_fact_is_an_observation_that_names_what_it_was_read_from():
+    fact = Fact("f1", "month", {"month": "2026-05", "debilitating": 9.0}, ("Observation/d1", "Condition/c1"))
+    kept = Fact("f2", "heavy_month", {"month": "2026-05"}, (), ("f1",), "heavy-month")
+    observed, complete = fact_observations(
+        (fact, kept), {"Condition": Completeness.COMPLETE}, patient_id="p", base=BASE, measured=frozenset({"month"})
+    )
+    assert observed["code"]["coding"] == [{"system": f"{BASE}/CodeSystem/facts", "code": "month"}]
+    assert observed["derivedFrom"] == [{"reference": "Observation/d1"}]
+    assert observed["focus"] == [{"reference": "Condition/c1"}]
+    assert {"valueString": "2026-05"}.items() <= observed["component"][0].items()
+    assert observed["component"][1]["valueQuantity"] == {"value": 9.0}
+    assert [part.get("valueString") for part in complete["component"]] == ["Condition", "complete"]
