@@ -262,13 +262,18 @@ def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Fie
 
 
 def _known_reason(concept: Mapping[str, Any], guideline: Guideline) -> str | None:
-    for coding in concept.get("coding", ()):
-        if isinstance(coding, dict):
-            names = guideline.sets_of(str(coding.get("system")), str(coding.get("code")))
-            for reason in REASONS:
-                if reason and f"stop_reason.{reason}" in names:
-                    return reason
+    for coding in _codings(concept):
+        names = guideline.sets_of(str(coding.get("system")), str(coding.get("code")))
+        for reason in REASONS:
+            if reason and f"stop_reason.{reason}" in names:
+                return reason
     return None
+
+
+def _codings(concept: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The codings of a concept as it came: what is no coding is passed over."""
+    codings = concept.get("coding")
+    return [coding for coding in codings if isinstance(coding, dict)] if isinstance(codings, list) else []
 
 
 def _found(value: Any, path: tuple[str, ...], addable: bool) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -291,8 +296,8 @@ def _title(resource: Mapping[str, Any]) -> str:
         value = resource.get(name)
         value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, dict):
-            value = value.get("concept", value)
-            codings = [coding for coding in value.get("coding", ()) if isinstance(coding, dict)]
+            value = value["concept"] if isinstance(value.get("concept"), dict) else value
+            codings = _codings(value)
             texts = [value.get("text"), *(c.get("display") for c in codings), *(c.get("code") for c in codings)]
             text = next((text for text in texts if isinstance(text, str) and text), None)
             if text:

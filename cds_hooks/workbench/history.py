@@ -443,7 +443,7 @@ class _Drawing:
             return None
         first = min(begun)
         x = self.scale.x(first)
-        return Adequate(x, max(2.0, self.scale.x(first + timedelta(days=use.min_days)) - x), y, met)
+        return Adequate(x, max(2.0, self.scale.x(_later(first, use.min_days)) - x), y, met)
 
     def _trial_entry(self, trial: Trial, drug: Drug, use: PreventiveUse | None, met: str | None) -> Entry:
         lines = [("When", _period(trial))]
@@ -675,7 +675,15 @@ def _days_high(days: float) -> float:
 
 
 def _next_month(month: date) -> date:
+    """The first of the next month; of the last month there is, its last day."""
+    if (month.year, month.month) == (date.max.year, date.max.month):
+        return date.max
     return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def _later(day: date, days: int) -> date:
+    """So many days later, or the last day there is."""
+    return day + timedelta(days=days) if days < (date.max - day).days else date.max
 
 
 def _capital(text: str) -> str:

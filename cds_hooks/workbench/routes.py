@@ -208,18 +208,22 @@ class _Workbench:
         return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order)
 
     def _of_example(self, name: str, number: int, hook: str | None, order: str | None) -> Case:
-        named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
-        if named is None:
-            raise NotFound("There is no such example.")
+        named = _named(name, number)
         environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
         document = asking.example_request(named, environment, hook=hook, order=order)
         permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order)
         return asking.opened(named.title, document, environment, permalink)
 
     def example(self, name: str, number: int) -> AnyResponse:
-        """The permanent address of an example: opens it as of today."""
+        """The permanent address of an example: opens it as of today.
+
+        Without our cookie (a robot, a link preview, a person's first visit), and for a browser that fetches ahead,
+        it only offers to: nothing is kept or noted for a page that nobody asked to see.
+        """
         hook, order = request.args.get("hook") or None, request.args.get("order") or None
-        return self._kept(self._of_example(name, number, hook, order))
+        if COOKIE in request.cookies and "prefetch" not in request.headers.get("Sec-Purpose", ""):
+            return self._kept(self._of_example(name, number, hook, order))
+        return self._page("example", named=_named(name, number), hook=hook or "", order=order or "")
 
     def _kept(self, case: Case) -> AnyResponse:
         self.cases.add(self._owner(), case)
@@ -451,6 +455,13 @@ class _Workbench:
         report = check(text, tried)
         status = report.refused and self.status_of(report.refused)
         return self._page("check", text=text, report=report, answers=status)
+
+
+def _named(name: str, number: int) -> asking.Named:
+    named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
+    if named is None:
+        raise NotFound("There is no such example.")
+    return named
 
 
 def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:

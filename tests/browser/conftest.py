@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -104,6 +105,8 @@ def _page(browser: "Browser", base: str, **options: Any) -> Iterator["Page"]:
     context = browser.new_context(
         **{"base_url": base, "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
     )
+    # A browser that was here before: the permanent address of an example opens it at once.
+    context.add_cookies([{"name": "prodrome_workbench", "value": secrets.token_urlsafe(24), "url": base}])
     complaints: list[str] = []
     page = context.new_page()
     page.set_default_timeout(20_000)

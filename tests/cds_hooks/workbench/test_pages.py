@@ -37,6 +37,7 @@ def post(client: FlaskClient, path: str, **form: str) -> TestResponse:
 
 
 def opened(client: FlaskClient, name: str = "resistant", number: int = 1) -> str:
+    client.get("/")  # a browser that was here before: the permanent address opens the example at once
     answer = client.get(f"/examples/{name}/{number}")
     assert answer.status_code == 303
     return str(answer.location)
@@ -353,3 +354,110 @@ def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient)
     case = post(client, "/open", source="pasted", pasted=json.dumps(document)).location
     assert "could not judge" in client.get(f"{case}/why").text
     assert "Nothing is concluded from what is absent" in client.get(case).text
+
+
+@pytest.mark.withstands("pages without a cookie")
+@pytest.mark.parametrize("headers", [{}, {"Sec-Purpose": "prefetch;prerender"}], ids=["robot", "fetched ahead"])
+def test_an_address_fetched_by_nobody_keeps_nothing_and_offers_to_open(headers: dict[str, str]):
+    app = service()
+    robot = app.test_client(use_cookies=False)
+    client = app.test_client()
+    client.get("/")
+    asking_for = client if headers else robot  # a person's browser may fetch a link that was not followed yet
+    for path in ("/", "/rules", "/feedback", "/check", "/examples/resistant/1", "/examples/coronary/1?hook=order-sign"):
+        assert asking_for.get(path, headers=headers).status_code == 200
+    assert "PRV-01" not in client.get("/feedback").text
+    answer = client.get("/examples/resistant/1", headers={"Sec-Purpose": "prefetch"})
+    form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.text))
+    opened = client.post("/open", data=form)
+    assert opened.status_code == 303
+    assert client.get(opened.location).status_code == 200
+
+
+@pytest.mark.withstands("pages without a cookie")
+def test_no_page_that_is_only_fetched_makes_a_case(monkeypatch: pytest.MonkeyPatch):
+    kept: list[object] = []
+    monkeypatch.setattr("prodrome.cds_hooks.workbench.cases.Cases.add", lambda *case: kept.append(case))
+    monkeypatch.setattr("prodrome.cds_hooks.workbench.asking.opened", lambda *case: kept.append(case))
+    app = service()
+    for named in asking.named_examples():
+        assert app.test_client().get(f"/examples/{named.name}/{named.number}").status_code == 200
+    assert app.test_client().get("/examples/nobody/1").status_code == 404
+    assert not kept
+
+
+ODD = {
+    "the last month there is": [
+        {
+            "resourceType": "Observation",
+            "id": "month",
+            "status": "final",
+            "code": {
+                "coding": [
+                    {
+                        "system": "https://example.org/prodrome/CodeSystem/headache-diary",
+                        "code": "debilitating-headache-days",
+                    }
+                ]
+            },
+            "effectivePeriod": {"start": "9999-12-01", "end": "9999-12-31"},
+            "valueInteger": 9,
+        }
+    ],
+    "null for a list": [
+        {
+            "resourceType": kind,
+            "id": kind,
+            "status": "completed",
+            "code": {"coding": null, "text": null},
+            "medicationCodeableConcept": {"coding": null, "concept": null},
+            "statusReason": reason,
+            "adherence": adherence,
+            "dosage": null,
+            "dosageInstruction": [null],
+            "component": [null, {"code": null, "valueInteger": 3}],
+        }
+        for null in (None, 3, "text")
+        for kind in ("MedicationStatement", "MedicationRequest", "Observation", "Condition", "Procedure", "Encounter")
+        for reason in ([{"coding": null}], {"coding": [null]}, null)
+        for adherence in (null, {"reason": {"coding": null}})
+    ],
+}
+
+
+@pytest.mark.withstands("workbench fields")
+@pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
+def test_pages_bear_dates_beyond_the_calendar_and_null_where_objects_belong(
+    client: FlaskClient, odd: list[dict[str, Any]]
+):
+    document = client.get(f"{opened(client)}/request.json").get_json()
+    bundles = {key: value for key, value in document["prefetch"].items() if value and "entry" in value}
+    for resource in odd:
+        patient = {"reference": f"Patient/{document['context']['patientId']}"}
+        for bundle in bundles.values():
+            if any(entry["resource"]["resourceType"] == resource["resourceType"] for entry in bundle["entry"]):
+                bundle["entry"].append({"resource": {**resource, "subject": patient, "patient": patient}})
+    answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
+    assert answer.status_code == 303
+    pages = ("", "/why", "/why?steps=1", "/understood", "/what-if", "/take-away", "/test-case.json")
+    assert {page: client.get(f"{answer.location}{page}").status_code for page in pages} == dict.fromkeys(pages, 200)
+    names = re.findall(r'name="(/[^"]+)"', client.get(f"{answer.location}/what-if").text)
+    assert post(client, f"{answer.location}/what-if", **{names[-1]: "9999-12-31"}).status_code in (303, 400)
+
+
+@pytest.mark.withstands("workbench fields")
+@pytest.mark.parametrize("start", ["9999-12-01", "9999-12-31", "9999-12", "9999", "0001-01-01"])
+def test_pages_bear_trials_from_either_end_of_the_calendar(client: FlaskClient, start: str):
+    case = opened(client)
+    names = re.findall(r'name="(/[^"]+effectivePeriod/start)"', client.get(f"{case}/what-if").text)
+    assert names
+    assert post(client, f"{case}/what-if", **dict.fromkeys(names, start)).status_code == 303
+    assert client.get(f"{case}/what-if").status_code == 200
+
+    document = client.get(f"{case}/request.json").get_json()
+    for entry in document["prefetch"]["medicationStatements"]["entry"]:
+        entry["resource"]["effectivePeriod"] = {"start": start}
+        entry["resource"]["status"] = "active"
+    answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
+    assert answer.status_code == 303
+    assert client.get(answer.location).status_code == 200
