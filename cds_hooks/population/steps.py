@@ -107,7 +107,7 @@ def sieve(lines: Iterable[Line], guideline: Guideline) -> Sieved:
         kind = kind_of(resource) if resource else ""
         if resource is None or kind not in DIAGNOSING:
             found.patients += kind == "Patient"
-        elif names_migraine.among(resource, raw):
+        elif names_migraine.among(resource):
             found.candidates.update(whose(resource))
     found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in (*DIAGNOSING, None))
     return found
