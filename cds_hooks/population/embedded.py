@@ -71,6 +71,8 @@ class Plan:
             "engine": self.engine,
             "rulebook": self.guideline.rulebook.version,
             "parameters": parameters,
+            "site": hashlib.sha256(repr(self.guideline.site).encode()).hexdigest(),
+            "allow_unplaced": self.allow_unplaced,
             "every_patient": self.every_patient,
         }
 
