@@ -43,7 +43,7 @@ def request_of(page: "Page", case: str) -> dict[str, Any]:
 # Choose a patient
 
 
-def test_the_first_card_is_one_click_away(page: "Page", keep: Keep):
+def test_the_first_card_is_one_click_away(page: "Page", keep: Keep) -> None:
     page.goto("/")
     keep("choose")
     page.get_by_role("link", name=re.compile("Three classes failed, three months")).click()
@@ -51,7 +51,7 @@ def test_the_first_card_is_one_click_away(page: "Page", keep: Keep):
     keep("cards")
 
 
-def test_an_example_is_asked_about_at_a_chosen_hook_with_an_order_from_the_list(page: "Page"):
+def test_an_example_is_asked_about_at_a_chosen_hook_with_an_order_from_the_list(page: "Page") -> None:
     page.goto("/")
     page.get_by_label("Example patient").select_option("coronary/1")
     page.get_by_label(re.compile("^Hook")).select_option("order-sign")
@@ -61,7 +61,7 @@ def test_an_example_is_asked_about_at_a_chosen_hook_with_an_order_from_the_list(
     expect(card(page, "SAF-01")).to_contain_text("contraindicated")
 
 
-def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str):
+def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str) -> None:
     page.goto("/")
     page.get_by_label("On a FHIR server").check()
     page.get_by_label("Address of the FHIR server").fill(fhir)
@@ -73,7 +73,7 @@ def test_a_patient_of_a_fhir_server_is_fetched(page: "Page", fhir: str):
     assert len(document["prefetch"]["medicationStatements"]["entry"]) == 3
 
 
-def test_a_fhir_server_that_is_not_there_is_explained_and_the_form_keeps_its_values(page: "Page"):
+def test_a_fhir_server_that_is_not_there_is_explained_and_the_form_keeps_its_values(page: "Page") -> None:
     page.goto("/")
     page.get_by_label("On a FHIR server").check()
     page.get_by_label("Address of the FHIR server").fill("http://127.0.0.1:9")
@@ -83,7 +83,7 @@ def test_a_fhir_server_that_is_not_there_is_explained_and_the_form_keeps_its_val
     assert page.get_by_label("Patient id").input_value() == "p1"
 
 
-def test_a_pasted_request_is_answered(page: "Page"):
+def test_a_pasted_request_is_answered(page: "Page") -> None:
     document = request_of(page, open_example(page, "emergency"))
     paste(page, document)
     expect(card(page, "ED-01")).to_be_visible()
@@ -92,7 +92,9 @@ def test_a_pasted_request_is_answered(page: "Page"):
 # Cards as an EHR shows them
 
 
-def test_a_card_shows_its_urgency_its_text_its_source_suggestions_and_override_reasons(page: "Page", keep: Keep):
+def test_a_card_shows_its_urgency_its_text_its_source_suggestions_and_override_reasons(
+    page: "Page", keep: Keep
+) -> None:
     open_example(page, "coronary")
     shown = card(page, "SAF-01")
     assert "critical" in (shown.get_attribute("class") or "")
@@ -109,7 +111,7 @@ def test_a_card_shows_its_urgency_its_text_its_source_suggestions_and_override_r
 # The history
 
 
-def test_a_mark_of_the_history_tells_what_was_read_on_hover_and_on_focus(page: "Page", keep: Keep):
+def test_a_mark_of_the_history_tells_what_was_read_on_hover_and_on_focus(page: "Page", keep: Keep) -> None:
     open_example(page, "refractory")
     read_out = page.locator("#read-out")
     bar = page.locator(".history svg a.bar").first
@@ -124,7 +126,7 @@ def test_a_mark_of_the_history_tells_what_was_read_on_hover_and_on_focus(page: "
     keep("history")
 
 
-def test_a_mark_leads_to_its_words(page: "Page"):
+def test_a_mark_leads_to_its_words(page: "Page") -> None:
     open_example(page, "refractory")
     page.locator(".history svg a.bar").first.press("Enter")
     entry = page.locator(".entries > div:target")
@@ -132,7 +134,7 @@ def test_a_mark_leads_to_its_words(page: "Page"):
     expect(entry).to_contain_text("amitriptyline")
 
 
-def test_ten_years_with_sixty_trials_are_drawn_in_under_a_second_and_read_well(page: "Page", keep: Keep):
+def test_ten_years_with_sixty_trials_are_drawn_in_under_a_second_and_read_well(page: "Page", keep: Keep) -> None:
     paste(page, long_request())
     page.reload()
     spent = page.evaluate(
@@ -154,7 +156,7 @@ def test_ten_years_with_sixty_trials_are_drawn_in_under_a_second_and_read_well(p
     keep("history-long")
 
 
-def test_it_prints_with_the_words_and_without_the_controls(page: "Page"):
+def test_it_prints_with_the_words_and_without_the_controls(page: "Page") -> None:
     open_example(page, "refractory")
     page.emulate_media(media="print")
     assert not page.get_by_role("navigation", name="Pages").is_visible()
@@ -167,7 +169,7 @@ def test_it_prints_with_the_words_and_without_the_controls(page: "Page"):
 # Ask why
 
 
-def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(page: "Page", keep: Keep):
+def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(page: "Page", keep: Keep) -> None:
     page.goto(open_example(page, "resistant") + "/why")
     rule = page.locator("#DTT-01")
     expect(rule.locator("summary").first).to_contain_text("fired")
@@ -182,7 +184,7 @@ def test_a_rule_that_fired_opens_to_its_facts_references_parameters_and_sources(
     keep("why")
 
 
-def test_a_rule_that_did_not_fire_tells_what_stopped_it_and_what_came_near(page: "Page"):
+def test_a_rule_that_did_not_fire_tells_what_stopped_it_and_what_came_near(page: "Page") -> None:
     page.goto(open_example(page, "seven-days") + "/why")
     rule = page.locator("#DTT-01")
     rule.locator("summary").first.click()
@@ -192,7 +194,7 @@ def test_a_rule_that_did_not_fire_tells_what_stopped_it_and_what_came_near(page:
     assert "number of heavy recent months: 2" in stopped
 
 
-def test_a_rule_that_could_not_judge_tells_what_is_missing(page: "Page"):
+def test_a_rule_that_could_not_judge_tells_what_is_missing(page: "Page") -> None:
     document = request_of(page, open_example(page, "emergency"))
     del document["prefetch"]["appointments"]
     paste(page, document)
@@ -203,7 +205,7 @@ def test_a_rule_that_could_not_judge_tells_what_is_missing(page: "Page"):
     expect(rule).to_contain_text("Not complete: Appointment")
 
 
-def test_a_card_leads_to_its_rule(page: "Page"):
+def test_a_card_leads_to_its_rule(page: "Page") -> None:
     open_example(page, "resistant")
     page.get_by_role("link", name="why DTT-01?").click()
     expect(page.locator("#DTT-01[open]")).to_be_visible()
@@ -216,7 +218,9 @@ def test_a_card_leads_to_its_rule(page: "Page"):
     ("label", "value", "gone"),
     [("End", "2024-03-01", "DTT-01"), ("Dose", "20", "DTT-01"), ("Why it ended", "none recorded", "DTT-01")],
 )
-def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(page: "Page", label: str, value: str, gone: str):
+def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(
+    page: "Page", label: str, value: str, gone: str
+) -> None:
     case = open_example(page, "resistant")
     page.goto(case + "/what-if")
     medicine = page.get_by_role("group", name=re.compile("propranolol"))
@@ -231,7 +235,7 @@ def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(page: "Pa
     assert page.url == case + "/what-if"
 
 
-def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep: Keep):
+def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep: Keep) -> None:
     page.goto(open_example(page, "seven-days") + "/what-if")
     page.get_by_text("Parameters of the rules").click()
     page.get_by_label("min debilitating days").fill("7")
@@ -241,7 +245,7 @@ def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep:
     expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
 
 
-def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: "Page"):
+def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: "Page") -> None:
     case = open_example(page, "resistant")
     page.goto(case + "/what-if")
     token = page.locator("input[name=token]").first.input_value()
@@ -253,7 +257,7 @@ def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: 
 # Act on a card
 
 
-def test_accepting_a_suggestion_shows_before_and_after_and_counts_in_the_feedback(page: "Page", keep: Keep):
+def test_accepting_a_suggestion_shows_before_and_after_and_counts_in_the_feedback(page: "Page", keep: Keep) -> None:
     before = counts(page, "ACU-01")
     open_example(page, "triptan")
     card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
@@ -264,7 +268,7 @@ def test_accepting_a_suggestion_shows_before_and_after_and_counts_in_the_feedbac
     assert counts(page, "ACU-01") == (before[0] + 1, before[1] + 1, before[2])
 
 
-def test_overriding_a_card_sends_feedback_with_its_reason(page: "Page", keep: Keep):
+def test_overriding_a_card_sends_feedback_with_its_reason(page: "Page", keep: Keep) -> None:
     before = counts(page, "SAF-01")
     open_example(page, "coronary")
     shown = card(page, "SAF-01")
@@ -292,7 +296,7 @@ def counts(page: "Page", rule: str) -> tuple[int, int, int]:
 # Take it away
 
 
-def test_request_response_and_test_case_can_be_taken_away(page: "Page", tmp_path: Path):
+def test_request_response_and_test_case_can_be_taken_away(page: "Page", tmp_path: Path) -> None:
     page.goto(open_example(page, "resistant") + "/take-away")
     taken = {}
     for name in ("Request (JSON)", "Response (JSON)", "Test case"):
@@ -305,7 +309,7 @@ def test_request_response_and_test_case_can_be_taken_away(page: "Page", tmp_path
     assert taken["Test case"]["expected"]["cards"] == ["DTT-01", "NPH-01", "PRV-04", "REF-01"]
 
 
-def test_the_curl_command_asks_the_same_and_can_be_copied(page: "Page", base: str):
+def test_the_curl_command_asks_the_same_and_can_be_copied(page: "Page", base: str) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(open_example(page, "resistant") + "/take-away")
     page.locator("[data-copy=curl]").click()
@@ -319,7 +323,7 @@ def test_the_curl_command_asks_the_same_and_can_be_copied(page: "Page", base: st
     assert "DTT-01" in [one["source"]["topic"]["code"] for one in answer.json()["cards"]]
 
 
-def test_the_permanent_link_of_an_example_opens_it_again(page: "Page"):
+def test_the_permanent_link_of_an_example_opens_it_again(page: "Page") -> None:
     page.goto(open_example(page, "triptan") + "/take-away")
     page.goto(page.locator("#permalink").inner_text())
     expect(card(page, "ACU-01")).to_be_visible()
@@ -330,7 +334,7 @@ def test_the_permanent_link_of_an_example_opens_it_again(page: "Page"):
 
 def test_a_rule_can_be_read_with_its_statement_conditions_parameters_sources_examples_and_feedback(
     page: "Page", keep: Keep
-):
+) -> None:
     page.goto("/rules")
     keep("rulebook")
     page.get_by_role("link", name="DTT-01", exact=True).click()
@@ -346,7 +350,7 @@ def test_a_rule_can_be_read_with_its_statement_conditions_parameters_sources_exa
 # Check a request
 
 
-def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page", keep: Keep):
+def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page", keep: Keep) -> None:
     document = request_of(page, open_example(page, "resistant"))
     document["context"]["patientId"] = "Patient/prodrome-resistant"
     document["hookInstance"] = "42"
@@ -374,21 +378,21 @@ OF_A_CASE = ["", "/why", "/what-if", "/take-away"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_wrong_with_a_page(page: "Page", path: str):
+def test_axe_finds_nothing_wrong_with_a_page(page: "Page", path: str) -> None:
     page.goto(path)
     assert faults(page) == []
 
 
 @pytest.mark.parametrize("path", OF_A_CASE)
 @pytest.mark.parametrize("example", ["refractory", "coronary"])
-def test_axe_finds_nothing_wrong_with_a_case(page: "Page", example: str, path: str):
+def test_axe_finds_nothing_wrong_with_a_case(page: "Page", example: str, path: str) -> None:
     page.goto(open_example(page, example) + path)
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
     assert faults(page) == []
 
 
 @pytest.mark.parametrize("path", OF_A_CASE)
-def test_axe_finds_nothing_wrong_on_a_small_screen_and_nothing_sticks_out(small_page: "Page", path: str):
+def test_axe_finds_nothing_wrong_on_a_small_screen_and_nothing_sticks_out(small_page: "Page", path: str) -> None:
     small_page.goto(open_example(small_page, "refractory") + path)
     assert faults(small_page) == []
     assert small_page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -396,7 +400,7 @@ def test_axe_finds_nothing_wrong_on_a_small_screen_and_nothing_sticks_out(small_
     small_page.screenshot(path=ARTEFACTS / f"small{path.replace('/', '-')}.png", full_page=True)
 
 
-def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page"):
+def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page") -> None:
     page.goto(open_example(page, "triptan"))
     card(page, "ACU-01").get_by_role("button", name="Change to 50 mg").click()
     assert faults(page) == []
@@ -407,7 +411,7 @@ def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page
     assert faults(page) == []
 
 
-def test_the_whole_way_goes_by_keyboard(page: "Page"):
+def test_the_whole_way_goes_by_keyboard(page: "Page") -> None:
     page.goto("/")
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.textContent") == "Skip to the content"
@@ -444,14 +448,14 @@ def outlined(page: "Page", selector: str) -> bool:
     return bool(page.evaluate("() => parseFloat(getComputedStyle(document.activeElement).outlineWidth) >= 2"))
 
 
-def test_marks_of_the_history_show_the_focus(page: "Page"):
+def test_marks_of_the_history_show_the_focus(page: "Page") -> None:
     open_example(page, "refractory")
     tab_to(page, ".history svg a.bar")
     stroke = page.evaluate("() => getComputedStyle(document.activeElement.querySelector('.focus')).stroke")
     assert stroke != "none"
 
 
-def test_everything_works_without_javascript(plain_page: "Page"):
+def test_everything_works_without_javascript(plain_page: "Page") -> None:
     page = plain_page
     page.goto("/")
     page.get_by_label("Example patient").select_option("triptan/1")
@@ -467,7 +471,7 @@ def test_everything_works_without_javascript(plain_page: "Page"):
     assert page.locator("#outcome li.gone").inner_text()
 
 
-def test_colours_of_endings_stand_out_and_every_ending_has_a_shape_of_its_own(page: "Page"):
+def test_colours_of_endings_stand_out_and_every_ending_has_a_shape_of_its_own(page: "Page") -> None:
     paste(page, long_request())
     shapes = page.evaluate(
         "() => Object.fromEntries([...document.querySelectorAll('.history svg a.bar')].map(a =>"
@@ -488,7 +492,7 @@ def contrast_with_white(colour: str) -> float:
     return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
 
 
-def test_what_was_pasted_is_gone_when_it_is_forgotten(page: "Page"):
+def test_what_was_pasted_is_gone_when_it_is_forgotten(page: "Page") -> None:
     case = open_example(page, "resistant")
     page.get_by_role("button", name="Forget this patient").click()
     page.goto(case)
@@ -498,7 +502,7 @@ def test_what_was_pasted_is_gone_when_it_is_forgotten(page: "Page"):
     assert "Medication" not in stored
 
 
-def test_every_rule_with_a_card_is_on_the_page_that_asks_why(page: "Page"):
+def test_every_rule_with_a_card_is_on_the_page_that_asks_why(page: "Page") -> None:
     page.goto(open_example(page, "resistant") + "/why")
     with_cards = [rule.id for rule in load_guideline().rulebook.rules.values() if rule.card]
     assert page.locator("details.reading").count() == len(with_cards)

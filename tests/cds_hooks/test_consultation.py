@@ -53,7 +53,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
 RIGHT = {"DTT-01", "PRV-04", "NPH-01", "REF-01"}  # what P01 is labelled with
 
 
-def test_the_rest_of_a_paged_prefetch_makes_it_whole(server: FakeServer):
+def test_the_rest_of_a_paged_prefetch_makes_it_whole(server: FakeServer) -> None:
     body = patient("P01", fhirServer=BASE, fhirAuthorization=AUTHORIZATION)
     whole = body["prefetch"]["medicationStatements"]
     first, *rest = whole["entry"]
@@ -66,7 +66,7 @@ def test_the_rest_of_a_paged_prefetch_makes_it_whole(server: FakeServer):
     assert not {"incomplete", "unjudged", "problems"} & said.keys()
 
 
-def test_a_paged_prefetch_that_still_lacks_rows_is_incomplete(server: FakeServer):
+def test_a_paged_prefetch_that_still_lacks_rows_is_incomplete(server: FakeServer) -> None:
     body = patient("P01", fhirServer=BASE, fhirAuthorization=AUTHORIZATION)
     whole = body["prefetch"]["medicationStatements"]
     link = [{"relation": "next", "url": f"{BASE}/MedicationStatement?page=2"}]
@@ -76,7 +76,7 @@ def test_a_paged_prefetch_that_still_lacks_rows_is_incomplete(server: FakeServer
 
 
 @pytest.mark.parametrize("value", [{}, "gone", 5, {"resourceType": "Practitioner", "id": "p"}, [1], {"resource": {}}])
-def test_a_prefetch_value_that_is_no_answer_is_fetched_like_an_absent_one(server: FakeServer, value: object):
+def test_a_prefetch_value_that_is_no_answer_is_fetched_like_an_absent_one(server: FakeServer, value: object) -> None:
     body = patient("P01", fhirServer=BASE, fhirAuthorization=AUTHORIZATION)
     entries = body["prefetch"]["encounters"].get("entry", [])
     body["prefetch"]["encounters"] = value
@@ -87,14 +87,14 @@ def test_a_prefetch_value_that_is_no_answer_is_fetched_like_an_absent_one(server
     assert said["notes"] == ["The prefetch value of encounters could not be read and was taken as absent."]
 
 
-def test_an_operation_outcome_in_the_prefetch_saves_the_second_query(server: FakeServer):
+def test_an_operation_outcome_in_the_prefetch_saves_the_second_query(server: FakeServer) -> None:
     body = patient("P01", fhirServer=BASE, fhirAuthorization=AUTHORIZATION)
     body["prefetch"]["encounters"] = {"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}
     assert ask(body)[1]["missing"] == ["Encounter"]
     assert not server.asked
 
 
-def test_what_an_include_would_have_brought_is_resolved_where_it_is_refused(server: FakeServer):
+def test_what_an_include_would_have_brought_is_resolved_where_it_is_refused(server: FakeServer) -> None:
     body = patient("P01", fhirServer=BASE, fhirAuthorization=AUTHORIZATION)
     entries = body["prefetch"].pop("medicationStatements")["entry"]
 
@@ -120,7 +120,7 @@ def contraindicated(**order: Any) -> Json:
 
 @pytest.mark.parametrize("key", ["medications", "meds", "Medication"])
 @pytest.mark.parametrize("as_bundle", [True, False])
-def test_a_medication_is_found_under_any_prefetch_key(key: str, as_bundle: bool):
+def test_a_medication_is_found_under_any_prefetch_key(key: str, as_bundle: bool) -> None:
     body = contraindicated(medicationCodeableConcept=None, medicationReference={"reference": "Medication/m1"})
     medication = {"resourceType": "Medication", "id": "m1", "code": TOPIRAMATE}
     body["prefetch"][key] = bundle(medication).json() if as_bundle else medication
@@ -129,7 +129,7 @@ def test_a_medication_is_found_under_any_prefetch_key(key: str, as_bundle: bool)
     assert "Medication" not in said.get("missing", ())
 
 
-def test_a_medication_among_the_orders_is_found_by_its_address():
+def test_a_medication_among_the_orders_is_found_by_its_address() -> None:
     urn = "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001"
     body = contraindicated(medicationCodeableConcept=None, medicationReference={"reference": urn})
     medication = {"resourceType": "Medication", "code": TOPIRAMATE}
@@ -138,13 +138,13 @@ def test_a_medication_among_the_orders_is_found_by_its_address():
 
 
 @pytest.mark.parametrize("status", ["stopped", "completed", "ended", "cancelled"])
-def test_no_card_for_an_order_that_is_being_ended(status: str):
+def test_no_card_for_an_order_that_is_being_ended(status: str) -> None:
     assert "SAF-01" in ask(contraindicated())[0]
     assert not ask(contraindicated(status=status))[0]
 
 
 @pytest.mark.parametrize("authorization", [{"access_token": ""}, {}, "x", {"token_type": "Bearer"}])
-def test_an_authorization_that_cannot_be_used_withholds_no_guidance(authorization: object):
+def test_an_authorization_that_cannot_be_used_withholds_no_guidance(authorization: object) -> None:
     body = contraindicated() | {"fhirServer": BASE, "fhirAuthorization": authorization}
     assert "SAF-01" in ask(body)[0]
 
@@ -161,7 +161,7 @@ def test_an_authorization_that_cannot_be_used_withholds_no_guidance(authorizatio
 )
 def test_a_site_may_have_unknown_problems_said_where_a_drug_is_ordered(
     unknown_codes: str, code: dict[str, str], spoken: bool
-):
+) -> None:
     settings = Settings.model_validate({"today": TODAY, "unknown_codes": unknown_codes})
     body = contraindicated(medicationCodeableConcept={"coding": [{"system": RXNORM, "code": "37418"}]})
     problem = {"resourceType": "Condition", "id": "odd", "code": {"coding": [code]}}
@@ -176,7 +176,7 @@ def test_a_site_may_have_unknown_problems_said_where_a_drug_is_ordered(
         assert {"rule": "SAF-01", "missing": ["Condition"]} in unjudged
 
 
-def test_an_entry_among_the_orders_that_is_not_read_is_said():
+def test_an_entry_among_the_orders_that_is_not_read_is_said() -> None:
     body = contraindicated(resourceType="MedicationOrder")
     rules, said = ask(body)
     assert not rules

@@ -22,7 +22,7 @@ FILE = """
 """
 
 
-def test_a_chart_is_read_by_the_map_of_its_site(tmp_path: Path):
+def test_a_chart_is_read_by_the_map_of_its_site(tmp_path: Path) -> None:
     (tmp_path / "prodrome.toml").write_text(FILE)
     guideline = site_guideline(load_settings(tmp_path / "prodrome.toml"))
     local = "urn:oid:1.2.3"
@@ -47,7 +47,7 @@ def test_a_chart_is_read_by_the_map_of_its_site(tmp_path: Path):
         ('snomed_ct = "none"', "snomed_ct"),
     ],
 )
-def test_a_map_that_cannot_be_used_stops_the_start(tmp_path: Path, line: str, said: str):
+def test_a_map_that_cannot_be_used_stops_the_start(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "prodrome.toml").write_text(line)
     with pytest.raises(SettingsError) as error:
         load_settings(tmp_path / "prodrome.toml")

@@ -6,7 +6,7 @@ import time
 from prodrome.cds_hooks.turns import Turn, waiting
 
 
-def test_turns_are_handed_on_in_the_order_they_were_asked_for():
+def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:
     turn, order, threads = Turn(), [], []
 
     def work(number: int) -> None:
@@ -24,7 +24,7 @@ def test_turns_are_handed_on_in_the_order_they_were_asked_for():
     assert order == list(range(10))
 
 
-def test_who_waits_lets_others_compute_and_takes_the_turn_again():
+def test_who_waits_lets_others_compute_and_takes_the_turn_again() -> None:
     turn, other = Turn(), threading.Event()
 
     def work() -> None:
@@ -42,7 +42,7 @@ def test_who_waits_lets_others_compute_and_takes_the_turn_again():
     assert not turn._held
 
 
-def test_a_turn_is_given_back_after_a_failure():
+def test_a_turn_is_given_back_after_a_failure() -> None:
     turn = Turn()
     try:
         with turn.computing(), waiting():
@@ -53,6 +53,6 @@ def test_a_turn_is_given_back_after_a_failure():
         assert turn._held
 
 
-def test_waiting_without_a_turn_is_nothing():
+def test_waiting_without_a_turn_is_nothing() -> None:
     with waiting():
         pass

@@ -89,25 +89,25 @@ def actions(cases: list[Case]) -> list[Action]:
     *("SUG-08", "SUG-09", "SUG-10", "SUG-14", "SUG-15", "SUG-16", "SUG-21", "LNK-01", "LNK-02", "LNK-03", "LNK-04"),
     *("LNK-07", "OVR-01", "OVR-02", "EXT-01", "EXT-02"),
 )
-def test_no_answer_has_a_fault(cases: list[Case]):
+def test_no_answer_has_a_fault(cases: list[Case]) -> None:
     for case in cases:
         drafts = {f"{order['resourceType']}/{order['id']}" for order in case.orders}
         assert response_faults(case.answer, drafts=drafts) == [], case.patient["id"]
 
 
 @pytest.mark.requirement("GEN-03")
-def test_bodies_are_plain_json(client: Client):
+def test_bodies_are_plain_json(client: Client) -> None:
     for path in ("/cds-services", "/openapi.json", "/health", "/nowhere"):
         json.loads(client.get(path).data)
 
 
 @pytest.mark.requirement("RSP-04", "SYS-03", "SYS-05")
-def test_nothing_is_done_without_the_user(cases: list[Case]):
+def test_nothing_is_done_without_the_user(cases: list[Case]) -> None:
     assert all(case.answer.keys() <= {"cards", "extension"} for case in cases)
 
 
 @pytest.mark.requirement("RSP-13", "STALE-04")
-def test_one_card_per_rule_and_order(cases: list[Case]):
+def test_one_card_per_rule_and_order(cases: list[Case]) -> None:
     for case in cases:
         said = rules_in(case.answer)
         assert said == sorted(case.patient["expected"]["cards"])
@@ -115,7 +115,7 @@ def test_one_card_per_rule_and_order(cases: list[Case]):
 
 
 @pytest.mark.requirement("CARD-02", "CARD-03")
-def test_a_summary_is_one_short_line_of_plain_text(cards: list[Json]):
+def test_a_summary_is_one_short_line_of_plain_text(cards: list[Json]) -> None:
     for card in cards:
         summary = card["summary"]
         assert len(summary) < 140
@@ -124,7 +124,9 @@ def test_a_summary_is_one_short_line_of_plain_text(cards: list[Json]):
 
 
 @pytest.mark.requirement("CARD-04", "CARD-05", "CARD-06", "CARD-08", "SUG-20")
-def test_a_detail_is_markdown_without_html_images_or_tables_and_its_links_are_links_of_the_card(cards: list[Json]):
+def test_a_detail_is_markdown_without_html_images_or_tables_and_its_links_are_links_of_the_card(
+    cards: list[Json],
+) -> None:
     parser = MarkdownIt("gfm-like", {"linkify": False, "html": True})
     for card in cards:
         assert card["detail"]
@@ -147,7 +149,7 @@ def test_a_detail_is_markdown_without_html_images_or_tables_and_its_links_are_li
         "**bold** `code` # heading",
     ],
 )
-def test_text_of_the_chart_cannot_mark_up_a_card(client: Client, injected: str):
+def test_text_of_the_chart_cannot_mark_up_a_card(client: Client, injected: str) -> None:
     for patient in (BY_ID["P01"], BY_ID["P12"], BY_ID["P13"]):
         answer = ask(client, _with_texts(patient, injected)).get_json()
         assert rules_in(answer) == sorted(patient["expected"]["cards"])
@@ -177,18 +179,18 @@ def _with_texts(patient: Json, text: str) -> Json:
 
 
 @pytest.mark.requirement("CARD-09", "CARD-20")
-def test_every_card_says_how_urgent_it_is(cards: list[Json]):
+def test_every_card_says_how_urgent_it_is(cards: list[Json]) -> None:
     assert {card["indicator"] for card in cards} <= set(INDICATORS)
 
 
 @pytest.mark.requirement("CARD-10")
-def test_only_a_contraindicated_order_is_critical(cards: list[Json]):
+def test_only_a_contraindicated_order_is_critical(cards: list[Json]) -> None:
     critical = {card["source"]["topic"]["code"] for card in cards if card["indicator"] == "critical"}
     assert critical == {"SAF-01"}
 
 
 @pytest.mark.requirement("CARD-12", "SRC-03", "SRC-04", "SRC-05")
-def test_the_source_is_the_publication_the_rule_rests_on(cards: list[Json]):
+def test_the_source_is_the_publication_the_rule_rests_on(cards: list[Json]) -> None:
     guideline = load_guideline()
     known = {(source.citation, source.url) for source in guideline.sources.values()}
     for card in cards:
@@ -199,7 +201,7 @@ def test_the_source_is_the_publication_the_rule_rests_on(cards: list[Json]):
 
 
 @pytest.mark.requirement("CARD-21")
-def test_with_several_orders_a_card_names_the_one_it_is_about(client: Client):
+def test_with_several_orders_a_card_names_the_one_it_is_about(client: Client) -> None:
     patient = copy.deepcopy(BY_ID["P07"])
     context = patient["request_by_kind"]["context"]
     other = copy.deepcopy(context["draftOrders"]["entry"][0])
@@ -217,7 +219,7 @@ def test_with_several_orders_a_card_names_the_one_it_is_about(client: Client):
 
 
 @pytest.mark.requirement("SRC-06", "SRC-07")
-def test_the_topic_is_the_rule(cards: list[Json]):
+def test_the_topic_is_the_rule(cards: list[Json]) -> None:
     rules = {rule.id for rule in load_guideline().rulebook.rules.values() if rule.card} | {NOT_A_FINDING}
     for card in cards:
         assert card["source"]["topic"]["code"] in rules
@@ -225,7 +227,7 @@ def test_the_topic_is_the_rule(cards: list[Json]):
 
 
 @pytest.mark.requirement("FB-16", "SUG-02", "CARD-01")
-def test_cards_and_suggestions_have_ids_of_their_own(cases: list[Case]):
+def test_cards_and_suggestions_have_ids_of_their_own(cases: list[Case]) -> None:
     for case in cases:
         ids = [card["uuid"] for card in case.answer["cards"]]
         ids += [s["uuid"] for card in case.answer["cards"] for s in card.get("suggestions", ())]
@@ -233,7 +235,7 @@ def test_cards_and_suggestions_have_ids_of_their_own(cases: list[Case]):
 
 
 @pytest.mark.requirement("OVR-04")
-def test_override_reasons_are_few_and_the_same_each_time(cards: list[Json]):
+def test_override_reasons_are_few_and_the_same_each_time(cards: list[Json]) -> None:
     by_rule: dict[str, list[Json]] = {}
     for card in cards:
         reasons = card.get("overrideReasons", [])
@@ -242,7 +244,7 @@ def test_override_reasons_are_few_and_the_same_each_time(cards: list[Json]):
 
 
 @pytest.mark.requirement("SUG-11", "SUG-18", "GEN-02")
-def test_a_created_resource_is_a_whole_draft_for_this_patient(actions: list[Action]):
+def test_a_created_resource_is_a_whole_draft_for_this_patient(actions: list[Action]) -> None:
     for case, _, _, action in actions:
         if action["type"] == "create":
             resource = action["resource"]
@@ -255,12 +257,12 @@ def test_a_created_resource_is_a_whole_draft_for_this_patient(actions: list[Acti
             assert "id" not in resource
 
 
-def test_the_models_are_those_of_r4b():
+def test_the_models_are_those_of_r4b() -> None:
     assert get_fhir_model_class("MedicationRequest").__module__.startswith(r4b.__name__)
 
 
 @pytest.mark.requirement("SUG-12", "SUG-13")
-def test_an_update_is_the_whole_order_with_only_the_dose_changed(actions: list[Action]):
+def test_an_update_is_the_whole_order_with_only_the_dose_changed(actions: list[Action]) -> None:
     def without_dose(order: Json) -> Json:
         order = copy.deepcopy(order)
         for dosage in order["dosageInstruction"]:
@@ -277,7 +279,7 @@ def test_an_update_is_the_whole_order_with_only_the_dose_changed(actions: list[A
 
 
 @pytest.mark.requirement("SUG-13")
-def test_an_update_keeps_what_it_does_not_know(client: Client):
+def test_an_update_keeps_what_it_does_not_know(client: Client) -> None:
     patient = copy.deepcopy(BY_ID["P07"])
     order = patient["request_by_kind"]["context"]["draftOrders"]["entry"][0]["resource"]
     order["extension"] = [{"url": "https://ehr.example.org/own", "valueDecimal": 1.5}]
@@ -288,7 +290,7 @@ def test_an_update_keeps_what_it_does_not_know(client: Client):
 
 
 @pytest.mark.requirement("SUG-06", "SUG-17")
-def test_a_replacement_removes_the_order_before_it_makes_another(cases: list[Case]):
+def test_a_replacement_removes_the_order_before_it_makes_another(cases: list[Case]) -> None:
     for case in cases:
         for card in case.answer["cards"]:
             if card["source"]["topic"]["code"] == "PRV-01":
@@ -298,7 +300,7 @@ def test_a_replacement_removes_the_order_before_it_makes_another(cases: list[Cas
 
 
 @pytest.mark.requirement("SUG-17", "CARD-15")
-def test_epic_gets_one_action_per_suggestion_and_any_of_them(cases: list[Case]):
+def test_epic_gets_one_action_per_suggestion_and_any_of_them(cases: list[Case]) -> None:
     for case in cases:
         for card in case.answer["cards"]:
             if case.dialect == "epic" and "suggestions" in card:
@@ -307,7 +309,9 @@ def test_epic_gets_one_action_per_suggestion_and_any_of_them(cases: list[Case]):
 
 
 @pytest.mark.requirement("SEC-31", "LNK-11", "LNK-04")
-def test_links_lead_to_the_publications_and_suggestions_make_orders_only(cards: list[Json], actions: list[Action]):
+def test_links_lead_to_the_publications_and_suggestions_make_orders_only(
+    cards: list[Json], actions: list[Action]
+) -> None:
     published = {source.url for source in load_guideline().sources.values()}
     for card in cards:
         for link in card.get("links", ()):
@@ -319,7 +323,7 @@ def test_links_lead_to_the_publications_and_suggestions_make_orders_only(cards: 
 
 @pytest.mark.requirement("REQ-22")
 @pytest.mark.parametrize("missing", ["dosageInstruction", "reasonCode", "subject", "authoredOn", "status", "intent"])
-def test_an_incomplete_order_is_judged_as_far_as_it_goes(client: Client, missing: str):
+def test_an_incomplete_order_is_judged_as_far_as_it_goes(client: Client, missing: str) -> None:
     patient = copy.deepcopy(BY_ID["P12"])
     order = patient["request_by_kind"]["context"]["draftOrders"]["entry"][0]["resource"]
     order.pop(missing, None)
@@ -330,7 +334,7 @@ def test_an_incomplete_order_is_judged_as_far_as_it_goes(client: Client, missing
 
 
 @pytest.mark.requirement("PFD-15")
-def test_an_order_in_hand_is_not_a_drug_taken_though_it_is_in_the_chart_too(client: Client):
+def test_an_order_in_hand_is_not_a_drug_taken_though_it_is_in_the_chart_too(client: Client) -> None:
     patient = copy.deepcopy(BY_ID["P12"])
     request = patient["request_by_kind"]
     order = {**request["context"]["draftOrders"]["entry"][0]["resource"], "status": "active"}
@@ -339,7 +343,7 @@ def test_an_order_in_hand_is_not_a_drug_taken_though_it_is_in_the_chart_too(clie
 
 
 @pytest.mark.requirement("PFD-08")
-def test_a_kind_that_only_came_along_is_not_complete(client: Client):
+def test_a_kind_that_only_came_along_is_not_complete(client: Client) -> None:
     service_ = discovered(client, "patient-view")
     request = BY_ID["P10"]["request_by_kind"]
     prefetch = filled(service_["prefetch"], request["prefetch"], ("Encounter",))
@@ -352,7 +356,7 @@ def test_a_kind_that_only_came_along_is_not_complete(client: Client):
 
 @pytest.mark.requirement("PFD-16")
 @pytest.mark.parametrize("way", ["contained", "entry", "absolute", "display"])
-def test_the_medicine_of_an_order_is_found_wherever_it_stands(client: Client, way: str):
+def test_the_medicine_of_an_order_is_found_wherever_it_stands(client: Client, way: str) -> None:
     patient = copy.deepcopy(BY_ID["P12"])
     entries = patient["request_by_kind"]["context"]["draftOrders"]["entry"]
     order = entries[0]["resource"]

@@ -33,7 +33,7 @@ def body(client: Client, id_: str, absent: tuple[str, ...] = ()) -> dict[str, An
 
 
 @pytest.mark.requirement("DISC-04")
-def test_a_rulebook_that_speaks_at_no_hook_gives_an_empty_list(monkeypatch: pytest.MonkeyPatch):
+def test_a_rulebook_that_speaks_at_no_hook_gives_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prodrome.cds_hooks.environment.services", lambda *_: {})
     with client_of(service()) as silent:
         answer = silent.get("/cds-services")
@@ -41,7 +41,7 @@ def test_a_rulebook_that_speaks_at_no_hook_gives_an_empty_list(monkeypatch: pyte
 
 
 @pytest.mark.requirement("DISC-16", "HOOK-02", "HOOK-04")
-def test_hooks_are_those_of_the_catalogue_each_in_one_version(client: Client):
+def test_hooks_are_those_of_the_catalogue_each_in_one_version(client: Client) -> None:
     listed = client.get("/cds-services").get_json()["services"]
     hooks = [one["hook"] for one in listed]
     assert len(hooks) == len(set(hooks))
@@ -51,7 +51,7 @@ def test_hooks_are_those_of_the_catalogue_each_in_one_version(client: Client):
 
 
 @pytest.mark.requirement("REQ-20")
-def test_a_typical_call_takes_less_than_half_a_second(client: Client):
+def test_a_typical_call_takes_less_than_half_a_second(client: Client) -> None:
     asked = chart(71)
     client.post(ADDRESS, json=asked)
     times = []
@@ -85,7 +85,7 @@ def hanging() -> Iterator[str]:
 
 
 @pytest.mark.requirement("REQ-21", "PFD-11", "PFD-13")
-def test_the_deadline_is_kept_and_what_did_not_come_is_said():
+def test_the_deadline_is_kept_and_what_did_not_come_is_said() -> None:
     with hanging() as url, client_of(service(deadline_seconds=1.0)) as client:
         asked = {**body(client, "P10", ("ServiceRequest",)), "fhirServer": url}
         asked["fhirAuthorization"] = {
@@ -105,7 +105,7 @@ def test_the_deadline_is_kept_and_what_did_not_come_is_said():
 
 @pytest.mark.requirement("REQ-07", "REQ-08", "FRA-11", "FRA-12")
 @pytest.mark.parametrize("url", ["http://ehr.example.org/fhir", "https://not-listed.example.org/fhir", "gopher://x"])
-def test_a_fhir_server_the_site_did_not_list_is_not_called(client: Client, url: str):
+def test_a_fhir_server_the_site_did_not_list_is_not_called(client: Client, url: str) -> None:
     asked = {**body(client, "P10", ("ServiceRequest",)), "fhirServer": url}
     answer = client.post(ADDRESS, json=asked)
     assert rules_in(answer.get_json()) == ["INCOMPLETE"]
@@ -113,7 +113,7 @@ def test_a_fhir_server_the_site_did_not_list_is_not_called(client: Client, url: 
 
 
 @pytest.mark.requirement("REQ-10", "REQ-14")
-def test_the_context_is_checked_for_the_hook(client: Client):
+def test_the_context_is_checked_for_the_hook(client: Client) -> None:
     asked = body(client, "P10")
     for wrong in ({}, {"patientId": "p"}, {"userId": "Practitioner/1"}, {"userId": 1, "patientId": "p"}):
         assert client.post(ADDRESS, json={**asked, "context": wrong}).status_code == 400
@@ -122,13 +122,13 @@ def test_the_context_is_checked_for_the_hook(client: Client):
 
 
 @pytest.mark.requirement("PFD-09", "PFD-02")
-def test_a_client_of_1_0_that_leaves_out_what_failed_is_understood(client: Client):
+def test_a_client_of_1_0_that_leaves_out_what_failed_is_understood(client: Client) -> None:
     asked = body(client, "P10", ("Appointment",))
     assert rules_in(client.post(ADDRESS, json=asked).get_json()) == ["INCOMPLETE"]
 
 
 @pytest.mark.requirement("REQ-17")
-def test_orders_of_an_unsupported_version_are_set_aside_not_misread(client: Client):
+def test_orders_of_an_unsupported_version_are_set_aside_not_misread(client: Client) -> None:
     asked = body(client, "P12")
     (entry,) = asked["context"]["draftOrders"]["entry"]
     entry["resource"] = {
@@ -142,7 +142,7 @@ def test_orders_of_an_unsupported_version_are_set_aside_not_misread(client: Clie
 
 
 @pytest.mark.requirement("RSP-12", "SEC-02")
-def test_answers_are_not_kept_by_anyone(client: Client):
+def test_answers_are_not_kept_by_anyone(client: Client) -> None:
     for answer in (client.post(ADDRESS, json=body(client, "P10")), client.post(ADDRESS, json={})):
         assert answer.headers["Content-Type"].startswith("application/json")
         assert answer.headers["Cache-Control"] == "no-store"

@@ -51,7 +51,7 @@ def client() -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_runs(command: str, client: Client, monkeypatch: pytest.MonkeyPatch):
+def test_a_command_runs(command: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     words = shlex.split(command)
     while "=" in words[0]:
@@ -76,32 +76,32 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("block", SETTINGS)
-def test_settings_that_are_shown_are_settings(block: str, tmp_path: Path):
+def test_settings_that_are_shown_are_settings(block: str, tmp_path: Path) -> None:
     file = tmp_path / "prodrome.toml"
     file.write_text(block)
     load_settings(file)
 
 
-def test_every_make_target_named_is_there():
+def test_every_make_target_named_is_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
         for target in re.findall(r"(?:^|`)make ([a-z-]+)\b", document.read_text(), re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), (document.name, target)
 
 
-def test_make_says_what_it_would_do():
+def test_make_says_what_it_would_do() -> None:
     for target in ("install", "run", "test", "lint", "bench", "conformance", "security-table", "audit", "sbom"):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
 @EACH
-def test_links_lead_somewhere(document: Path):
+def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         if not urlsplit(target).scheme:
             assert (document.parent / target).exists(), target
 
 
-def test_the_examples_answer_as_their_table_says(client: Client):
+def test_the_examples_answer_as_their_table_says(client: Client) -> None:
     rows = re.findall(r"^\| `(\S+)` \| (\S+) \| (.*?) \|$", (ROOT / "examples" / "README.md").read_text(), re.MULTILINE)
     assert {name for name, _, _ in rows} == {file.name for file in (ROOT / "examples").glob("*.json")}
     for name, address, cards in rows:
@@ -111,7 +111,7 @@ def test_the_examples_answer_as_their_table_says(client: Client):
 
 
 @pytest.mark.requirement("GEN-13", "STALE-03")
-def test_what_is_served_is_documented(client: Client):
+def test_what_is_served_is_documented(client: Client) -> None:
     text = (ROOT / "docs" / "integrating.md").read_text()
     for listed in client.get("/cds-services").get_json()["services"]:
         assert f"`{listed['id']}`" in text

@@ -30,12 +30,12 @@ def plain(metric: str) -> str:
     return re.sub(r"_(total|bucket|sum|count)$", "", metric)
 
 
-def test_every_metric_has_a_line_and_every_line_a_metric():
+def test_every_metric_has_a_line_and_every_line_a_metric() -> None:
     text = (ROOT / "docs" / "operating.md").read_text()
     assert {plain(name) for name in re.findall(METRIC, text)} == made()
 
 
-def test_the_dashboard_draws_metrics_that_are_made():
+def test_the_dashboard_draws_metrics_that_are_made() -> None:
     dashboard = json.loads((ROOT / "deploy" / "grafana.json").read_text())
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     named = {plain(name) for expression in asked for name in re.findall(METRIC, expression)}
@@ -48,7 +48,7 @@ def kubernetes() -> dict[str, dict[str, Any]]:
     return {document["kind"]: document for document in documents}
 
 
-def test_the_settings_of_the_manifests_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_settings_of_the_manifests_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "prodrome.toml"
     file.write_text(kubernetes()["ConfigMap"]["data"]["prodrome.toml"])
     monkeypatch.setenv("PRODROME_DATABASE_URL", "postgresql://database/prodrome")
@@ -62,7 +62,7 @@ def test_the_settings_of_the_manifests_are_settings(tmp_path: Path, monkeypatch:
     assert load_settings().open_to_everyone
 
 
-def test_the_probes_ask_what_is_answered():
+def test_the_probes_ask_what_is_answered() -> None:
     deployment = kubernetes()["Deployment"]["spec"]["template"]["spec"]
     container = deployment["containers"][0]
     with client_of(service()) as client:
@@ -77,7 +77,7 @@ def test_the_probes_ask_what_is_answered():
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_the_unit_is_one(tmp_path: Path):
+def test_the_unit_is_one(tmp_path: Path) -> None:
     unit = tmp_path / "prodrome.service"
     unit.write_text(
         (ROOT / "deploy" / "prodrome.service").read_text().replace("/opt/prodrome/bin/prodrome", "/bin/true")
@@ -93,7 +93,7 @@ def cards(file: Path) -> int:
     return count
 
 
-def test_a_backup_made_while_the_service_runs_is_restored(tmp_path: Path):
+def test_a_backup_made_while_the_service_runs_is_restored(tmp_path: Path) -> None:
     file = tmp_path / "prodrome.db"
     example = json.loads((ROOT / "examples" / "order-sign-contraindicated.json").read_bytes())
     app = service(database_url=f"sqlite:///{file}")
@@ -124,7 +124,7 @@ def migrations(url: str) -> Config:
     return config
 
 
-def test_the_schema_goes_back_and_forth(database_url: str):
+def test_the_schema_goes_back_and_forth(database_url: str) -> None:
     if database_url == "sqlite://":
         pytest.skip("a database in memory is always new")
     database = Database(database_url)

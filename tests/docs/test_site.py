@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LOADS = re.compile(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?://[^\s\">]+)")
 
 
-def test_every_fact_and_field_is_explained_and_nothing_else():
+def test_every_fact_and_field_is_explained_and_nothing_else() -> None:
     assert list(MEANINGS) == list(FACT_TYPES)
     for fact, fields in FACT_TYPES.items():
         assert set(MEANINGS[fact][1]) <= set(fields)
@@ -29,7 +29,7 @@ def test_every_fact_and_field_is_explained_and_nothing_else():
     assert used == set(SHARED)
 
 
-def test_the_page_on_the_language_is_what_the_program_reads():
+def test_the_page_on_the_language_is_what_the_program_reads() -> None:
     assert rules_reference.FILE.read_text(encoding="utf-8") == rules_reference.text(load_guideline())
 
 
@@ -42,7 +42,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_page_is_built_and_reads_without_javascript(site: Path):
+def test_every_page_is_built_and_reads_without_javascript(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         name = page.relative_to(ROOT / "docs").with_suffix("")
         built = site / ("index.html" if name.name == "index" else f"{name}/index.html")
@@ -50,7 +50,7 @@ def test_every_page_is_built_and_reads_without_javascript(site: Path):
         assert title.split("`")[0].split("'")[0] in built.read_text(encoding="utf-8"), page
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path):
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     for page in site.rglob("*.html"):
         loaded = re.findall(
             r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?://[^\s\">]+)", page.read_text("utf-8")
@@ -60,11 +60,11 @@ def test_nothing_is_loaded_from_elsewhere(site: Path):
         assert "url(http" not in sheet.read_text("utf-8"), sheet
 
 
-def test_the_site_can_be_searched(site: Path):
+def test_the_site_can_be_searched(site: Path) -> None:
     assert "propranolol" in (site / "search" / "search_index.json").read_text("utf-8").lower()
 
 
-def test_the_rule_that_is_worked_through_speaks_for_its_patient_alone(tmp_path: Path):
+def test_the_rule_that_is_worked_through_speaks_for_its_patient_alone(tmp_path: Path) -> None:
     guideline = tmp_path / "migraine"
     shutil.copytree(ROOT / "rules" / "migraine", guideline)
     [rule] = re.findall(

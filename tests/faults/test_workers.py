@@ -79,7 +79,7 @@ def until(true: "object", seconds: float = 20) -> None:
 
 
 @pytest.mark.withstands("stop under load")
-def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_path: Path):
+def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_path: Path) -> None:
     sent: list[list[object]] = []
     stop = threading.Event()
 
@@ -116,7 +116,7 @@ def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_p
             service.call()
 
 
-def test_sighup_is_not_death_and_a_process_that_dies_is_replaced(tmp_path: Path):
+def test_sighup_is_not_death_and_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         service.process.send_signal(signal.SIGHUP)
         assert service.call().status_code == 200
@@ -128,7 +128,7 @@ def test_sighup_is_not_death_and_a_process_that_dies_is_replaced(tmp_path: Path)
             assert service.call().status_code == 200
 
 
-def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path):
+def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         until(lambda: len(service.children()) == 2)
         children = service.children()
@@ -137,7 +137,7 @@ def test_the_processes_end_with_the_one_that_started_them(tmp_path: Path):
         until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 
 
-def test_a_call_that_outlasts_the_grace_period_does_not_keep_the_service(tmp_path: Path):
+def test_a_call_that_outlasts_the_grace_period_does_not_keep_the_service(tmp_path: Path) -> None:
     (tmp_path / "prodrome.toml").write_text("grace_seconds = 1\n")
     with serving(tmp_path) as service:
         with httpx.Client(trust_env=False) as client:
@@ -165,7 +165,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_card_that_one_process_showed_is_known_to_all(site: Path):
+def test_a_card_that_one_process_showed_is_known_to_all(site: Path) -> None:
     with serving(site) as service:
         card = service.call().json()["cards"][0]["uuid"]
         said = {"card": card, "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
@@ -176,7 +176,7 @@ def test_a_card_that_one_process_showed_is_known_to_all(site: Path):
             assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_two_instances_on_one_postgresql_know_each_others_cards(tmp_path: Path, postgresql_url: str):
+def test_two_instances_on_one_postgresql_know_each_others_cards(tmp_path: Path, postgresql_url: str) -> None:
     (tmp_path / "prodrome.toml").write_text(f'database_url = "{postgresql_url}"\n')
     with serving(tmp_path) as one, serving(tmp_path) as other:
         for shows, hears in ((one, other), (other, one)):

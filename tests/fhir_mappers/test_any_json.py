@@ -122,7 +122,7 @@ PLACES = [(index, path) for index, row in enumerate(WHOLE_CHART) for path in _pa
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), ANYTHING), min_size=1, max_size=6))
-def test_a_chart_with_anything_in_any_place_is_read(faults: list[tuple[tuple[int, tuple[Any, ...]], Any]]):
+def test_a_chart_with_anything_in_any_place_is_read(faults: list[tuple[tuple[int, tuple[Any, ...]], Any]]) -> None:
     chart = copy.deepcopy(WHOLE_CHART)
     for (index, path), odd in faults:
         _put(chart[index], path, odd)
@@ -148,11 +148,11 @@ ROWS = st.fixed_dictionaries({"resourceType": st.sampled_from(KINDS)}, optional=
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ANYTHING | ROWS, max_size=5))
-def test_any_json_is_read(values: list[object]):
+def test_any_json_is_read(values: list[object]) -> None:
     assert isinstance(facts(*values, orders=tuple(values)), Facts)
 
 
-def test_deep_nesting_is_read():
+def test_deep_nesting_is_read() -> None:
     deep: Any = {}
     for _ in range(50_000):
         deep = {"extension": [deep]}
@@ -161,7 +161,7 @@ def test_deep_nesting_is_read():
     assert read.trials
 
 
-def test_the_whole_chart_is_read():
+def test_the_whole_chart_is_read() -> None:
     read = facts(*WHOLE_CHART)
     assert read.skipped == ()
     elsewhere = {"skipped", "not_understood", "orders", "orders_beside", "declared", "co_medications"}
@@ -170,7 +170,7 @@ def test_the_whole_chart_is_read():
 
 @settings(max_examples=50, deadline=None)
 @given(st.randoms(use_true_random=False))
-def test_shuffling_the_resources_changes_no_fact(random: Random):
+def test_shuffling_the_resources_changes_no_fact(random: Random) -> None:
     shuffled = list(WHOLE_CHART)
     random.shuffle(shuffled)
     assert facts(*shuffled) == facts(*WHOLE_CHART)

@@ -41,18 +41,18 @@ def follow_ups(*rows: Json) -> list[tuple[str, str | None]]:
     ("class_", "is_hospital"),
     [("EMER", 1), ("IMP", 1), ("ACUTE", 1), ("OBSENC", 1), ("AMB", 0), ("VR", 0), ("HH", 0), (None, 0)],
 )
-def test_a_hospital_visit_is_known_by_its_class(class_: str | None, is_hospital: int):
+def test_a_hospital_visit_is_known_by_its_class(class_: str | None, is_hospital: int) -> None:
     assert len(reasons(encounter(class_))) == is_hospital
 
 
-def test_a_class_may_be_one_of_several_concepts_as_in_r5():
+def test_a_class_may_be_one_of_several_concepts_as_in_r5() -> None:
     classes = [concept(LOCAL, "X"), concept(ACT_CODE, "EMER")]
     assert reasons(encounter(**{"class": classes})) == ["migraine"]
     assert reasons(encounter(**{"class": {"code": "EMER"}})) == ["migraine"]
     assert reasons(encounter(**{"class": {"system": LOCAL, "code": "EMER"}})) == []
 
 
-def test_an_emergency_type_makes_a_hospital_visit():
+def test_an_emergency_type_makes_a_hospital_visit() -> None:
     assert reasons(encounter("AMB", type=[concept(SNOMED, "4525004")])) == ["migraine"]
     assert reasons(encounter("AMB", type=[concept(CPT, "99284")])) == ["migraine"]
 
@@ -73,18 +73,18 @@ ENCOUNTER_STATUS = [
 
 
 @pytest.mark.parametrize(("status", "running"), ENCOUNTER_STATUS)
-def test_a_visit_counts_by_its_status(status: str, running: bool | None):
+def test_a_visit_counts_by_its_status(status: str, running: bool | None) -> None:
     visits = facts(encounter(status=status, period=period("2026-06-10", None))).hospital_visits
     assert [visit.running for visit in visits] == ([] if running is None else [running])
 
 
-def test_a_running_visit_that_ended_has_ended():
+def test_a_running_visit_that_ended_has_ended() -> None:
     (visit,) = facts(encounter(status="in-progress")).hospital_visits
     assert not visit.running
     assert str(visit.end) == "2026-05-01"
 
 
-def test_r5_calls_the_period_actual():
+def test_r5_calls_the_period_actual() -> None:
     (visit,) = facts(encounter(period=None, actualPeriod=period("2026-05-02", "2026-05-03"))).hospital_visits
     assert (str(visit.start), str(visit.end)) == ("2026-05-02", "2026-05-03")
 
@@ -153,11 +153,11 @@ REASONS: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("more", "reason"), [case[1:] for case in REASONS], ids=[case[0] for case in REASONS])
-def test_a_visit_was_for_its_first_reason_else_its_principal_diagnosis(more: Json, reason: str):
+def test_a_visit_was_for_its_first_reason_else_its_principal_diagnosis(more: Json, reason: str) -> None:
     assert reasons(encounter(contained=CONTAINED, **more)) == [reason]
 
 
-def test_the_diagnosis_may_be_a_condition_of_the_record():
+def test_the_diagnosis_may_be_a_condition_of_the_record() -> None:
     problem = condition(id="c1", status="resolved")
     row = encounter(why=None, diagnosis=[{"condition": {"reference": "Condition/c1"}, "rank": 1}])
     assert reasons(problem, row) == ["migraine"]
@@ -208,11 +208,11 @@ CONTACTS: list[tuple[str, list[Json], int]] = [
 
 
 @pytest.mark.parametrize(("rows", "count"), [case[1:] for case in CONTACTS], ids=[case[0] for case in CONTACTS])
-def test_a_specialist_contact(rows: list[Json], count: int):
+def test_a_specialist_contact(rows: list[Json], count: int) -> None:
     assert follow_ups(*rows) == [("contact", "2026-05-01")] * count
 
 
-def test_a_site_may_count_pain_management():
+def test_a_site_may_count_pain_management() -> None:
     from prodrome.fhir_mappers import Record, read_facts
     from tests.fhir_mappers.build import COMPLETE, ME, TODAY
 
@@ -247,11 +247,11 @@ APPOINTMENTS = [
 
 
 @pytest.mark.parametrize(("status", "start", "kind"), APPOINTMENTS)
-def test_an_appointment_counts_by_its_status(status: str, start: str | None, kind: str | None):
+def test_an_appointment_counts_by_its_status(status: str, start: str | None, kind: str | None) -> None:
     assert follow_ups(appointment(status, start)) == ([(kind, start[:10])] if kind and start else [])
 
 
-def test_an_appointment_is_with_a_specialist_by_specialty_or_service_type():
+def test_an_appointment_is_with_a_specialist_by_specialty_or_service_type() -> None:
     other = concept(SNOMED, "394579002")
     assert not follow_ups(appointment(specialty=[other]))
     assert follow_ups(appointment(specialty=[other], serviceType=[NEUROLOGY]))
@@ -259,7 +259,7 @@ def test_an_appointment_is_with_a_specialist_by_specialty_or_service_type():
     assert follow_ups(appointment(specialty=[{"text": "Neurology"}]))
 
 
-def test_an_appointment_of_another_patient_is_ignored():
+def test_an_appointment_of_another_patient_is_ignored() -> None:
     def actor(reference: str) -> Json:
         return {"actor": {"reference": reference}, "status": "accepted"}
 
@@ -300,11 +300,11 @@ REFERRALS: list[tuple[str, Json, int]] = [
 
 
 @pytest.mark.parametrize(("row", "count"), [case[1:] for case in REFERRALS], ids=[case[0] for case in REFERRALS])
-def test_a_referral(row: Json, count: int):
+def test_a_referral(row: Json, count: int) -> None:
     assert follow_ups(row) == [("referral", "2026-06-05")] * count
 
 
-def test_a_referral_may_be_undated():
+def test_a_referral_may_be_undated() -> None:
     assert follow_ups(service_request(concept(SNOMED, "308474002"), authoredOn=None)) == [("referral", None)]
 
 
@@ -331,18 +331,18 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("code", "kind"), KINDS)
-def test_a_treatment_is_a_procedure_or_an_order(code: Json, kind: str):
+def test_a_treatment_is_a_procedure_or_an_order(code: Json, kind: str) -> None:
     assert treatments(procedure(code, on="2026-01-05")) == [(kind, "2026-01-05", "unstated")]
     assert treatments(service_request(code)) == [(kind, "2026-06-05", "unstated")]
 
 
-def test_a_treatment_says_what_it_was_for():
+def test_a_treatment_says_what_it_was_for() -> None:
     assert treatments(procedure(KINDS[0][0], reasonCode=[MIGRAINE]))[0][2] == "migraine"
     assert treatments(procedure(KINDS[0][0], reasonCode=[FRACTURE]))[0][2] == "other"
 
 
 @pytest.mark.parametrize("status", ["preparation", "not-done", "on-hold", "stopped", "entered-in-error", "unknown"])
-def test_a_procedure_that_was_not_done_is_no_treatment(status: str):
+def test_a_procedure_that_was_not_done_is_no_treatment(status: str) -> None:
     assert not treatments(procedure(KINDS[0][0], status=status))
 
 
@@ -357,7 +357,7 @@ def test_a_procedure_that_was_not_done_is_no_treatment(status: str):
         "Supraorbital stimulator",
     ],
 )
-def test_a_device_is_known_by_its_text(text: str):
+def test_a_device_is_known_by_its_text(text: str) -> None:
     use = resource("DeviceUseStatement", status="completed", device={"display": text}, timingDateTime="2026-02-01")
     order = resource(
         "DeviceRequest", status="active", intent="order", codeCodeableConcept={"text": text}, authoredOn="2026-02-01"
@@ -367,13 +367,13 @@ def test_a_device_is_known_by_its_text(text: str):
         assert treatments(row) == [("neurostimulation", "2026-02-01", "unstated")]
 
 
-def test_a_device_still_in_use_is_used_today():
+def test_a_device_still_in_use_is_used_today() -> None:
     device = {"display": "Vagus nerve stimulator"}
     use = resource("DeviceUseStatement", status="active", device=device, timingPeriod=period("2024-01-01", None))
     assert treatments(use) == [("neurostimulation", "2026-06-15", "unstated")]
 
 
-def test_other_devices_and_procedures_are_passed_over():
+def test_other_devices_and_procedures_are_passed_over() -> None:
     device = {"display": "Knee brace"}
     assert not treatments(resource("DeviceUseStatement", status="active", device=device))
     assert not treatments(procedure(concept(SNOMED, "80146002")), service_request({"text": "Physiotherapy"}))

@@ -29,21 +29,21 @@ ASTHMA = [
 
 
 @pytest.mark.parametrize(("system", "code"), ASTHMA)
-def test_a_system_is_the_same_in_every_spelling(system: str, code: str):
+def test_a_system_is_the_same_in_every_spelling(system: str, code: str) -> None:
     assert "asthma" in facts(condition(concept(system, code))).conditions[0].names
 
 
 @pytest.mark.parametrize("system", ["http://snomed.info/sctx", "http://example.org/icd-10", "urn:oid:1.2.3.4.5"])
-def test_a_system_of_no_table_keeps_its_address(system: str):
+def test_a_system_of_no_table_keeps_its_address(system: str) -> None:
     assert locate(system) == (system, False)
 
 
 @given(st.text(max_size=40))
-def test_any_text_may_stand_where_a_system_does(address: str):
+def test_any_text_may_stand_where_a_system_does(address: str) -> None:
     assert locate(address).system in (address, SNOMED) or locate(address).known
 
 
-def test_the_signs_of_dagger_and_asterisk_are_no_part_of_a_code():
+def test_the_signs_of_dagger_and_asterisk_are_no_part_of_a_code() -> None:
     assert locate("http://fhir.de/CodeSystem/bfarm/icd-10-gm").system == ICD10
     for code in ("J45.9+", "J45.9*", "J45.9!"):
         assert facts(condition(concept(ICD10, code))).conditions, code
@@ -60,7 +60,7 @@ STATUS = [
 
 
 @pytest.mark.parametrize(("status", "count"), STATUS)
-def test_only_a_status_that_says_so_ends_a_condition(status: dict[str, object], count: int):
+def test_only_a_status_that_says_so_ends_a_condition(status: dict[str, object], count: int) -> None:
     assert len(facts(condition(status=None, clinicalStatus=status)).conditions) == count
 
 
@@ -78,7 +78,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("system", "code", "display", "visits"), CLASSES)
-def test_a_visit_is_classed_by_code_else_by_words(system: str, code: str, display: str | None, visits: int):
+def test_a_visit_is_classed_by_code_else_by_words(system: str, code: str, display: str | None, visits: int) -> None:
     made = {"system": system, "code": code} | ({"display": display} if display else {})
     assert len(facts(encounter(**{"class": made})).hospital_visits) == visits
 
@@ -89,7 +89,7 @@ def reason_of_visit(*rows: dict[str, object], **visit: object) -> str:
     return facts(made, *own).hospital_visits[0].reason.value
 
 
-def test_a_visit_without_a_coded_reason_is_for_the_problem_recorded_at_it():
+def test_a_visit_without_a_coded_reason_is_for_the_problem_recorded_at_it() -> None:
     at_visit = {
         "category": [concept("http://terminology.hl7.org/CodeSystem/condition-category", "encounter-diagnosis")]
     }
@@ -100,7 +100,7 @@ def test_a_visit_without_a_coded_reason_is_for_the_problem_recorded_at_it():
     assert reason_of_visit(condition(), reasonCode=[{"text": "Kopfschmerz"}]) == "migraine"
 
 
-def test_a_reason_in_words_is_as_good_as_a_code_of_headache():
+def test_a_reason_in_words_is_as_good_as_a_code_of_headache() -> None:
     assert reason_of_visit(reasonCode=[{"text": "Migräneattacke"}, {"text": "Migräne"}]) == "headache"
     assert reason_of_visit(reasonCode=[{"text": "no migraine"}]) == "unstated"
 
@@ -115,7 +115,7 @@ SEEN = [
 
 
 @pytest.mark.parametrize("seen", SEEN)
-def test_a_specialist_is_known_by_code_words_or_place(seen: dict[str, object]):
+def test_a_specialist_is_known_by_code_words_or_place(seen: dict[str, object]) -> None:
     assert [found.kind for found in facts(encounter("AMB", **seen)).follow_ups] == ["contact"]
 
 
@@ -123,11 +123,11 @@ NOT_SEEN = [{"type": [{"text": "Headache"}]}, {"type": [{"text": "Neurochirurgie
 
 
 @pytest.mark.parametrize("seen", NOT_SEEN)
-def test_the_word_headache_alone_is_no_specialist(seen: dict[str, object]):
+def test_the_word_headache_alone_is_no_specialist(seen: dict[str, object]) -> None:
     assert not facts(encounter("AMB", **seen)).follow_ups
 
 
-def test_an_appointment_may_be_known_by_its_place():
+def test_an_appointment_may_be_known_by_its_place() -> None:
     actors = [{"actor": {"reference": "Patient/pat-1"}}, {"actor": {"reference": "Location/l", "display": "Neurology"}}]
     ahead = {"status": "booked", "start": "2026-07-01T09:00:00Z", "participant": actors, "subject": None}
     assert [found.kind for found in facts(resource("Appointment", **ahead)).follow_ups] == ["appointment"]
@@ -141,7 +141,7 @@ PRESSURES = [
 
 
 @pytest.mark.parametrize(("system", "code"), PRESSURES)
-def test_blood_pressure_is_known_by_all_its_codes(system: str, code: str):
+def test_blood_pressure_is_known_by_all_its_codes(system: str, code: str) -> None:
     parts = [
         {"code": concept("http://loinc.org", "8480-6"), "valueQuantity": {"value": 182, "unit": "mm[Hg]"}},
         {"code": concept(SNOMED, "271650006"), "valueQuantity": {"value": 110, "unit": "mm[Hg]"}},
@@ -150,7 +150,7 @@ def test_blood_pressure_is_known_by_all_its_codes(system: str, code: str):
     assert (reading.systolic, reading.diastolic) == (182, 110)
 
 
-def test_two_rows_of_one_day_are_one_reading():
+def test_two_rows_of_one_day_are_one_reading() -> None:
     def row(code: str, value: int) -> dict[str, object]:
         quantity = {"value": value, "unit": "mmHg"}
         return observation("http://loinc.org", code, valueQuantity=quantity, effectiveDateTime="2026-06-01")
@@ -171,7 +171,7 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("text", "reason"), STOPS)
-def test_a_reason_may_be_written_in_other_languages(text: str, reason: StopReason):
+def test_a_reason_may_be_written_in_other_languages(text: str, reason: StopReason) -> None:
     stop = facts(statement(why={"text": text})).trials[0].stop
     assert (stop.reason, stop.coded) == (reason, False)
 
@@ -185,27 +185,27 @@ CODED_STOPS = [
 
 
 @pytest.mark.parametrize(("system", "code", "reason"), CODED_STOPS)
-def test_a_reason_may_be_coded_in_other_systems(system: str, code: str, reason: StopReason):
+def test_a_reason_may_be_coded_in_other_systems(system: str, code: str, reason: StopReason) -> None:
     stop = facts(statement(why=concept(system, code))).trials[0].stop
     assert (stop.reason, stop.coded) == (reason, True)
 
 
 @pytest.mark.parametrize(("text", "plain"), [("Céphalée", "cephalee"), ("MIGRÄNE", "migrane"), ("片頭痛", "片頭痛")])
-def test_accents_are_folded(text: str, plain: str):
+def test_accents_are_folded(text: str, plain: str) -> None:
     assert fold(text) == plain
 
 
 @given(st.text(max_size=60))
-def test_folding_twice_changes_nothing(text: str):
+def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-def test_the_longer_of_two_phrases_stands():
+def test_the_longer_of_two_phrases_stands() -> None:
     wanted = phrases({"short": ("effect",), "long": ("no effect",)})
     assert found_in("no effect", wanted) == {"long"}
 
 
-def test_every_set_of_codes_can_be_reached():
+def test_every_set_of_codes_can_be_reached() -> None:
     guideline = load_guideline()
     for name, code_set in guideline.code_sets.items():
         for system, codes in code_set.exact.items():

@@ -53,25 +53,25 @@ SHAPES: list[tuple[str, object, Completeness, int]] = [
 
 
 @pytest.mark.parametrize(("value", "state", "count"), [case[1:] for case in SHAPES], ids=[case[0] for case in SHAPES])
-def test_a_value_says_how_complete_its_kind_is(value: object, state: Completeness, count: int):
+def test_a_value_says_how_complete_its_kind_is(value: object, state: Completeness, count: int) -> None:
     found, completeness = collect([("Condition", value)])
     assert completeness == {"Condition": state}
     assert len(found.get("Condition", [])) == count
 
 
-def test_a_kind_nobody_asked_for_is_missing():
+def test_a_kind_nobody_asked_for_is_missing() -> None:
     _, completeness = collect([("Condition", None)])
     assert facts(completeness=completeness).completeness["Encounter"] is MISSING
 
 
-def test_of_two_answers_for_a_kind_the_worse_stands():
+def test_of_two_answers_for_a_kind_the_worse_stands() -> None:
     parts = [("Condition", bundle(ONE)), ("Condition", outcome("error")), ("Condition", None)]
     found, completeness = collect(parts)
     assert completeness == {"Condition": MISSING}
     assert len(found["Condition"]) == 1
 
 
-def test_included_resources_do_not_make_their_kind_complete_nor_count_for_the_total():
+def test_included_resources_do_not_make_their_kind_complete_nor_count_for_the_total() -> None:
     medication = {"resourceType": "Medication", "id": "m1"}
     answer = bundle(statement(), total=1)
     answer["entry"].append({"resource": medication, "search": {"mode": "include"}})
@@ -80,7 +80,7 @@ def test_included_resources_do_not_make_their_kind_complete_nor_count_for_the_to
     assert [entry.resource for entry in found["Medication"]] == [medication]
 
 
-def test_an_included_row_of_the_same_kind_does_not_make_up_the_total():
+def test_an_included_row_of_the_same_kind_does_not_make_up_the_total() -> None:
     answer = bundle(condition(), total=3)
     answer["entry"].append({"resource": condition(), "search": {"mode": "include"}})
     assert collect([("Condition", answer)])[1] == {"Condition": INCOMPLETE}
@@ -105,7 +105,7 @@ WARNED = {"resource": outcome("warning"), "search": {"mode": "outcome"}}
 )
 def test_a_total_that_counts_what_is_beside_the_matches_is_no_sign_of_missing_rows(
     beside: list[Any], total: int, state: Completeness
-):
+) -> None:
     answer = bundle(statement(), total=total)
     answer["entry"] += beside
     assert collect([("MedicationStatement", answer)])[1]["MedicationStatement"] is state
@@ -114,7 +114,7 @@ def test_a_total_that_counts_what_is_beside_the_matches_is_no_sign_of_missing_ro
 @pytest.mark.parametrize(
     "value", [{}, 5, "none", {"foo": 1}, [1], statement(), {"resource": {}}, {"resource": statement()}, True]
 )
-def test_what_is_no_answer_is_as_if_it_had_not_come(value: object):
+def test_what_is_no_answer_is_as_if_it_had_not_come(value: object) -> None:
     assert not is_answer("Condition", value)
 
 
@@ -132,16 +132,16 @@ def test_what_is_no_answer_is_as_if_it_had_not_come(value: object):
         {"response": {"status": "404"}, "resource": None},
     ],
 )
-def test_rows_or_none_or_a_reason_for_none_are_an_answer(value: object):
+def test_rows_or_none_or_a_reason_for_none_are_an_answer(value: object) -> None:
     assert is_answer("Condition", value)
 
 
-def test_one_value_under_two_keys_of_a_kind_is_as_complete_as_it_is():
+def test_one_value_under_two_keys_of_a_kind_is_as_complete_as_it_is() -> None:
     value = bundle(ONE, total=1)
     assert collect([("Condition", value), ("Condition", value)])[1] == {"Condition": COMPLETE}
 
 
-def test_device_usage_is_the_device_use_statement_of_r5():
+def test_device_usage_is_the_device_use_statement_of_r5() -> None:
     found, completeness = collect([("DeviceUsage", bundle({"resourceType": "DeviceUsage", "id": "d"}))])
     assert completeness == {"DeviceUseStatement": COMPLETE}
     assert list(found) == ["DeviceUseStatement"]
@@ -164,6 +164,6 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_json_is_collected(value: object):
+def test_any_json_is_collected(value: object) -> None:
     _, completeness = collect([("Condition", value)])
     assert completeness["Condition"] in (COMPLETE, INCOMPLETE, MISSING)

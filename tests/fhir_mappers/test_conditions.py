@@ -38,21 +38,21 @@ CODES = [
 
 
 @pytest.mark.parametrize(("system", "code", "name"), CODES)
-def test_a_condition_is_in_every_set_that_has_its_code(system: str, code: str, name: str):
+def test_a_condition_is_in_every_set_that_has_its_code(system: str, code: str, name: str) -> None:
     assert name in names(condition(concept(system, code)))
 
 
 @pytest.mark.parametrize("code", ["G43.A0", "G43.B0", "G43.C0", "G43.D0"])
-def test_relatives_of_migraine_are_not_migraine(code: str):
+def test_relatives_of_migraine_are_not_migraine(code: str) -> None:
     assert "migraine" not in names(condition(concept(ICD10CM, code)))
 
 
 @pytest.mark.parametrize("code", ["75879005", "49605003", "230465000", "145611000119107", "161481007", "38823002"])
-def test_snomed_codes_that_are_left_out_are_not_migraine(code: str):
+def test_snomed_codes_that_are_left_out_are_not_migraine(code: str) -> None:
     assert "migraine" not in names(condition(concept(SNOMED, code)))
 
 
-def test_text_alone_never_makes_a_diagnosis():
+def test_text_alone_never_makes_a_diagnosis() -> None:
     assert not names(condition({"text": "Migraine"}))
     assert not names(condition(concept(LOCAL, "1", display="Migraine")))
 
@@ -75,7 +75,9 @@ CLINICAL = [
 
 
 @pytest.mark.parametrize(("status", "more", "active"), CLINICAL)
-def test_a_condition_is_active_by_its_status_or_without_a_past_abatement(status: str | None, more: Json, active: bool):
+def test_a_condition_is_active_by_its_status_or_without_a_past_abatement(
+    status: str | None, more: Json, active: bool
+) -> None:
     assert bool(names(condition(status=status, **more))) is active
 
 
@@ -90,11 +92,11 @@ VERIFIED = [
 
 
 @pytest.mark.parametrize(("code", "active"), VERIFIED)
-def test_a_condition_that_is_not_so_does_not_count(code: str, active: bool):
+def test_a_condition_that_is_not_so_does_not_count(code: str, active: bool) -> None:
     assert bool(names(condition(verificationStatus=concept(VERIFICATION, code)))) is active
 
 
-def test_statuses_may_be_plain_codes_as_before_r4():
+def test_statuses_may_be_plain_codes_as_before_r4() -> None:
     assert names(condition(clinicalStatus="active"))
     assert not names(condition(clinicalStatus="resolved"))
     assert not names(condition(verificationStatus="refuted"))
@@ -110,7 +112,7 @@ ONSET = [
 
 
 @pytest.mark.parametrize(("more", "onset"), ONSET)
-def test_the_onset_is_what_was_written_else_when_it_was_recorded(more: Json, onset: str | None):
+def test_the_onset_is_what_was_written_else_when_it_was_recorded(more: Json, onset: str | None) -> None:
     (found,) = facts(condition(**more)).conditions
     assert (str(found.onset) if found.onset else None) == onset
 
@@ -121,7 +123,7 @@ def allergy(code: Json, **more: object) -> Json:
     return made
 
 
-def test_an_allergy_is_to_an_ingredient_or_a_product_of_it():
+def test_an_allergy_is_to_an_ingredient_or_a_product_of_it() -> None:
     for code in ("8787", "313161"):
         assert facts(allergy(rxnorm(code))).allergies[0].coded
     assert facts(allergy(concept(SNOMED, "55745002"))).allergies[0].drug == "propranolol"
@@ -137,7 +139,7 @@ def test_an_allergy_is_to_an_ingredient_or_a_product_of_it():
         (concept("http://hl7.org/fhir/allergy-intolerance-type", "allergy"), "allergy"),  # R5
     ],
 )
-def test_an_allergy_says_which_kind_it_is(type_: object, kind: str | None):
+def test_an_allergy_says_which_kind_it_is(type_: object, kind: str | None) -> None:
     assert facts(allergy(rxnorm("8787"), type=type_)).allergies[0].kind == kind
 
 
@@ -158,7 +160,7 @@ ALLERGY_VERIFICATION = "http://terminology.hl7.org/CodeSystem/allergyintolerance
         ({"patient": {"reference": "Patient/other"}}, False),
     ],
 )
-def test_an_allergy_counts_while_it_is_active_and_so(more: Json, counts: bool):
+def test_an_allergy_counts_while_it_is_active_and_so(more: Json, counts: bool) -> None:
     assert bool(facts(allergy(rxnorm("8787")) | more).allergies) is counts
 
 
@@ -170,16 +172,16 @@ def test_an_allergy_counts_while_it_is_active_and_so(more: Json, counts: bool):
         ({"text": "Non-steroidal anti-inflammatory drugs"}, False),
     ],
 )
-def test_an_allergy_to_nsaids_as_a_class(substance, coded):
+def test_an_allergy_to_nsaids_as_a_class(substance: Json, coded: bool) -> None:
     [found] = facts(allergy(substance)).allergies
     assert (found.drug, found.coded) == ("nsaid", coded)
 
 
-def test_a_denied_nsaid_allergy_is_none():
+def test_a_denied_nsaid_allergy_is_none() -> None:
     assert not facts(allergy({"text": "no NSAID allergy"})).allergies
 
 
-def test_an_allergy_to_something_else_is_passed_over():
+def test_an_allergy_to_something_else_is_passed_over() -> None:
     assert not facts(allergy(rxnorm("7980", "penicillin"))).allergies
     assert not facts(allergy(concept(RXNORM, "0"))).allergies
     assert not facts(allergy(MIGRAINE)).allergies

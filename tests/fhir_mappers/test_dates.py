@@ -23,12 +23,12 @@ from prodrome.rules.facts import When
         ("2024-03-10T10:00", date(2024, 3, 10), date(2024, 3, 10)),
     ],
 )
-def test_a_date_is_the_calendar_date_as_written(text: str, first: date, last: date):
+def test_a_date_is_the_calendar_date_as_written(text: str, first: date, last: date) -> None:
     when = parse_when(text)
     assert (when.first, when.last) == (first, last)
 
 
-def test_a_full_timestamp_keeps_its_instant():
+def test_a_full_timestamp_keeps_its_instant() -> None:
     assert parse_when("2024-03-10T23:30:00-05:00").instant == datetime(2024, 3, 11, 4, 30, tzinfo=UTC)
     assert parse_when("2024-03-10T23:30:00.123456789Z").instant is not None
     assert parse_when("2024-03-10T10:00:00").instant is None  # without an offset nobody knows when
@@ -48,35 +48,35 @@ def test_a_full_timestamp_keeps_its_instant():
         "\u0662\u0660\u0662\u0664",
     ],
 )
-def test_what_is_no_date_is_refused(text: str):
+def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_when(text)
 
 
 @given(st.dates())
-def test_every_date_reads_back(day: date):
+def test_every_date_reads_back(day: date) -> None:
     assert parse_when(day.isoformat()) == When(day, day)
     assert parse_when(f"{day:%Y-%m}".zfill(7)).first == day.replace(day=1)
 
 
-def test_two_full_timestamps_compare_as_instants():
+def test_two_full_timestamps_compare_as_instants() -> None:
     early, late = parse_when("2024-03-10T23:30:00+00:00"), parse_when("2024-03-10T20:00:00-05:00")
     assert is_before(early, late)
     assert not is_before(late, early)
 
 
-def test_a_partial_date_is_before_another_only_when_every_day_is():
+def test_a_partial_date_is_before_another_only_when_every_day_is() -> None:
     assert is_before(parse_when("2024-02"), parse_when("2024-03-01"))
     assert not is_before(parse_when("2024-03"), parse_when("2024-03-31"))
 
 
-def test_a_period_that_ends_before_it_starts_says_nothing():
+def test_a_period_that_ends_before_it_starts_says_nothing() -> None:
     assert read_period({"p": {"start": "2024-03-02", "end": "2024-03-01"}}, "p") == (None, None)
     assert read_period({"p": {"start": "2024-03", "end": "2024-03-01"}}, "p") != (None, None)
 
 
 @given(st.dates(date(2, 1, 1)), st.integers(1, 24))
-def test_months_before_are_complete_months_in_order(day: date, count: int):
+def test_months_before_are_complete_months_in_order(day: date, count: int) -> None:
     months = months_before(day, count)
     assert all(month.day == 1 and month < day.replace(day=1) for month in months)
     assert months == sorted(months, reverse=True)

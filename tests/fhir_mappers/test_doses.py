@@ -51,29 +51,29 @@ def per_day(*dosage: Json, medication: Json = PROPRANOLOL) -> float | None:
         ({"unit": "mg"}, None),
     ],
 )
-def test_a_quantity_in_mass_is_milligrams(quantity: Json, mg: float | None):
+def test_a_quantity_in_mass_is_milligrams(quantity: Json, mg: float | None) -> None:
     once = {"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}
     assert per_day(once | {"doseAndRate": [{"doseQuantity": quantity}]}) == mg
     assert per_day(once | {"doseQuantity": quantity}) == mg  # the shape before R4
 
 
 @pytest.mark.parametrize("unit", ["tablet", "tablets", "tablet(s)", "{tbl}", "{tablet}", "TAB", "tab", "1", "capsule"])
-def test_a_count_is_multiplied_by_the_strength_the_text_says(unit: str):
+def test_a_count_is_multiplied_by_the_strength_the_text_says(unit: str) -> None:
     medication = concept(RXNORM, "8787", text="propranolol 40 MG Oral Tablet")
     assert per_day(dose(2, unit), medication=medication) == 80
 
 
-def test_a_count_is_multiplied_by_the_strength_of_the_product():
+def test_a_count_is_multiplied_by_the_strength_of_the_product() -> None:
     fifty = rxnorm("313161")  # sumatriptan 50 MG Oral Tablet
     assert facts(statement(fifty, dosage=[as_needed(2, "tablet")])).trials[0].single_dose == 100
 
 
-def test_two_strengths_in_a_text_leave_the_dose_unknown():
+def test_two_strengths_in_a_text_leave_the_dose_unknown() -> None:
     medication = concept(RXNORM, "8787", text="propranolol 40 mg tablet (or 80 mg)")
     assert per_day(dose(1, "tablet"), medication=medication) is None
 
 
-def test_a_volume_is_multiplied_by_the_concentration():
+def test_a_volume_is_multiplied_by_the_concentration() -> None:
     medication = concept(RXNORM, "8787", text="propranolol 4 mg/mL oral solution")
     assert per_day(dose(10, "mL"), medication=medication) == 40
     half = concept(RXNORM, "37418", text="sumatriptan 6 mg/0.5 mL injection")
@@ -101,7 +101,7 @@ def test_a_volume_is_multiplied_by_the_concentration():
         ({"frequency": 1, "period": 1, "periodUnit": "fortnight"}, None),
     ],
 )
-def test_timing_makes_a_dose_per_day(repeat: Json, times: float | None):
+def test_timing_makes_a_dose_per_day(repeat: Json, times: float | None) -> None:
     assert per_day(dose(40, "mg", **repeat)) == (None if times is None else pytest.approx(40 * times))
 
 
@@ -109,7 +109,7 @@ def test_timing_makes_a_dose_per_day(repeat: Json, times: float | None):
     ("code", "times"),
     [("QD", 1), ("BID", 2), ("TID", 3), ("QID", 4), ("QOD", 0.5), ("AM", 1), ("BED", 1), ("Q8H", 3), ("XYZ", None)],
 )
-def test_a_timing_code_makes_a_dose_per_day(code: str, times: float | None):
+def test_a_timing_code_makes_a_dose_per_day(code: str, times: float | None) -> None:
     coded = {
         "timing": {"code": {"coding": [{"code": code}]}},
         "doseAndRate": [{"doseQuantity": {"value": 40, "unit": "mg"}}],
@@ -117,13 +117,13 @@ def test_a_timing_code_makes_a_dose_per_day(code: str, times: float | None):
     assert per_day(coded) == (None if times is None else 40 * times)
 
 
-def test_without_timing_or_quantity_the_dose_per_day_is_unknown():
+def test_without_timing_or_quantity_the_dose_per_day_is_unknown() -> None:
     assert per_day({"doseAndRate": [{"doseQuantity": {"value": 80, "unit": "mg"}}]}) is None
     assert per_day({"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}) is None
     assert per_day() is None
 
 
-def test_of_several_quantities_the_ordered_one_stands_then_the_calculated():
+def test_of_several_quantities_the_ordered_one_stands_then_the_calculated() -> None:
     def rate(value: float, kind: str) -> Json:
         type_ = concept("http://terminology.hl7.org/CodeSystem/dose-rate-type", kind)
         return {"type": type_, "doseQuantity": {"value": value, "unit": "mg"}}
@@ -137,25 +137,25 @@ def test_of_several_quantities_the_ordered_one_stands_then_the_calculated():
     assert per_day({"timing": timing, "doseAndRate": [rate(1, "admin-amount"), rate(2, "other")]}) == 1
 
 
-def test_of_a_range_the_low_end_stands():
+def test_of_a_range_the_low_end_stands() -> None:
     wide = {"doseRange": {"low": {"value": 40, "unit": "mg"}, "high": {"value": 160, "unit": "mg"}}}
     assert per_day({"timing": dose()["timing"], "doseAndRate": [wide]}) == 40
 
 
-def test_several_entries_add_up():
+def test_several_entries_add_up() -> None:
     assert per_day(dose(20, "mg", when=["MORN"]), dose(40, "mg", when=["EVE"])) == 60
     assert per_day(dose(20) | {"sequence": 1}, dose(40) | {"sequence": 1}) == 60
 
 
-def test_an_unknown_part_leaves_the_sum_unknown():
+def test_an_unknown_part_leaves_the_sum_unknown() -> None:
     assert per_day(dose(20), as_needed(10)) is None
 
 
-def test_a_sequence_orders_the_entries_and_the_last_stands():
+def test_a_sequence_orders_the_entries_and_the_last_stands() -> None:
     assert per_day(dose(160) | {"sequence": 2}, dose(40) | {"sequence": 1}) == 160
 
 
-def test_an_injected_drug_has_an_amount_per_administration_and_an_interval():
+def test_an_injected_drug_has_an_amount_per_administration_and_an_interval() -> None:
     for repeat, days in (
         ({"frequency": 1, "period": 4, "periodUnit": "wk"}, 28),
         ({"frequency": 1, "period": 28, "periodUnit": "d"}, 28),
@@ -167,19 +167,19 @@ def test_an_injected_drug_has_an_amount_per_administration_and_an_interval():
         assert (found.steps[0].amount, found.interval_days) == (70, days)
 
 
-def test_two_injections_on_the_same_day_are_one_dose():
+def test_two_injections_on_the_same_day_are_one_dose() -> None:
     monthly = {"frequency": 1, "period": 28, "periodUnit": "d"}
     assert trial(dose(70, "mg", **monthly), dose(70, "mg", **monthly), medication=ERENUMAB).steps[0].amount == 140
 
 
-def test_a_loading_dose_is_not_the_dose():
+def test_a_loading_dose_is_not_the_dose() -> None:
     monthly = dose(120, "mg", frequency=1, period=1, periodUnit="mo")
     loading = dose(240, "mg", count=1)
     assert trial(loading, monthly, medication=rxnorm("2058846")).steps[0].amount == 120
 
 
 @pytest.mark.parametrize("unit", ["U", "units", "[U]", "[iU]", "unit(s)", "IU"])
-def test_botulinum_toxin_is_counted_in_units(unit: str):
+def test_botulinum_toxin_is_counted_in_units(unit: str) -> None:
     assert trial(dose(155, unit, frequency=1, period=12, periodUnit="wk"), medication=BOTOX).steps[0].amount == 155
 
 
@@ -196,18 +196,18 @@ def test_botulinum_toxin_is_counted_in_units(unit: str):
         (None, None),
     ],
 )
-def test_the_route_is_the_dosages(route: Json | None, name: str | None):
+def test_the_route_is_the_dosages(route: Json | None, name: str | None) -> None:
     dosage = as_needed(6) | ({"route": route} if route else {})
     assert facts(statement(SUMATRIPTAN, dosage=[dosage])).trials[0].route == name
 
 
-def test_a_single_dose_is_one_administration():
+def test_a_single_dose_is_one_administration() -> None:
     assert facts(statement(SUMATRIPTAN, dosage=[as_needed(50)])).trials[0].single_dose == 50
     twice = dose(25, "mg", frequency=2, period=1, periodUnit="d")
     assert facts(statement(SUMATRIPTAN, dosage=[twice])).trials[0].single_dose == 25
 
 
-def test_requests_and_statements_say_doses_alike():
+def test_requests_and_statements_say_doses_alike() -> None:
     dosage = [dose(40, "mg", frequency=2, period=1, periodUnit="d")]
     asked = facts(request(status="stopped", dosageInstruction=dosage)).trials[0]
     assert asked.steps[0].amount == trial(*dosage).steps[0].amount == 80
@@ -235,7 +235,7 @@ TABLET = rxnorm("856519", "propranolol 40 MG Oral Tablet")
         (written("Twice daily", doseAndRate=[{"doseQuantity": {"value": 1, "unit": "TAB"}}]), 80),
     ],
 )
-def test_words_say_what_the_elements_leave_open(entry: Json, amount: float | None):
+def test_words_say_what_the_elements_leave_open(entry: Json, amount: float | None) -> None:
     trial = facts(statement(TABLET, dosage=[entry])).trials[0]
     assert trial.steps[0].amount == amount
     assert trial.dose_coded is (amount is None)
@@ -244,7 +244,7 @@ def test_words_say_what_the_elements_leave_open(entry: Json, amount: float | Non
 @pytest.mark.parametrize(
     "code", [{"text": "Daily"}, {"coding": [{"system": "urn:x", "code": "1", "display": "Once a day"}]}]
 )
-def test_a_local_timing_code_is_read_by_its_words(code: Json):
+def test_a_local_timing_code_is_read_by_its_words(code: Json) -> None:
     entry = {"timing": {"code": code}, "doseAndRate": [{"doseQuantity": {"value": 2, "unit": "tab"}}]}
     trial = facts(statement(TABLET, dosage=[entry])).trials[0]
     assert (trial.steps[0].amount, trial.dose_coded) == (80, True)
@@ -262,13 +262,13 @@ def test_a_local_timing_code_is_read_by_its_words(code: Json):
         {"value": 0.04, "unit": "g"},
     ],
 )
-def test_pieces_are_counted_by_code_word_or_bare_number(quantity: Json):
+def test_pieces_are_counted_by_code_word_or_bare_number(quantity: Json) -> None:
     daily = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
     entry = {"timing": daily, "doseAndRate": [{"doseQuantity": quantity}]}
     assert facts(statement(TABLET, dosage=[entry])).trials[0].steps[0].amount == 40
 
 
-def test_doses_at_different_times_of_one_day_add_up_in_sequence_too():
+def test_doses_at_different_times_of_one_day_add_up_in_sequence_too() -> None:
     morning = dose(100, frequency=1, period=1, periodUnit="d", when=["MORN"]) | {"sequence": 1}
     evening = dose(50, frequency=1, period=1, periodUnit="d", when=["EVE"]) | {"sequence": 2}
     assert per_day(morning, evening) == 150

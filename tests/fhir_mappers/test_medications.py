@@ -45,11 +45,11 @@ def recognised(medication: Json) -> tuple[str, bool] | None:
         ("urn:oid:2.16.840.1.113883.6.96", "55745002"),
     ],
 )
-def test_a_medicine_is_recognised_by_any_of_its_codes(system: str, code: str):
+def test_a_medicine_is_recognised_by_any_of_its_codes(system: str, code: str) -> None:
     assert recognised(concept(system, code)) == ("propranolol", True)
 
 
-def test_every_drug_of_the_guideline_is_recognised_by_each_of_its_codes():
+def test_every_drug_of_the_guideline_is_recognised_by_each_of_its_codes() -> None:
     systems = {"rxnorm": RXNORM, "atc": ATC, "snomed": SNOMED}
     for drug in load_guideline().drugs.values():
         if drug.preventive or drug.acute:
@@ -87,25 +87,25 @@ def test_every_drug_of_the_guideline_is_recognised_by_each_of_its_codes():
         ("", None),
     ],
 )
-def test_text_names_a_medicine_at_low_certainty(text: str, drug: str | None):
+def test_text_names_a_medicine_at_low_certainty(text: str, drug: str | None) -> None:
     assert recognised(concept(text=text)) == ((drug, False) if drug else None)
 
 
-def test_the_display_of_an_unknown_system_is_text():
+def test_the_display_of_an_unknown_system_is_text() -> None:
     assert recognised(concept(LOCAL, "4711", display="propranolol 40 mg")) == ("propranolol", False)
     assert recognised({"coding": [{"display": "propranolol 40 mg"}]}) == ("propranolol", False)
 
 
-def test_a_code_of_a_table_is_judged_by_the_code_never_by_its_display():
+def test_a_code_of_a_table_is_judged_by_the_code_never_by_its_display() -> None:
     assert recognised(rxnorm("8787", display="metoprolol")) == ("propranolol", True)
 
 
-def test_where_no_table_knows_the_code_the_words_are_still_tried():
+def test_where_no_table_knows_the_code_the_words_are_still_tried() -> None:
     assert recognised(concept(RXNORM, "311671", display="Sumatriptan 50 MG Oral Tablet")) == ("sumatriptan", False)
     assert recognised(concept(RXNORM, "99999999", text="propranolol 40 mg")) == ("propranolol", False)
 
 
-def test_a_code_known_to_be_something_else_ends_the_search():
+def test_a_code_known_to_be_something_else_ends_the_search() -> None:
     acetaminophen_and_aspirin = "687078"
     known = load_guideline().product(acetaminophen_and_aspirin)
     assert known
@@ -113,17 +113,17 @@ def test_a_code_known_to_be_something_else_ends_the_search():
     assert recognised(concept(RXNORM, acetaminophen_and_aspirin, text="aspirin 500 mg")) is None
 
 
-def test_codes_that_disagree_name_nothing():
+def test_codes_that_disagree_name_nothing() -> None:
     both = {"coding": [*PROPRANOLOL["coding"], *SUMATRIPTAN["coding"]]}
     assert recognised(both) is None
 
 
-def test_a_product_decides_over_an_ingredient():
+def test_a_product_decides_over_an_ingredient() -> None:
     both = {"coding": [*SUMATRIPTAN["coding"], {"system": RXNORM, "code": SUMATRIPTAN_NAPROXEN_TABLET}]}
     assert recognised(both) == ("sumatriptan_naproxen", True)
 
 
-def test_the_medication_of_a_reference_is_read_wherever_it_came_from():
+def test_the_medication_of_a_reference_is_read_wherever_it_came_from() -> None:
     medication = resource("Medication", id="m1", code=PROPRANOLOL)
     reference = {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/m1"}}
     assert facts(medication, statement(**reference)).trials[0].drug == "propranolol"
@@ -140,7 +140,7 @@ def test_the_medication_of_a_reference_is_read_wherever_it_came_from():
     assert [trial.coded for trial in facts(statement(**display)).trials] == [False]
 
 
-def test_r5_names_the_medicine_in_one_element():
+def test_r5_names_the_medicine_in_one_element() -> None:
     by_concept = statement(medicationCodeableConcept=None, medication={"concept": PROPRANOLOL})
     by_reference = statement(medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/m1"}})
     assert facts(by_concept).trials[0].drug == "propranolol"
@@ -148,11 +148,11 @@ def test_r5_names_the_medicine_in_one_element():
 
 
 @pytest.mark.parametrize("route", [concept(SNOMED, "54485002"), concept(text="ophthalmic"), concept(text="Topical")])
-def test_a_route_that_is_not_for_the_whole_body_makes_no_trial(route: Json):
+def test_a_route_that_is_not_for_the_whole_body_makes_no_trial(route: Json) -> None:
     assert not facts(statement(dosage=[dose() | {"route": route}])).trials
 
 
-def test_an_eye_drop_form_makes_no_trial():
+def test_an_eye_drop_form_makes_no_trial() -> None:
     medication = resource("Medication", id="m1", code=rxnorm("10600"), form=concept(text="Eye drops"))
     row = statement(medicationCodeableConcept=None, medicationReference={"reference": "Medication/m1"})
     assert not facts(medication, row).trials
@@ -181,7 +181,7 @@ TOXIN: list[tuple[str, list[Json], int]] = [
 
 
 @pytest.mark.parametrize(("rows", "count"), [case[1:] for case in TOXIN], ids=[case[0] for case in TOXIN])
-def test_unspecific_botulinum_toxin_counts_only_for_migraine(rows: list[Json], count: int):
+def test_unspecific_botulinum_toxin_counts_only_for_migraine(rows: list[Json], count: int) -> None:
     assert len(facts(*rows).trials) == count
 
 
@@ -208,18 +208,18 @@ RIMEGEPANT_USES = [
 @pytest.mark.parametrize(
     ("dosage", "use"), [case[1:] for case in RIMEGEPANT_USES], ids=[case[0] for case in RIMEGEPANT_USES]
 )
-def test_rimegepant_is_preventive_or_acute_by_its_dosing(dosage: Json, use: str):
+def test_rimegepant_is_preventive_or_acute_by_its_dosing(dosage: Json, use: str) -> None:
     assert facts(statement(RIMEGEPANT, dosage=[dosage])).trials[0].use == use
     assert facts(request(RIMEGEPANT, dosageInstruction=[dosage])).trials[0].use == use
 
 
 @pytest.mark.parametrize(("mg", "count"), [(75, 0), (325, 0), (326, 1), (900, 1)])
-def test_aspirin_up_to_325_mg_is_no_acute_treatment(mg: float, count: int):
+def test_aspirin_up_to_325_mg_is_no_acute_treatment(mg: float, count: int) -> None:
     aspirin = rxnorm("1191")
     assert len(facts(statement(aspirin, dosage=[dose(mg)])).trials) == count
 
 
-def test_an_indication_in_text_is_named_but_not_coded():
+def test_an_indication_in_text_is_named_but_not_coded() -> None:
     (trial,) = facts(statement(reasonCode=[{"text": "Migraine prophylaxis"}])).trials
     assert (trial.indication, trial.indication_coded) == ("migraine", False)
 
@@ -241,11 +241,11 @@ def test_an_indication_in_text_is_named_but_not_coded():
         ([{}], "unstated"),
     ],
 )
-def test_the_indication_is_what_the_row_names(reasons: list[Json] | None, indication: str):
+def test_the_indication_is_what_the_row_names(reasons: list[Json] | None, indication: str) -> None:
     assert facts(statement(reasonCode=reasons)).trials[0].indication == indication
 
 
-def test_the_indication_may_be_a_reference_to_a_condition():
+def test_the_indication_may_be_a_reference_to_a_condition() -> None:
     problem = {"resourceType": "Condition", "id": "c1", "code": MIGRAINE}
     reference = {"reference": "Condition/c1"}
     r4 = statement(reasonCode=None, reasonReference=[reference])

@@ -38,7 +38,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("system", "code", "drug"), CODES)
-def test_a_drug_is_known_by_substance_product_and_national_edition(system: str, code: str, drug: str | None):
+def test_a_drug_is_known_by_substance_product_and_national_edition(system: str, code: str, drug: str | None) -> None:
     assert recognised(concept(system, code)) == ((drug, True) if drug else None)
 
 
@@ -62,11 +62,11 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("text", "drug"), NAMES)
-def test_a_name_in_another_language_is_read_accents_and_makers_set_aside(text: str, drug: str | None):
+def test_a_name_in_another_language_is_read_accents_and_makers_set_aside(text: str, drug: str | None) -> None:
     assert recognised({"text": text}) == ((drug, False) if drug else None)
 
 
-def test_ingredients_decide_where_the_product_is_in_no_table():
+def test_ingredients_decide_where_the_product_is_in_no_table() -> None:
     code = concept("urn:oid:2.51.1.1", "7680123", text="Beloc Zok Mite")
     assert contained(code=code, ingredient=[ingredient(SNOMED, "372826007", "Metoprolol")]) == ("metoprolol", True)
     assert contained(ingredient=[ingredient(text="Propranolol")]) == ("propranolol", False)
@@ -76,7 +76,7 @@ def test_ingredients_decide_where_the_product_is_in_no_table():
     )
 
 
-def test_several_ingredients_are_their_combination_also_with_one_in_no_table():
+def test_several_ingredients_are_their_combination_also_with_one_in_no_table() -> None:
     sumatriptan, naproxen = ingredient(RXNORM, "37418"), ingredient(RXNORM, "7258")
     assert contained(ingredient=[ingredient(RXNORM, "29046"), ingredient(RXNORM, "5487")]) is None
     assert contained(ingredient=[ingredient(RXNORM, "8787"), ingredient(text="Hydralazin")]) is None
@@ -91,19 +91,19 @@ def test_several_ingredients_are_their_combination_also_with_one_in_no_table():
     assert [trial.drug for trial in row.trials] == ["sumatriptan_naproxen"]
 
 
-def test_an_inactive_ingredient_makes_no_combination():
+def test_an_inactive_ingredient_makes_no_combination() -> None:
     lactose = ingredient(text="Lactose", isActive=False)
     assert contained(ingredient=[ingredient(RXNORM, "8787"), lactose]) == ("propranolol", True)
 
 
-def test_codes_of_two_ingredients_are_a_combination():
+def test_codes_of_two_ingredients_are_a_combination() -> None:
     both = {"coding": [*concept(RXNORM, "29046", display="lisinopril")["coding"]]}
     both["coding"] += concept(RXNORM, "5487", display="hydrochlorothiazide")["coding"]
     assert recognised(both) is None
     assert recognised(concept(RXNORM, "29046", display="lisinopril")) == ("lisinopril", True)
 
 
-def test_the_strength_of_an_ingredient_is_that_of_the_product():
+def test_the_strength_of_an_ingredient_is_that_of_the_product() -> None:
     strength = {"numerator": {"value": 40, "unit": "mg"}, "denominator": {"value": 1, "unit": "Tablette"}}
     medication = {
         "resourceType": "Medication",
@@ -121,7 +121,7 @@ def test_the_strength_of_an_ingredient_is_that_of_the_product():
     assert facts(row).trials[0].steps[0].amount == 80
 
 
-def test_an_item_reference_is_followed():
+def test_an_item_reference_is_followed() -> None:
     substance = {"resourceType": "Substance", "id": "s", "code": concept(SNOMED, "372772003")}
     row = statement(
         None,
@@ -144,12 +144,12 @@ LOCAL_FORMS = [
 
 
 @pytest.mark.parametrize("medication", LOCAL_FORMS)
-def test_what_acts_where_it_is_put_is_no_treatment_of_the_whole_body(medication: Json):
+def test_what_acts_where_it_is_put_is_no_treatment_of_the_whole_body(medication: Json) -> None:
     assert contained(**medication) is None
 
 
 @pytest.mark.parametrize("code", ["S01ED01", "M02AA15", "D11AX18"])
-def test_an_atc_code_of_local_use_decides_over_the_text(code: str):
+def test_an_atc_code_of_local_use_decides_over_the_text(code: str) -> None:
     assert recognised(concept(ATC, code, text="Timolol 5 mg")) is None
 
 
@@ -157,7 +157,7 @@ def allergies(**elements: Any) -> set[tuple[str, bool]]:
     return {(found.drug, found.coded) for found in facts(resource("AllergyIntolerance", **elements)).allergies}
 
 
-def test_an_allergy_is_known_by_substance_finding_class_reaction_and_text():
+def test_an_allergy_is_known_by_substance_finding_class_reaction_and_text() -> None:
     assert allergies(code=concept(SNOMED, "387207008")) == {("ibuprofen", True)}
     assert allergies(code=concept(SNOMED, "293619005", display="Allergy to ibuprofen")) == {("ibuprofen", True)}
     assert allergies(code=concept(SNOMED, "372665008")) == {("nsaid", True)}
@@ -166,7 +166,7 @@ def test_an_allergy_is_known_by_substance_finding_class_reaction_and_text():
 
 
 @pytest.mark.parametrize("code", [concept(SNOMED, "33252009"), concept(SNOMED, "293962009"), {"text": "Betablocker"}])
-def test_an_allergy_to_a_class_is_one_to_each_of_its_drugs(code: Json):
+def test_an_allergy_to_a_class_is_one_to_each_of_its_drugs(code: Json) -> None:
     found = {drug for drug, _ in allergies(code=code)}
     assert {"propranolol", "metoprolol", "bisoprolol"} <= found
     assert "lisinopril" not in found

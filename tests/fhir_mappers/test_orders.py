@@ -28,7 +28,7 @@ def draft(drug: Json = SUMATRIPTAN, **more: object) -> Json:
     return request(drug, **{"status": "draft", "id": "draft-1", "dosageInstruction": [as_needed(25)]} | more)
 
 
-def test_an_order_says_drug_dose_route_and_reason():
+def test_an_order_says_drug_dose_route_and_reason() -> None:
     dosage = as_needed(25, route=concept(SNOMED, "26643006"))
     (order,) = facts(orders=(draft(dosageInstruction=[dosage]),)).orders
     assert (order.ref, order.drug, order.use, order.coded) == (
@@ -42,26 +42,26 @@ def test_an_order_says_drug_dose_route_and_reason():
     assert order.display == "sumatriptan"
 
 
-def test_entries_of_a_bundle_and_bare_resources_are_read_alike():
+def test_entries_of_a_bundle_and_bare_resources_are_read_alike() -> None:
     wrapped = bundle(draft())["entry"]
     assert facts(orders=tuple(wrapped)).orders == facts(orders=(draft(),)).orders
 
 
 @pytest.mark.parametrize("status", ["draft", "active", "on-hold", None])
-def test_an_order_may_have_any_status(status: str | None):
+def test_an_order_may_have_any_status(status: str | None) -> None:
     assert facts(orders=(draft(status=status),)).orders
 
 
 @pytest.mark.parametrize("status", ["entered-in-error", "cancelled", "stopped", "completed", "ended"])
-def test_an_order_that_is_being_ended_is_none(status: str):
+def test_an_order_that_is_being_ended_is_none(status: str) -> None:
     assert not facts(orders=(draft(status=status),)).orders
 
 
-def test_an_order_not_to_give_is_none():
+def test_an_order_not_to_give_is_none() -> None:
     assert not facts(orders=(draft(doNotPerform=True),)).orders
 
 
-def test_an_order_for_another_patient_is_ignored():
+def test_an_order_for_another_patient_is_ignored() -> None:
     assert not facts(orders=(draft(subject={"reference": "Patient/other"}),)).orders
     assert facts(orders=(draft(subject=None),)).orders
 
@@ -77,18 +77,18 @@ def test_an_order_for_another_patient_is_ignored():
         (("ServiceRequest/a",), []),
     ],
 )
-def test_only_selected_orders_are_in_hand(selections: tuple[str, ...] | None, refs: list[str]):
+def test_only_selected_orders_are_in_hand(selections: tuple[str, ...] | None, refs: list[str]) -> None:
     orders = (draft(id="a"), draft(PROPRANOLOL, id="b"))
     assert [order.ref for order in facts(orders=orders, selections=selections).orders] == refs
 
 
-def test_a_medication_may_be_an_entry_among_the_orders():
+def test_a_medication_may_be_an_entry_among_the_orders() -> None:
     medication = resource("Medication", id="m1", code=SUMATRIPTAN)
     order = draft(medicationCodeableConcept=None, medicationReference={"reference": "Medication/m1"})
     assert facts(orders=(order, medication)).orders[0].drug == "sumatriptan"
 
 
-def test_an_order_with_only_a_display_is_recognised_at_low_certainty():
+def test_an_order_with_only_a_display_is_recognised_at_low_certainty() -> None:
     reference = {"reference": "Medication/gone", "display": "Sumatriptan 50 mg tablet"}
     order = draft(
         medicationCodeableConcept=None, medicationReference=reference, dosageInstruction=[as_needed(1, "tablet")]
@@ -107,7 +107,7 @@ def running_since(day: str | None, id_: str = "x") -> Json:
 
 
 @pytest.mark.parametrize("day", ["2026-06-15", "2026-06-20", None, "2026-06", "2026"])
-def test_the_order_in_hand_is_not_a_trial(day: str | None):
+def test_the_order_in_hand_is_not_a_trial(day: str | None) -> None:
     signed = running_since(day)
     assert facts(signed, orders=(signed,)).trials == ()
     assert len(facts(signed).trials) == 1
@@ -115,39 +115,39 @@ def test_the_order_in_hand_is_not_a_trial(day: str | None):
 
 @pytest.mark.parametrize("day", ["2026-06-14", "2025-01-01", "2026-05", "2025"])
 @pytest.mark.parametrize("id_", ["x", "MedicationRequest/x", "https://ehr.example.org/fhir/MedicationRequest/x"])
-def test_a_row_with_an_orders_id_is_history_where_it_began_before_today(day: str, id_: str):
+def test_a_row_with_an_orders_id_is_history_where_it_began_before_today(day: str, id_: str) -> None:
     read = facts(running_since(day, id_), orders=(running_since("2026-06-15"),))
     assert [trial.running for trial in read.trials] == [True]
     assert len(read.orders) == 1
 
 
-def test_an_unselected_order_is_no_trial_either():
+def test_an_unselected_order_is_no_trial_either() -> None:
     signed = running_since(None)
     assert facts(signed, orders=(signed, draft(PROPRANOLOL, id="b")), selections=("b",)).trials == ()
 
 
-def test_an_eye_drop_is_ordered_for_the_eye():
+def test_an_eye_drop_is_ordered_for_the_eye() -> None:
     order = draft(rxnorm("10600"), dosageInstruction=[dose(1, "drop") | {"route": concept(text="ophthalmic")}])
     assert [order.systemic for order in facts(orders=(order,)).orders] == [False]
 
 
-def test_low_dose_aspirin_is_an_order_with_its_dose():
+def test_low_dose_aspirin_is_an_order_with_its_dose() -> None:
     (order,) = facts(orders=(draft(rxnorm("1191"), dosageInstruction=[dose(81)]),)).orders
     assert order.single_dose == 81
 
 
-def test_rimegepant_every_other_day_is_a_preventive_order():
+def test_rimegepant_every_other_day_is_a_preventive_order() -> None:
     dosage = dose(75, "mg", frequency=1, period=2, periodUnit="d")
     assert facts(orders=(draft(RIMEGEPANT, dosageInstruction=[dosage]),)).orders[0].use == "preventive"
     assert facts(orders=(draft(RIMEGEPANT),)).orders[0].use == "acute"
 
 
-def test_unspecific_toxin_is_an_order_only_for_migraine():
+def test_unspecific_toxin_is_an_order_only_for_migraine() -> None:
     assert facts(orders=(draft(ANY_TOXIN, reasonCode=[MIGRAINE]),)).orders
     assert not facts(orders=(draft(ANY_TOXIN, reasonCode=None),)).orders
 
 
-def test_other_orders_are_passed_over():
+def test_other_orders_are_passed_over() -> None:
     scan = resource("ServiceRequest", status="draft", intent="order", code={"text": "MRI"})
     read = facts(orders=(scan, draft(rxnorm("7980")), None, {}))
     assert not read.orders
@@ -166,7 +166,7 @@ def test_other_orders_are_passed_over():
         resource("OperationOutcome"),
     ],
 )
-def test_an_entry_that_is_no_order_we_know_is_said(entry: object):
+def test_an_entry_that_is_no_order_we_know_is_said(entry: object) -> None:
     read = facts(orders=(entry, draft(id="y")))
     assert [order.ref for order in read.orders] == ["MedicationRequest/y"]
     (skipped,) = read.skipped
@@ -191,14 +191,14 @@ BY_ADDRESS = Entry(draft(id=None), "https://ehr.example.org/fhir/MedicationReque
         (draft(id="MedicationRequest/x"), "MedicationRequest/x"),
     ],
 )
-def test_a_selection_names_an_order_in_any_spelling(order: object, selection: str):
+def test_a_selection_names_an_order_in_any_spelling(order: object, selection: str) -> None:
     read = facts(orders=(order, draft(PROPRANOLOL, id="other")), selections=(selection,))
     assert [order.drug for order in read.orders] == ["sumatriptan"]
     assert not read.not_understood
 
 
 @pytest.mark.parametrize("selection", ["MedicationRequest/gone", "gone", "urn:uuid:gone", "ServiceRequest/x"])
-def test_a_selection_that_names_no_order_is_said(selection: str):
+def test_a_selection_that_names_no_order_is_said(selection: str) -> None:
     read = facts(orders=(draft(id="x"),), selections=(selection,))
     assert not read.orders
     assert [(each.what, each.why, each.value) for each in read.not_understood] == [
@@ -206,7 +206,7 @@ def test_a_selection_that_names_no_order_is_said(selection: str):
     ]
 
 
-def test_a_selection_of_another_kind_of_order_is_understood():
+def test_a_selection_of_another_kind_of_order_is_understood() -> None:
     scan = resource("ServiceRequest", id="s", status="draft", intent="order")
     read = facts(orders=(scan, draft(id="x")), selections=("ServiceRequest/s",))
     assert not read.orders
@@ -227,7 +227,7 @@ def test_a_selection_of_another_kind_of_order_is_understood():
         ("Medication/m", Entry(resource("Medication", id="Medication/m", code=SUMATRIPTAN))),
     ],
 )
-def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medication: Entry):
+def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medication: Entry) -> None:
     order = draft(medicationCodeableConcept=None, medicationReference={"reference": reference})
     assert [each.drug for each in facts(orders=(order, medication)).orders] == ["sumatriptan"]
 
@@ -236,7 +236,7 @@ def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medica
     ("reference", "inside"),
     [("#m", "m"), ("#m", "#m"), ("Medication/m", "m"), ("m", "m"), ("m", "#m"), ("Medication/m", "Medication/m")],
 )
-def test_a_contained_medication_is_found_with_and_without_its_sign(reference: str, inside: str):
+def test_a_contained_medication_is_found_with_and_without_its_sign(reference: str, inside: str) -> None:
     contained = {"resourceType": "Medication", "id": inside, "code": SUMATRIPTAN}
     reference_to = {"medicationCodeableConcept": None, "medicationReference": {"reference": reference}}
     assert [each.drug for each in facts(orders=(draft(contained=[contained], **reference_to),)).orders] == [
@@ -245,7 +245,7 @@ def test_a_contained_medication_is_found_with_and_without_its_sign(reference: st
     assert [each.drug for each in facts(request(contained=[contained], **reference_to)).trials] == ["sumatriptan"]
 
 
-def test_a_medication_of_the_record_goes_before_a_contained_one_without_its_sign():
+def test_a_medication_of_the_record_goes_before_a_contained_one_without_its_sign() -> None:
     contained = {"resourceType": "Medication", "id": "m", "code": PROPRANOLOL}
     order = draft(
         medicationCodeableConcept=None, medicationReference={"reference": "Medication/m"}, contained=[contained]
@@ -253,7 +253,7 @@ def test_a_medication_of_the_record_goes_before_a_contained_one_without_its_sign
     assert facts(resource("Medication", id="m", code=SUMATRIPTAN), orders=(order,)).orders[0].drug == "sumatriptan"
 
 
-def test_an_unreadable_order_is_disclosed_and_the_others_judged():
+def test_an_unreadable_order_is_disclosed_and_the_others_judged() -> None:
     broken = draft(id="bad", dosageInstruction=[{"doseAndRate": 5}])
     read = facts(orders=(broken, draft()))
     assert [order.ref for order in read.orders] == ["MedicationRequest/draft-1"]
@@ -271,7 +271,7 @@ def taking(drug: Json, **more: object) -> Json:
     return statement(drug, **{"status": "active", "end": None, "reasonCode": None, "dosage": None} | more)
 
 
-def test_a_co_medication_is_known_by_code_display_or_text():
+def test_a_co_medication_is_known_by_code_display_or_text() -> None:
     assert "maoi" in groups(taking(concept(ATC, "N06AF03")))
     assert "maoi" in groups(taking(concept(ATC, "N06AG02")))
     assert groups(taking(rxnorm("0", display="phenelzine 15 MG Oral Tablet"))) == {"maoi", "mao_a_inhibitor"}
@@ -279,24 +279,24 @@ def test_a_co_medication_is_known_by_code_display_or_text():
     assert groups(taking(concept(text="nirmatrelvir / ritonavir"))) == {"strong_cyp3a4_inhibitor"}
 
 
-def test_a_co_medication_may_be_a_running_request():
+def test_a_co_medication_may_be_a_running_request() -> None:
     assert groups(request(concept(text="ketoconazole 200 mg tablet"))) == {"strong_cyp3a4_inhibitor"}
 
 
 @pytest.mark.parametrize("status", ["completed", "stopped", "not-taken", "on-hold", "entered-in-error"])
-def test_a_drug_not_taken_now_is_no_co_medication(status: str):
+def test_a_drug_not_taken_now_is_no_co_medication(status: str) -> None:
     assert not groups(taking(concept(text="clarithromycin"), status=status))
 
 
-def test_a_course_that_is_over_is_no_co_medication():
+def test_a_course_that_is_over_is_no_co_medication() -> None:
     assert not groups(
         taking(concept(text="clarithromycin"), effectivePeriod={"start": "2026-05-01", "end": "2026-05-08"})
     )
 
 
-def test_a_shampoo_is_no_co_medication():
+def test_a_shampoo_is_no_co_medication() -> None:
     assert not groups(taking(concept(text="ketoconazole 2% shampoo")))
 
 
-def test_orders_are_no_co_medication():
+def test_orders_are_no_co_medication() -> None:
     assert not facts(orders=(draft(concept(text="clarithromycin")),)).co_medications

@@ -43,7 +43,7 @@ def tell(name: str, charts: list[Facts], capsys: pytest.CaptureFixture[str]) -> 
         print("  skipped", dict(sorted(skipped.items())))
 
 
-def test_whole_synthetic_patients(capsys: pytest.CaptureFixture[str]):
+def test_whole_synthetic_patients(capsys: pytest.CaptureFixture[str]) -> None:
     charts = []
     for file in sorted((DATA / "synthea-r4").glob("*.json.gz")):
         bundle = json.loads(gzip.decompress(file.read_bytes()))
@@ -59,7 +59,7 @@ def test_whole_synthetic_patients(capsys: pytest.CaptureFixture[str]):
     assert any(chart.trials for chart in charts)
 
 
-def test_the_silence_on_every_synthetic_patient_is_explained(capsys: pytest.CaptureFixture[str]):
+def test_the_silence_on_every_synthetic_patient_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever is in a chart was understood or is said; a silent chart says which it was, and what did not come."""
     whole = dict.fromkeys(KINDS, Completeness.COMPLETE)
     today = date(2021, 4, 1)
@@ -89,7 +89,7 @@ def test_the_silence_on_every_synthetic_patient_is_explained(capsys: pytest.Capt
 
 @pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
 @pytest.mark.parametrize("kind", ["MedicationStatement", "MedicationRequest", "Encounter"])
-def test_the_official_examples(release: str, kind: str, capsys: pytest.CaptureFixture[str]):
+def test_the_official_examples(release: str, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     files = sorted((DATA / "hl7-examples" / release / kind).glob("*.json"))
     assert files
     charts = [read([json.loads(file.read_text())], date(2026, 6, 15)) for file in files]
@@ -97,7 +97,7 @@ def test_the_official_examples(release: str, kind: str, capsys: pytest.CaptureFi
     assert sum(chart.read.get(kind, 0) for chart in charts) + sum(len(chart.skipped) for chart in charts) >= len(files)
 
 
-def test_every_other_example_of_the_kinds_read(capsys: pytest.CaptureFixture[str]):
+def test_every_other_example_of_the_kinds_read(capsys: pytest.CaptureFixture[str]) -> None:
     charts = []
     for folder in ("hl7-examples", "ips-2.0.0", "us-core-examples"):
         for file in sorted((DATA / folder).rglob("*.json")):
@@ -117,7 +117,7 @@ def _resources(value: Any) -> Iterator[dict[str, Any]]:
             yield from _resources(each)
 
 
-def test_bodies_of_real_requests(capsys: pytest.CaptureFixture[str]):
+def test_bodies_of_real_requests(capsys: pytest.CaptureFixture[str]) -> None:
     files = [file for file in sorted((DATA / "cds-hooks-requests").glob("*.json")) if file.name != "INDEX.json"]
     charts = []
     for file in files:
@@ -135,7 +135,7 @@ def test_bodies_of_real_requests(capsys: pytest.CaptureFixture[str]):
     assert len(charts) >= len(files) > 100
 
 
-def test_rows_that_name_a_drug_of_the_guideline_are_recognised(capsys: pytest.CaptureFixture[str]):
+def test_rows_that_name_a_drug_of_the_guideline_are_recognised(capsys: pytest.CaptureFixture[str]) -> None:
     """Named by a word of the row's own texts; combinations and what is put on skin or eye are others' rows."""
     guideline = load_guideline()
     lexicon = lexicon_of(guideline)

@@ -32,7 +32,7 @@ def equal(r4: Json, r5: Json) -> Facts:
     return one
 
 
-def test_statements():
+def test_statements() -> None:
     common: Json = {"effectivePeriod": period("2025-01-01", "2025-06-01"), "dosage": [dose()]}
     r4 = {
         "status": "stopped",
@@ -51,7 +51,7 @@ def test_statements():
     ).trials
 
 
-def test_requests():
+def test_requests() -> None:
     r4 = request()
     r5 = request(
         medicationCodeableConcept=None,
@@ -62,7 +62,7 @@ def test_requests():
     assert equal(r4, r5).trials
 
 
-def test_administrations():
+def test_administrations() -> None:
     r5 = administration(
         medicationCodeableConcept=None,
         medication={"concept": ERENUMAB},
@@ -72,7 +72,7 @@ def test_administrations():
     assert equal(administration(), r5).trials
 
 
-def test_encounters():
+def test_encounters() -> None:
     when = period("2026-05-01T08:00:00Z", "2026-05-01T12:00:00Z")
     r4: dict[str, Any] = {"status": "finished", "class": {"system": ACT_CODE, "code": "EMER"}, "period": when}
     r5: dict[str, Any] = {"status": "completed", "class": [concept(ACT_CODE, "EMER")], "actualPeriod": when}
@@ -83,7 +83,7 @@ def test_encounters():
     assert said.hospital_visits[0].reason == "migraine"
 
 
-def test_procedures():
+def test_procedures() -> None:
     code = concept(SNOMED, "44868003")
     r4 = resource("Procedure", status="completed", code=code, performedDateTime="2026-01-05", reasonCode=[MIGRAINE])
     r5 = resource(
@@ -92,7 +92,7 @@ def test_procedures():
     assert equal(r4, r5).non_drug_treatments
 
 
-def test_service_requests():
+def test_service_requests() -> None:
     common: dict[str, Any] = {"status": "active", "intent": "order", "authoredOn": "2026-01-05"}
     code = concept(SNOMED, "308474002")
     assert equal(
@@ -100,7 +100,7 @@ def test_service_requests():
     ).follow_ups
 
 
-def test_appointments():
+def test_appointments() -> None:
     common: dict[str, Any] = {"status": "booked", "start": "2026-07-05T08:00:00Z"}
     assert equal(
         resource("Appointment", **common, serviceType=[NEUROLOGY]),
@@ -108,7 +108,7 @@ def test_appointments():
     ).follow_ups
 
 
-def test_devices():
+def test_devices() -> None:
     text = {"text": "Vagus nerve stimulator"}
     r4 = resource("DeviceUseStatement", status="active", device={"display": text["text"]}, timingDateTime="2026-01-05")
     r5 = resource("DeviceUsage", status="active", device={"concept": text}, timingDateTime="2026-01-05")

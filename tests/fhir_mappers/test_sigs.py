@@ -18,7 +18,7 @@ EXAMPLES = list(csv.DictReader(Path(__file__).with_name("sigs.csv").read_text(en
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[example["text"][:60] for example in EXAMPLES])
-def test_a_text_is_read_as_a_person_reads_it(example: dict[str, str]):
+def test_a_text_is_read_as_a_person_reads_it(example: dict[str, str]) -> None:
     sig = read_sig(example["text"])
     if not example["amount"]:
         assert sig is None
@@ -60,7 +60,7 @@ ASIDES = ["", " by mouth", " with food", " PO", " for 30 days", "."]
 )
 def test_what_is_written_by_the_grammar_is_read_back(
     amount: float, unit: str, often: tuple[float, float], data: st.DataObject, verb: str, aside: str, needed: bool
-):
+) -> None:
     words = data.draw(st.sampled_from(OFTEN[often]))
     text = f"{verb} {amount:g} {UNITS[unit]} {words}{aside}{' as needed' if needed else ''}".strip()
     sig = read_sig(text)
@@ -74,12 +74,12 @@ def test_what_is_written_by_the_grammar_is_read_back(
 @given(
     st.sampled_from([example["text"] for example in EXAMPLES if example["amount"]]), st.sampled_from(["Xyzzy", "if BP"])
 )
-def test_one_unknown_word_and_nothing_is_read(text: str, word: str):
+def test_one_unknown_word_and_nothing_is_read(text: str, word: str) -> None:
     assert read_sig(f"{text} {word}") is None
 
 
 @given(st.text(max_size=120))
-def test_any_text_is_read_or_not(text: str):
+def test_any_text_is_read_or_not(text: str) -> None:
     assert read_sig(text) is None or isinstance(read_sig(text), Sig)
     read_frequency(text)
     coded_frequency(text)
@@ -96,12 +96,12 @@ def test_any_text_is_read_or_not(text: str):
         ("x", None),
     ],
 )
-def test_a_frequency_is_read_where_nothing_else_is_said(text: str, often: tuple[float, float] | None):
+def test_a_frequency_is_read_where_nothing_else_is_said(text: str, often: tuple[float, float] | None) -> None:
     assert read_frequency(text) == often
 
 
 @pytest.mark.parametrize(("code", "often"), [("BID", (2, 1)), ("Q12H", (1, 0.5)), ("229799001", (2, 1)), ("XID", None)])
-def test_a_frequency_may_be_coded(code: str, often: tuple[float, float] | None):
+def test_a_frequency_may_be_coded(code: str, often: tuple[float, float] | None) -> None:
     assert coded_frequency(code) == (pytest.approx(often) if often else None)
 
 
@@ -109,7 +109,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the public data are not here")
-def test_the_share_of_public_sigs_that_is_read(capsys: pytest.CaptureFixture[str]):
+def test_the_share_of_public_sigs_that_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     texts: list[str] = []
     for file in sorted([*DATA.rglob("*.json"), *DATA.rglob("*.json.gz")]):
         content = file.read_bytes()

@@ -81,13 +81,15 @@ STATEMENT_STATUS = [
 
 
 @pytest.mark.parametrize(("status", "start", "end", "becomes"), STATEMENT_STATUS)
-def test_a_statement_counts_by_its_status(status: str | None, start: str | None, end: str | None, becomes: str | None):
+def test_a_statement_counts_by_its_status(
+    status: str | None, start: str | None, end: str | None, becomes: str | None
+) -> None:
     trials = facts(statement(status=status, start=start, end=end)).trials
     assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
     assert all(trial.end is None for trial in trials if trial.running)
 
 
-def test_not_taken_wins_over_its_reason():
+def test_not_taken_wins_over_its_reason() -> None:
     assert not facts(statement(status="not-taken", why=NO_EFFECT)).trials
 
 
@@ -106,7 +108,7 @@ ADHERENCE = [
 
 
 @pytest.mark.parametrize(("code", "becomes"), ADHERENCE)
-def test_an_r5_statement_counts_by_its_adherence(code: str | None, becomes: str | None):
+def test_an_r5_statement_counts_by_its_adherence(code: str | None, becomes: str | None) -> None:
     adherence = (
         {"code": concept("http://hl7.org/fhir/CodeSystem/medication-statement-adherence", code)} if code else None
     )
@@ -114,7 +116,7 @@ def test_an_r5_statement_counts_by_its_adherence(code: str | None, becomes: str 
     assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
 
 
-def test_an_r5_statement_ends_for_the_reason_of_its_adherence():
+def test_an_r5_statement_ends_for_the_reason_of_its_adherence() -> None:
     code = concept("http://hl7.org/fhir/CodeSystem/medication-statement-adherence", "stopped")
     trial = one(statement(status="recorded", adherence={"code": code, "reason": NO_EFFECT}))
     assert trial.stop.reason is StopReason.INEFFICACY
@@ -135,20 +137,20 @@ REQUEST_STATUS = [
 
 
 @pytest.mark.parametrize(("status", "becomes"), REQUEST_STATUS)
-def test_a_request_counts_by_its_status(status: str, becomes: str | None):
+def test_a_request_counts_by_its_status(status: str, becomes: str | None) -> None:
     trials = facts(request(status=status)).trials
     assert [("running" if trial.running else "ended") for trial in trials] == ([becomes] if becomes else [])
 
 
 @pytest.mark.parametrize("not_ordered", [{"intent": "proposal"}, {"intent": "plan"}, {"doNotPerform": True}])
-def test_what_was_not_ordered_makes_no_trial(not_ordered: Json):
+def test_what_was_not_ordered_makes_no_trial(not_ordered: Json) -> None:
     assert not facts(request(**not_ordered)).trials
 
 
 # --- Dates ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_is_dated_by_its_timing_else_its_dispensing_else_its_authoring():
+def test_a_request_is_dated_by_its_timing_else_its_dispensing_else_its_authoring() -> None:
     bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2025-02-01", "2025-05-01"))
     dispense = {"validityPeriod": period("2025-03-01", "2025-04-01")}
     assert dates(one(request(status="stopped", dosageInstruction=[bounds], dispenseRequest=dispense))) == (
@@ -159,18 +161,18 @@ def test_a_request_is_dated_by_its_timing_else_its_dispensing_else_its_authoring
     assert dates(one(request(status="stopped"))) == ("2025-01-01", None)
 
 
-def test_a_running_request_has_no_end():
+def test_a_running_request_has_no_end() -> None:
     bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2026-02-01", "2026-12-01"))
     trial = one(request(dosageInstruction=[bounds]))
     assert trial.running
     assert dates(trial) == ("2026-02-01", None)
 
 
-def test_a_single_date_is_a_start():
+def test_a_single_date_is_a_start() -> None:
     assert dates(one(statement(effectivePeriod=None, effectiveDateTime="2025-03"))) == ("2025-03", None)
 
 
-def test_statements_and_requests_make_the_same_trial():
+def test_statements_and_requests_make_the_same_trial() -> None:
     said = one(statement(id="x", why=NO_EFFECT))
     bounds = dose(80, "mg", frequency=1, period=1, periodUnit="d", boundsPeriod=period("2025-01-01", "2025-06-01"))
     asked = one(request(id="x", status="stopped", dosageInstruction=[bounds], statusReason=NO_EFFECT))
@@ -180,23 +182,23 @@ def test_statements_and_requests_make_the_same_trial():
 # --- One course recorded twice --------------------------------------------------------------------------------------
 
 
-def test_a_coded_reason_beats_none_and_text():
+def test_a_coded_reason_beats_none_and_text() -> None:
     trial = one(statement(), statement(why=NO_EFFECT), statement(why={"text": "side effects"}))
     assert (trial.stop.reason, trial.stop.coded, trial.stop.conflicting) == (StopReason.INEFFICACY, True, False)
 
 
-def test_stopped_beats_running():
+def test_stopped_beats_running() -> None:
     trial = one(statement(status="active", end=None), statement(why=NO_EFFECT))
     assert not trial.running
     assert trial.stop.reason is StopReason.INEFFICACY
     assert dates(trial) == ("2025-01-01", "2025-06-01")
 
 
-def test_a_prescription_that_ran_out_does_not_end_a_running_course():
+def test_a_prescription_that_ran_out_does_not_end_a_running_course() -> None:
     assert one(statement(status="active", start="2024-01-01", end=None), request(status="completed")).running
 
 
-def test_the_lower_dose_stands():
+def test_the_lower_dose_stands() -> None:
     trial = one(
         statement(dosage=[dose(160)]),
         statement(dosage=[dose(80)], start="2025-02-01", end="2025-05-01"),
@@ -209,12 +211,12 @@ def test_the_lower_dose_stands():
     ]
 
 
-def test_the_lower_single_dose_stands():
+def test_the_lower_single_dose_stands() -> None:
     rows = [statement(SUMATRIPTAN, dosage=[as_needed(100)]), statement(SUMATRIPTAN, dosage=[as_needed(50)])]
     assert one(*rows).single_dose == 50
 
 
-def test_only_a_failure_beside_something_else_conflicts():
+def test_only_a_failure_beside_something_else_conflicts() -> None:
     both = one(statement(why=NO_EFFECT), statement(why=NOT_TOLERATED)).stop
     assert (both.reason, both.conflicting) == (StopReason.INTOLERANCE, False)
     assert not one(statement(why=NO_EFFECT), statement(why=NO_EFFECT)).stop.conflicting
@@ -223,7 +225,7 @@ def test_only_a_failure_beside_something_else_conflicts():
         assert one(statement(why=failure), statement(why=no_longer_needed)).stop.conflicting
 
 
-def test_courses_that_share_only_a_boundary_day_do_not_share_their_endings():
+def test_courses_that_share_only_a_boundary_day_do_not_share_their_endings() -> None:
     trial = one(
         statement(start="2025-01-01", end="2025-03-01", why=NOT_TOLERATED),
         statement(start="2025-03-01", end="2025-06-01", why=NO_EFFECT),
@@ -231,7 +233,7 @@ def test_courses_that_share_only_a_boundary_day_do_not_share_their_endings():
     assert (trial.stop.reason, trial.stop.conflicting) == (StopReason.INEFFICACY, False)
 
 
-def test_an_indication_of_one_row_is_the_courses():
+def test_an_indication_of_one_row_is_the_courses() -> None:
     trial = one(statement(reasonCode=None), statement(reasonCode=[concept(ICD10CM, "I10")]), statement())
     assert trial.indication == "migraine"
 
@@ -240,12 +242,12 @@ def test_an_indication_of_one_row_is_the_courses():
 
 
 @pytest.mark.parametrize(("start", "count"), [("2025-07-01", 1), ("2025-07-02", 2)])
-def test_courses_at_most_30_days_apart_are_one_trial(start: str, count: int):
+def test_courses_at_most_30_days_apart_are_one_trial(start: str, count: int) -> None:
     later = statement(start=start, end="2025-12-01", dosage=[dose(160)], why=NO_EFFECT)
     assert len(facts(statement(end="2025-06-01"), later).trials) == count
 
 
-def test_the_last_steps_reason_ends_the_trial():
+def test_the_last_steps_reason_ends_the_trial() -> None:
     trial = one(
         statement(end="2025-02-01", why=NOT_TOLERATED, dosage=[dose(40)]),
         statement(start="2025-02-10", end="2025-06-01", why=NO_EFFECT, dosage=[dose(160)]),
@@ -255,29 +257,29 @@ def test_the_last_steps_reason_ends_the_trial():
     assert steps(trial) == [("2025-01-01", "2025-02-01", 40), ("2025-02-10", "2025-06-01", 160)]
 
 
-def test_a_gap_between_partial_dates_counts_at_its_longest():
+def test_a_gap_between_partial_dates_counts_at_its_longest() -> None:
     assert len(facts(statement(end="2025-03"), statement(start="2025-04-01", end="2025-06-01")).trials) == 2
     assert len(facts(statement(end="2025-03-31"), statement(start="2025-04", end="2025-06-01")).trials) == 1
 
 
-def test_partial_dates_recorded_twice_are_one_trial():
+def test_partial_dates_recorded_twice_are_one_trial() -> None:
     assert dates(one(statement(start="2024", end="2024"), statement(start="2024", end="2024"))) == ("2024", "2024")
 
 
-def test_a_restart_after_a_stop_runs():
+def test_a_restart_after_a_stop_runs() -> None:
     trial = one(statement(end="2025-06-01", why=NO_EFFECT), statement(status="active", start="2025-06-10", end=None))
     assert trial.running
     assert trial.stop.reason is StopReason.UNKNOWN
 
 
-def test_drugs_and_uses_do_not_join():
+def test_drugs_and_uses_do_not_join() -> None:
     assert len(facts(statement(), statement(SUMATRIPTAN)).trials) == 2
 
 
 # --- Rows with one known date ---------------------------------------------------------------------------------------
 
 
-def test_a_period_with_one_end_has_no_known_length():
+def test_a_period_with_one_end_has_no_known_length() -> None:
     assert steps(one(statement(end=None, status="stopped"))) == [("2025-01-01", None, 80)]
     assert steps(one(statement(start=None))) == [(None, "2025-06-01", 80)]
 
@@ -286,7 +288,7 @@ def test_a_period_with_one_end_has_no_known_length():
     ("authored", "count"),
     [("2025-01-01", 1), ("2025-03-01", 1), ("2025-06-01", 2), ("2024-12-31", 2), ("2025-07-01", 2)],
 )
-def test_a_start_inside_a_course_belongs_to_it(authored: str, count: int):
+def test_a_start_inside_a_course_belongs_to_it(authored: str, count: int) -> None:
     trials = facts(statement(), request(status="stopped", authoredOn=authored, statusReason=NO_EFFECT)).trials
     assert len(trials) == count
     if count == 1:
@@ -294,7 +296,7 @@ def test_a_start_inside_a_course_belongs_to_it(authored: str, count: int):
         assert dates(trials[0]) == ("2025-01-01", "2025-06-01")
 
 
-def test_the_dose_of_a_row_inside_a_course_stands_where_it_is_lower():
+def test_the_dose_of_a_row_inside_a_course_stands_where_it_is_lower() -> None:
     trial = one(
         statement(dosage=[dose(160)]),
         request(status="stopped", authoredOn="2025-03-01", dosageInstruction=[dose(40)]),
@@ -302,16 +304,16 @@ def test_the_dose_of_a_row_inside_a_course_stands_where_it_is_lower():
     assert steps(trial) == [("2025-01-01", "2025-03-01", 160), ("2025-03-01", "2025-06-01", 40)]
 
 
-def test_two_rows_with_the_same_start_alone_are_one():
+def test_two_rows_with_the_same_start_alone_are_one() -> None:
     assert len(facts(request(status="stopped"), request(status="stopped")).trials) == 1
     assert len(facts(request(status="stopped"), request(status="stopped", authoredOn="2025-01-02")).trials) == 2
 
 
-def test_undated_rows_stand_alone():
+def test_undated_rows_stand_alone() -> None:
     assert len(facts(statement(start=None, end=None), statement(start=None, end=None), statement()).trials) == 3
 
 
-def test_two_running_rows_are_one_course_though_one_has_no_start():
+def test_two_running_rows_are_one_course_though_one_has_no_start() -> None:
     trial = one(
         statement(status="active", end=None), statement(status="active", start=None, end=None, dosage=[dose(40)])
     )
@@ -341,7 +343,7 @@ CODED = [
 
 
 @pytest.mark.parametrize(("system", "code", "reason"), CODED)
-def test_a_code_says_why_it_ended(system: str, code: str, reason: StopReason):
+def test_a_code_says_why_it_ended(system: str, code: str, reason: StopReason) -> None:
     stop = one(statement(why=concept(system, code))).stop
     assert stop.reason is reason
     assert stop.coded or reason is StopReason.UNKNOWN
@@ -369,34 +371,34 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "reason"), TEXTS)
-def test_text_says_why_it_ended_at_low_certainty(text: str, reason: StopReason):
+def test_text_says_why_it_ended_at_low_certainty(text: str, reason: StopReason) -> None:
     stop = one(statement(why={"text": text})).stop
     assert (stop.reason, stop.coded) == (reason, False)
     assert one(statement(why=concept(LOCAL, "77", display=text))).stop.reason is reason
 
 
-def test_a_code_of_a_table_is_not_judged_by_its_display():
+def test_a_code_of_a_table_is_not_judged_by_its_display() -> None:
     assert one(statement(why=concept(SNOMED, "182872003", display="ineffective"))).stop.reason is StopReason.OTHER
 
 
-def test_a_code_in_no_table_leaves_the_word_to_its_display():
+def test_a_code_in_no_table_leaves_the_word_to_its_display() -> None:
     stop = one(statement(why=concept(SNOMED, "73211009", display="ineffective"))).stop
     assert (stop.reason, stop.coded) == (StopReason.INEFFICACY, False)
 
 
-def test_of_several_reasons_a_coded_failure_wins():
+def test_of_several_reasons_a_coded_failure_wins() -> None:
     stop = one(statement(statusReason=[concept(SNOMED, "182872003"), NO_EFFECT, {"text": "side effects"}])).stop
     assert (stop.reason, stop.coded, stop.conflicting) == (StopReason.INEFFICACY, True, False)
 
 
-def test_non_adherence_beside_inefficacy_is_kept():
+def test_non_adherence_beside_inefficacy_is_kept() -> None:
     stop = one(statement(statusReason=[NO_EFFECT, concept(SNOMED, "275928001")])).stop
     assert (stop.reason, stop.nonadherent) == (StopReason.INEFFICACY, True)
     assert one(statement(why=concept(SNOMED, "275928001"))).stop.reason is StopReason.OTHER
 
 
 @pytest.mark.parametrize("code", ["sintol", "salg"])
-def test_a_suspicion_is_marked(code: str):
+def test_a_suspicion_is_marked(code: str) -> None:
     suspicion = concept(REQUEST_REASON, code)
     stop = one(request(status="stopped", statusReason=suspicion)).stop
     assert (stop.reason, stop.coded, stop.suspected) == (StopReason.INTOLERANCE, True, True)
@@ -404,7 +406,7 @@ def test_a_suspicion_is_marked(code: str):
     assert (both.reason, both.suspected) == (StopReason.INTOLERANCE, False)
 
 
-def test_a_running_course_has_no_ending():
+def test_a_running_course_has_no_ending() -> None:
     assert one(statement(status="active", end=None, why=NO_EFFECT)).stop.reason is StopReason.UNKNOWN
 
 
@@ -413,7 +415,7 @@ def test_a_running_course_has_no_ending():
 CYCLE = concept(CPT, "64615")
 
 
-def test_administrations_belong_to_the_course_they_were_given_in():
+def test_administrations_belong_to_the_course_they_were_given_in() -> None:
     course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01", dosage=[as_needed(70)])
     trial = one(course, *(administration(on=day) for day in ("2025-03-01", "2025-01-01", "2025-02-01")))
     assert [str(given.when) for given in trial.administrations] == ["2025-01-01", "2025-02-01", "2025-03-01"]
@@ -421,7 +423,7 @@ def test_administrations_belong_to_the_course_they_were_given_in():
     assert trial.indication == "migraine"
 
 
-def test_administrations_outside_any_course_make_their_own():
+def test_administrations_outside_any_course_make_their_own() -> None:
     course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01")
     read = facts(course, administration(on="2025-06-01"), administration(on="2025-07-01"))
     own = [trial for trial in read.trials if trial.administrations]
@@ -431,12 +433,12 @@ def test_administrations_outside_any_course_make_their_own():
     assert len(read.trials) == 2
 
 
-def test_administrations_belong_to_a_running_course():
+def test_administrations_belong_to_a_running_course() -> None:
     course = statement(ERENUMAB, status="active", start="2025-01-01", end=None)
     assert len(one(course, administration(on="2026-05-01")).administrations) == 1
 
 
-def test_an_administration_that_was_not_done_is_noted():
+def test_an_administration_that_was_not_done_is_noted() -> None:
     course = statement(ERENUMAB, start="2025-01-01", end="2025-04-01")
     trial = one(course, administration(on="2025-01-01"), administration(on="2025-02-01", status="not-done"))
     assert trial.not_done
@@ -446,20 +448,20 @@ def test_an_administration_that_was_not_done_is_noted():
 
 
 @pytest.mark.parametrize("status", ["entered-in-error", "on-hold", "stopped", "unknown"])
-def test_other_administrations_do_not_count(status: str):
+def test_other_administrations_do_not_count(status: str) -> None:
     assert not facts(administration(status=status)).trials
 
 
-def test_an_administration_of_another_drug_makes_no_trial():
+def test_an_administration_of_another_drug_makes_no_trial() -> None:
     assert not facts(administration(SUMATRIPTAN)).trials
 
 
-def test_r5_spells_when_it_was_given_its_own_way():
+def test_r5_spells_when_it_was_given_its_own_way() -> None:
     for name in ("occurenceDateTime", "occurrenceDateTime"):
         assert str(one(administration(on=None, **{name: "2025-01-05"})).start) == "2025-01-05"
 
 
-def test_a_cycle_is_a_procedure_or_an_administration_and_counts_once():
+def test_a_cycle_is_a_procedure_or_an_administration_and_counts_once() -> None:
     units = {"dose": {"value": 155, "unit": "U"}}
     trial = one(
         statement(BOTOX, start="2025-01-01", end="2025-12-01"),
@@ -473,18 +475,18 @@ def test_a_cycle_is_a_procedure_or_an_administration_and_counts_once():
     ]
 
 
-def test_the_migraine_procedure_says_what_its_toxin_was_for():
+def test_the_migraine_procedure_says_what_its_toxin_was_for() -> None:
     assert one(statement(BOTOX, reasonCode=None), procedure(CYCLE, on="2025-02-01")).indication == "migraine"
     assert one(procedure(CYCLE)).indication == "migraine"
 
 
-def test_the_migraine_procedure_is_not_part_of_a_course_for_something_else():
+def test_the_migraine_procedure_is_not_part_of_a_course_for_something_else() -> None:
     dystonia = statement(BOTOX, reasonCode=[concept(ICD10CM, "G24.3")])
     trials = facts(dystonia, procedure(CYCLE, on="2025-02-01")).trials
     assert sorted(trial.indication for trial in trials) == ["migraine", "other"]
 
 
-def test_a_procedure_that_was_not_done_is_noted():
+def test_a_procedure_that_was_not_done_is_noted() -> None:
     trial = one(
         statement(BOTOX), procedure(CYCLE, on="2025-02-01"), procedure(CYCLE, on="2025-05-01", status="not-done")
     )
@@ -516,7 +518,9 @@ def course(start: date, end: date, amount: float | None, **more: Any) -> Json:
 
 
 @given(DAYS, DAYS, AMOUNTS, st.sampled_from([None, NO_EFFECT, NOT_TOLERATED, {"text": "no benefit"}]))
-def test_a_course_recorded_twice_is_the_course(one_day: date, other: date, amount: float | None, why: Json | None):
+def test_a_course_recorded_twice_is_the_course(
+    one_day: date, other: date, amount: float | None, why: Json | None
+) -> None:
     start, end = sorted([one_day, other])
     once = facts(course(start, end, amount, why=why)).trials
     twice = facts(course(start, end, amount, why=why), course(start, end, amount, why=why)).trials
@@ -524,7 +528,7 @@ def test_a_course_recorded_twice_is_the_course(one_day: date, other: date, amoun
 
 
 @given(st.lists(DAYS, min_size=3, max_size=3, unique=True), AMOUNTS)
-def test_a_course_split_on_any_day_is_the_course(days: list[date], amount: float | None):
+def test_a_course_split_on_any_day_is_the_course(days: list[date], amount: float | None) -> None:
     start, middle, end = sorted(days)
     whole = facts(course(start, end, amount)).trials
     split = facts(course(start, middle, amount), course(middle, end, amount)).trials
@@ -535,7 +539,7 @@ COURSES = st.lists(st.tuples(DAYS, DAYS, AMOUNTS), min_size=1, max_size=6)
 
 
 @given(COURSES)
-def test_steps_are_in_order_and_do_not_overlap(courses: list[Recorded]):
+def test_steps_are_in_order_and_do_not_overlap(courses: list[Recorded]) -> None:
     for trial in facts(*_rows(courses)).trials:
         bounds = [(step.start.last, step.end.first) for step in trial.steps if step.start and step.end]
         assert all(start <= end for start, end in bounds)
@@ -545,7 +549,7 @@ def test_steps_are_in_order_and_do_not_overlap(courses: list[Recorded]):
 @given(COURSES)
 def test_recording_more_never_adds_days_at_a_dose_beyond_those_recorded(
     courses: list[Recorded],
-):
+) -> None:
     rows = _rows(courses)
     together = sum(days_at(trial, 80) for trial in facts(*rows).trials)
     apart = sum(days_at(trial, 80) for row in rows for trial in facts(row).trials)
@@ -554,7 +558,7 @@ def test_recording_more_never_adds_days_at_a_dose_beyond_those_recorded(
 
 @settings(max_examples=60)
 @given(COURSES, st.randoms())
-def test_the_order_of_rows_changes_nothing(courses: list[Recorded], random: Random):
+def test_the_order_of_rows_changes_nothing(courses: list[Recorded], random: Random) -> None:
     rows: list[object] = [*_rows(courses), administration(on="2024-01-01"), request(), request(status="stopped")]
     read = facts(*rows)
     random.shuffle(rows)
@@ -576,12 +580,12 @@ def lasting(status: str = "stopped", **repeat: object) -> tuple[str | None, str 
 
 
 @pytest.mark.parametrize("unit", [{"code": "wk"}, {"unit": "weeks"}, {"unit": "Wochen"}])
-def test_a_length_counts_from_the_day_of_the_prescription(unit: Json):
+def test_a_length_counts_from_the_day_of_the_prescription(unit: Json) -> None:
     assert lasting(boundsDuration={"value": 26, **unit}) == ("2025-01-01", "2025-07-02", False)
     assert lasting("active", boundsDuration={"value": 26, **unit}) == ("2025-01-01", "2025-07-02", False)
 
 
-def test_a_range_of_lengths_leaves_the_end_open_between_them():
+def test_a_range_of_lengths_leaves_the_end_open_between_them() -> None:
     trial = one(request(status="stopped", dosageInstruction=[_bounded({"low": _weeks(4), "high": _weeks(8)})]))
     assert trial.end is not None
     assert (str(trial.end.first), str(trial.end.last)) == ("2025-01-29", "2025-02-26")
@@ -595,20 +599,20 @@ def _bounded(range_: Json) -> Json:
     return {"timing": {"repeat": {"boundsRange": range_}}}
 
 
-def test_an_absurd_length_costs_its_row_only():
+def test_an_absurd_length_costs_its_row_only() -> None:
     row = request(dosageInstruction=[{"timing": {"repeat": {"boundsDuration": {"value": 1e9, "code": "a"}}}}])
     read = facts(row, statement())
     assert (len(read.trials), len(read.skipped)) == (1, 1)
 
 
-def test_what_a_request_supplies_ends_it_when_it_is_no_longer_active():
+def test_what_a_request_supplies_ends_it_when_it_is_no_longer_active() -> None:
     supply = {"expectedSupplyDuration": {"value": 30, "code": "d"}, "numberOfRepeatsAllowed": 2}
     ended = one(request(status="completed", dispenseRequest=supply))
     assert (str(ended.end), ended.running) == ("2025-04-01", False)
     assert one(request(status="active", dispenseRequest=supply)).running
 
 
-def test_a_reported_plan_says_what_is_taken():
+def test_a_reported_plan_says_what_is_taken() -> None:
     assert one(request(intent="plan", reportedBoolean=True)).running
     assert not facts(request(intent="plan")).trials
     assert not facts(statement(status="active", taken="n")).trials
@@ -623,7 +627,7 @@ def modified(code: str, url: str = STOP_TYPE) -> list[Json]:
     return [{"url": url, "valueCodeableConcept": concept(SNOMED, code)}]
 
 
-def test_a_stop_agreement_ends_a_row_whatever_its_status():
+def test_a_stop_agreement_ends_a_row_whatever_its_status() -> None:
     assert one(request(status="active")).running
     assert not one(request(status="active", modifierExtension=modified("410546004"))).running
     assert not facts(request(status="active", modifierExtension=modified("385655000"))).trials
@@ -640,7 +644,7 @@ def test_a_stop_agreement_ends_a_row_whatever_its_status():
         procedure(concept(SNOMED, "44868003"), modifierExtension=[{"url": "https://example.org/x"}]),
     ],
 )
-def test_a_modifier_that_nobody_here_knows_makes_its_row_unreadable(row: Json):
+def test_a_modifier_that_nobody_here_knows_makes_its_row_unreadable(row: Json) -> None:
     read = facts(row)
     assert not read.trials
     assert not read.non_drug_treatments
@@ -660,14 +664,14 @@ def amounts(*rows: Json) -> list[tuple[float | None, float | None]]:
     return [(step.amount, step.at_most) for step in one(*rows).steps]
 
 
-def test_prescriptions_of_different_strengths_lie_between_the_highest_and_their_sum():
+def test_prescriptions_of_different_strengths_lie_between_the_highest_and_their_sum() -> None:
     assert amounts(prescribed(100), prescribed(25)) == [(100, 125)]
     assert amounts(prescribed(100), prescribed(100)) == [(100, None)]
     later = prescribed(25, "2025-03-01", "2025-04-01")
     assert amounts(prescribed(100), later) == [(100, None), (100, 125), (100, None)]
 
 
-def test_beside_a_statement_the_lower_dose_stands():
+def test_beside_a_statement_the_lower_dose_stands() -> None:
     assert amounts(prescribed(160), statement(dosage=[dose(80)], end="2025-06-01")) == [(80, None)]
 
 
@@ -682,7 +686,7 @@ def dispense(on: str, days: int | None = 30, **more: object) -> Json:
     )
 
 
-def test_a_dispensing_makes_a_trial_of_its_own_while_its_supply_lasts():
+def test_a_dispensing_makes_a_trial_of_its_own_while_its_supply_lasts() -> None:
     assert one(dispense("2026-06-01")).running
     ended = one(dispense("2025-01-01"), dispense("2025-01-31"))
     assert (str(ended.start), str(ended.end), ended.running) == ("2025-01-01", "2025-03-02", False)
@@ -690,11 +694,11 @@ def test_a_dispensing_makes_a_trial_of_its_own_while_its_supply_lasts():
 
 
 @pytest.mark.parametrize("status", ["cancelled", "entered-in-error", "declined", "preparation"])
-def test_only_what_was_handed_over_counts(status: str):
+def test_only_what_was_handed_over_counts(status: str) -> None:
     assert not facts(dispense("2026-06-01", status=status)).trials
 
 
-def test_where_a_statement_has_the_drug_a_dispensing_adds_nothing():
+def test_where_a_statement_has_the_drug_a_dispensing_adds_nothing() -> None:
     trial = one(statement(status="active", end=None), dispense("2026-06-01"))
     assert (trial.running, len(trial.refs)) == (True, 1)
     assert len(facts(statement(), dispense("2026-06-01")).trials) == 2

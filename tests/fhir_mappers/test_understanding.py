@@ -37,14 +37,14 @@ def puzzles(read: Facts) -> list[tuple[str, str]]:
     "drug", [concept(LOCAL, "x", display=SECRET), concept(text=SECRET), rxnorm("99999999", SECRET), {}]
 )
 @pytest.mark.parametrize("make", [statement, request])
-def test_a_drug_in_no_table_is_said(drug: Json, make: Callable[[Json], Json]):
+def test_a_drug_in_no_table_is_said(drug: Json, make: Callable[[Json], Json]) -> None:
     (puzzle,) = facts(make(drug)).not_understood
     assert (puzzle.what, puzzle.why) == ("drug", "is in no table")
     assert puzzle.value.startswith(SECRET if drug else "")
     assert [f"|{coding['code']}]" for coding in drug.get("coding", ())] == re.findall(r"\|\w+\]", puzzle.value)
 
 
-def test_a_drug_that_matters_for_others_is_understood():
+def test_a_drug_that_matters_for_others_is_understood() -> None:
     read = facts(statement(rxnorm("8123", "phenelzine"), status="active", end=None))
     assert not [puzzle for puzzle in read.not_understood if puzzle.what == "drug"]
 
@@ -57,13 +57,13 @@ def test_a_drug_that_matters_for_others_is_understood():
         (concept(text=SECRET), "has no code of a known system"),
     ],
 )
-def test_a_problem_in_no_table_is_said(code: Json, why: str):
+def test_a_problem_in_no_table_is_said(code: Json, why: str) -> None:
     (puzzle,) = facts(condition(code=code)).not_understood
     assert (puzzle.kind, puzzle.what, puzzle.why) == ("Condition", "problem", why)
     assert puzzle.value.startswith(SECRET)
 
 
-def test_a_problem_that_is_over_is_no_puzzle():
+def test_a_problem_that_is_over_is_no_puzzle() -> None:
     assert not facts(condition(code=concept(text="x"), status="resolved")).not_understood
 
 
@@ -77,13 +77,13 @@ def test_a_problem_that_is_over_is_no_puzzle():
         (request(SUMATRIPTAN, dosageInstruction=[{"text": "as the mood takes you"}]), False),
     ],
 )
-def test_a_dose_that_could_not_be_read_is_said(row: Json, is_told: bool):
+def test_a_dose_that_could_not_be_read_is_said(row: Json, is_told: bool) -> None:
     read = facts(row)
     assert ((row["resourceType"], "dose") in puzzles(read)) is not is_told
     assert ((row["resourceType"], "dose") in read.understood) is is_told
 
 
-def test_a_row_without_any_dosage_is_no_puzzle():
+def test_a_row_without_any_dosage_is_no_puzzle() -> None:
     assert not facts(statement(dosage=None)).not_understood
 
 
@@ -95,23 +95,23 @@ def test_a_row_without_any_dosage_is_no_puzzle():
         (concept(LOCAL, "17", display="other"), False),
     ],
 )
-def test_a_reason_that_could_not_be_read_is_said(why: Json, is_told: bool):
+def test_a_reason_that_could_not_be_read_is_said(why: Json, is_told: bool) -> None:
     read = facts(statement(why=why))
     assert (("MedicationStatement", "stop reason") in puzzles(read)) is not is_told
 
 
 @pytest.mark.parametrize("class_", [{"system": LOCAL, "code": "77", "display": "Blue ward"}, None, {"code": "ZZ"}])
-def test_a_visit_of_unknown_class_is_said(class_: Json | None):
+def test_a_visit_of_unknown_class_is_said(class_: Json | None) -> None:
     visit = resource("Encounter", status="finished", period={"start": "2026-01-01"}, **{"class": class_})
     assert puzzles(facts(visit)) == [("Encounter", "class")]
 
 
-def test_an_allergy_to_what_no_table_has_is_said():
+def test_an_allergy_to_what_no_table_has_is_said() -> None:
     row = resource("AllergyIntolerance", code=concept(text="peanut"), patient=None)
     assert puzzles(facts(row)) == [("AllergyIntolerance", "substance")]
 
 
-def test_what_is_said_in_an_answer_counts_and_holds_no_value():
+def test_what_is_said_in_an_answer_counts_and_holds_no_value() -> None:
     read = facts(statement(concept(text=SECRET)), statement(concept(text=SECRET)), condition(code=concept(text=SECRET)))
     said = counted(read)
     assert {"kind": "MedicationStatement", "what": "drug", "why": "is in no table", "count": 2} in said
@@ -119,7 +119,7 @@ def test_what_is_said_in_an_answer_counts_and_holds_no_value():
     assert SECRET not in repr(read.not_understood)
 
 
-def test_the_shares_of_each_kind():
+def test_the_shares_of_each_kind() -> None:
     broken = statement(effectivePeriod={"start": "soon"})
     read = facts(statement(), statement(concept(text="x")), broken, condition(code=MIGRAINE), request(PROPRANOLOL))
     found = {(share.kind, share.what): (share.told, share.of) for share in shares(read)}

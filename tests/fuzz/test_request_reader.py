@@ -17,7 +17,7 @@ LOADING_SECONDS = 120
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + LOADING_SECONDS + 10)
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this machine")
-def test_whatever_bytes_come_they_are_answered_or_refused(tmp_path: Path):
+def test_whatever_bytes_come_they_are_answered_or_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.request_reader", str(tmp_path), f"-max_total_time={SECONDS}"]
     ran = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS + LOADING_SECONDS, errors="replace"

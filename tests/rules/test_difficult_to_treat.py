@@ -124,7 +124,7 @@ def test_without_a_birth_date_nothing_is_concluded() -> None:
 
 
 @pytest.mark.parametrize("who", [Patient(None), None])
-def test_an_unknown_age_is_not_judged_for_want_of_the_patient(who: Patient | None):
+def test_an_unknown_age_is_not_judged_for_want_of_the_patient(who: Patient | None) -> None:
     facts = patient(patient=who, trials=THREE_FAILED, headache_months=HEAVY)
     judgement = judged(facts, "patient-view")
     assert not judgement.findings
@@ -132,12 +132,12 @@ def test_an_unknown_age_is_not_judged_for_want_of_the_patient(who: Patient | Non
     assert not any(unjudged.reportable for unjudged in judgement.unjudged)
 
 
-def test_an_age_under_18_is_a_no():
+def test_an_age_under_18_is_a_no() -> None:
     facts = patient(patient=Patient(on("2015")), trials=THREE_FAILED, headache_months=HEAVY)
     assert not judged(facts, "patient-view").unjudged
 
 
-def test_no_card_for_a_patient_recorded_as_deceased():
+def test_no_card_for_a_patient_recorded_as_deceased() -> None:
     alive = Patient(on("1980-01-01"))
     for who, spoken in ((alive, True), (replace(alive, deceased=True), False)):
         facts = patient(patient=who, trials=THREE_FAILED, headache_months=HEAVY)

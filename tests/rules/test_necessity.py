@@ -15,18 +15,18 @@ from tests.rules.patients import patient
 BOOK = load_guideline().rulebook
 
 
-def test_nothing_speaks_for_a_patient_without_migraine_and_without_an_order():
+def test_nothing_speaks_for_a_patient_without_migraine_and_without_an_order() -> None:
     assert against_the_sieve(BOOK) == ()
 
 
 @pytest.mark.parametrize("spared", MIGRAINE[1:], ids=lambda lack: lack.fact)
-def test_what_the_patient_may_have_lets_rules_speak(spared: Lack):
+def test_what_the_patient_may_have_lets_rules_speak(spared: Lack) -> None:
     speaking = {id_ for hook in HOOKS for id_ in may_speak(BOOK, hook, set(MIGRAINE) - {spared})}
     assert ("DTT-01" in speaking) == (spared.fact == "diagnosis")
     assert "ED-01" in speaking
 
 
-def test_an_order_lets_its_rules_speak_where_they_have_their_hook():
+def test_an_order_lets_its_rules_speak_where_they_have_their_hook() -> None:
     speaking = may_speak(BOOK, "order-sign", MIGRAINE[1:])
     assert "SAF-01" in speaking
     assert "ED-01" not in speaking
@@ -58,11 +58,11 @@ def with_rule(when: tuple[Pattern, ...]) -> Rulebook:
 )
 def test_a_rule_of_a_site_breaks_the_sieve_exactly_where_it_may_speak_without_migraine(
     when: tuple[Pattern, ...], breaks: bool
-):
+) -> None:
     assert against_the_sieve(with_rule(when)) == (("SITE-01",) if breaks else ())
 
 
-def test_a_tally_of_nothing_is_zero_and_may_satisfy_a_rule():
+def test_a_tally_of_nothing_is_zero_and_may_satisfy_a_rule() -> None:
     tally = next(tally for layer in BOOK.layers for tally in layer.tallies)
     lacking = (*MIGRAINE, *(Lack(name) for name in BOOK.measured if name != "hook"))
     asks = lambda op, count: (Pattern("tally", "t", (Test("name", "=", tally.name), Test("count", op, count))),)  # noqa: E731
@@ -70,7 +70,7 @@ def test_a_tally_of_nothing_is_zero_and_may_satisfy_a_rule():
     assert may_speak(with_rule(asks(">=", 1)), "patient-view", lacking) == ()
 
 
-def test_a_patient_without_migraine_has_no_finding_and_nothing_unjudged():
+def test_a_patient_without_migraine_has_no_finding_and_nothing_unjudged() -> None:
     judgement = judge(patient(conditions=()), load_guideline(), date(2026, 6, 15), hook="patient-view")
     assert not judgement.findings
     assert not [one for one in judgement.unjudged if one.rule.card]

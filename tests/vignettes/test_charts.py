@@ -214,11 +214,11 @@ THIRD_CLASS = {
 
 
 @pytest.mark.parametrize(("row", "cards"), THIRD_CLASS.values(), ids=THIRD_CLASS)
-def test_beside_two_failed_classes_a_beta_blocker(row: Json, cards: tuple[str, ...]):
+def test_beside_two_failed_classes_a_beta_blocker(row: Json, cards: tuple[str, ...]) -> None:
     assert answered([condition(), *heavy(), topiramate(), amitriptyline(), row]) == set(cards)
 
 
-def test_a_medication_is_found_where_it_is_referred_to():
+def test_a_medication_is_found_where_it_is_referred_to() -> None:
     others = [condition(), *heavy(), topiramate(), amitriptyline()]
     bare = without(propranolol(), "medicationCodeableConcept")
     medication = {"resourceType": "Medication", "id": "m1", "code": rxnorm("8787")}
@@ -230,7 +230,7 @@ def test_a_medication_is_found_where_it_is_referred_to():
     assert answered([*others, by_display]) == set(POSSIBLE)
 
 
-def test_one_course_recorded_twice_is_one_trial():
+def test_one_course_recorded_twice_is_one_trial() -> None:
     others = [condition(), *heavy(), topiramate(), amitriptyline()]
     course = propranolol()
     assert answered([*others, course, as_request(course)]) == set(RESISTANT)
@@ -244,7 +244,7 @@ def test_one_course_recorded_twice_is_one_trial():
     assert answered([*others, course, authored]) == set(RESISTANT)
 
 
-def test_courses_at_most_thirty_days_apart_are_steps_of_one_trial():
+def test_courses_at_most_thirty_days_apart_are_steps_of_one_trial() -> None:
     others = [condition(), *heavy(), topiramate(), amitriptyline()]
     first = propranolol(start="2025-01-01", end="2025-01-31", why=None, status="completed")
     after_30 = propranolol(start="2025-03-02", end="2025-03-30")
@@ -273,7 +273,7 @@ DIAGNOSES = {
 
 
 @pytest.mark.parametrize(("diagnosis", "counts"), DIAGNOSES.values(), ids=DIAGNOSES)
-def test_an_active_coded_migraine_diagnosis_is_needed(diagnosis: Json, counts: bool):
+def test_an_active_coded_migraine_diagnosis_is_needed(diagnosis: Json, counts: bool) -> None:
     chart = [diagnosis, *heavy(), propranolol(), topiramate(), amitriptyline()]
     assert answered(chart) == (set(RESISTANT) if counts else set())
 
@@ -314,7 +314,7 @@ DIARIES = {
 
 
 @pytest.mark.parametrize(("rows", "cards"), DIARIES.values(), ids=DIARIES)
-def test_headache_days(rows: list[Json], cards: tuple[str, ...]):
+def test_headache_days(rows: list[Json], cards: tuple[str, ...]) -> None:
     assert answered([condition(), *rows, propranolol(), topiramate(), amitriptyline()]) == set(cards)
 
 
@@ -362,7 +362,7 @@ INJECTED = {
 
 
 @pytest.mark.parametrize(("rows", "cards"), INJECTED.values(), ids=INJECTED)
-def test_beside_two_failed_classes_an_injected_preventive(rows: list[Json], cards: tuple[str, ...]):
+def test_beside_two_failed_classes_an_injected_preventive(rows: list[Json], cards: tuple[str, ...]) -> None:
     chronic = condition(concept(ICD10CM, "G43.709"))
     assert answered([chronic, *heavy(), topiramate(), amitriptyline(), *rows]) == set(cards)
 
@@ -371,14 +371,14 @@ def rimegepant(**timing: Any) -> Json:
     return statement(rxnorm("2282307"), why=INEFFICACY, dosage=[dose(75, **timing)])
 
 
-def test_rimegepant_is_preventive_or_acute_by_how_it_is_taken():
+def test_rimegepant_is_preventive_or_acute_by_how_it_is_taken() -> None:
     others = [condition(), *heavy(), topiramate(), amitriptyline()]
     assert answered([*others, rimegepant(frequency=1, period=2, periodUnit="d")]) == set(RESISTANT)
     prn = statement(rxnorm("2282307"), why=INEFFICACY, dosage=[as_needed(75)])
     assert answered([*others, prn]) == {"ACU-02"}
 
 
-def test_forms_that_are_no_migraine_treatment():
+def test_forms_that_are_no_migraine_treatment() -> None:
     others = [condition(), *heavy(), topiramate(), amitriptyline()]
     drops = propranolol(rxnorm("10600"), dosage=[dose(20) | {"route": concept(SNOMED, "54485002")}])
     in_text = propranolol(concept(text="timolol 0.5 % ophthalmic solution"))
@@ -442,7 +442,7 @@ VISITS = {
 
 
 @pytest.mark.parametrize(("row", "speaks"), VISITS.values(), ids=VISITS)
-def test_a_hospital_visit_for_migraine(row: Json, speaks: bool):
+def test_a_hospital_visit_for_migraine(row: Json, speaks: bool) -> None:
     assert answered([condition(id="dx"), row]) == ({"ED-01"} if speaks else set())
 
 
@@ -507,11 +507,11 @@ CARE = {
 
 
 @pytest.mark.parametrize(("rows", "silences"), CARE.values(), ids=CARE)
-def test_specialist_care_after_a_hospital_visit(rows: list[Json], silences: bool):
+def test_specialist_care_after_a_hospital_visit(rows: list[Json], silences: bool) -> None:
     assert answered([condition(), visit(), *rows]) == (set() if silences else {"ED-01"})
 
 
-def test_follow_up_that_did_not_come_cannot_be_excluded():
+def test_follow_up_that_did_not_come_cannot_be_excluded() -> None:
     assert answered([condition(), visit()], cut=["Appointment"]) == {"INCOMPLETE"}
     assert answered([condition(), visit()], missing=["ServiceRequest"]) == {"INCOMPLETE"}
     assert answered([condition(), visit(), referral()], cut=["Appointment"]) == set()
@@ -546,12 +546,12 @@ TREATMENTS = {
 
 
 @pytest.mark.parametrize("row", TREATMENTS.values(), ids=TREATMENTS)
-def test_a_non_drug_treatment_of_the_last_year(row: Json):
+def test_a_non_drug_treatment_of_the_last_year(row: Json) -> None:
     chart = [condition(), *heavy(), propranolol(), topiramate(), amitriptyline()]
     assert answered([*chart, row]) == {*RESISTANT} - {"NPH-01"}
 
 
-def test_a_non_drug_treatment_that_does_not_count():
+def test_a_non_drug_treatment_that_does_not_count() -> None:
     chart = [condition(), *heavy(), propranolol(), topiramate(), amitriptyline()]
     acupuncture = concept(SNOMED, "44868003")
     for row in (
@@ -609,7 +609,7 @@ ACUTE = {
 
 
 @pytest.mark.parametrize(("rows", "cards"), ACUTE.values(), ids=ACUTE)
-def test_acute_drugs(rows: list[Json], cards: tuple[str, ...]):
+def test_acute_drugs(rows: list[Json], cards: tuple[str, ...]) -> None:
     assert answered([condition(), *rows]) == set(cards)
 
 
@@ -618,7 +618,7 @@ def overuse(name: str, **days: int) -> Json:
     return without(month(name, 1, "acute-medication-days"), "valueInteger", component=parts)
 
 
-def test_overuse_of_acute_drugs():
+def test_overuse_of_acute_drugs() -> None:
     spring = ("2026-03", "2026-04", "2026-05")
     assert answered([condition(), *(overuse(name, triptan=10) for name in spring)]) == {"MOH-01"}
     assert answered([condition(), *(overuse(name, triptan=5, simple_analgesic=5) for name in spring)]) == {"MOH-01"}
@@ -745,11 +745,11 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("chart", "order", "cards"), ORDERS.values(), ids=ORDERS)
-def test_an_order_in_hand(chart: list[Json], order: Json, cards: set[str]):
+def test_an_order_in_hand(chart: list[Json], order: Json, cards: set[str]) -> None:
     assert answered([condition(), *chart], "order-sign", orders=[order]) == cards
 
 
-def test_only_the_selected_orders_are_judged():
+def test_only_the_selected_orders_are_judged() -> None:
     orders = [draft(SUMATRIPTAN, 25), draft(TOPIRAMATE, id="d2")]
     chart = [condition()]
     assert answered(chart, "order-select", orders=orders, selections=["MedicationRequest/d1"]) == {"ACU-01"}
@@ -757,13 +757,13 @@ def test_only_the_selected_orders_are_judged():
     assert answered(chart, "order-select", orders=orders, selections=["MedicationRequest/none"]) == set()
 
 
-def test_a_medication_among_the_drafts_is_what_an_order_refers_to():
+def test_a_medication_among_the_drafts_is_what_an_order_refers_to() -> None:
     order = without(draft(TOPIRAMATE), "medicationCodeableConcept", medicationReference={"reference": "Medication/m"})
     medication = {"resourceType": "Medication", "id": "m", "code": TOPIRAMATE}
     assert answered([condition()], "order-sign", orders=[order, medication]) == {"PRV-02"}
 
 
-def test_without_a_problem_list_contraindications_cannot_be_excluded():
+def test_without_a_problem_list_contraindications_cannot_be_excluded() -> None:
     assert answered([], "order-select", orders=[draft(rxnorm("6918"))], missing=["Condition"]) == {
         "INCOMPLETE",
         "PRV-02",
@@ -774,7 +774,7 @@ def test_without_a_problem_list_contraindications_cannot_be_excluded():
 @pytest.mark.parametrize(
     ("birth", "speaks"), [("2008-06-15", True), ("2008-06-16", False), ("2008", False), (None, False)]
 )
-def test_only_adults_are_judged(birth: str | None, speaks: bool):
+def test_only_adults_are_judged(birth: str | None, speaks: bool) -> None:
     patient = without(ADULT, "birthDate", **({"birthDate": birth} if birth else {}))
     chart = [condition(), *heavy(), propranolol(), topiramate(), amitriptyline()]
     assert answered(chart, patient=patient) == (set(RESISTANT) if speaks else set())

@@ -33,16 +33,18 @@ def said(client: Client, patient: dict[str, Any]) -> list[str]:
 
 
 @EACH
-def test_a_patient_gets_the_cards_on_the_label(client: Client, patient: dict[str, Any]):
+def test_a_patient_gets_the_cards_on_the_label(client: Client, patient: dict[str, Any]) -> None:
     assert said(client, patient) == sorted(patient["expected"]["cards"])
 
 
 @pytest.mark.requirement("REQ-17")
 @EACH
-def test_the_same_patient_in_r5_gets_the_same_cards(client: Client, patient: dict[str, Any]):
+def test_the_same_patient_in_r5_gets_the_same_cards(client: Client, patient: dict[str, Any]) -> None:
     assert said(client, as_r5(patient)) == sorted(patient["expected"]["cards"])
 
 
 @EACH
-def test_the_same_patient_with_requests_for_statements_gets_the_same_cards(client: Client, patient: dict[str, Any]):
+def test_the_same_patient_with_requests_for_statements_gets_the_same_cards(
+    client: Client, patient: dict[str, Any]
+) -> None:
     assert said(client, as_medication_requests(patient)) == sorted(patient["expected"]["cards"])

@@ -26,20 +26,20 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_consult_answers_what_the_service_answers(capsys: pytest.CaptureFixture[str]):
+def test_consult_answers_what_the_service_answers(capsys: pytest.CaptureFixture[str]) -> None:
     printed = said(capsys, "consult", RESISTANT, *DAY)
     with client_of(service()) as client:
         served = client.post("/cds-services/prodrome-patient-view", json=json.loads(Path(RESISTANT).read_text()))
     assert json.loads(printed) == served.get_json()
 
 
-def test_consult_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_consult_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with open(RESISTANT) as file:
         monkeypatch.setattr("sys.stdin", file)
         assert len(json.loads(said(capsys, "consult", "-", *DAY))["cards"]) == 4
 
 
-def test_why_explains_every_rule_also_those_that_did_not_fire(capsys: pytest.CaptureFixture[str]):
+def test_why_explains_every_rule_also_those_that_did_not_fire(capsys: pytest.CaptureFixture[str]) -> None:
     tree = said(capsys, "consult", RESISTANT, *DAY, "--why")
     assert re.search(r"\+ DTT-01 .*: fired", tree)
     assert re.search(r"\. DTT-02 .*: did not fire\n +needs tally", tree)
@@ -51,7 +51,7 @@ def test_why_explains_every_rule_also_those_that_did_not_fire(capsys: pytest.Cap
 
 def test_understood_prints_the_share_of_each_kind_and_what_is_not_understood(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
-):
+) -> None:
     document = json.loads(Path(RESISTANT).read_text())
     for entry in document["prefetch"]["medicationStatements"]["entry"][:1]:
         entry["resource"]["medicationCodeableConcept"] = {"text": "Moonshine\x1b[2J"}
@@ -65,13 +65,15 @@ def test_understood_prints_the_share_of_each_kind_and_what_is_not_understood(
     assert "Moonshine" not in said(capsys, "consult", str(odd), *DAY)
 
 
-def test_why_says_that_a_parameter_was_changed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_why_says_that_a_parameter_was_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASSES", "2")
     tree = said(capsys, "consult", RESISTANT, *DAY, "--why")
     assert "$resistant_min_classes = 2 classes, changed by this site" in tree
 
 
-def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFixture[str]):
+def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFixture[str]) -> None:
     table = said(capsys, "rules", "--conditions")
     with_cards = [rule for rule in load_guideline().rulebook.rules.values() if rule.card]
     assert len(re.findall(r"^[A-Z]+-\d\d ", table, re.MULTILINE)) == len(with_cards)
@@ -80,7 +82,7 @@ def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFix
     assert "Not evaluated:" in table
 
 
-def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixture[str]):
+def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixture[str]) -> None:
     printed = said(capsys, "prefetch", *DAY)
     with client_of(service()) as client:
         for listed in client.get("/cds-services").get_json()["services"]:
@@ -100,20 +102,20 @@ def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixtur
 )
 def test_a_wrong_call_is_told_what_was_expected(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
-):
+) -> None:
     assert main(words) == 2
     assert expected in capsys.readouterr().err
 
 
 def test_a_parameter_that_does_not_exist_stops_the_start(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASES", "2")
     assert main(("rules",)) == 2
     assert "resistant_min_classes" in capsys.readouterr().err
 
 
-def test_serve_prints_a_request_that_is_answered_with_a_card():
+def test_serve_prints_a_request_that_is_answered_with_a_card() -> None:
     command = [sys.executable, "-c", "import sys; from prodrome.cds_hooks.command_line import main; sys.exit(main())"]
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -152,19 +154,21 @@ def test_serve_prints_a_request_that_is_answered_with_a_card():
         ("it did not work", "phrase stop_reason.inefficacy (words.csv)"),
     ],
 )
-def test_codes_lookup_says_what_is_meant_and_by_which_table(capsys: pytest.CaptureFixture[str], asked: str, meant: str):
+def test_codes_lookup_says_what_is_meant_and_by_which_table(
+    capsys: pytest.CaptureFixture[str], asked: str, meant: str
+) -> None:
     assert meant in said(capsys, "codes", "lookup", asked).splitlines()
 
 
 @pytest.mark.parametrize("asked", ["https://hospital.example.org|x", "rxnorm|0", "moonshine"])
-def test_codes_lookup_says_that_nothing_is_known(capsys: pytest.CaptureFixture[str], asked: str):
+def test_codes_lookup_says_that_nothing_is_known(capsys: pytest.CaptureFixture[str], asked: str) -> None:
     assert main(("codes", "lookup", asked)) == 1
     assert capsys.readouterr().out == "It is in no table.\n"
 
 
 def test_codes_report_lists_what_was_not_recognised_most_frequent_first(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
-):
+) -> None:
     local = {"coding": [{"system": "https://hospital.example.org/drugs", "code": "77", "display": "Moonshine"}]}
     known = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "8787"}]}
 
@@ -194,11 +198,11 @@ def test_codes_report_lists_what_was_not_recognised_most_frequent_first(
     assert "and 1 more" in said(capsys, "codes", "report", str(tmp_path), "--most", "1")
 
 
-def test_codes_report_reads_the_prefetch_of_a_request(capsys: pytest.CaptureFixture[str]):
+def test_codes_report_reads_the_prefetch_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert "everything that is of a kind we read was recognised" in said(capsys, "codes", "report", RESISTANT)
 
 
-def test_codes_report_names_the_place_of_a_fault(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+def test_codes_report_names_the_place_of_a_fault(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "Condition.ndjson"
     file.write_text('{"resourceType": "Condition"}\n{"resourceType": \n')
     assert main(("codes", "report", str(file))) == 2
@@ -225,7 +229,7 @@ HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"pat
 )
 def test_a_file_that_is_no_request_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, body: bytes, expected: str
-):
+) -> None:
     (tmp_path / "asked.json").write_bytes(body)
     assert main(("consult", str(tmp_path / "asked.json"))) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -248,7 +252,7 @@ def test_a_file_that_is_no_request_is_told_in_one_line(
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
-):
+) -> None:
     assert main(words) == 2
     said = capsys.readouterr().err
     assert expected in said
@@ -268,7 +272,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 )
 def test_words_that_are_not_known_are_told_with_what_was_meant(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], expected: str
-):
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
@@ -276,7 +280,7 @@ def test_words_that_are_not_known_are_told_with_what_was_meant(
     assert expected in line
 
 
-def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]):
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(("serve", "--port", str(port), "--workers", "1")) == 2
@@ -291,21 +295,21 @@ def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]):
 )
 def test_a_setting_that_cannot_be_used_stops_the_start(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str
-):
+) -> None:
     monkeypatch.setenv(f"PRODROME_{variable}", value)
     assert main(("serve", "--port", "0")) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert variable.lower() in line.lower()
 
 
-def test_tracebacks_are_for_who_asks_for_them():
+def test_tracebacks_are_for_who_asks_for_them() -> None:
     with pytest.raises(FileNotFoundError):
         main(("consult", "no-such-file.json", "--debug"))
     with pytest.raises(FileNotFoundError):
         main(("--debug", "consult", "no-such-file.json"))
 
 
-def test_the_version_says_what_exactly_is_running(capsys: pytest.CaptureFixture[str]):
+def test_the_version_says_what_exactly_is_running(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(("--version",))
     assert ended.value.code == 0

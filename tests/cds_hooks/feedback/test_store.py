@@ -105,7 +105,7 @@ def test_feedback_to_a_card_that_was_never_shown_is_not_kept_and_said_so(store: 
     assert len(rows(store)) == 1
 
 
-def test_the_same_cards_shown_again_are_remembered_once(store: Store):
+def test_the_same_cards_shown_again_are_remembered_once(store: Store) -> None:
     store.remember(VISIT, [CARD])
     store.remember(VISIT, [CARD])
     store.flush()

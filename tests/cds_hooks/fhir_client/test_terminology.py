@@ -50,7 +50,7 @@ def client(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
 @given(
     count=st.integers(0, 40), cap=st.integers(1, 50), total=st.booleans(), size=st.integers(1, 20), pages=st.booleans()
 )
-def test_all_codes_come_however_they_are_paged(count: int, cap: int, total: bool, size: int, pages: bool):
+def test_all_codes_come_however_they_are_paged(count: int, cap: int, total: bool, size: int, pages: bool) -> None:
     codes = [str(n) for n in range(1_000, 1_000 + count)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(terminology, "PAGE_SIZE", size)
@@ -58,7 +58,7 @@ def test_all_codes_come_however_they_are_paged(count: int, cap: int, total: bool
     assert list(found) == codes
 
 
-def test_headings_count_not_and_what_is_below_them_does():
+def test_headings_count_not_and_what_is_below_them_does() -> None:
     below = {"code": "2", "display": "two"}
     contains = [{"display": "heading", "abstract": True, "code": "1", "contains": [below]}, {"code": "LP7"}]
     body = {"resourceType": "ValueSet", "expansion": {"contains": contains}}
@@ -107,7 +107,7 @@ FAULTS: dict[str, tuple[Callable[[httpx.Request], httpx.Response], str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told(fault: str):
+def test_a_fault_is_told(fault: str) -> None:
     answer, text = FAULTS[fault]
     with pytest.raises(Failure) as failure:
         expand(client(answer), BASE, "<< 1")
@@ -135,7 +135,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
 def test_the_command_writes_a_table_that_is_read_beside_ours(
     server: list[httpx.Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     table = tmp_path / "more.csv"
     monkeypatch.setenv("TERMINOLOGY_TOKEN", "t")
     assert main(("codes", "expand", BASE, "--out", str(table), "--set", "asthma")) == 0
@@ -153,7 +153,7 @@ def test_the_command_writes_a_table_that_is_read_beside_ours(
     assert capsys.readouterr().out == "code set asthma (more.csv)\n"
 
 
-def test_every_set_we_have_an_expression_for_is_asked(server: list[httpx.Request], tmp_path: Path):
+def test_every_set_we_have_an_expression_for_is_asked(server: list[httpx.Request], tmp_path: Path) -> None:
     table = tmp_path / "more.csv"
     assert main(("codes", "expand", BASE, "--out", str(table))) == 0
     expressions = load_guideline().expressions()
@@ -161,7 +161,7 @@ def test_every_set_we_have_an_expression_for_is_asked(server: list[httpx.Request
     assert len(server) == len(expressions) > 50
 
 
-def test_a_fault_leaves_the_table_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+def test_a_fault_leaves_the_table_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     real = httpx.Client
 
     def refusing(**more: Any) -> httpx.Client:
@@ -175,7 +175,7 @@ def test_a_fault_leaves_the_table_as_it_was(tmp_path: Path, monkeypatch: pytest.
     assert table.read_text() == "before"
 
 
-def test_a_set_without_an_expression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_set_without_an_expression_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("codes", "expand", BASE, "--out", str(tmp_path / "x.csv"), "--set", "asthmaa")) == 2
     assert "asthmaa" in capsys.readouterr().err
 
@@ -183,7 +183,7 @@ def test_a_set_without_an_expression_is_refused(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     "content", [None, "set,system,code,meaning\nastma,snomed,1,x\n", "set,system,code\nasthma,snomed,1\n"]
 )
-def test_a_table_that_cannot_be_read_stops_the_start(content: str | None, tmp_path: Path):
+def test_a_table_that_cannot_be_read_stops_the_start(content: str | None, tmp_path: Path) -> None:
     table = tmp_path / "more.csv"
     if content is not None:
         table.write_text(content)

@@ -13,7 +13,7 @@ from prodrome.rules.guideline import load_guideline
 BASE = "https://example.org/prodrome"
 
 
-def test_every_enabled_rule_is_defined_and_the_text_is_the_same_each_time():
+def test_every_enabled_rule_is_defined_and_the_text_is_the_same_each_time() -> None:
     guideline = load_guideline()
     text = library(guideline, BASE)
     assert text == library(guideline, f"{BASE}/")
@@ -21,12 +21,12 @@ def test_every_enabled_rule_is_defined_and_the_text_is_the_same_each_time():
     assert defined == {rule.id for rule in guideline.rulebook.rules.values() if rule.enabled}
 
 
-def test_a_parameter_of_a_site_becomes_the_default():
+def test_a_parameter_of_a_site_becomes_the_default() -> None:
     changed = load_guideline().with_parameters({"resistant_min_classes": 2})
     assert 'parameter "resistant_min_classes" Decimal\n  default 2.0\n' in library(changed, BASE)
 
 
-def test_what_has_no_translation_names_the_rule():
+def test_what_has_no_translation_names_the_rule() -> None:
     guideline = load_guideline()
     book = guideline.rulebook
     layer = book.layers[0]
@@ -44,7 +44,7 @@ def _a_test() -> Test:
     return next(test for rule in rules for pattern in rule.when for test in pattern.tests)
 
 
-def test_a_fact_is_an_observation_that_names_what_it_was_read_from():
+def test_a_fact_is_an_observation_that_names_what_it_was_read_from() -> None:
     fact = Fact("f1", "month", {"month": "2026-05", "debilitating": 9.0}, ("Observation/d1", "Condition/c1"))
     kept = Fact("f2", "heavy_month", {"month": "2026-05"}, (), ("f1",), "heavy-month")
     observed, complete = fact_observations(

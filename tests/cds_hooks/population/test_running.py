@@ -68,7 +68,7 @@ def online(charts: list[Charted], engine: str) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("engine", ["reference", "checked", "durable"])
-def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: str):
+def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: str) -> None:
     if engine_in_force(engine) != engine:
         pytest.skip("durable-rules cannot be used with this Python: the reference matcher serves alone")
     judge_population(plan(write_export(tmp_path / "in", CHARTS), tmp_path / "out", engine=engine))
@@ -79,7 +79,7 @@ def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: str):
     assert len(findings) > 40
 
 
-def test_sieved_and_unsieved_runs_say_the_same(tmp_path: Path):
+def test_sieved_and_unsieved_runs_say_the_same(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS)
     sieved = judge_population(plan(export, tmp_path / "sieved"))
     whole = judge_population(plan(export, tmp_path / "whole", every_patient=True))
@@ -91,7 +91,7 @@ def test_sieved_and_unsieved_runs_say_the_same(tmp_path: Path):
 
 
 @pytest.mark.parametrize("shape", [{"zipped": True}, {"a_file": 3}], ids=str)
-def test_the_shape_of_the_export_changes_no_finding(tmp_path: Path, shape: dict[str, Any]):
+def test_the_shape_of_the_export_changes_no_finding(tmp_path: Path, shape: dict[str, Any]) -> None:
     judge_population(plan(write_export(tmp_path / "plain", CHARTS), tmp_path / "one"))
     judge_population(plan(write_export(tmp_path / "other", CHARTS, **shape), tmp_path / "two", workers=2))
     assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
@@ -106,7 +106,7 @@ SPELLINGS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_patient_is_found_in_every_spelling_of_the_subject(tmp_path: Path, spelling: str):
+def test_a_patient_is_found_in_every_spelling_of_the_subject(tmp_path: Path, spelling: str) -> None:
     changed = [
         Charted(
             chart.id,
@@ -122,7 +122,7 @@ def test_a_patient_is_found_in_every_spelling_of_the_subject(tmp_path: Path, spe
     assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
 
 
-def test_escaped_slashes_hide_no_patient(tmp_path: Path):
+def test_escaped_slashes_hide_no_patient(tmp_path: Path) -> None:
     judge_population(plan(write_export(tmp_path / "in", CHARTS), tmp_path / "one"))
     for file in (tmp_path / "in").glob("*.ndjson"):
         file.write_bytes(file.read_bytes().replace(b"/", rb"\/"))
@@ -135,7 +135,7 @@ def with_line(export: Path, file: str, line: bytes) -> None:
         stream.write(line + b"\n")
 
 
-def test_a_cut_line_is_counted_and_leaves_its_kind_incomplete_for_its_patient(tmp_path: Path):
+def test_a_cut_line_is_counted_and_leaves_its_kind_incomplete_for_its_patient(tmp_path: Path) -> None:
     chart = next(chart for chart in CHARTS if chart.id.startswith("P01"))
     export = write_export(tmp_path / "in", CHARTS)
     with_line(
@@ -155,7 +155,7 @@ def test_a_cut_line_is_counted_and_leaves_its_kind_incomplete_for_its_patient(tm
     assert {patient for patient, rule in unjudged if rule == "REF-01"} == {chart.id}
 
 
-def test_a_cut_line_of_nobody_leaves_its_kind_incomplete_for_everyone_unless_that_is_allowed(tmp_path: Path):
+def test_a_cut_line_of_nobody_leaves_its_kind_incomplete_for_everyone_unless_that_is_allowed(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS)
     with_line(export, "1.Encounter.ndjson", b'{"resourceType":"Encounter","sub')
     done = judge_population(plan(export, tmp_path / "out"))
@@ -167,7 +167,7 @@ def test_a_cut_line_of_nobody_leaves_its_kind_incomplete_for_everyone_unless_tha
     assert allowed.counts["unplaced"] == 1
 
 
-def test_a_cut_diagnosis_does_not_hide_its_patient(tmp_path: Path):
+def test_a_cut_diagnosis_does_not_hide_its_patient(tmp_path: Path) -> None:
     healthy = Charted("healthy", ({"resourceType": "Patient", "id": "healthy", "birthDate": "1990-01-01"},))
     export = write_export(tmp_path / "in", [*CHARTS, healthy])
     with_line(
@@ -180,7 +180,7 @@ def test_a_cut_diagnosis_does_not_hide_its_patient(tmp_path: Path):
     assert after.counts["judged"] == before.counts["judged"] + 1
 
 
-def test_a_kind_that_was_not_exported_is_missing_and_one_without_rows_is_empty(tmp_path: Path):
+def test_a_kind_that_was_not_exported_is_missing_and_one_without_rows_is_empty(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS)
     manifest = json.loads((export / "manifest.json").read_text())
     write_manifest(
@@ -198,13 +198,13 @@ def test_a_kind_that_was_not_exported_is_missing_and_one_without_rows_is_empty(t
     assert "Appointment" in done.counts["rules"]["REF-01"]["missing"]
 
 
-def test_without_a_manifest_a_kind_without_rows_is_missing(tmp_path: Path):
+def test_without_a_manifest_a_kind_without_rows_is_missing(tmp_path: Path) -> None:
     done = judge_population(plan(write_export(tmp_path / "in", CHARTS, manifest=False), tmp_path / "out"))
     assert done.manifest["completeness"]["Condition"] == "complete"
     assert done.manifest["completeness"]["DeviceRequest"] == "missing"
 
 
-def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path):
+def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS)
     manifest = json.loads((export / "manifest.json").read_text())
     for one in manifest["output"]:
@@ -214,7 +214,7 @@ def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path):
     assert done.manifest["completeness"]["Encounter"] == "incomplete"
 
 
-def test_a_full_folder_is_refused(tmp_path: Path):
+def test_a_full_folder_is_refused(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS[:3])
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
@@ -222,7 +222,7 @@ def test_a_full_folder_is_refused(tmp_path: Path):
         judge_population(plan(export, tmp_path / "out"))
 
 
-def test_a_run_does_not_go_on_with_another_day(tmp_path: Path):
+def test_a_run_does_not_go_on_with_another_day(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS[:3])
     begun = plan(export, tmp_path / "out")
     begun.work.mkdir(parents=True)
@@ -232,7 +232,7 @@ def test_a_run_does_not_go_on_with_another_day(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [None, "", "empty folder"])
-def test_what_is_no_export_is_said(tmp_path: Path, content: str | None):
+def test_what_is_no_export_is_said(tmp_path: Path, content: str | None) -> None:
     folder = tmp_path / "in"
     if content == "":
         folder.write_text("")
@@ -249,7 +249,7 @@ def command(export: Path, out: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path):
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path) -> None:
     export = write_export(tmp_path / "in", CHARTS, a_file=40)
     began = time.monotonic()
     subprocess.run(command(export, tmp_path / "whole"), check=True, capture_output=True, timeout=120)

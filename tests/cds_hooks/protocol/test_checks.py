@@ -51,7 +51,7 @@ def requirements(response: object) -> set[str]:
     return {fault.requirement for fault in response_faults(response, drafts={"MedicationRequest/o1"})}
 
 
-def test_a_whole_card_has_no_fault():
+def test_a_whole_card_has_no_fault() -> None:
     assert requirements({"cards": [CARD]}) == set()
     assert requirements({"cards": []}) == set()
     assert requirements(broken(ACTION, DELETE)) == set()
@@ -104,18 +104,18 @@ def test_a_whole_card_has_no_fault():
         (("title",), "x", "RSP-11"),
     ],
 )
-def test_each_broken_rule_is_named(path: tuple[str | int, ...], value: object, requirement: str | None):
+def test_each_broken_rule_is_named(path: tuple[str | int, ...], value: object, requirement: str | None) -> None:
     found = requirements(broken(path, value))
     assert requirement in found if requirement else not found
 
 
-def test_cards_go_from_critical_to_info():
+def test_cards_go_from_critical_to_info() -> None:
     info, critical = CARD, {**CARD, "indicator": "critical"}
     assert requirements({"cards": [critical, info]}) == set()
     assert "RSP-13" in requirements({"cards": [info, critical]})
 
 
-def test_two_recommendations_need_any():
+def test_two_recommendations_need_any() -> None:
     card = copy.deepcopy(CARD)
     card["suggestions"] *= 2
     card["selectionBehavior"] = "at-most-one"
@@ -123,7 +123,7 @@ def test_two_recommendations_need_any():
 
 
 @pytest.mark.parametrize("response", [None, [], {}, {"cards": None}, {"cards": {}}, {"cards": [1]}])
-def test_an_answer_without_a_list_of_cards_is_a_fault(response: object):
+def test_an_answer_without_a_list_of_cards_is_a_fault(response: object) -> None:
     assert requirements(response)
 
 
@@ -150,7 +150,7 @@ SERVICE = {
         ({"prefetch": {"p": "Observation?date=ge{{today()}}"}}, "PFT-05"),
     ],
 )
-def test_each_broken_rule_of_discovery_is_named(changes: dict[str, Any], requirement: str):
+def test_each_broken_rule_of_discovery_is_named(changes: dict[str, Any], requirement: str) -> None:
     assert discovery_faults({"services": [SERVICE]}) == []
     assert requirement in {fault.requirement for fault in discovery_faults({"services": [{**SERVICE, **changes}]})}
     assert "DISC-18" in {fault.requirement for fault in discovery_faults({"services": [SERVICE, SERVICE]})}

@@ -34,7 +34,7 @@ def emitted(resource: Any) -> bytes:
 
 
 @pytest.mark.requirement("GEN-12", "SUG-13")
-def test_unchanged_numbers_keep_their_digits():
+def test_unchanged_numbers_keep_their_digits() -> None:
     raw = emitted(copy.deepcopy(request().orders[0]))
     for digits in (b"25.00", b"1.50", b"0.100000000000000000001", b"1e2"):
         assert digits in raw
@@ -42,7 +42,7 @@ def test_unchanged_numbers_keep_their_digits():
 
 
 @pytest.mark.requirement("GEN-12")
-def test_a_changed_number_is_the_new_one():
+def test_a_changed_number_is_the_new_one() -> None:
     order: Any = copy.deepcopy(request().orders[0])
     order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] = 50
     raw = emitted(order)
@@ -51,6 +51,6 @@ def test_a_changed_number_is_the_new_one():
     assert b"1.50" in raw
 
 
-def test_an_order_that_is_not_in_the_request_is_left_alone():
+def test_an_order_that_is_not_in_the_request_is_left_alone() -> None:
     order = {"resourceType": "MedicationRequest", "id": "another", "value": 1.5}
     assert orjson.loads(emitted(order)) == order

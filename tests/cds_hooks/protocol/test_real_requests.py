@@ -33,7 +33,7 @@ def addresses(client: Client, body: Any) -> list[str]:
 
 
 @pytest.mark.requirement("GEN-08", "GEN-09", "RSP-09")
-def test_every_body_gets_a_specified_answer(client: Client, capsys: pytest.CaptureFixture[str]):
+def test_every_body_gets_a_specified_answer(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     tally: Counter[str] = Counter()
     for file in FILES:
         raw = file.read_bytes()

@@ -58,7 +58,7 @@ def refusal(document: dict[str, Any]) -> Refused:
     "written",
     ["p1", "Patient/p1", "https://ehr.example.org/fhir/Patient/p1", "Patient/p1/_history/3", " p1 "],
 )
-def test_a_patient_id_is_read_with_and_without_its_type(written: str):
+def test_a_patient_id_is_read_with_and_without_its_type(written: str) -> None:
     assert read(body(context__patientId=written)).patient_id == "p1"
 
 
@@ -82,25 +82,25 @@ def test_a_patient_id_is_read_with_and_without_its_type(written: str):
         ({"fhirServer": 5}, "fhirServer"),
     ],
 )
-def test_a_fault_is_named_by_its_member(changes: dict[str, Any], member: str):
+def test_a_fault_is_named_by_its_member(changes: dict[str, Any], member: str) -> None:
     refused = refusal(body(**changes))
     assert (isinstance(refused, Invalid), refused.member) == (True, member)
 
 
 @pytest.mark.parametrize("member", ["selections", "draftOrders", "userId", "patientId"])
-def test_order_select_needs_each_member_of_its_context(member: str):
+def test_order_select_needs_each_member_of_its_context(member: str) -> None:
     assert refusal(body("order-select", **{f"context__{member}": ...})).member == f"context.{member}"
 
 
 @pytest.mark.requirement("HOOK-11")
-def test_only_encounter_hooks_need_an_encounter():
+def test_only_encounter_hooks_need_an_encounter() -> None:
     assert read(body()).encounter_id is None
     assert refusal(body("encounter-start")).member == "context.encounterId"
     assert read(body("encounter-start", context__encounterId="Encounter/e1")).encounter_id == "e1"
 
 
 @pytest.mark.requirement("GEN-09")
-def test_empty_and_null_optionals_are_as_if_absent():
+def test_empty_and_null_optionals_are_as_if_absent() -> None:
     for member in ("prefetch", "fhirAuthorization", "extension", "fhirServer"):
         for nothing in (None, {} if member != "fhirServer" else ""):
             request = read(body(**{member: nothing}))
@@ -110,7 +110,7 @@ def test_empty_and_null_optionals_are_as_if_absent():
 
 
 @pytest.mark.requirement("GEN-08", "REQ-11", "REQ-12", "HOOK-03", "EXT-03")
-def test_unknown_members_are_ignored_at_every_level():
+def test_unknown_members_are_ignored_at_every_level() -> None:
     odd = body(vendor={"x": 1}, context__newField=[1], extension={"com.example": "anything"})
     assert read(odd).patient_id == "p1"
     assert read(body(extension=["not", "an", "object"])).extension == {}
@@ -120,11 +120,11 @@ def test_unknown_members_are_ignored_at_every_level():
 @pytest.mark.parametrize(
     "instance", ["00000000-007B-9F33-E810-E841A57C502C", "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "any text"]
 )
-def test_a_hook_instance_is_opaque(instance: str):
+def test_a_hook_instance_is_opaque(instance: str) -> None:
     assert read(body(hookInstance=instance)).hook_instance == instance
 
 
-def test_requests_from_before_1_0_are_read():
+def test_requests_from_before_1_0_are_read() -> None:
     old = body(context={"patientId": "p1"}, user="Practitioner/1")
     assert read(old).user_id == "Practitioner/1"
     older = body(context={}, user="Practitioner/1", patient="Patient/p1")
@@ -137,7 +137,7 @@ def test_requests_from_before_1_0_are_read():
     ("old", "new", "member"),
     [("medication-prescribe", "order-select", "medications"), ("order-review", "order-sign", "orders")],
 )
-def test_deprecated_hooks_are_read_as_their_successors(old: str, new: str, member: str):
+def test_deprecated_hooks_are_read_as_their_successors(old: str, new: str, member: str) -> None:
     document = body(context={"userId": "Practitioner/1", "patientId": "p1", member: BUNDLE})
     request = read({**document, "hook": old})
     assert (request.hook, request.orders, request.selections) == (new, (ORDER,), None)
@@ -155,7 +155,7 @@ def test_deprecated_hooks_are_read_as_their_successors(old: str, new: str, membe
         {"resource": ORDER} | {"entry": [ORDER]},
     ],
 )
-def test_a_bundle_of_orders_needs_neither_type_nor_full_urls(orders: Any):
+def test_a_bundle_of_orders_needs_neither_type_nor_full_urls(orders: Any) -> None:
     assert read(body("order-sign", context__draftOrders=orders)).orders == (ORDER,)
 
 
@@ -173,16 +173,16 @@ URN = "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001"
         {"resourceType": "Bundle", "entry": [None, {}, {"resource": ORDER}]},
     ],
 )
-def test_orders_are_found_in_bundles_in_bundles(orders: Any):
+def test_orders_are_found_in_bundles_in_bundles(orders: Any) -> None:
     assert read(body("order-sign", context__draftOrders=orders)).orders == (ORDER,)
 
 
-def test_what_is_no_order_is_kept_to_be_said():
+def test_what_is_no_order_is_kept_to_be_said() -> None:
     request = read(body("order-sign", context__draftOrders=[5, "x", None, {}, ORDER]))
     assert request.orders == (5, "x", ORDER)
 
 
-def test_nesting_without_end_is_cut():
+def test_nesting_without_end_is_cut() -> None:
     value: Any = [ORDER]
     for _ in range(40):
         value = {"resourceType": "Bundle", "entry": [{"resource": value}]}
@@ -190,7 +190,7 @@ def test_nesting_without_end_is_cut():
     assert order != ORDER
 
 
-def test_the_addresses_of_orders_stay_beside_them():
+def test_the_addresses_of_orders_stay_beside_them() -> None:
     entries = [{"fullUrl": URN, "resource": ORDER}, {"resource": ORDER}, {"fullUrl": 7, "resource": ORDER}]
     request = read(body("order-sign", context__draftOrders={"resourceType": "Bundle", "entry": entries}))
     assert request.order_urls == (URN, None, None)
@@ -208,31 +208,31 @@ def test_the_addresses_of_orders_stay_beside_them():
         [" MedicationRequest/o1 "],
     ],
 )
-def test_selections_are_read_in_every_form(selections: Any):
+def test_selections_are_read_in_every_form(selections: Any) -> None:
     assert read(body("order-select", context__selections=selections)).selections == ("MedicationRequest/o1",)
 
 
-def test_selections_in_one_string_are_parted():
+def test_selections_in_one_string_are_parted() -> None:
     request = read(body("order-select", context__selections="MedicationRequest/o1,MedicationRequest/o2"))
     assert request.selections == ("MedicationRequest/o1", "MedicationRequest/o2")
 
 
 @pytest.mark.parametrize("item", [5, {}, {"id": 7}, [], {"reference": 1}])
-def test_a_selection_that_names_nothing_is_said(item: Any):
+def test_a_selection_that_names_nothing_is_said(item: Any) -> None:
     request = read(body("order-select", context__selections=[item, "MedicationRequest/o1"]))
     assert request.selections == ("MedicationRequest/o1",)
     assert [what for what in request.leniencies if "names nothing" in what]
 
 
 @pytest.mark.requirement("REQ-16")
-def test_ids_may_be_longer_than_fhir_allows():
+def test_ids_may_be_longer_than_fhir_allows() -> None:
     long = "x" * 194
     request = read(body("order-select", context__selections=[f"MedicationRequest/{long}"]))
     assert request.selections == (f"MedicationRequest/{long}",)
 
 
 @pytest.mark.requirement("REQ-02", "DISC-18")
-def test_the_hook_must_be_the_one_of_the_service():
+def test_the_hook_must_be_the_one_of_the_service() -> None:
     with pytest.raises(Refused) as refused:
         read_request(body(), frozenset({"order-sign"}))
     assert (refused.type, refused.value.member) == (Invalid, "hook")
@@ -249,7 +249,7 @@ AUTHORIZATION = {
 
 
 @pytest.mark.requirement("REQ-06", "REQ-09", "FRA-03", "FRA-04", "FRA-05", "FRA-06", "FRA-07")
-def test_an_authorization_is_checked_member_by_member():
+def test_an_authorization_is_checked_member_by_member() -> None:
     def request(**changes: Any) -> dict[str, Any]:
         authorization = {k: v for k, v in {**AUTHORIZATION, **changes}.items() if v is not ...}
         return body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir/")
@@ -278,7 +278,7 @@ def test_an_authorization_is_checked_member_by_member():
         5,
     ],
 )
-def test_an_authorization_that_cannot_be_used_is_none_and_said(authorization: Any):
+def test_an_authorization_that_cannot_be_used_is_none_and_said(authorization: Any) -> None:
     request = read(body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir"))
     assert request.authorization is None
     assert [what for what in request.leniencies if "as if there were none" in what]
@@ -287,7 +287,7 @@ def test_an_authorization_that_cannot_be_used_is_none_and_said(authorization: An
 
 @pytest.mark.parametrize("member", ["expires_in", "scope", "subject", "token_type"])
 @pytest.mark.parametrize("value", [None, "", True, {}])
-def test_a_token_is_used_although_what_stands_beside_it_is_lacking(member: str, value: Any):
+def test_a_token_is_used_although_what_stands_beside_it_is_lacking(member: str, value: Any) -> None:
     authorization = {**AUTHORIZATION, member: value}
     request = read(body(fhirAuthorization=authorization, fhirServer="https://ehr.example.org/fhir"))
     assert request.authorization is not None
@@ -297,14 +297,14 @@ def test_a_token_is_used_although_what_stands_beside_it_is_lacking(member: str, 
 
 
 @pytest.mark.requirement("FRA-08")
-def test_a_token_for_another_patient_is_refused():
+def test_a_token_for_another_patient_is_refused() -> None:
     document = body(fhirAuthorization={**AUTHORIZATION, "patient": "p2"}, fhirServer="https://ehr.example.org/fhir")
     assert type(refusal(document)) is Forbidden
     document["fhirAuthorization"]["patient"] = "Patient/p1"
     assert read(document).authorization is not None
 
 
-def test_a_stripped_request_is_told_from_a_faulty_one():
+def test_a_stripped_request_is_told_from_a_faulty_one() -> None:
     stripped = body("order-sign", context__draftOrders=..., prefetch=...)
     assert type(refusal(stripped)) is NothingToJudge
     assert isinstance(refusal(body("order-sign", context__draftOrders=...)), Invalid)
@@ -312,13 +312,13 @@ def test_a_stripped_request_is_told_from_a_faulty_one():
 
 @pytest.mark.requirement("HOOK-09", "HOOK-12")
 @pytest.mark.parametrize("member", ["dispatchedOrders", "dispatched-orders", "order"])
-def test_order_dispatch_is_read_in_three_dialects(member: str):
+def test_order_dispatch_is_read_in_three_dialects(member: str) -> None:
     context = {"patientId": "p1", member: ["ServiceRequest/1"], "performer": "Organization/o"}
     assert read({**body(), "hook": "order-dispatch", "context": context}).user_id is None
 
 
 @pytest.mark.requirement("HOOK-10")
-def test_a_refill_needs_no_user():
+def test_a_refill_needs_no_user() -> None:
     document = body(context={"patientId": "p1", "medications": BUNDLE})
     assert read({**document, "hook": "medication-refill"}).orders == (ORDER,)
 
@@ -328,13 +328,13 @@ def test_a_refill_needs_no_user():
     "raw",
     [b"", b"{", b"[]", b"null", b'"text"', b"1", b"\xff\xfe", b'{"a": NaN}', b'{"a": 1,}', b"{'a': 1}", b"{} {}"],
 )
-def test_what_is_not_a_json_object_is_refused(raw: bytes):
+def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         parse(raw)
     assert isinstance(refused.value, Invalid)
 
 
-def test_depth_is_limited_and_brackets_in_text_are_not_depth():
+def test_depth_is_limited_and_brackets_in_text_are_not_depth() -> None:
     def nested(levels: int) -> bytes:
         return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
 
@@ -346,7 +346,7 @@ def test_depth_is_limited_and_brackets_in_text_are_not_depth():
 
 
 @pytest.mark.parametrize("member", ["patientId", "draftOrders", "fhirServer"])
-def test_a_deciding_member_given_twice_is_refused(member: str):
+def test_a_deciding_member_given_twice_is_refused(member: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(b'{"%b": "a", "x": 1, "%b": "b"}' % (member.encode(), member.encode()))
     assert refused.value.member == member
@@ -370,7 +370,7 @@ def test_a_deciding_member_given_twice_is_refused(member: str):
         r'{"context": {"text": "\":\":\":", "patientId": "1", "patientId": "2"}}',
     ],
 )
-def test_a_body_that_names_two_charts_is_refused(body: str):
+def test_a_body_that_names_two_charts_is_refused(body: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(body.encode())
     assert isinstance(refused.value, Invalid)
@@ -398,7 +398,7 @@ WRITTEN = st.recursive(
 
 
 @given(st.lists(st.tuples(NAMES, st.booleans(), st.sampled_from(["", " "]), WRITTEN), max_size=4).map(written))
-def test_no_duplicate_of_a_deciding_member_is_overlooked(body: str):
+def test_no_duplicate_of_a_deciding_member_is_overlooked(body: str) -> None:
     doubled: set[str] = set()
 
     def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -412,7 +412,7 @@ def test_no_duplicate_of_a_deciding_member_is_overlooked(body: str):
             parse(body.encode())
 
 
-def test_the_name_of_a_deciding_member_may_appear_elsewhere():
+def test_the_name_of_a_deciding_member_may_appear_elsewhere() -> None:
     assert parse(b'{"patientId": "1", "extension": {"patientId": "2", "says": "\\"patientId\\""}}')
 
 
@@ -435,17 +435,17 @@ def answer(call: Callable[[], object]) -> int:
     member=st.sampled_from([*body("order-select"), "fhirServer", "fhirAuthorization", "extension"]),
     value=JSON,
 )
-def test_any_json_in_any_member_is_read_or_refused(member: str, value: object):
+def test_any_json_in_any_member_is_read_or_refused(member: str, value: object) -> None:
     assert answer(lambda: read({**body("order-select"), member: value})) in (200, 400, 403, 412)
 
 
 @given(member=st.sampled_from(["userId", "patientId", "encounterId", "draftOrders", "selections"]), value=JSON)
-def test_any_json_in_the_context_is_read_or_refused(member: str, value: object):
+def test_any_json_in_the_context_is_read_or_refused(member: str, value: object) -> None:
     document = body("order-select")
     document["context"][member] = value
     assert answer(lambda: read(document)) in (200, 400, 412)
 
 
 @given(st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_parsed_or_refused(raw: bytes):
+def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
     assert answer(lambda: parse(raw)) in (200, 400)

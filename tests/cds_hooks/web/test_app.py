@@ -58,7 +58,7 @@ def said(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("DISC-01", "DISC-02", "DISC-03", "DISC-22", "DISC-23", "GEN-01", "HOOK-01")
-def test_discovery_answers_get_and_head_and_can_be_cached(client: Client):
+def test_discovery_answers_get_and_head_and_can_be_cached(client: Client) -> None:
     answer = client.get("/cds-services")
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
     assert isinstance(answer.get_json()["services"], list)
@@ -68,7 +68,7 @@ def test_discovery_answers_get_and_head_and_can_be_cached(client: Client):
 
 
 @pytest.mark.requirement("REQ-01", "RSP-01", "RSP-02", "RSP-12", "GEN-04", "GEN-05", "GEN-06", "GEN-07")
-def test_a_call_is_answered_with_cards_that_keep_the_specification(client: Client):
+def test_a_call_is_answered_with_cards_that_keep_the_specification(client: Client) -> None:
     address, body = request_for(client, "P01")
     answer = client.post(address, json=body)
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
@@ -78,13 +78,13 @@ def test_a_call_is_answered_with_cards_that_keep_the_specification(client: Clien
 
 
 @pytest.mark.requirement("RSP-03")
-def test_nothing_to_say_is_200_with_no_cards(client: Client):
+def test_nothing_to_say_is_200_with_no_cards(client: Client) -> None:
     answer = ask(client, patient("P02"))
     assert (answer.status_code, answer.get_json()["cards"]) == (200, [])
 
 
 @pytest.mark.requirement("STALE-04", "STALE-05")
-def test_the_same_request_gets_the_same_bytes(client: Client):
+def test_the_same_request_gets_the_same_bytes(client: Client) -> None:
     address, body = request_for(client, "P01")
     first, other, second = (
         client.post(address, json=body).data,
@@ -105,7 +105,9 @@ def test_the_same_request_gets_the_same_bytes(client: Client):
         ("put", "/cds-services/prodrome-patient-view", 405),
     ],
 )
-def test_wrong_addresses_and_methods_are_refused_with_an_outcome(client: Client, method: str, path: str, status: int):
+def test_wrong_addresses_and_methods_are_refused_with_an_outcome(
+    client: Client, method: str, path: str, status: int
+) -> None:
     answer = client.open(path, method=method.upper(), json={})
     assert answer.status_code == status
     assert outcome(answer)["severity"] == "error"
@@ -113,7 +115,7 @@ def test_wrong_addresses_and_methods_are_refused_with_an_outcome(client: Client,
         assert "OPTIONS" in answer.headers["Allow"]
 
 
-def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: Client):
+def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: Client) -> None:
     address, body = request_for(client, "P02")
     assert client.post(f"{address}/", json=body).status_code == 200
     assert client.get("/cds-services/").status_code == 200
@@ -121,14 +123,14 @@ def test_a_trailing_slash_leads_to_the_same_answer_without_a_redirect(client: Cl
 
 @pytest.mark.requirement("GEN-10")
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'{"hook": NaN}', b"\xff", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_is_400(client: Client, raw: bytes):
+def test_a_body_that_is_no_json_object_is_400(client: Client, raw: bytes) -> None:
     answer = client.post("/cds-services/prodrome-patient-view", data=raw, content_type="application/json")
     assert answer.status_code == 400
     outcome(answer)
 
 
 @pytest.mark.requirement("GEN-11")
-def test_media_types(client: Client):
+def test_media_types(client: Client) -> None:
     address, body = request_for(client, "P02")
     raw = orjson.dumps(body)
     for accepted in (
@@ -150,7 +152,7 @@ def test_media_types(client: Client):
 @pytest.mark.requirement("GEN-11")
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "gzip, identity"])
 @pytest.mark.parametrize("path", ["", "/feedback"])
-def test_a_compressed_body_is_refused_and_it_is_said_what_is_taken(client: Client, encoding: str, path: str):
+def test_a_compressed_body_is_refused_and_it_is_said_what_is_taken(client: Client, encoding: str, path: str) -> None:
     address, body = request_for(client, "P02")
     headers = {"Content-Encoding": encoding}
     answer = client.post(address + path, data=orjson.dumps(body), content_type="application/json", headers=headers)
@@ -160,7 +162,7 @@ def test_a_compressed_body_is_refused_and_it_is_said_what_is_taken(client: Clien
 
 
 @pytest.mark.requirement("GEN-11")
-def test_a_body_beyond_the_limit_is_413():
+def test_a_body_beyond_the_limit_is_413() -> None:
     with client_of(service(max_body_bytes=2048)) as small:
         answer = small.post("/cds-services/prodrome-patient-view", json={"hook": "x" * 4096})
     assert answer.status_code == 413
@@ -168,7 +170,7 @@ def test_a_body_beyond_the_limit_is_413():
 
 
 @pytest.mark.requirement("REQ-13", "RSP-08")
-def test_a_fault_is_named_without_repeating_what_came(client: Client):
+def test_a_fault_is_named_without_repeating_what_came(client: Client) -> None:
     address, body = request_for(client, "P01")
     body["context"]["patientId"] = {"secret": "Mrs Canary"}
     issue = outcome(client.post(address, json=body))
@@ -177,7 +179,7 @@ def test_a_fault_is_named_without_repeating_what_came(client: Client):
 
 
 @pytest.mark.requirement("PFD-13", "RSP-05")
-def test_without_any_data_the_answer_is_412(client: Client):
+def test_without_any_data_the_answer_is_412(client: Client) -> None:
     address, body = request_for(client, "P01")
     for nothing in ({}, None, {"unknown": {"resourceType": "Basket"}}):
         answer = client.post(address, json={**body, "prefetch": nothing})
@@ -186,14 +188,14 @@ def test_without_any_data_the_answer_is_412(client: Client):
 
 
 @pytest.mark.requirement("PFD-14")
-def test_data_that_says_nothing_is_not_412(client: Client):
+def test_data_that_says_nothing_is_not_412(client: Client) -> None:
     address, body = request_for(client, "P01")
     answer = client.post(address, json={**body, "prefetch": dict.fromkeys(body["prefetch"])})
     assert (answer.status_code, answer.get_json()["cards"]) == (200, [])
 
 
 @pytest.mark.requirement("PFD-02", "PFD-03", "PFD-11")
-def test_a_key_left_out_is_not_a_key_with_null(client: Client):
+def test_a_key_left_out_is_not_a_key_with_null(client: Client) -> None:
     address, body = request_for(client, "P10")
     body["prefetch"]["serviceRequests"] = None
     assert rules_in(client.post(address, json=body).get_json()) == ["ED-01"]
@@ -204,7 +206,7 @@ def test_a_key_left_out_is_not_a_key_with_null(client: Client):
 
 
 @pytest.mark.requirement("PFD-04", "PFD-05", "PFD-06", "PFD-07", "PFD-10")
-def test_what_a_prefetch_value_says_about_itself(client: Client):
+def test_what_a_prefetch_value_says_about_itself(client: Client) -> None:
     def cards(value: Any) -> list[str]:
         address, body = request_for(client, "P10")
         body["prefetch"]["serviceRequests"] = value
@@ -223,7 +225,7 @@ def test_what_a_prefetch_value_says_about_itself(client: Client):
 
 
 @pytest.mark.requirement("PFD-18")
-def test_a_site_may_name_the_prefetch_keys():
+def test_a_site_may_name_the_prefetch_keys() -> None:
     keys = {"PAT-user": "patient", "ENC": "encounters"}
     with client_of(service(prefetch_keys=keys)) as named:
         address, body = request_for(named, "P10")
@@ -235,7 +237,7 @@ def test_a_site_may_name_the_prefetch_keys():
 
 
 @pytest.mark.requirement("PFD-17")
-def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: Client):
+def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: Client) -> None:
     address, body = request_for(client, "P10")
     body["prefetch"]["visits"] = body["prefetch"].pop("encounters")
     body["prefetch"]["coverage"] = {"resourceType": "Coverage", "id": "c"}
@@ -245,7 +247,7 @@ def test_what_came_under_an_unknown_key_is_used_but_not_taken_for_all(client: Cl
 
 
 @pytest.mark.requirement("REQ-19")
-def test_another_patients_chart_is_set_aside_and_said(client: Client):
+def test_another_patients_chart_is_set_aside_and_said(client: Client) -> None:
     address, body = request_for(client, "P01")
     body["prefetch"]["patient"] = {**body["prefetch"]["patient"], "id": "somebody-else"}
     answer = client.post(address, json=body)
@@ -255,7 +257,7 @@ def test_another_patients_chart_is_set_aside_and_said(client: Client):
 
 
 @pytest.mark.requirement("REQ-19")
-def test_an_order_for_another_patient_is_set_aside_and_said(client: Client):
+def test_an_order_for_another_patient_is_set_aside_and_said(client: Client) -> None:
     address, body = request_for(client, "P12")
     body["context"]["draftOrders"]["entry"][0]["resource"]["subject"]["reference"] = "Patient/somebody-else"
     answer = client.post(address, json=body)
@@ -273,14 +275,14 @@ def test_an_order_for_another_patient_is_set_aside_and_said(client: Client):
         ([], []),
     ],
 )
-def test_only_selected_orders_are_judged(client: Client, selections: list[str], expected: list[str]):
+def test_only_selected_orders_are_judged(client: Client, selections: list[str], expected: list[str]) -> None:
     address, body = request_for(client, "P07")
     body["context"]["selections"] = selections
     assert rules_in(client.post(address, json=body).get_json()) == expected
 
 
 @pytest.mark.requirement("HOOK-08")
-def test_at_signing_orders_may_have_any_status(client: Client):
+def test_at_signing_orders_may_have_any_status(client: Client) -> None:
     address, body = request_for(client, "P13")
     body["context"]["draftOrders"]["entry"][0]["resource"]["status"] = "active"
     assert rules_in(client.post(address, json=body).get_json()) == ["SAF-01"]
@@ -289,7 +291,7 @@ def test_at_signing_orders_may_have_any_status(client: Client):
 @pytest.mark.requirement("RSP-09", "RSP-08")
 def test_matchers_that_disagree_close_the_answer_and_raise_an_alarm(
     client: Client, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
-):
+) -> None:
     def disagree(*_: object, **__: object) -> None:
         raise EngineDisagreement("outcomes", ["DTT-01"])
 
@@ -304,7 +306,7 @@ def test_matchers_that_disagree_close_the_answer_and_raise_an_alarm(
 @pytest.mark.requirement("RSP-08")
 def test_an_unexpected_failure_says_nothing_of_the_chart(
     client: Client, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
-):
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise KeyError("Mrs Canary")
 
@@ -318,7 +320,7 @@ def test_an_unexpected_failure_says_nothing_of_the_chart(
 
 
 @pytest.mark.requirement("FRA-09", "FRA-10", "SEC-26", "SEC-30")
-def test_log_lines_hold_nothing_of_the_chart_or_the_token(client: Client, lines: io.StringIO):
+def test_log_lines_hold_nothing_of_the_chart_or_the_token(client: Client, lines: io.StringIO) -> None:
     address, body = request_for(client, "P15")
     body["fhirServer"] = "https://canary.example.org/fhir"
     body["fhirAuthorization"] = {
@@ -352,7 +354,7 @@ def _kinds(value: Any) -> set[str]:
     return {found for found in _texts(value) if found.isalpha() and found[0].isupper()}
 
 
-def test_a_line_is_written_for_each_answer(client: Client, lines: io.StringIO):
+def test_a_line_is_written_for_each_answer(client: Client, lines: io.StringIO) -> None:
     ask(client, patient("P10"))
     line = json.loads(lines.getvalue().splitlines()[-1])
     assert (line["event"], line["status"], line["hook"]) == ("answered", 200, "patient-view")
@@ -360,12 +362,12 @@ def test_a_line_is_written_for_each_answer(client: Client, lines: io.StringIO):
     assert line["ms"] > 0
 
 
-def test_an_unknown_log_field_is_a_mistake_of_the_program():
+def test_an_unknown_log_field_is_a_mistake_of_the_program() -> None:
     with pytest.raises(TypeError):
         logs.log("event", patient="Mrs Canary")
 
 
-def test_health_names_what_answers(client: Client):
+def test_health_names_what_answers(client: Client) -> None:
     well = client.get("/health").get_json()
     assert well["status"] == "ok"
     assert well["engine"] in ("checked", "reference")
@@ -373,14 +375,14 @@ def test_health_names_what_answers(client: Client):
     assert ("note" in well) == (well["engine"] == "reference")
 
 
-def test_health_says_when_the_reference_serves_alone(monkeypatch: pytest.MonkeyPatch):
+def test_health_says_when_the_reference_serves_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prodrome.rules.engine.evaluation._DURABLE", None)
     with client_of(service()) as client:
         well = client.get("/health").get_json()
     assert (well["engine"], "3.13" in well["note"]) == ("reference", True)
 
 
-def test_a_chart_with_more_courses_than_can_be_judged_is_refused_and_not_a_failure(client: Client):
+def test_a_chart_with_more_courses_than_can_be_judged_is_refused_and_not_a_failure(client: Client) -> None:
     path, body = request_for(client, "P01")
     row = body["prefetch"]["medicationStatements"]["entry"][-1]["resource"]
     undated = {name: value for name, value in row.items() if name != "effectivePeriod"}

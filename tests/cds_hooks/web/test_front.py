@@ -88,7 +88,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_a_request_reaches_the_application_whole():
+def test_a_request_reaches_the_application_whole() -> None:
     app = Application()
     with serving(app) as port:
         answer = ask(port, b"x" * LIMIT, "/a%20b")
@@ -96,7 +96,7 @@ def test_a_request_reaches_the_application_whole():
     assert app.asked == [("/a b", b"x" * LIMIT)]
 
 
-def test_a_body_without_a_length_is_read_up_to_the_limit():
+def test_a_body_without_a_length_is_read_up_to_the_limit() -> None:
     app = Application()
     with serving(app) as port:
         assert ask(port, iter([b"x" * 1000] * 10)).content == b"x" * 10_000
@@ -104,7 +104,7 @@ def test_a_body_without_a_length_is_read_up_to_the_limit():
 
 
 @pytest.mark.withstands("large bodies")
-def test_a_body_over_the_limit_is_refused_before_it_is_sent():
+def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
     app = Application()
     with serving(app) as port, head(port, f"Content-Length: {LIMIT + 1}") as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
@@ -112,19 +112,19 @@ def test_a_body_over_the_limit_is_refused_before_it_is_sent():
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "9" * 40, "²"])
-def test_a_length_that_is_none_is_refused(length: str):
+def test_a_length_that_is_none_is_refused(length: str) -> None:
     app = Application()
     with serving(app) as port, head(port, f"Content-Length: {length}") as connection:
         assert connection.recv(1000).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
 
 
-def test_a_client_that_sends_all_of_a_refused_body_still_reads_the_answer():
+def test_a_client_that_sends_all_of_a_refused_body_still_reads_the_answer() -> None:
     with serving(Application()) as port:
         assert ask(port, b"x" * (LIMIT + 1)).status_code == 413
 
 
 @pytest.mark.withstands("idle connections")
-def test_slow_senders_hold_no_thread():
+def test_slow_senders_hold_no_thread() -> None:
     app = Application()
     with serving(app) as port:
         idle = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(300)]
@@ -137,20 +137,20 @@ def test_slow_senders_hold_no_thread():
             connection.close()
 
 
-def test_a_body_that_does_not_come_is_given_up(monkeypatch):
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "BODY_SECONDS", 0.1)
     with serving(Application()) as port, head(port, "Content-Length: 5") as connection:
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-def test_a_head_that_does_not_come_is_given_up(monkeypatch):
+def test_a_head_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
     with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost")
         assert rest(connection) == b""
 
 
-def test_a_head_without_end_is_cut_off():
+def test_a_head_without_end_is_cut_off() -> None:
     with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX: ")
         with contextlib.suppress(ConnectionError):
@@ -160,7 +160,7 @@ def test_a_head_without_end_is_cut_off():
 
 
 @pytest.mark.withstands("overload")
-def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered():
+def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered() -> None:
     app = Application()
     app.open.clear()
     answers: list[httpx.Response] = []
@@ -183,7 +183,7 @@ def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered():
 
 
 @pytest.mark.withstands("overload")
-def test_a_call_whose_client_has_gone_is_not_begun():
+def test_a_call_whose_client_has_gone_is_not_begun() -> None:
     app = Application()
     app.open.clear()
     with serving(app) as port:
@@ -200,7 +200,7 @@ def test_a_call_whose_client_has_gone_is_not_begun():
     assert app.asked == [("/", b"first"), ("/", b"last")]
 
 
-def test_a_call_that_waited_too_long_is_not_begun():
+def test_a_call_that_waited_too_long_is_not_begun() -> None:
     app = Application()
     app.open.clear()
     answers: list[httpx.Response] = []
@@ -218,7 +218,7 @@ def test_a_call_that_waited_too_long_is_not_begun():
 
 
 @pytest.mark.withstands("large bodies")
-def test_a_large_body_is_read_only_after_its_token_was_checked():
+def test_a_large_body_is_read_only_after_its_token_was_checked() -> None:
     app = Application()
     tokens: list[tuple[str | None, str]] = []
 
@@ -244,14 +244,14 @@ class Broken(Application):
         raise KeyError("secret")
 
 
-def test_a_failure_before_the_application_is_answered():
+def test_a_failure_before_the_application_is_answered() -> None:
     with serving(Broken()) as port:
         answer = ask(port, b"x")
     assert answer.status_code == 500
     assert b"secret" not in answer.content
 
 
-def test_requests_without_a_body_are_answered_while_others_are_in_hand():
+def test_requests_without_a_body_are_answered_while_others_are_in_hand() -> None:
     class Slow(Application):
         def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
             time.sleep(0.02)

@@ -49,7 +49,7 @@ ODD = st.sampled_from([None, True, 0, -1, 1.5, 10**30, *TEXTS, *SHAPES])
 
 
 @given(data=st.data())
-def test_a_request_with_odd_values_anywhere_gets_a_specified_answer(data: st.DataObject):
+def test_a_request_with_odd_values_anywhere_gets_a_specified_answer(data: st.DataObject) -> None:
     address, body = data.draw(st.sampled_from(range(len(PATIENTS))).map(lambda index: BODIES[index]))
     body = copy.deepcopy(body)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -84,7 +84,7 @@ REQUESTS = st.fixed_dictionaries(
 
 
 @given(body=REQUESTS, hook=st.sampled_from(["patient-view", "order-sign", "encounter-discharge"]))
-def test_a_request_of_the_described_shape_gets_a_described_answer(body: dict[str, Any], hook: str):
+def test_a_request_of_the_described_shape_gets_a_described_answer(body: dict[str, Any], hook: str) -> None:
     description = CLIENT[0].get("/openapi.json").get_json()
     answer = CLIENT[0].post(f"/cds-services/prodrome-{hook}", json=body)
     responses = description["paths"]["/cds-services/{id}"]["post"]["responses"]
@@ -93,7 +93,7 @@ def test_a_request_of_the_described_shape_gets_a_described_answer(body: dict[str
     assert answer.status_code < 500
 
 
-def test_a_bundle_of_a_hundred_thousand_entries_is_answered_in_bounded_time(client: Client):
+def test_a_bundle_of_a_hundred_thousand_entries_is_answered_in_bounded_time(client: Client) -> None:
     address, body = BODIES[0]
     entries = [{"resource": {"resourceType": "Condition", "id": str(number)}} for number in range(100_000)]
     body = {**body, "prefetch": {**body["prefetch"], "conditions": {"resourceType": "Bundle", "entry": entries}}}

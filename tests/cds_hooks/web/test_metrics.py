@@ -28,7 +28,7 @@ def numbers(client: Client) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(prodrome_[^ ]+) (\S+)$", text, re.MULTILINE)}
 
 
-def test_calls_stages_and_cards_are_counted(client: Client):
+def test_calls_stages_and_cards_are_counted(client: Client) -> None:
     cards = client.post("/cds-services/prodrome-order-sign", json=EXAMPLE).get_json()["cards"]
     client.post("/cds-services/prodrome-order-sign", json={})
     told = numbers(client)
@@ -51,7 +51,7 @@ def marked(value: Any) -> Any:
     return f"{value}{MARK}" if isinstance(value, str) else value
 
 
-def test_nothing_that_a_caller_says_becomes_a_label(client: Client):
+def test_nothing_that_a_caller_says_becomes_a_label(client: Client) -> None:
     headers = {"X-Any": MARK, "User-Agent": MARK, "Authorization": MARK}
     for path in (f"/{MARK}", f"/cds-services/{MARK}", f"/cds-services/{MARK}/feedback", f"/workbench/{MARK}"):
         client.get(path, headers=headers)
@@ -63,12 +63,12 @@ def test_nothing_that_a_caller_says_becomes_a_label(client: Client):
     assert MARK not in client.get("/metrics").data.decode()
 
 
-def test_a_site_may_leave_the_numbers_out():
+def test_a_site_may_leave_the_numbers_out() -> None:
     with client_of(service(metrics=False)) as client:
         assert client.get("/metrics").status_code == 404
 
 
-def test_a_service_whose_database_is_away_is_alive_and_ready_unless_tokens_are_needed(tmp_path: Path):
+def test_a_service_whose_database_is_away_is_alive_and_ready_unless_tokens_are_needed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'prodrome.db'}"
     open_app = service(database_url=url)
     closed = tokens.settings(database_url=url)

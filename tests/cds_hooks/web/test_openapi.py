@@ -29,16 +29,16 @@ def keeps(description: dict[str, Any], name: str, document: object) -> None:
     Draft202012Validator(schema).validate(document)
 
 
-def test_the_description_is_valid(client: Client):
+def test_the_description_is_valid(client: Client) -> None:
     validate(described(client))
 
 
-def test_discovery_keeps_to_it(client: Client):
+def test_discovery_keeps_to_it(client: Client) -> None:
     keeps(described(client), "Discovery", client.get("/cds-services").get_json())
 
 
 @pytest.mark.parametrize("file", PATIENTS, ids=lambda file: file.stem)
-def test_requests_and_answers_keep_to_it(client: Client, file: Path):
+def test_requests_and_answers_keep_to_it(client: Client, file: Path) -> None:
     patient = json.loads(file.read_text())
     description = described(client)
     answer = ask(client, patient)
@@ -46,6 +46,6 @@ def test_requests_and_answers_keep_to_it(client: Client, file: Path):
     keeps(description, "Request", patient["request_by_kind"])
 
 
-def test_refusals_keep_to_it(client: Client):
+def test_refusals_keep_to_it(client: Client) -> None:
     answer = client.post("/cds-services/prodrome-patient-view", json={})
     keeps(described(client), "OperationOutcome", answer.get_json())

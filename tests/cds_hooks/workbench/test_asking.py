@@ -33,24 +33,24 @@ def allowed(wider: Environment) -> list[str]:
     return [server.url for server in wider.settings.fhir_servers]
 
 
-def test_whoever_sits_at_this_machine_may_name_any_server():
+def test_whoever_sits_at_this_machine_may_name_any_server() -> None:
     assert allowed(asking.allowing(environment(), "https://fhir.example.org/r4/", None)) == [
         "https://fhir.example.org/r4"
     ]
 
 
-def test_elsewhere_only_the_servers_of_the_settings_may_be_named():
+def test_elsewhere_only_the_servers_of_the_settings_may_be_named() -> None:
     open_to_all = environment(host="0.0.0.0", open_to_everyone=True, workbench=True)
     assert allowed(asking.allowing(open_to_all, "https://fhir.example.org/r4", None)) == []
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "fhir.example.org", "https://user:word@fhir.example.org"])
-def test_what_is_no_address_of_a_server_is_refused(url: str):
+def test_what_is_no_address_of_a_server_is_refused(url: str) -> None:
     with pytest.raises(Refused, match="Address of the FHIR server"):
         asking.allowing(environment(), url, None)
 
 
-def test_a_token_does_not_travel_unencrypted_to_another_machine():
+def test_a_token_does_not_travel_unencrypted_to_another_machine() -> None:
     with pytest.raises(Refused, match="expected https"):
         asking.allowing(environment(), "http://fhir.example.org", SECRET)
 
@@ -59,7 +59,7 @@ def authorizations() -> list[FhirAuthorization]:
     return [kept for kept in gc.get_objects() if isinstance(kept, FhirAuthorization)]
 
 
-def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_token(url: str):
+def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_token(url: str) -> None:
     elsewhere = {id(kept) for kept in authorizations()}
     wider = asking.allowing(environment(), url, SECRET)
     document = asking.server_request("patient-view", url, "prodrome-resistant", SECRET, None, None, wider)
@@ -76,7 +76,7 @@ def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_
     ]
 
 
-def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pytest.MonkeyPatch):
+def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_appointments(*arguments: object, **options: object) -> object:
         return {key: got for key, got in complete(*arguments, **options).items() if key != "appointments"}  # type: ignore[arg-type]
 
@@ -99,5 +99,5 @@ def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pyte
         ("sumatriptan:25mg", "sumatriptan:25mg"),
     ],
 )
-def test_orders_are_read_as_people_write_them(written: str, read: str):
+def test_orders_are_read_as_people_write_them(written: str, read: str) -> None:
     assert asking.spelled(written) == read

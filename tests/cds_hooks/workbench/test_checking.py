@@ -38,7 +38,7 @@ def broken(**members: Any) -> dict[str, Any]:
     return document
 
 
-def test_a_request_in_order_has_no_fault_and_is_answered():
+def test_a_request_in_order_has_no_fault_and_is_answered() -> None:
     report = check(json.dumps(GOOD), ENVIRONMENT)
     assert report.faults == ()
     assert report.refused is None
@@ -69,25 +69,25 @@ def test_a_request_in_order_has_no_fault_and_is_answered():
         ({"extension": {}}, "GEN-05", "$.extension"),
     ],
 )
-def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any], requirement: str, path: str):
+def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any], requirement: str, path: str) -> None:
     assert (requirement, path) in faults(broken(**members))
 
 
-def test_what_is_no_json_is_said_to_be_none():
+def test_what_is_no_json_is_said_to_be_none() -> None:
     report = check("{", ENVIRONMENT)
     assert report.refused is not None
     assert isinstance(report.refused, Invalid)
     assert [fault.requirement for fault in report.faults] == ["REQ-01"]
 
 
-def test_what_the_service_forgives_is_still_a_fault_and_still_answered():
+def test_what_the_service_forgives_is_still_a_fault_and_still_answered() -> None:
     report = check(json.dumps(broken(context__patientId="Patient/prodrome-triptan")), ENVIRONMENT)
     assert {fault.requirement for fault in report.faults} == {"REQ-15"}
     assert report.consultation is not None
     assert any("context.patientId with a type" in note for note in report.consultation.notes)
 
 
-def test_no_fault_repeats_a_value_of_the_request():
+def test_no_fault_repeats_a_value_of_the_request() -> None:
     secret = "zzsecretzz"
     document = broken(
         hook=secret, hookInstance=secret, context__userId=secret, context__encounterId=f"Encounter/{secret}"

@@ -55,7 +55,7 @@ def fields() -> dict[str, Any]:
     return {f.name: f for rows in editable(DOCUMENT, GUIDELINE).values() for row in rows for f in row.fields}
 
 
-def test_dates_doses_counts_reasons_and_the_order_in_hand_are_offered():
+def test_dates_doses_counts_reasons_and_the_order_in_hand_are_offered() -> None:
     offered = {name.removeprefix(STATEMENT): field.value for name, field in fields().items()}
     assert offered["/effectivePeriod/start"] == "2026-01-01"
     assert offered["/effectivePeriod/end"] == ""
@@ -66,7 +66,7 @@ def test_dates_doses_counts_reasons_and_the_order_in_hand_are_offered():
     assert offered[order] == "25"
 
 
-def test_an_edit_changes_that_value_only_and_leaves_the_request_as_it_was():
+def test_an_edit_changes_that_value_only_and_leaves_the_request_as_it_was() -> None:
     before = copy.deepcopy(DOCUMENT)
     after = edited(DOCUMENT, {f"{STATEMENT}/effectivePeriod/end": "2026-03"}, GUIDELINE)
     assert before == DOCUMENT
@@ -77,7 +77,7 @@ def test_an_edit_changes_that_value_only_and_leaves_the_request_as_it_was():
     assert changed_ == original
 
 
-def test_a_reason_is_written_as_a_code_the_guideline_knows():
+def test_a_reason_is_written_as_a_code_the_guideline_knows() -> None:
     after = edited(DOCUMENT, {f"{STATEMENT}/statusReason": "inefficacy"}, GUIDELINE)
     (reason,) = after["prefetch"]["medicationStatements"]["entry"][0]["resource"]["statusReason"]
     (coding,) = reason["coding"]
@@ -86,7 +86,7 @@ def test_a_reason_is_written_as_a_code_the_guideline_knows():
     assert next(field.value for field in again.fields if field.kind == "reason") == "inefficacy"
 
 
-def test_an_emptied_value_is_taken_out():
+def test_an_emptied_value_is_taken_out() -> None:
     after = edited(DOCUMENT, {f"{STATEMENT}/effectivePeriod/start": ""}, GUIDELINE)
     assert after["prefetch"]["medicationStatements"]["entry"][0]["resource"]["effectivePeriod"] == {}
 
@@ -101,17 +101,17 @@ def test_an_emptied_value_is_taken_out():
         ("/context/patientId", "another"),
     ],
 )
-def test_what_cannot_stand_there_or_is_not_offered_is_refused(name: str, value: str):
+def test_what_cannot_stand_there_or_is_not_offered_is_refused(name: str, value: str) -> None:
     with pytest.raises(BadEdit):
         edited(DOCUMENT, {name: value}, GUIDELINE)
 
 
-def test_only_values_that_differ_count_as_changes():
+def test_only_values_that_differ_count_as_changes() -> None:
     sent = {name: field.value for name, field in fields().items()} | {f"{STATEMENT}/effectivePeriod/start": "2025"}
     assert changed(fields(), sent | {"token": "x"}) == {f"{STATEMENT}/effectivePeriod/start": "2025"}
 
 
-def test_parameters_are_offered_with_their_values_and_taken_back_by_kind():
+def test_parameters_are_offered_with_their_values_and_taken_back_by_kind() -> None:
     offered = {field.name: field for field in parameter_fields(GUIDELINE)}
     assert offered["min_age"].value == "18"
     assert offered["accept_proxy_days"].value == "no"

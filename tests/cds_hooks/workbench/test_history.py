@@ -62,18 +62,18 @@ def only_bar(drawn: Picture) -> Bar:
         (StopReason.UNKNOWN, Ending.OTHER),
     ],
 )
-def test_a_bar_ends_as_the_trial_did(reason: StopReason, ending: Ending):
+def test_a_bar_ends_as_the_trial_did(reason: StopReason, ending: Ending) -> None:
     assert only_bar(picture(trials=(trial(stop=Stop(reason, coded=True)),))).ending is ending
 
 
-def test_a_running_trial_is_ongoing_whatever_reason_stands_there_and_reaches_today():
+def test_a_running_trial_is_ongoing_whatever_reason_stands_there_and_reaches_today() -> None:
     drawn = picture(trials=(trial(running=True, end=None, stop=Stop(StopReason.INEFFICACY, coded=True)),))
     bar = only_bar(drawn)
     assert bar.ending is Ending.ONGOING
     assert bar.x + bar.width == pytest.approx(drawn.today_x, abs=0.2)
 
 
-def test_each_drug_class_has_one_lane_preventives_before_acute_drugs():
+def test_each_drug_class_has_one_lane_preventives_before_acute_drugs() -> None:
     drawn = picture(
         trials=(trial("sumatriptan", "acute", single_dose=50.0), trial("metoprolol"), trial(), trial("amitriptyline"))
     )
@@ -81,19 +81,19 @@ def test_each_drug_class_has_one_lane_preventives_before_acute_drugs():
     assert [len(lane.bars) for lane in drawn.lanes] == [1, 2, 1]
 
 
-def test_dose_steps_stand_as_high_as_their_doses():
+def test_dose_steps_stand_as_high_as_their_doses() -> None:
     steps = (Step(on(2025, 1, 1), on(2025, 3, 1), 40.0), Step(on(2025, 3, 1), on(2025, 6, 1), 160.0))
     low, high = only_bar(picture(trials=(trial(steps=steps),))).parts
     assert low.height < high.height
     assert low.x + low.width == pytest.approx(high.x, abs=0.2)
 
 
-def test_a_step_of_unknown_dose_is_marked_as_unknown():
+def test_a_step_of_unknown_dose_is_marked_as_unknown() -> None:
     (part,) = only_bar(picture(trials=(trial(steps=(Step(on(2025, 1, 1), on(2025, 6, 1)),)),))).parts
     assert not part.known
 
 
-def test_the_adequate_length_starts_with_the_sufficient_dose_and_is_as_long_as_the_guideline_says():
+def test_the_adequate_length_starts_with_the_sufficient_dose_and_is_as_long_as_the_guideline_says() -> None:
     steps = (Step(on(2025, 1, 1), on(2025, 3, 1), 40.0), Step(on(2025, 3, 1), on(2025, 6, 1), 160.0))
     drawn = picture(trials=(trial(steps=steps),))
     bar = only_bar(drawn)
@@ -104,11 +104,11 @@ def test_the_adequate_length_starts_with_the_sufficient_dose_and_is_as_long_as_t
     assert bar.adequate.width == pytest.approx(56 / shown_days * (RIGHT - LEFT), abs=0.5)
 
 
-def test_a_trial_that_never_reached_the_dose_has_no_such_mark():
+def test_a_trial_that_never_reached_the_dose_has_no_such_mark() -> None:
     assert only_bar(picture(trials=(trial(steps=(Step(on(2025, 1), on(2025, 6), 10.0),)),))).adequate is None
 
 
-def test_partial_dates_are_drawn_as_uncertain_ends():
+def test_partial_dates_are_drawn_as_uncertain_ends() -> None:
     month = When(date(2025, 1, 1), date(2025, 1, 31))
     bar = only_bar(picture(trials=(trial(start=month, steps=(Step(month, on(2025, 6), 160.0),)),)))
     (span,) = bar.uncertain
@@ -117,16 +117,16 @@ def test_partial_dates_are_drawn_as_uncertain_ends():
 
 
 @pytest.mark.parametrize(("start", "end"), [(None, on(2025)), (on(2025), None), (None, None)])
-def test_an_end_without_a_date_is_drawn_as_uncertain(start: When | None, end: When | None):
+def test_an_end_without_a_date_is_drawn_as_uncertain(start: When | None, end: When | None) -> None:
     assert only_bar(picture(trials=(trial(start=start, end=end, steps=()),))).uncertain
 
 
-def test_every_administration_is_a_mark_on_its_bar():
+def test_every_administration_is_a_mark_on_its_bar() -> None:
     given = tuple(Administration(on(2025, month), 140.0) for month in (1, 2, 3))
     assert len(only_bar(picture(trials=(trial("erenumab", administrations=given),))).given) == 3
 
 
-def test_the_words_tell_the_resource_and_what_was_read_from_it():
+def test_the_words_tell_the_resource_and_what_was_read_from_it() -> None:
     entry = only_bar(picture(trials=(trial(stop=Stop(StopReason.INEFFICACY, coded=False)),))).entry
     assert entry.refs == ("MedicationStatement/a",)
     assert "propranolol" in entry.sentence
@@ -136,7 +136,7 @@ def test_the_words_tell_the_resource_and_what_was_read_from_it():
     assert "MedicationStatement/a" in entry.sentence
 
 
-def test_attested_and_proxy_days_are_told_apart_beside_the_threshold():
+def test_attested_and_proxy_days_are_told_apart_beside_the_threshold() -> None:
     drawn = picture(
         headache_months=(
             HeadacheMonth(date(2026, 5, 1), debilitating=9, headache=14, refs=("Observation/o",)),
@@ -151,7 +151,7 @@ def test_attested_and_proxy_days_are_told_apart_beside_the_threshold():
     assert {column.title for column in above} == {"May 2026: 9 debilitating headache days, 14 headache days"}
 
 
-def test_the_threshold_line_stands_at_the_value_in_force():
+def test_the_threshold_line_stands_at_the_value_in_force() -> None:
     month = (HeadacheMonth(date(2026, 5, 1), debilitating=9),)
     usual = draw(Facts(headache_months=month), GUIDELINE, TODAY).months
     higher = draw(Facts(headache_months=month), GUIDELINE.with_parameters({"min_debilitating_days": 12}), TODAY).months
@@ -161,7 +161,7 @@ def test_the_threshold_line_stands_at_the_value_in_force():
     assert higher.threshold_y < usual.threshold_y
 
 
-def test_hospital_visits_and_specialist_care_are_marks_of_different_kinds():
+def test_hospital_visits_and_specialist_care_are_marks_of_different_kinds() -> None:
     drawn = picture(
         hospital_visits=(
             HospitalVisit(on(2026, 3), on(2026, 3, 3), reason=Indication.MIGRAINE, refs=("Encounter/e",)),
@@ -176,7 +176,7 @@ def test_hospital_visits_and_specialist_care_are_marks_of_different_kinds():
     assert care.marks[2].x > drawn.today_x
 
 
-def test_an_empty_chart_is_said_to_be_empty():
+def test_an_empty_chart_is_said_to_be_empty() -> None:
     drawn = picture()
     assert drawn.empty
     assert drawn.summary == "No trials, diary, visits or contacts were read."
@@ -216,7 +216,7 @@ def trials(draw_: st.DrawFn) -> Trial:
 @given(st.lists(trials(), max_size=25), st.lists(DAYS, max_size=10))
 def test_whatever_the_chart_says_all_is_drawn_within_the_picture_and_bars_do_not_overlap(
     some: list[Trial], visits: list[date]
-):
+) -> None:
     drawn = picture(trials=tuple(some), hospital_visits=tuple(HospitalVisit(When(day, day), None) for day in visits))
     bars = [bar for lane in drawn.lanes for bar in lane.bars]
     assert len(bars) == len(some)
@@ -235,7 +235,7 @@ def test_whatever_the_chart_says_all_is_drawn_within_the_picture_and_bars_do_not
     assert {bar.entry.id for bar in bars} <= {entry.id for entry in drawn.entries}
 
 
-def test_sixty_trials_over_ten_years_are_worked_out_in_a_fraction_of_a_second():
+def test_sixty_trials_over_ten_years_are_worked_out_in_a_fraction_of_a_second() -> None:
     drugs = sorted(drug.id for drug in GUIDELINE.drugs.values() if drug.preventive)
     many = tuple(
         trial(drugs[i % len(drugs)], start=on(2016 + i // 6, 1 + 2 * (i % 6)), end=on(2016 + i // 6, 2 + 2 * (i % 6)))

@@ -55,13 +55,13 @@ def opened(client: FlaskClient, name: str = "resistant", number: int = 1) -> str
 )
 def test_the_pages_are_there_on_loopback_and_elsewhere_only_when_the_site_says_so(
     settings: dict[str, Any], served: bool
-):
+) -> None:
     assert Settings(**settings).workbench is served
     assert service(**settings).test_client().get("/").status_code == (200 if served else 404)
 
 
 @pytest.mark.parametrize("named", asking.named_examples(), ids=lambda named: f"{named.name}-{named.number}")
-def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: asking.Named):
+def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: asking.Named) -> None:
     case = opened(client, named.name, named.number)
     answer = client.get(f"{case}/response.json").get_json()
     assert rules_in(answer) == sorted(named.ask.cards)
@@ -70,7 +70,7 @@ def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: a
         assert f'id="card-{card["uuid"]}"' in page
 
 
-def test_every_order_on_the_list_is_understood(client: FlaskClient):
+def test_every_order_on_the_list_is_understood(client: FlaskClient) -> None:
     environment = client.application.extensions["prodrome"]
     triptan = next(one for one in asking.named_examples() if one.name == "triptan")
     for order in asking.order_choices(environment.guideline):
@@ -83,13 +83,13 @@ def test_every_order_on_the_list_is_understood(client: FlaskClient):
         assert entry["resource"]["medicationCodeableConcept"]["text"].split()[0] in order
 
 
-def test_an_order_nobody_knows_is_explained(client: FlaskClient):
+def test_an_order_nobody_knows_is_explained(client: FlaskClient) -> None:
     answer = post(client, "/open", source="example", example="triptan/1", hook="order-sign", order="gold 5 mg")
     assert answer.status_code == 400
     assert "is not in the drug table" in answer.text
 
 
-def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     case = opened(client)
     monkeypatch.setattr("prodrome.cds_hooks.workbench.routes.draw", lambda *_: 1 / 0)
     answer = client.get(case)
@@ -98,12 +98,12 @@ def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: p
     assert "failed on this" in answer.text
 
 
-def test_the_hook_and_the_order_can_be_chosen_for_an_example(client: FlaskClient):
+def test_the_hook_and_the_order_can_be_chosen_for_an_example(client: FlaskClient) -> None:
     answer = post(client, "/open", source="example", example="coronary/1", hook="order-sign", order="sumatriptan 50 mg")
     assert "is contraindicated" in client.get(answer.location).text
 
 
-def test_a_pasted_request_is_answered_as_over_the_wire(client: FlaskClient):
+def test_a_pasted_request_is_answered_as_over_the_wire(client: FlaskClient) -> None:
     document = client.get(f"{opened(client)}/request.json").get_json()
     answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
     assert answer.status_code == 303
@@ -114,13 +114,13 @@ def test_a_pasted_request_is_answered_as_over_the_wire(client: FlaskClient):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"hook": "patient-view"}', '{"hook": 1, "context": 2}'])
-def test_what_cannot_be_asked_is_explained_and_stays_in_the_form(client: FlaskClient, text: str):
+def test_what_cannot_be_asked_is_explained_and_stays_in_the_form(client: FlaskClient, text: str) -> None:
     answer = post(client, "/open", source="pasted", pasted=text)
     assert 400 <= answer.status_code < 500
     assert 'role="alert"' in answer.text
 
 
-def test_a_case_belongs_to_the_browser_that_opened_it(client: FlaskClient):
+def test_a_case_belongs_to_the_browser_that_opened_it(client: FlaskClient) -> None:
     case = opened(client)
     assert client.get(case).status_code == 200
     stranger = client.application.test_client()
@@ -128,7 +128,7 @@ def test_a_case_belongs_to_the_browser_that_opened_it(client: FlaskClient):
         assert stranger.get(case + page).status_code == 404
 
 
-def test_a_forgotten_case_is_gone(client: FlaskClient):
+def test_a_forgotten_case_is_gone(client: FlaskClient) -> None:
     case = opened(client)
     assert post(client, f"{case}/forget").status_code == 303
     assert client.get(case).status_code == 404
@@ -143,18 +143,20 @@ def test_a_forgotten_case_is_gone(client: FlaskClient):
         ({"Sec-Fetch-Site": "same-site"}, None),
     ],
 )
-def test_a_form_from_elsewhere_is_refused(client: FlaskClient, headers: dict[str, str], form: dict[str, str] | None):
+def test_a_form_from_elsewhere_is_refused(
+    client: FlaskClient, headers: dict[str, str], form: dict[str, str] | None
+) -> None:
     sent = {"token": token(client)} if form is None else form
     answer = client.post("/open", data={**sent, "source": "example", "example": "resistant/1"}, headers=headers)
     assert answer.status_code == 403
 
 
-def test_a_page_asked_for_under_another_name_is_refused(client: FlaskClient):
+def test_a_page_asked_for_under_another_name_is_refused(client: FlaskClient) -> None:
     for path in ("/", "/check", "/case/x", "/workbench/static/workbench.css"):
         assert client.get(path, headers={"Host": "rebound.example.org"}).status_code == 400
 
 
-def test_too_many_pages_are_refused_with_the_time_to_come_back():
+def test_too_many_pages_are_refused_with_the_time_to_come_back() -> None:
     client = service(requests_per_minute=2).test_client()
     answers = [client.get("/") for _ in range(4)]
     assert [answer.status_code for answer in answers[:2]] == [200, 200]
@@ -162,13 +164,13 @@ def test_too_many_pages_are_refused_with_the_time_to_come_back():
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
-def test_the_cookie_is_for_this_site_only_and_out_of_reach_of_scripts(client: FlaskClient):
+def test_the_cookie_is_for_this_site_only_and_out_of_reach_of_scripts(client: FlaskClient) -> None:
     cookie = client.application.test_client().get("/").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
 
 
-def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored(client: FlaskClient):
+def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored(client: FlaskClient) -> None:
     case = opened(client)
     for path in (
         "/",
@@ -190,7 +192,7 @@ def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored
                 assert re.search(rf'<a [^>]*href="{re.escape(link)}"', answer.text), link
 
 
-def test_nothing_of_a_chart_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture):
+def test_nothing_of_a_chart_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     case = opened(client)
     for page in ("", "/why", "/what-if", "/take-away"):
@@ -205,7 +207,7 @@ def test_nothing_of_a_chart_is_logged(client: FlaskClient, caplog: pytest.LogCap
 INJECTED = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
 
 
-def test_text_of_a_chart_acts_nowhere(client: FlaskClient):
+def test_text_of_a_chart_acts_nowhere(client: FlaskClient) -> None:
     document = client.get(f"{opened(client)}/request.json").get_json()
     spoilt = spoil(document)
     answer = post(client, "/open", source="pasted", pasted=json.dumps(spoilt))
@@ -224,7 +226,7 @@ def spoil(value: Any) -> Any:
     return [spoil(inner) for inner in value] if isinstance(value, list) else value
 
 
-def test_a_change_shows_what_would_change_with_and_without_script(client: FlaskClient):
+def test_a_change_shows_what_would_change_with_and_without_script(client: FlaskClient) -> None:
     case = opened(client)
     name = "/prefetch/medicationStatements/entry/0/resource/statusReason"
     live = client.post(f"{case}/what-if", data={"token": token(client), name: ""}, headers={"HX-Request": "true"})
@@ -238,7 +240,7 @@ def test_a_change_shows_what_would_change_with_and_without_script(client: FlaskC
     assert "Rules that turn" in client.get(plain.location).text
 
 
-def test_a_parameter_can_be_tried(client: FlaskClient):
+def test_a_parameter_can_be_tried(client: FlaskClient) -> None:
     case = opened(client)
     answer = post(client, f"{case}/what-if", **{"parameter:resistant_min_classes": "4"})
     page = client.get(answer.location).text
@@ -253,13 +255,13 @@ def test_a_parameter_can_be_tried(client: FlaskClient):
         {"/prefetch/medicationStatements/entry/0/resource/effectivePeriod/start": "yesterday"},
     ],
 )
-def test_a_change_that_cannot_be_is_explained(client: FlaskClient, form: dict[str, str]):
+def test_a_change_that_cannot_be_is_explained(client: FlaskClient, form: dict[str, str]) -> None:
     answer = post(client, f"{opened(client)}/what-if", **form)
     assert answer.status_code == 400
     assert 'class="problem"' in answer.text
 
 
-def test_trying_changes_counts_no_card_as_shown(client: FlaskClient):
+def test_trying_changes_counts_no_card_as_shown(client: FlaskClient) -> None:
     case = opened(client)
     before = client.get("/feedback").text
     for classes in ("2", "4", "5"):
@@ -273,7 +275,7 @@ def card_of(client: FlaskClient, case: str, rule: str) -> dict[str, Any]:
     return found
 
 
-def test_accepting_shows_before_and_after_and_is_counted(fresh: FlaskClient):
+def test_accepting_shows_before_and_after_and_is_counted(fresh: FlaskClient) -> None:
     case = opened(fresh, "triptan")
     card = card_of(fresh, case, "ACU-01")
     answer = post(fresh, f"{case}/cards/{card['uuid']}/accept", suggestion=card["suggestions"][0]["uuid"])
@@ -284,7 +286,7 @@ def test_accepting_shows_before_and_after_and_is_counted(fresh: FlaskClient):
     assert figures(fresh)["ACU-01"] == [1, 1, 0, 0]
 
 
-def test_overriding_sends_the_reason_and_is_counted(fresh: FlaskClient):
+def test_overriding_sends_the_reason_and_is_counted(fresh: FlaskClient) -> None:
     case = opened(fresh, "triptan")
     card = card_of(fresh, case, "ACU-01")
     reason = card["overrideReasons"][0]
@@ -301,7 +303,7 @@ def figures(client: FlaskClient) -> dict[str, list[int]]:
     return {rule: [int(n) for n in re.findall(r">(\d+)<", cells)] for rule, cells in rows}
 
 
-def test_a_test_case_taken_away_is_one_the_suite_reads(client: FlaskClient):
+def test_a_test_case_taken_away_is_one_the_suite_reads(client: FlaskClient) -> None:
     for named in asking.named_examples():
         case = opened(client, named.name, named.number)
         taken = client.get(f"{case}/test-case.json").get_json()
@@ -310,7 +312,7 @@ def test_a_test_case_taken_away_is_one_the_suite_reads(client: FlaskClient):
         assert rules_in(answer.get_json()) == taken["expected"]["cards"] == sorted(named.ask.cards)
 
 
-def test_every_rule_has_a_page_with_its_statement_parameters_and_sources(client: FlaskClient):
+def test_every_rule_has_a_page_with_its_statement_parameters_and_sources(client: FlaskClient) -> None:
     guideline = load_guideline()
     listed = client.get("/rules").text
     for rule in guideline.rulebook.rules.values():
@@ -326,7 +328,7 @@ def test_every_rule_has_a_page_with_its_statement_parameters_and_sources(client:
     assert client.get("/rules/XYZ-99").status_code == 404
 
 
-def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient):
+def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient) -> None:
     page = client.get(f"{opened(client)}/why").text
     rules = load_guideline().rulebook.rules.values()
     for rule in rules:
@@ -337,7 +339,7 @@ def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient
     assert "Silenced by" in page
 
 
-def test_a_page_shows_what_was_understood_and_what_was_not(client: FlaskClient):
+def test_a_page_shows_what_was_understood_and_what_was_not(client: FlaskClient) -> None:
     document = client.get(f"{opened(client)}/request.json").get_json()
     entry = document["prefetch"]["conditions"]["entry"][0]["resource"]
     entry["id"], entry["code"] = "odd", {"text": "Sudden <b>giddiness</b>"}
@@ -348,7 +350,7 @@ def test_a_page_shows_what_was_understood_and_what_was_not(client: FlaskClient):
     assert "has no code of a known system" in page
 
 
-def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient):
+def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient) -> None:
     document = client.get(f"{opened(client, 'emergency')}/request.json").get_json()
     del document["prefetch"]["appointments"]
     case = post(client, "/open", source="pasted", pasted=json.dumps(document)).location
@@ -358,7 +360,7 @@ def test_missing_kinds_are_told_as_what_could_not_be_judged(client: FlaskClient)
 
 @pytest.mark.withstands("pages without a cookie")
 @pytest.mark.parametrize("headers", [{}, {"Sec-Purpose": "prefetch;prerender"}], ids=["robot", "fetched ahead"])
-def test_an_address_fetched_by_nobody_keeps_nothing_and_offers_to_open(headers: dict[str, str]):
+def test_an_address_fetched_by_nobody_keeps_nothing_and_offers_to_open(headers: dict[str, str]) -> None:
     app = service()
     robot = app.test_client(use_cookies=False)
     client = app.test_client()
@@ -375,7 +377,7 @@ def test_an_address_fetched_by_nobody_keeps_nothing_and_offers_to_open(headers: 
 
 
 @pytest.mark.withstands("pages without a cookie")
-def test_no_page_that_is_only_fetched_makes_a_case(monkeypatch: pytest.MonkeyPatch):
+def test_no_page_that_is_only_fetched_makes_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[object] = []
     monkeypatch.setattr("prodrome.cds_hooks.workbench.cases.Cases.add", lambda *case: kept.append(case))
     monkeypatch.setattr("prodrome.cds_hooks.workbench.asking.opened", lambda *case: kept.append(case))
@@ -429,7 +431,7 @@ ODD = {
 @pytest.mark.parametrize("odd", ODD.values(), ids=list(ODD))
 def test_pages_bear_dates_beyond_the_calendar_and_null_where_objects_belong(
     client: FlaskClient, odd: list[dict[str, Any]]
-):
+) -> None:
     document = client.get(f"{opened(client)}/request.json").get_json()
     bundles = {key: value for key, value in document["prefetch"].items() if value and "entry" in value}
     for resource in odd:
@@ -447,7 +449,7 @@ def test_pages_bear_dates_beyond_the_calendar_and_null_where_objects_belong(
 
 @pytest.mark.withstands("workbench fields")
 @pytest.mark.parametrize("start", ["9999-12-01", "9999-12-31", "9999-12", "9999", "0001-01-01"])
-def test_pages_bear_trials_from_either_end_of_the_calendar(client: FlaskClient, start: str):
+def test_pages_bear_trials_from_either_end_of_the_calendar(client: FlaskClient, start: str) -> None:
     case = opened(client)
     names = re.findall(r'name="(/[^"]+effectivePeriod/start)"', client.get(f"{case}/what-if").text)
     assert names

@@ -7,7 +7,7 @@ import pytest
 from prodrome.cds_hooks.workbench.rendering import markdown
 
 
-def test_what_cards_use_is_rendered():
+def test_what_cards_use_is_rendered() -> None:
     html = markdown("**Found**\n\n- ~~propranolol~~ 160 mg, see [EHF](https://example.org/x)")
     assert "<strong>Found</strong>" in html
     assert "<s>propranolol</s>" in html
@@ -28,7 +28,7 @@ def test_what_cards_use_is_rendered():
         "<iframe src=https://example.org></iframe>",
     ],
 )
-def test_nothing_in_it_can_act_or_load(text: str):
+def test_nothing_in_it_can_act_or_load(text: str) -> None:
     seen = Elements()
     seen.feed(markdown(text))
     assert {tag for tag, _ in seen.found} <= {"p", "a"}

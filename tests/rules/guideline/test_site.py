@@ -17,13 +17,13 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("kind", "meaning", "names"), MEANINGS)
-def test_a_code_of_the_site_means_what_its_map_says(kind: str, meaning: str, names: set[str]):
+def test_a_code_of_the_site_means_what_its_map_says(kind: str, meaning: str, names: set[str]) -> None:
     mapped = load_guideline().for_site(Site(codes={kind: {(LOCAL, "7"): meaning}}))
     assert mapped.sets_of(LOCAL, "7") == names
     assert mapped.sets_of(LOCAL, "8") == frozenset()
 
 
-def test_the_map_is_read_before_the_tables():
+def test_the_map_is_read_before_the_tables() -> None:
     codes = {"drug": {(RXNORM, "8787"): "topiramate"}, "condition": {(SNOMED, "195967001"): "copd"}}
     mapped = load_guideline().for_site(Site(codes=codes))
     assert mapped.mapped_drug(RXNORM, "8787") == mapped.drug_of(RXNORM, "8787") == "topiramate"
@@ -39,17 +39,17 @@ def test_the_map_is_read_before_the_tables():
         ("color", "red", "kinds are"),
     ],
 )
-def test_a_meaning_that_is_not_there_says_which_was_meant(kind: str, meaning: str, said: str):
+def test_a_meaning_that_is_not_there_says_which_was_meant(kind: str, meaning: str, said: str) -> None:
     with pytest.raises(GuidelineError, match=said):
         load_guideline().for_site(Site(codes={kind: {(LOCAL, "7"): meaning}}))
 
 
-def test_parameters_are_tried_out_with_the_map_in_place():
+def test_parameters_are_tried_out_with_the_map_in_place() -> None:
     mapped = load_guideline().for_site(Site(codes={"drug": {(LOCAL, "7"): "propranolol"}}))
     assert mapped.with_parameters({"min_age": 16}).mapped_drug(LOCAL, "7") == "propranolol"
 
 
-def test_codes_that_need_a_licence_can_be_left_out():
+def test_codes_that_need_a_licence_can_be_left_out() -> None:
     free = load_guideline().for_site(Site(licensed=False))
     uncontrolled = "10692681000119108"
     assert load_guideline().sets_of(SNOMED, uncontrolled)
