@@ -1,6 +1,7 @@
 """The commands for integration testers: ``consult --fhir URL`` and ``sandbox URL``."""
 
 import argparse
+import shlex
 import sys
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,18 @@ from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings
-from prodrome.cds_hooks.testers import DRAFT_ID, Ask, BadOrder, Example, LoadingError, draft_order, examples, load
+from prodrome.cds_hooks.testers import (
+    DRAFT_ID,
+    Ask,
+    BadOrder,
+    Example,
+    LoadingError,
+    draft_allergy,
+    draft_order,
+    draft_problem,
+    examples,
+    load,
+)
 from prodrome.rules import Completeness
 
 USER = "Practitioner/prodrome-tester"
@@ -30,9 +42,13 @@ def server_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--patient", metavar="ID", help="with --fhir: whose chart")
     command.add_argument(
-        "--hook", choices=HOOKS, help="with --fhir: patient-view, or order-sign where there is an order"
+        "--hook", choices=HOOKS, help="with --fhir: patient-view, or the hook of the order, problem or allergy in hand"
     )
     command.add_argument("--order", metavar="DRUG:DOSE", help="with --fhir: an order in hand, as in sumatriptan:25mg")
+    command.add_argument(
+        "--problem", metavar="SYSTEM|CODE", help="with --fhir: a problem being noted, as in 'icd10cm|J45.909'"
+    )
+    command.add_argument("--allergy", metavar="DRUG", help="with --fhir: an allergy being noted, as in propranolol")
     command.add_argument("--encounter", metavar="ID", help="with --fhir: the encounter of an encounter hook")
     token_file(command)
 
@@ -81,7 +97,7 @@ def _allowing(settings: Settings, url: str, token: str | None) -> Settings:
 def _request(asked: argparse.Namespace, url: str, token: str | None, environment: Environment) -> HookRequest:
     if not asked.patient:
         raise UsageError("--patient is missing: whose chart is to be judged?")
-    hook = asked.hook or ("order-sign" if asked.order else "patient-view")
+    hook = asked.hook or _hook_of(asked)
     context: dict[str, Any] = {"patientId": asked.patient, "userId": USER}
     if asked.encounter:
         context["encounterId"] = asked.encounter
@@ -93,6 +109,7 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
         member = (HOOKS[hook].orders if hook in HOOKS else None) or "draftOrders"
         context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{DRAFT_ID}"]
+    context |= _entry(asked, hook, environment)
     document: dict[str, Any] = {
         "hook": hook,
         "hookInstance": str(uuid.uuid4()),
@@ -109,6 +126,36 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
         }
     hooks = frozenset(service.hook.name for service in environment.services().values())
     return read_request(document, hooks, body=orjson.dumps(document))
+
+
+def _hook_of(asked: argparse.Namespace) -> str:
+    """The hook that fits what is in hand."""
+    if asked.problem:
+        return "problem-list-item-create"
+    if asked.allergy:
+        return "allergyintolerance-create"
+    return "order-sign" if asked.order else "patient-view"
+
+
+def _entry(asked: argparse.Namespace, hook: str, environment: Environment) -> dict[str, Any]:
+    """The member of the context that holds what is being written into the chart; raises :class:`UsageError`."""
+    member, kind = HOOKS[hook].declares or ("", "")
+    for option, given, its_kind in (
+        ("--problem", asked.problem, "Condition"),
+        ("--allergy", asked.allergy, "AllergyIntolerance"),
+    ):
+        if given and kind != its_kind:
+            raise UsageError(f"{option} does not go with --hook {hook}, which has no {its_kind} in its context.")
+        if kind == its_kind and not given:
+            raise UsageError(f"{option} is missing: what is being written into the chart at {hook}?")
+    if asked.problem:
+        return {member: draft_problem(asked.problem, asked.patient, environment.guideline)}
+    if asked.allergy:
+        try:
+            return {member: draft_allergy(asked.allergy, asked.patient, environment.guideline)}
+        except BadOrder as error:
+            raise UsageError(f"--allergy: {error}") from None
+    return {}
 
 
 _MARKS: Mapping[Completeness, str] = {
@@ -164,7 +211,9 @@ def sandbox(asked: argparse.Namespace, settings: Settings) -> int:
     for example in known:
         print(f"# {example.title}")
         for ask in example.asks:
-            print(f"{' '.join(ask.cards) or 'no card':30} prodrome {' '.join(arguments_of(example, ask, url, asked))}")
+            print(
+                f"{' '.join(ask.cards) or 'no card':30} prodrome {shlex.join(arguments_of(example, ask, url, asked))}"
+            )
     return 0
 
 
@@ -173,6 +222,11 @@ def arguments_of(example: Example, ask: Ask, url: str, asked: argparse.Namespace
     words = ["consult", "--fhir", url, "--patient", example.patient_id, "--hook", ask.hook]
     if ask.order:
         words += ["--order", ask.order]
+    if ask.entry and ask.entry in example.codes:
+        code = example.codes[ask.entry]
+        words += ["--problem", f"{code['system']}|{code['code']}"]
+    elif ask.entry:
+        words += ["--allergy", ask.entry]
     if ask.hook.startswith("encounter-"):
         words += ["--encounter", example.encounter_id or "prodrome-encounter"]
     for name in ("token_file", "today"):

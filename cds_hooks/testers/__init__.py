@@ -2,6 +2,7 @@
 
 from prodrome.cds_hooks.testers.check import arguments as check_arguments
 from prodrome.cds_hooks.testers.check import run as run_check
+from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, entry_of, examples, resources
 from prodrome.cds_hooks.testers.loading import LoadingError, load
@@ -16,7 +17,9 @@ __all__ = [
     "LoadingError",
     "TesterError",
     "check_arguments",
+    "draft_allergy",
     "draft_order",
+    "draft_problem",
     "entry_of",
     "examples",
     "load",

@@ -43,7 +43,7 @@ def draft_order(text: str, patient_id: str, guideline: Guideline, today: date) -
         raise BadOrder(
             f'"{text}" is no order: expected drug:amount, as in sumatriptan:25mg or sumatriptan:6mg:subcutaneous'
         )
-    drug = _drug(match["name"].strip(), guideline)
+    drug = drug_named(match["name"], guideline)
     if match["route"] and match["route"] not in _ROUTES:
         raise BadOrder(f"{match['route']} is no route: expected {', '.join(_ROUTES)}")
     order: dict[str, Any] = {
@@ -61,7 +61,9 @@ def draft_order(text: str, patient_id: str, guideline: Guideline, today: date) -
     return order
 
 
-def _drug(name: str, guideline: Guideline) -> Drug:
+def drug_named(name: str, guideline: Guideline) -> Drug:
+    """The migraine drug that an ingredient or a brand means; raises :class:`BadOrder`."""
+    name = name.strip().lower()
     drug = guideline.drugs.get(guideline.names.get(name, name.replace(" ", "_")))
     if drug is None:
         raise BadOrder(f'"{name}" is not in the drug table: expected an ingredient or brand of a migraine drug')

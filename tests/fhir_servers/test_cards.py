@@ -79,7 +79,9 @@ def test_a_labelled_patient_gets_the_same_cards_with_any_part_of_the_prefetch(
 
 
 @pytest.mark.parametrize(
-    ("example", "ask"), ASKS, ids=[f"{example.patient_id} {ask.hook} {ask.order or ''}" for example, ask in ASKS]
+    ("example", "ask"),
+    ASKS,
+    ids=[f"{example.patient_id} {ask.hook} {ask.order or ask.entry or ''}" for example, ask in ASKS],
 )
 def test_the_printed_command_shows_the_printed_cards(loaded: str, example: Example, ask: Ask) -> None:
     parser = argparse.ArgumentParser()
@@ -113,6 +115,12 @@ def test_the_token_of_a_file_opens_a_guarded_server_and_is_shown_nowhere(
         ((), "--patient is missing"),
         (("--patient", "1", "--order", "unheardofine:5mg"), "is not in the drug table"),
         (("--patient", "1", "--hook", "encounter-start"), "context.encounterId is missing"),
+        (("--patient", "1", "--hook", "problem-list-item-create"), "--problem is missing"),
+        (
+            ("--patient", "1", "--hook", "patient-view", "--allergy", "propranolol"),
+            "does not go with --hook patient-view",
+        ),
+        (("--patient", "1", "--allergy", "unheardofine"), "is not in the drug table"),
     ],
 )
 def test_what_is_missing_on_the_command_line_is_named(
@@ -148,7 +156,7 @@ def test_the_sandbox_command_prints_what_to_call(loaded: str, capsys: pytest.Cap
 def test_a_server_that_is_not_there_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(LoadingError, match="cannot be reached"):
         load(url, GUIDELINE, TODAY)
-    assert testing.sandbox(argparse.Namespace(url=url, token_file=None), settings()) == 1
+    assert main(["sandbox", url]) == 2
     assert "cannot be reached" in capsys.readouterr().err
 
 

@@ -50,4 +50,4 @@ def test_a_command_prints_what_the_readme_shows(
     real = {alike(line) for line in [*printed.out.splitlines(), *printed.err.splitlines()]}
     promised = [alike(line.replace(FHIR, medplum)) for line in output.splitlines() if line not in ("...", "")]
     assert promised
-    assert [line for line in promised if line not in real] == []
+    assert [line for line in promised if line not in real] == [], "\n".join(sorted(real))
