@@ -33,6 +33,7 @@ def paste(page: "Page", document: dict[str, Any]) -> None:
     page.get_by_label("A pasted request").check()
     page.get_by_label("CDS Hooks request (JSON)").fill(json.dumps(document))
     page.get_by_role("button", name="Show the cards").click()
+    page.wait_for_load_state("load")
 
 
 def request_of(page: "Page", case: str) -> dict[str, Any]:
@@ -243,6 +244,21 @@ def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep:
     keep("what-if")
     page.get_by_role("button", name="Undo all changes").click()
     expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
+
+
+def test_undoing_right_after_typing_leaves_nothing_changed(page: "Page") -> None:
+    """The change that was still waiting is not tried after it was undone."""
+    page.goto(open_example(page, "seven-days") + "/what-if")
+    page.get_by_text("Parameters of the rules").click()
+    for _ in range(3):
+        page.get_by_label("min debilitating days").press_sequentially("7")
+        page.get_by_role("button", name="Undo all changes").click()
+        page.wait_for_load_state("load")
+        expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
+        page.wait_for_timeout(500)
+        page.reload()
+        expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
+        page.get_by_text("Parameters of the rules").click()
 
 
 def test_a_change_on_a_page_that_is_too_old_is_not_passed_over_in_silence(page: "Page") -> None:

@@ -50,6 +50,12 @@
     });
   }
 
+  // Once the page is being left by another form, no change still waiting is tried: it would undo what that form does.
+  let leaving = false;
+  document.addEventListener("submit", (event) => { leaving = !event.target.matches("[hx-post]"); });
+  document.addEventListener("htmx:beforeRequest", (event) => { if (leaving) event.preventDefault(); });
+  addEventListener("pageshow", () => { leaving = false; });
+
   // Paper shows everything.
   let opened = [];
   addEventListener("beforeprint", () => {
