@@ -1,7 +1,7 @@
 """The durable-rules matcher: a driver of our own over the C library, kept to the part of it that is sound.
 
 The library's documented interface (``durable.lang``, ``Host``) runs timer threads, swallows errors and can crash or
-answer wrongly. Here one ruleset is compiled per layer and thread, and each evaluation is one short session:
+answer wrongly. Here one ruleset is compiled per thread and layer (or layers together), each match is a short session:
 
 - a condition is a flat conjunction of type, literal tests and text joins; one with joins ends in a join that is always
   true, because the library reads past its buffer when the last one is false;
@@ -108,7 +108,6 @@ class _Sent(NamedTuple):
     The mark is for conditions that ask only that.
     """
 
-    field: str
     text: str
     true: str
     false: str
@@ -116,11 +115,9 @@ class _Sent(NamedTuple):
     mark: str
 
     @classmethod
-    def of(cls, field: str, index: int, marked: bool) -> "_Sent":
+    def of(cls, index: int, marked: bool) -> "_Sent":
         mark = f',"h{index}":"{_TRUE}"' if marked else ""
-        return cls(
-            field, f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark
-        )
+        return cls(f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark)
 
 
 class _Ruleset:
@@ -131,9 +128,10 @@ class _Ruleset:
         if len(fields) > MAX_FIELDS:
             raise LimitError(f"layer {layer.name} reads {len(fields)} fields; at most {MAX_FIELDS}")
         self._name = layer.name
+        self._layers = layer.layers
         self._fields = fields
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
-        self._kinds = frozenset(layer.kinds)
+        self._kinds = tuple(dict.fromkeys(layer.kinds))
         self._literals: dict[str, str] = {}
         self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # name in the library -> rule, aliases
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
@@ -155,7 +153,7 @@ class _Ruleset:
             kind: f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"' for kind, token in self._types.items()
         }
         self._sent = {
-            kind: tuple(_Sent.of(name, fields[name], name in marked[kind]) for name in sorted(names))
+            kind: {name: _Sent.of(fields[name], name in marked[kind]) for name in sorted(names)}
             for kind, names in layer.reads.items()
         }
         self._handle = engine.create_ruleset("layer", orjson.dumps(definition).decode())
@@ -199,26 +197,28 @@ class _Ruleset:
         wanted = {kind for kinds in self._kinds if all(map(facts.get, kinds)) for kind in kinds}
         tokens = dict(self._literals)
         place = 0
-        for kind, names in self._sent.items():
-            for fact in facts[kind] if kind in wanted else ():
+        for kind, sent in self._sent.items():
+            if kind not in wanted:
+                continue
+            head = self._heads[kind]
+            for fact in facts[kind]:
                 place += 1
-                text = f'{{"id":"f{place}{self._heads[kind]}'
-                fields = fact.fields
-                for name, as_text, true, false, as_number, mark in names:
-                    value = fields.get(name)
-                    if value is None:
+                text = f'{{"id":"f{place}{head}'
+                for name, value in fact.fields.items():
+                    way = sent.get(name)
+                    if way is None:
                         continue
                     if value is True:
-                        text += true
+                        text += way.true
                     elif value is False:
-                        text += false
+                        text += way.false
                     elif isinstance(value, str):
                         token = tokens.get(value)
                         if token is None:
                             token = tokens[value] = f"x{len(tokens)}"
-                        text += f'{as_text}{token}"{mark}'
+                        text += f'{way.text}{token}"{way.mark}'
                     else:
-                        text += f"{as_number}{number(value)}{mark}"
+                        text += f"{way.number}{number(value)}{way.mark}"
                 yield fact, text + "}"
 
     def match(self, facts: FactsByType) -> frozenset[Match]:
@@ -247,8 +247,8 @@ class _Ruleset:
         count = 0
         while message is not None:
             count += 1
-            if count > MAX_MATCHES:
-                raise LimitError(f"layer {self._name} has more than {MAX_MATCHES} matches")
+            if count > MAX_MATCHES * self._layers:
+                raise LimitError(f"layer {self._name} has more than {MAX_MATCHES * self._layers} matches")
             ((name, taken),) = orjson.loads(message).items()
             rule_id, aliases = self._rules[name]
             yield rule_id, tuple([ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases])

@@ -2,7 +2,8 @@
 
 The matchers answer only *which facts satisfy the conditions*. Everything that rests on absence is done once, here:
 ``unless``, completeness, conclusions and tallies. By default both matchers answer and are compared
-(``engine="checked"``); a difference raises :class:`EngineDisagreement` and nothing is concluded.
+(``engine="checked"``), one layer by layer, the other all layers at once; a difference raises
+:class:`EngineDisagreement` and nothing is concluded.
 
 The outcome depends on what the facts say, not on the order they came in: facts are put in the order of their
 content and numbered ``f1``, ``f2``... anew.
@@ -110,22 +111,34 @@ def evaluate(
     engine = engine_in_force(engine)
     state = _State()
     state.add(_in_order(rulebook, measured))
+    matcher = _DURABLE if engine == "durable" and _DURABLE is not None else _REFERENCE
+    matches: set[Match] = set()
     for layer in rulebook.layers:
         in_time()
-        _judge(state, layer, _matches(layer, state.by_type, engine), completeness)
+        found = matcher.match(layer.compiled, state.by_type)
+        matches |= found
+        _judge(state, layer, found, completeness)
+    if engine == "checked" and _DURABLE is not None:
+        _check(_DURABLE, rulebook, state.by_type, matches, in_time)
     return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
 
 
-def _matches(layer: Layer, facts: FactsByType, engine: str) -> frozenset[Match]:
-    if engine == "reference" or _DURABLE is None:
-        return _REFERENCE.match(layer.compiled, facts)
-    if engine == "durable":
-        return _DURABLE.match(layer.compiled, facts)
-    expected = _REFERENCE.match(layer.compiled, facts)
-    found = _DURABLE.match(layer.compiled, facts)
-    if found != expected:
-        raise EngineDisagreement(layer.name, (rule for rule, _ in found ^ expected))
-    return found
+def _check(
+    matcher: Matcher, rulebook: Rulebook, facts: FactsByType, expected: Collection[Match], in_time: Callable[[], None]
+) -> None:
+    """Raise :class:`EngineDisagreement` where another matcher finds other matches, for the first layer with any.
+
+    It is asked once, over the facts of all layers: a rule reads only what earlier layers concluded. Had the first
+    matcher been wrong in any layer, the matches of that layer differ whatever it concluded from them later.
+    """
+    found: set[Match] = set()
+    for stretch in rulebook.stretches:
+        in_time()
+        found |= matcher.match(stretch, facts)
+    differing = {rule for rule, _ in found.symmetric_difference(expected)}
+    if differing:
+        layer = next(layer for layer in rulebook.layers if any(rule.id in differing for rule in layer.rules))
+        raise EngineDisagreement(layer.name, (rule.id for rule in layer.rules if rule.id in differing))
 
 
 def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:

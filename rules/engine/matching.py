@@ -93,10 +93,11 @@ class Pattern:
 
 @dataclass(frozen=True, eq=False)
 class CompiledLayer:
-    """The conditions of one layer's rules, ready for a matcher: (rule id, conditions in order)."""
+    """The conditions of the rules of one layer, or of several, ready for a matcher: (rule id, conditions in order)."""
 
     name: str
     rules: tuple[tuple[str, tuple[Pattern, ...]], ...]
+    layers: int = 1
     reads: Mapping[str, frozenset[str]] = field(init=False)  # fact type -> fields some condition reads
     kinds: tuple[frozenset[str], ...] = field(init=False)  # per rule, the fact types of its conditions
 
@@ -113,6 +114,10 @@ class CompiledLayer:
         object.__setattr__(self, "reads", {kind: frozenset(names) for kind, names in reads.items()})
         kinds = tuple(frozenset(pattern.fact for pattern in when) for _, when in self.rules)
         object.__setattr__(self, "kinds", kinds)
+
+    def followed_by(self, other: "CompiledLayer") -> "CompiledLayer":
+        """Both together."""
+        return CompiledLayer(f"{self.name}; {other.name}", self.rules + other.rules, self.layers + other.layers)
 
     def possible(self, facts: FactsByType) -> list[tuple[str, tuple[Pattern, ...]]]:
         """The rules that may match: for each of their conditions there are facts of its type."""

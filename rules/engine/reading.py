@@ -5,7 +5,7 @@ It names file, rule and the nearest thing that exists.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from math import prod
@@ -104,6 +104,38 @@ def _kind(value: Value) -> type:
     return float if _number(value) else type(value)
 
 
+def _excess(compiled: CompiledLayer) -> str:
+    """What a matcher cannot take at once, in words; nothing where it can."""
+    distinct: dict[str, dict[Pattern, int]] = {}
+    total = 0
+    for _, when in compiled.rules:
+        total += prod(len(values) for pattern in when for _, values in pattern.one_of)
+        for pattern in when:
+            distinct.setdefault(pattern.fact, {})[pattern] = prod(len(values) for _, values in pattern.one_of)
+    if total > MAX_RULES_PER_LAYER:
+        return f"{total} rules, lists of values multiplied out; at most {MAX_RULES_PER_LAYER}"
+    for kind, patterns in distinct.items():
+        count = sum(patterns.values())
+        if count > MAX_PATTERNS_PER_TYPE:
+            return f"{count} different conditions on {kind!r}; at most {MAX_PATTERNS_PER_TYPE}"
+    return ""
+
+
+def _stretches(layers: Iterable[CompiledLayer]) -> Iterator[CompiledLayer]:
+    """The layers, in order, put together as far as a matcher can take them at once."""
+    so_far: CompiledLayer | None = None
+    for layer in layers:
+        if not layer.rules:
+            continue
+        longer = layer if so_far is None else so_far.followed_by(layer)
+        if so_far is not None and _excess(longer):
+            yield so_far
+            longer = layer
+        so_far = longer
+    if so_far is not None:
+        yield so_far
+
+
 @dataclass
 class _Reader:
     """Reads one rulebook. ``where`` is the place in the file that errors name."""
@@ -140,13 +172,15 @@ class _Reader:
             for layer in self.list_of(top, "layers")
         ]
         self.survey(layers)
+        read = tuple(self.layer(index, layer) for index, layer in enumerate(layers))
         return Rulebook(
             version=self.text(top, "version"),
             date=self.text(top, "date"),
             not_evaluated=tuple(self.texts(top, "not_evaluated")),
-            layers=tuple(self.layer(index, layer) for index, layer in enumerate(layers)),
+            layers=read,
             fact_types=self.types,
             measured=frozenset(self.measured),
+            stretches=tuple(_stretches([layer.compiled for layer in read])),
             known_values={of: values for of, values in self.known.items() if values is not None},
         )
 
@@ -201,27 +235,10 @@ class _Reader:
         tallies = tuple(self.tally(index, raw["name"], entry) for entry in self.list_of(raw, "tallies"))
         self.where = f"layer {raw['name']}"
         compiled = CompiledLayer(raw["name"], tuple((rule.id, rule.when) for rule in rules if rule.enabled))
-        self.bounds(compiled)
+        if excess := _excess(compiled):
+            raise self.fail(f"{excess}: split the layer")
         self.where = ""
         return Layer(raw["name"], rules, tallies, compiled)
-
-    def bounds(self, compiled: CompiledLayer) -> None:
-        distinct: dict[str, dict[Pattern, int]] = {}
-        total = 0
-        for _, when in compiled.rules:
-            total += prod(len(values) for pattern in when for _, values in pattern.one_of)
-            for pattern in when:
-                distinct.setdefault(pattern.fact, {})[pattern] = prod(len(values) for _, values in pattern.one_of)
-        if total > MAX_RULES_PER_LAYER:
-            raise self.fail(
-                f"{total} rules, lists of values multiplied out; at most {MAX_RULES_PER_LAYER}: split the layer"
-            )
-        for kind, patterns in distinct.items():
-            count = sum(patterns.values())
-            if count > MAX_PATTERNS_PER_TYPE:
-                raise self.fail(
-                    f"{count} different conditions on {kind!r}; at most {MAX_PATTERNS_PER_TYPE}: split the layer"
-                )
 
     # A rule ---------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,8 @@ class Rulebook:
 
     ``fact_types`` are all types with their fields, measured and concluded; ``measured`` names the measured ones.
     ``known_values`` are the values that a field of a fact type can have, where they are known.
+    ``stretches`` hold the conditions of all layers, in as few pieces as a matcher can take at once. A rule reads only
+    what earlier layers concluded, so what matches when all layers are judged is what matched in its own.
     """
 
     version: str
@@ -121,6 +123,7 @@ class Rulebook:
     layers: tuple[Layer, ...]
     fact_types: Mapping[str, Mapping[str, type]]
     measured: frozenset[str]
+    stretches: tuple[CompiledLayer, ...]
     known_values: Mapping[tuple[str, str], frozenset[Value]] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(init=False)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import prodrome.rules.engine.evaluation as engine_module
+import prodrome.rules.engine.reading as reading
 from prodrome.rules.engine.evaluation import EngineDisagreement, Outcome, evaluate
 from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, ReferenceMatcher, Value, by_type
 from prodrome.rules.engine.rulebook import Rulebook
@@ -24,6 +25,7 @@ from tests.rules.engine.worlds import (
     rulebook,
     rulebooks,
     some_facts,
+    step,
 )
 
 ENGINES = [pytest.param("reference"), pytest.param("durable", marks=needs_durable)]
@@ -108,6 +110,21 @@ def test_the_shipped_rulebook_gives_one_answer_to_any_facts_in_any_order(random:
     assert said(evaluate(book, shuffled, completeness)) == expected
 
 
+def test_the_layers_are_put_together_as_far_as_a_matcher_can_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one(number: int) -> dict[str, object]:
+        tried = {"fact": "trial", "days": f"> {number}"}
+        return layer(f"layer {number}", step(f"step-{number}", [tried], {"fact": f"made_{number}"}))
+
+    layers = [one(number) for number in range(7)]
+    assert [stretch.layers for stretch in rulebook(*layers).stretches] == [7]
+    monkeypatch.setattr(reading, "MAX_PATTERNS_PER_TYPE", 3)
+    book = rulebook(*layers, layer("last", card("AB-01", [{"fact": "made_1"}, {"fact": "made_6"}])))
+    assert [stretch.layers for stretch in book.stretches] == [3, 3, 2]
+    assert [rule for stretch in book.stretches for rule, _ in stretch.rules] == list(book.rules)
+    outcome = evaluate(book, [fact("trial", days=6.5)], {})
+    assert [fired.rule for fired in outcome.fired] == list(book.rules)
+
+
 class Forgetful:
     """A matcher that loses one rule's matches."""
 
@@ -124,6 +141,17 @@ def test_a_disagreement_stops_the_evaluation_and_names_no_fact(monkeypatch: pyte
     assert caught.value.layer == "the cards"
     assert caught.value.rules == ("AB-01",)
     assert "secret" not in str(caught.value)
+
+
+@needs_durable
+def test_a_disagreement_is_told_of_the_first_layer_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_REFERENCE", Forgetful())
+    first = layer("first", card("AB-01", [{"fact": "order"}]), step("ordered", [{"fact": "order"}], {"fact": "made"}))
+    then = {"fact": "finding", "rule": "AB-01"}
+    book = rulebook(first, layer("second", card("AB-02", [then]), card("AB-03", [{"fact": "made"}])))
+    with pytest.raises(EngineDisagreement) as caught:
+        evaluate(book, [fact("order", id="1")], {}, engine="checked")
+    assert (caught.value.layer, caught.value.rules) == ("first", ("AB-01",))
 
 
 def test_a_disagreement_is_not_noticed_where_only_one_matcher_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
