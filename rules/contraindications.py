@@ -17,6 +17,8 @@ Strength = Literal["absolute", "relative", "caution"]
 ABSOLUTE: Literal["absolute"] = "absolute"
 RELATIVE: Literal["relative"] = "relative"
 NSAID = "nsaid"
+_MORE_THAN_LISTS = frozenset({"pregnancy", "pregnancy_20w", "uncontrolled_hypertension", "nsaid_hypersensitivity"})
+"""The contraindications that more may show than a problem of their code set or a drug of their group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,16 @@ class Active:
 def active_contraindications(facts: Facts, guideline: Guideline, today: date, locale: str) -> dict[str, Active]:
     """Every contraindication that holds today in a locale, by id."""
     found: dict[str, Active] = {}
+    names = frozenset([name for condition in facts.conditions for name in condition.names])
+    groups = frozenset([medication.group for medication in facts.co_medications])
     for id_, contraindication in guideline.contraindications.items():
+        if (
+            id_ not in _MORE_THAN_LISTS
+            and contraindication.who is None
+            and (contraindication.code_set or id_) not in names
+            and contraindication.co_medication not in groups
+        ):
+            continue
         if contraindication.strength == "not_evaluated" or (
             contraindication.only_in and locale not in contraindication.only_in
         ):

@@ -260,11 +260,11 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for id_, class_ in sheet.guideline.classes.items():
-        members = [
-            drug
-            for drug in sheet.guideline.counting_members[id_]
-            if sheet.options.available(drug) and id_ not in sheet.unavailable_classes
-        ]
+        members = (
+            [drug for drug in sheet.guideline.counting_members[id_] if sheet.options.available(drug)]
+            if id_ not in sheet.unavailable_classes
+            else []
+        )
         fields: dict[str, Value] = {
             "id": id_,
             "required": class_.required and id_ not in sheet.unavailable_classes,
@@ -272,17 +272,18 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
         }
         refs: Refs = ()
         if members:
-            barred = [drug for drug in members if is_lastingly_barred(drug, sheet.active)]
+            barred = [drug for drug in members if is_lastingly_barred(drug, sheet.active)] if sheet.active else []
             fields["open_members"] = float(len(members) - len(barred))
-            refs = tuple(
-                dict.fromkeys(
-                    ref
-                    for drug in barred
-                    for active in listed(drug, sheet.active)
-                    if active.strength(drug.id) == ABSOLUTE and active.contraindication.counts_for_class
-                    for ref in active.refs
+            if barred:
+                refs = tuple(
+                    dict.fromkeys(
+                        ref
+                        for drug in barred
+                        for active in listed(drug, sheet.active)
+                        if active.strength(drug.id) == ABSOLUTE and active.contraindication.counts_for_class
+                        for ref in active.refs
+                    )
                 )
-            )
         yield "preventive_class", fields, refs
 
 
@@ -296,7 +297,7 @@ def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
             "suggested": any(drug.acute and drug.acute.suggest for drug in available),
         }
         yield "acute_class", fields, ()
-        shared = set.intersection(*(set(drug.contraindications) for drug in members)) if sheet.active else set()
+        shared = sheet.guideline.shared_contraindications[acute_class]
         for id_, active in sheet.active.items():
             if id_ in shared and all(active.strength(drug.id) == ABSOLUTE for drug in members):
                 yield "class_bar", {"acute_class": acute_class, "contraindication": id_}, active.refs

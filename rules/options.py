@@ -45,6 +45,8 @@ class DrugOptions:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
+        if not self.active and not self.facts.allergies:
+            return False
         known = self._barred.get(drug.id)
         if known is None:
             known = self._barred[drug.id] = any(one.strength == ABSOLUTE for one in self.against(drug))
@@ -74,13 +76,11 @@ class DrugOptions:
 
     def untried(self, acute_class: str) -> tuple[Drug, ...]:
         """The drugs of an acute class that may be suggested, were not tried, and that nothing rules out."""
+        tried = self.tried
         return tuple(
-            drug
-            for drug in self.guideline.acute_members.get(acute_class, ())
-            if drug.acute
-            and drug.acute.suggest
-            and self.available(drug)
-            and not drug.counts_as
-            and drug.id not in self.tried
-            and not self.barred(drug)
+            [
+                drug
+                for drug in self.guideline.suggested_members.get(acute_class, ())
+                if self.available(drug) and drug.id not in tried and not self.barred(drug)
+            ]
         )

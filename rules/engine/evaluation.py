@@ -29,7 +29,7 @@ from prodrome.rules.engine.matching import (
     Pattern,
     ReferenceMatcher,
     Value,
-    passes,
+    passing,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
 
@@ -199,8 +199,8 @@ class _State:
     def joined(self, pattern: Pattern) -> Joined:
         return Joined(pattern, self.by_type.get(pattern.fact, ()))
 
-    def satisfying(self, pattern: Pattern) -> list[Fact]:
-        return [fact for fact in self.by_type.get(pattern.fact, ()) if passes(pattern, fact)]
+    def satisfying(self, pattern: Pattern) -> Sequence[Fact]:
+        return passing(pattern, self.by_type.get(pattern.fact, ()))
 
 
 def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]) -> None:

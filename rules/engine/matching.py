@@ -10,7 +10,7 @@ An unknown field satisfies nothing but ``absent``.
 
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -138,24 +138,30 @@ _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "present": lambda known, _: True,
-    "absent": lambda known, _: False,
 }
 
 
-def passes(pattern: Pattern, fact: Fact) -> bool:
-    """Whether a fact of the condition's type passes what the condition asks of it alone: its tests and ``one_of``."""
-    fields = fact.fields
+def passing(pattern: Pattern, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """Those facts of the condition's type that pass what it asks of them alone: its tests and ``one_of``."""
     for test in pattern.tests:
-        value = fields.get(test.field)
+        if not facts:
+            return ()
+        name, value = test.field, test.value
         if test.op == "=":  # by far the most
-            if value != test.value:
-                return False
-        elif value is None:
-            if test.op != "absent":
-                return False
-        elif not _COMPARE[test.op](value, test.value):
-            return False
-    return not pattern.one_of or all(fields.get(name) in values for name, values in pattern.one_of)
+            facts = [fact for fact in facts if fact.fields.get(name) == value]
+        elif test.op == "absent":
+            facts = [fact for fact in facts if fact.fields.get(name) is None]
+        else:
+            holds = _COMPARE[test.op]
+            facts = [fact for fact in facts if (known := fact.fields.get(name)) is not None and holds(known, value)]
+    for name, values in pattern.one_of:
+        facts = [fact for fact in facts if fact.fields.get(name) in values]
+    return facts
+
+
+def passes(pattern: Pattern, fact: Fact) -> bool:
+    """Whether one fact of the condition's type does."""
+    return bool(passing(pattern, (fact,)))
 
 
 def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
@@ -180,23 +186,27 @@ def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 class Joined:
     """The facts a condition may take, looked up by what its ``=`` joins compare, so that cost grows with matches."""
 
-    def __init__(self, pattern: Pattern, facts: Iterable[Fact]) -> None:
+    def __init__(self, pattern: Pattern, facts: Sequence[Fact]) -> None:
         self._pattern = pattern
-        self._equal = tuple(join for join in pattern.joins if join.op == "=")
-        self._found: dict[tuple[Value | None, ...], list[Fact]] = {}
-        candidates = [fact for fact in facts if passes(pattern, fact)]
+        self._equal = tuple([join for join in pattern.joins if join.op == "="]) if pattern.joins else ()
+        self._found: dict[tuple[Value | None, ...], Sequence[Fact]] = {}
+        candidates = passing(pattern, facts)
         if not self._equal:  # by far the most
             if candidates:
                 self._found[()] = candidates
             return
+        found: dict[tuple[Value | None, ...], list[Fact]] = {}
         for fact in candidates:
-            self._found.setdefault(tuple([fact.fields.get(join.field) for join in self._equal]), []).append(fact)
+            found.setdefault(tuple([fact.fields.get(join.field) for join in self._equal]), []).append(fact)
+        self._found.update(found)
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def with_(self, taken: Bindings) -> Iterator[Fact]:
+    def with_(self, taken: Bindings) -> Iterable[Fact]:
         """Those that agree with the facts taken so far in every join, in the order given."""
+        if not self._pattern.joins:
+            return self._found.get((), ())
         known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
         return (fact for fact in self._found.get(known, ()) if joined(self._pattern, fact, taken))
 
@@ -221,13 +231,16 @@ class ReferenceMatcher:
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         matches: set[Match] = set()
         for rule_id, when in layer.possible(facts):
-            partial: list[Bindings] = [{}]
-            for pattern in when:
-                partial = extend(pattern, partial, facts.get(pattern.fact, ()))
+            first = passing(when[0], facts[when[0].fact])
+            if len(when) == 1:
+                matches.update([(rule_id, (fact.id,)) for fact in first])
+                continue
+            partial: list[Bindings] = [{when[0].alias: fact} for fact in first]
+            for pattern in when[1:]:
                 if not partial:
                     break
-            for taken in partial:
-                matches.add((rule_id, tuple([fact.id for fact in taken.values()])))
+                partial = extend(pattern, partial, facts[pattern.fact])
+            matches.update([(rule_id, tuple([fact.id for fact in taken.values()])) for taken in partial])
         if len(matches) > MAX_MATCHES:
             raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
         return frozenset(matches)

@@ -179,6 +179,22 @@ class Guideline:
         classes = dict.fromkeys(drug.acute.drug_class for drug in self.drugs.values() if drug.acute)
         return {id_: tuple(d for d in self.drugs.values() if d.acute and d.acute.drug_class == id_) for id_ in classes}
 
+    @functools.cached_property
+    def suggested_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """Of each class of acute drugs, those that may be suggested, and are no other drug in another form."""
+        return {
+            id_: tuple(d for d in members if d.acute and d.acute.suggest and not d.counts_as)
+            for id_, members in self.acute_members.items()
+        }
+
+    @functools.cached_property
+    def shared_contraindications(self) -> Mapping[str, frozenset[str]]:
+        """Of each class of acute drugs, the contraindications that all its drugs list."""
+        return {
+            id_: frozenset.intersection(*(frozenset(drug.contraindications) for drug in members))
+            for id_, members in self.acute_members.items()
+        }
+
     def sets_of(self, system: str, code: str) -> frozenset[str]:
         """The names of all code sets that ``code`` of ``system`` (URL or alias) is in."""
         return self._index.sets_of(system, code)
