@@ -139,6 +139,14 @@ MEANINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "overuse_class": "its class in the definition of medication overuse",
         },
     ),
+    "eligibility_limit": (
+        "Something that a body of the site asks for before the ordered drug is given (eligibility.yaml).",
+        {
+            "body": "who asks",
+            "kind": "what kind of body it is",
+            "asks": "for failures, for days, or for a type of migraine",
+        },
+    ),
     "order_contraindication": (
         "The ordered drug lists a contraindication that is active.",
         {"strength": "how strong it is for this drug"},

@@ -21,6 +21,10 @@ class ContraindicationId(str):
     """A contraindication, or ``allergy``."""
 
 
+class BodyId(str):
+    """Who asks for something before a drug is given (eligibility.yaml)."""
+
+
 DIAGNOSES = ("migraine", "chronic_migraine")
 USES = ("preventive", "acute")
 INDICATIONS = tuple(Indication)
@@ -41,6 +45,8 @@ ACUTE_CLASSES = (
     "opioid",
 )
 OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
+BODY_KINDS = ("guideline", "appraisal", "payer", "referral", "label")
+ELIGIBILITY_ASKS = ("failures", "days", "type")
 EXCEPTIONS = (
     "hepatic_impairment",
     "renal_impairment",
@@ -155,6 +161,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "has_profile": bool,
         "lists_contraindications": bool,
     },
+    "eligibility_limit": {"order": str, "drug": DrugId, "body": BodyId, "kind": BODY_KINDS, "asks": ELIGIBILITY_ASKS},
     "order_contraindication": {
         "order": str,
         "drug": DrugId,
@@ -205,6 +212,7 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
     "follow_up": ("Encounter", "Appointment", "ServiceRequest"),
     "non_drug": ("Procedure", "ServiceRequest", "DeviceUseStatement", "DeviceRequest"),
     "order": (),
+    "eligibility_limit": (),
     "order_contraindication": (
         "Condition",
         "AllergyIntolerance",

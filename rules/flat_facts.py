@@ -414,9 +414,18 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
                 fields["overuse_class"] = drug.acute.overuse_class
             yield from _single_dose(sheet, order.name, drug, order.single_dose, order.route, (order.ref,))
         yield "order", fields, (order.ref,)
+        yield from _eligibility_limits(sheet, order, drug)
         yield from _order_contraindications(sheet, order, drug)
         yield from _dose_limits(sheet, order, drug)
         yield from _not_together(sheet, order, drug)
+
+
+def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
+    """What the bodies of the site ask of the patient's history and migraine before the drug is given."""
+    for row in sheet.guideline.eligibility.rows_in(sheet.locale, drug.id, order.use):
+        for asks in row.limits:
+            fields: dict[str, Value] = {"order": order.name, "drug": drug.id, "body": row.body.id}
+            yield "eligibility_limit", fields | {"kind": row.body.kind, "asks": asks}, (order.ref,)
 
 
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:

@@ -110,6 +110,23 @@ class AcuteFailure(Row):
 
 
 @dataclass(frozen=True, slots=True)
+class WeakFailure(Row):
+    """An acute drug that was stopped as ineffective at full dose, without a record of attacks."""
+
+    fact: ClassVar = "weak_failure"
+    drug: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria(Row):
+    """A body that asks for something before the ordered drug is given."""
+
+    fact: ClassVar = "criteria"
+    order: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class AcuteSetback(Row):
     """An acute drug that failed, at least once."""
 
@@ -226,6 +243,8 @@ ROWS: tuple[type[Row], ...] = (
     HeavyMonth,
     Attacks,
     AcuteFailure,
+    WeakFailure,
+    Criteria,
     AcuteSetback,
     TriptanIneligible,
     AcuteUse,

@@ -15,6 +15,7 @@ from uuid import UUID
 from jinja2 import Environment, Template
 
 from prodrome.cds_hooks.cards import suggestions
+from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import Kind, ParameterName, View
 from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, plain, tidy
 from prodrome.cds_hooks.cards.options_words import Options
@@ -135,8 +136,11 @@ class _Maker:
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
+        context = self._context(finding)
         sources = tuple(guideline.sources[id_] for id_ in rule.sources)
-        summary, detail = _parts(_template(rule.id).render(self._context(finding, sources)))
+        if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
+            sources = context["eligibility"].sources
+        summary, detail = _parts(_template(rule.id).render({**context, "sources": sources}))
         uuid = self._uuid(rule.id, finding.order or "")
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
@@ -153,12 +157,12 @@ class _Maker:
             "extension": {EXTENSION: trace(self.judgement, [rule], finding.facts, name, most_facts=most_facts)},
         }
 
-    def _context(self, finding: Finding, sources: tuple[Source, ...]) -> Json:
+    def _context(self, finding: Finding) -> Json:
         """What the template of a finding may name: :func:`names_of` says so beforehand."""
         view = View(finding, self.sheet, self.options)
         draft = self.sheet.facts.order(finding.order)
         order = Order(draft, view) if draft else None
-        context: Json = {"view": view, "sheet": self.sheet, "sources": sources, "order": order}
+        context: Json = {"view": view, "sheet": self.sheet, "order": order}
         assert finding.rule.card is not None
         for name, alias in finding.rule.card.shows.items():
             row = row_of(name)

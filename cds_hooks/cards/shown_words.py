@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodrome.cds_hooks.cards import preventives_tried
+from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
@@ -163,6 +164,11 @@ def running_drugs(found: tuple[rows.RunningDanger, ...], view: View, order: Orde
     )
 
 
+def eligibility(found: tuple[rows.Criteria, ...], view: View, order: Order) -> EligibilityWords:
+    """What the bodies of the site ask for before the ordered drug is given."""
+    return EligibilityWords(view.sheet, order.ordered.id, order.draft.use)
+
+
 SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
     "failures": failures,
     "brief_trials": brief_trials,
@@ -172,6 +178,7 @@ SHOWN: Mapping[str, Callable[[Any, View, Any], object]] = {
     "uncontrolled": uncontrolled,
     "unexplained": unexplained,
     "running_drugs": running_drugs,
+    "eligibility": eligibility,
 }
 
 

@@ -17,11 +17,13 @@ from prodrome.rules.fact_types import (
     FACT_TYPES,
     HOOKS,
     KINDS,
+    BodyId,
     ContraindicationId,
     DrugClassId,
     DrugId,
     EhfClassId,
 )
+from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_eligibility, site_sources
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
@@ -100,6 +102,7 @@ class Guideline:
     options: Mapping[str, Option]
     dose_limits: tuple[DoseLimit, ...]
     classes_not_together: frozenset[str]
+    eligibility: EligibilityTable
     contraindications: Mapping[str, Contraindication]
     code_sets: Mapping[str, CodeSet]
     co_medication_words: Mapping[str, tuple[str, ...]]
@@ -137,6 +140,7 @@ class Guideline:
             DrugId: tuple(self.drugs),
             EhfClassId: tuple(self.classes),
             DrugClassId: (*self.drug_classes, *ACUTE_CLASSES),
+            BodyId: tuple(self.eligibility.bodies),
             ContraindicationId: (*self.contraindications, "allergy"),
         }
         return {fact: {field: names.get(of, of) for field, of in schema.items()} for fact, schema in FACT_TYPES.items()}
@@ -262,7 +266,7 @@ def _load(folder: Path) -> Guideline:
 
 
 def _assemble(folder: Path, site: Site) -> Guideline:
-    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs", "dose_limits")
+    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs", "dose_limits", "eligibility")
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
@@ -280,6 +284,9 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     options = read_options(file["drugs"], sources, code_sets, drugs)
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
+    own = read_file(site.eligibility.parent, site.eligibility.name) if site.eligibility else None
+    eligibility = read_eligibility(file["eligibility"], Known(drugs, code_sets, sources, locales), own)
+    sources |= site_sources(own) if own else {}
     for entry in file.values():
         entry.done()
     for id_, entry in file["contraindications"].named("contraindications").items():
@@ -295,6 +302,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         options=frozen(options),
         dose_limits=limits,
         classes_not_together=frozenset(not_together),
+        eligibility=eligibility,
         contraindications=frozen(contraindications),
         code_sets=frozen(code_sets),
         co_medication_words=frozen(words),

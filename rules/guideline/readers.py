@@ -44,16 +44,21 @@ def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
 def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
     sources = {}
     for id_, entry in file.named("sources").items():
-        sources[id_] = Source(
-            id=id_,
-            citation=entry.text("citation"),
-            url=entry.text("url", None),
-            read=entry.text("read"),
-            note=entry.text("note", ""),
-            read_on=entry.text("read_on", None),
-        )
-        entry.done()
+        sources[id_] = read_source(id_, entry)
     return file.text_map("statements"), sources
+
+
+def read_source(id_: str, entry: Entry) -> Source:
+    source = Source(
+        id=id_,
+        citation=entry.text("citation"),
+        url=entry.text("url", None),
+        read=entry.text("read"),
+        note=entry.text("note", ""),
+        read_on=entry.text("read_on", None),
+    )
+    entry.done()
+    return source
 
 
 def read_locales(file: Entry) -> dict[str, Locale]:

@@ -25,13 +25,14 @@ class Site:
     """``parameters`` replace the guideline's; ``codes`` maps a kind of KINDS to codes and what each means here.
 
     ``licensed``: whether SNOMED CT codes outside the Global Patient Set are read. ``more_codes`` is a table read
-    beside ours, as ``prodrome codes expand`` writes it.
+    beside ours, as ``prodrome codes expand`` writes it; ``eligibility`` a file of the form of eligibility.yaml.
     """
 
     parameters: Mapping[str, object] = field(default_factory=dict)
     codes: Mapping[str, Mapping[Code, str]] = field(default_factory=dict)
     licensed: bool = True
     more_codes: Path | None = None
+    eligibility: Path | None = None
 
 
 def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[Code, str]:

@@ -494,6 +494,7 @@ EVERYTHING = [
     (patient(conditions=(MIGRAINE, KIDNEY), orders=(order("topiramate", "preventive"),)), "order-sign"),
     (patient(orders=(order("sumatriptan", "acute", single_dose=200.0),)), "order-sign"),
     (patient(orders=(order("oxycodone", "acute"),)), "order-sign"),
+    (patient(trials=THREE_FAILED, orders=(order("erenumab", "preventive"),)), "order-sign"),
     (
         patient(
             conditions=(MIGRAINE, ASTHMA), trials=(running("propranolol"),), declared=frozenset({"Condition/asthma"})

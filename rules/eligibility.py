@@ -1,0 +1,641 @@
+"""Which classes a patient may have now, and what each body's criteria for a drug come to, with what shows it.
+
+A criterion is *met*, *not met* or *not recorded*: what the chart does not say is never taken for a no, unless the kinds
+of resource that would say it came complete.
+"""
+
+import calendar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Literal
+
+from prodrome.rules import rows
+from prodrome.rules.contraindications import ABSOLUTE, is_lastingly_barred, listed
+from prodrome.rules.doses import days_at
+from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
+from prodrome.rules.flat_facts import trial_name
+from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
+from prodrome.rules.guideline.guideline import Drug
+from prodrome.rules.judge import Judgement
+from prodrome.rules.options import DrugOptions
+from prodrome.rules.spans import UNKNOWN, Span, length, months_ago, years
+
+Answer = Literal["met", "not met", "not recorded"]
+MET: Answer = "met"
+NOT_MET: Answer = "not met"
+NOT_RECORDED: Answer = "not recorded"
+
+State = Literal[
+    "in use",
+    "failed",
+    "ruled out",
+    "not available",
+    "not for this migraine",
+    "tried too briefly",
+    "open",
+    "not recorded",
+]
+"""What becomes of a class. *Not recorded*: nothing stands against it, and not all that could came."""
+
+How = Literal["lack of efficacy", "lack of tolerability", "contraindication", "not recorded"]
+REASONS: Mapping[How, str] = {
+    "lack of efficacy": "efficacy",
+    "lack of tolerability": "tolerability",
+    "contraindication": "contraindication",
+}
+
+MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A drug that failed, or may have (``certain`` False): how, in which trial, or by which contraindications.
+
+    ``trial`` is the trial's flat name; "" where an allergy, records of attacks or a contraindication stand for one.
+    ``because`` are doubts in words, or ids of contraindications.
+    """
+
+    drug: str
+    group: str
+    how: How
+    certain: bool
+    trial: str = ""
+    because: tuple[str, ...] = ()
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonthDays:
+    """What the diary says of a calendar month (its first day); ``None`` where it says nothing."""
+
+    month: date
+    migraine: float | None = None
+    headache: float | None = None
+    debilitating: float | None = None
+    refs: Refs = ()
+
+
+CriterionKind = Literal["age", "type", "days", "failures", "beside", "conditions", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One criterion of a row and what it comes to, with the trials, months and resources that show it.
+
+    ``failed`` belongs to the alternative ``asked`` that comes nearest, of which ``counted`` failed for certain and
+    ``possible`` may have; ``said`` is a criterion no chart can show;
+    ``drugs`` run that must not, or ``conditions`` (code sets) are active. ``missing``: the kinds that did not come
+    complete, where these leave it open.
+    """
+
+    kind: CriterionKind
+    answer: Answer
+    asked: FailuresAsked | None = None
+    failed: tuple[Failed, ...] = ()
+    counted: int = 0
+    possible: int = 0
+    months: tuple[MonthDays, ...] = ()
+    said: str = ""
+    drugs: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowAnswer:
+    """What a body's row comes to for this patient: its criteria, and all of them together."""
+
+    row: EligibilityRow
+    answer: Answer
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassState:
+    """A narrow class of preventives (with its class of the EHF consensus) or a class of acute drugs.
+
+    ``left`` are its drugs that nothing rules out; ``trials`` the flat names of what was tried of it for migraine,
+    ``failed`` those that failed or may have, ``contraindications`` (ids, ``allergy``) what rules drugs of it out.
+    """
+
+    id: str
+    use: Literal["preventive", "acute"]
+    ehf_class: str
+    state: State
+    left: tuple[str, ...]
+    trials: tuple[str, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    contraindications: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    refs: Refs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """Every class, and what every row of the site's bodies comes to."""
+
+    classes: tuple[ClassState, ...]
+    rows: tuple[RowAnswer, ...]
+
+
+def eligibility(facts: Facts, judgement: Judgement) -> Eligibility:
+    """What one judged patient may have, in the locale and by the bodies of the judgement's guideline."""
+    chart = _Chart(facts, judgement)
+    table = judgement.guideline.eligibility
+    return Eligibility(
+        classes=tuple(_classes(chart)), rows=tuple(_answer(chart, row, None) for row in table.rows_in(judgement.locale))
+    )
+
+
+def answers_for(facts: Facts, judgement: Judgement, drug: str, use: str) -> tuple[RowAnswer, ...]:
+    """What the rows of the site's bodies about one drug come to: labels first, then funders, then guidelines."""
+    chart = _Chart(facts, judgement)
+    found = judgement.guideline.eligibility.rows_in(judgement.locale, drug, use)
+    order = ("label", "appraisal", "payer", "referral", "guideline")
+    return tuple(_answer(chart, row, drug) for row in sorted(found, key=lambda row: order.index(row.body.kind)))
+
+
+class _Chart:
+    """The facts of one patient beside what was judged of them."""
+
+    def __init__(self, facts: Facts, judgement: Judgement) -> None:
+        self.facts = facts
+        self.judgement = judgement
+        self.guideline = judgement.guideline
+        self.options = DrugOptions(facts, judgement.guideline, judgement.active, judgement.locale)
+
+    def missing(self, *kinds: str) -> tuple[str, ...]:
+        """Those of the kinds that did not come complete."""
+        state = self.facts.completeness
+        return tuple(kind for kind in kinds if state.get(kind, Completeness.MISSING) is not Completeness.COMPLETE)
+
+    @cached_property
+    def names(self) -> Mapping[str, Refs]:
+        """The code sets of the active conditions, and where these are recorded."""
+        found: dict[str, Refs] = {}
+        for condition in self.facts.conditions:
+            for name in condition.names:
+                found[name] = tuple(dict.fromkeys((*found.get(name, ()), *condition.refs)))
+        return found
+
+    @cached_property
+    def chronic(self) -> bool:
+        return "chronic_migraine" in self.names
+
+    @cached_property
+    def purposes(self) -> frozenset[str]:
+        """The trials that were, or may have been, for migraine."""
+        return frozenset(purpose.trial for purpose in self.judgement.rows(rows.Purpose))
+
+    @cached_property
+    def trials(self) -> tuple[tuple[str, Trial, str], ...]:
+        """The trials for migraine: flat name, trial, drug it counts as."""
+        named = ((trial_name(index), trial) for index, trial in enumerate(self.facts.trials))
+        return tuple((name, trial, self.options.base(trial.drug)) for name, trial in named if name in self.purposes)
+
+    @cached_property
+    def adequate(self) -> Mapping[str, str]:
+        """Whether each preventive trial was long and high enough by the guideline."""
+        flat = self.judgement.of_type("trial")
+        return {str(fact.fields["trial"]): str(fact.fields.get("adequate", "unknown")) for fact in flat}
+
+    @cached_property
+    def doubts(self) -> Mapping[str, tuple[tuple[str, str | None], ...]]:
+        """Why failures of trials are not certain, with the step that says so."""
+        found: dict[str, tuple[tuple[str, str | None], ...]] = {}
+        for fact in self.judgement.of_type(rows.Doubt.fact):
+            doubt = rows.read(rows.Doubt, fact)
+            found[doubt.trial] = (*found.get(doubt.trial, ()), (doubt.because, fact.rule))
+        return found
+
+    @cached_property
+    def acute_failures(self) -> Mapping[str, tuple[tuple[How, Refs], ...]]:
+        """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
+        found: dict[str, tuple[tuple[How, Refs], ...]] = {}
+        for fact in self.judgement.of_type(rows.AcuteFailure.fact):
+            failure = rows.read(rows.AcuteFailure, fact)
+            found[failure.drug] = (*found.get(failure.drug, ()), (failure.by, fact.refs))
+        for fact in self.judgement.of_type(rows.WeakFailure.fact):
+            drug = rows.read(rows.WeakFailure, fact).drug
+            found[drug] = (*found.get(drug, ()), ("lack of efficacy", fact.refs))
+        return found
+
+    def drugs(self, ids: Iterable[str]) -> tuple[Drug, ...]:
+        return tuple(self.guideline.drugs[id_] for id_ in ids)
+
+    def here(self, drug: Drug) -> bool:
+        """Whether the drug, and its class where it prevents, can be had here."""
+        class_ = drug.preventive.ehf_class if drug.preventive else None
+        unavailable = self.guideline.unavailable_classes(self.judgement.locale)
+        return self.options.available(drug) and class_ not in unavailable
+
+
+def _answer(chart: _Chart, row: EligibilityRow, drug: str | None) -> RowAnswer:
+    criteria = tuple(_criteria(chart, row, drug))
+    return RowAnswer(row, _all(criterion.answer for criterion in criteria), criteria)
+
+
+def _all(answers: Iterable[Answer]) -> Answer:
+    said = set(answers)
+    return NOT_MET if NOT_MET in said else NOT_RECORDED if NOT_RECORDED in said else MET
+
+
+def _any(answers: Iterable[Answer]) -> Answer:
+    said = set(answers)
+    return MET if MET in said else NOT_RECORDED if NOT_RECORDED in said else NOT_MET
+
+
+def _criteria(chart: _Chart, row: EligibilityRow, drug: str | None) -> Iterator[Criterion]:
+    if row.age_min is not None:
+        yield _age(chart, row.age_min)
+    if row.migraine is not None:
+        yield _type(chart, row.migraine)
+    if row.days:
+        yield _days(chart, row)
+    if row.failed:
+        yield _failures(chart, row.failed)
+    if row.not_with:
+        yield _beside(chart, row, drug)
+    if row.without:
+        yield _without(chart, row.without)
+    for said in row.asks:
+        yield Criterion("other", NOT_RECORDED, said=said)
+
+
+def _age(chart: _Chart, least: float) -> Criterion:
+    patient, today = chart.facts.patient, chart.judgement.today
+    if patient is None or patient.birth is None:
+        return Criterion("age", NOT_RECORDED, missing=("Patient",))
+    youngest, oldest = years(patient.birth.last, today), years(patient.birth.first, today)
+    answer = MET if youngest >= least else NOT_MET if oldest < least else NOT_RECORDED
+    return Criterion("age", answer, refs=patient.refs)
+
+
+def _type(chart: _Chart, asked: str) -> Criterion:
+    """Chronic migraine is a diagnosis; episodic is migraine without it on a complete problem list."""
+    refs = chart.names.get("chronic_migraine" if chart.chronic else "migraine", ())
+    if chart.chronic:
+        return Criterion("type", MET if asked == "chronic" else NOT_MET, refs=refs)
+    missing = chart.missing("Condition")
+    if missing or (asked == "episodic" and "migraine" not in chart.names):
+        return Criterion("type", NOT_RECORDED, missing=missing, refs=refs)
+    return Criterion("type", MET if asked == "episodic" else NOT_MET, refs=refs)
+
+
+# Days
+
+
+def _days(chart: _Chart, row: EligibilityRow) -> Criterion:
+    months = _months(chart, row.months)
+    answer = _any(_days_alternative(chart, asked, months) for asked in row.days)
+    refs = tuple(dict.fromkeys(ref for month in months for ref in month.refs))
+    missing = chart.missing("Observation") if answer == NOT_RECORDED else ()
+    return Criterion("days", answer, months=months, missing=missing, refs=refs)
+
+
+def _months(chart: _Chart, count: int) -> tuple[MonthDays, ...]:
+    """The last complete calendar months, the oldest first, recorded or not."""
+    today = chart.judgement.today
+    recorded: dict[int, HeadacheMonth] = {
+        months_ago(month.month, today): month for month in chart.facts.headache_months
+    }
+    found = []
+    for back in range(count, 0, -1):
+        index = today.year * 12 + today.month - 1 - back
+        first, row = date(index // 12, index % 12 + 1, 1), recorded.get(back)
+        found.append(
+            MonthDays(first, row.migraine, row.headache, row.debilitating, row.refs) if row else MonthDays(first)
+        )
+    return tuple(found)
+
+
+def _days_alternative(chart: _Chart, asked: DaysAsked, months: Sequence[MonthDays]) -> Answer:
+    answers = [_number(days, months) for days in asked.days]
+    if asked.type is not None:
+        answers.append(_type(chart, asked.type).answer)
+    if asked.said:
+        answers.append(NOT_RECORDED)
+    return _all(answers)
+
+
+def _number(asked: Days, months: Sequence[MonthDays]) -> Answer:
+    """The mean of the months, which those that are not recorded leave open between nothing and every day."""
+    if asked.of == "attacks":  # no chart counts them
+        return NOT_RECORDED
+    spans = [_days_of(month, asked.of) for month in months]
+    least, most = sum(s.least for s in spans) / len(spans), sum(s.most for s in spans) / len(spans)
+    answers: list[Answer] = []
+    if asked.least is not None:
+        answers.append(MET if least >= asked.least else NOT_MET if most < asked.least else NOT_RECORDED)
+    if asked.above is not None:
+        answers.append(MET if least > asked.above else NOT_MET if most <= asked.above else NOT_RECORDED)
+    if asked.below is not None:
+        answers.append(MET if most < asked.below else NOT_MET if least >= asked.below else NOT_RECORDED)
+    return _all(answers)
+
+
+def _days_of(month: MonthDays, of: str) -> Span:
+    """Debilitating days stand for migraine days that are not recorded, and both are headache days."""
+    whole = calendar.monthrange(month.month.year, month.month.month)[1]
+    if of == "migraine":
+        known = month.migraine if month.migraine is not None else month.debilitating
+        return (
+            Span(known, known)
+            if known is not None
+            else Span(0, month.headache if month.headache is not None else whole)
+        )
+    if month.headache is not None:
+        return Span(month.headache, month.headache)
+    return Span(max(month.migraine or 0, month.debilitating or 0), whole)
+
+
+# Failures
+
+
+def _failures(chart: _Chart, alternatives: Sequence[FailuresAsked]) -> Criterion:
+    """The alternative that comes nearest, with the answer of any."""
+    tried = [_failures_alternative(chart, asked) for asked in alternatives]
+    answer = _any(one.answer for one in tried)
+    return next(one for one in tried if one.answer == answer)
+
+
+def _failures_alternative(chart: _Chart, asked: FailuresAsked) -> Criterion:
+    acute = _is_acute(chart, asked)
+    found = tuple(_acute_failed(chart, asked) if acute else _preventives_failed(chart, asked))
+    found += tuple(_barred_groups(chart, asked, found)) if "contraindication" in asked.reasons else ()
+    certain, possible = _count([one for one in found if one.certain], asked), _count(found, asked)
+    missing = chart.missing(*MEDICATION, *(("Observation",) if acute else ()))
+    if "contraindication" in asked.reasons:
+        missing += chart.missing("Condition")
+    enough = asked.some or asked.least
+    if certain >= asked.least:
+        answer, missing = MET, ()
+    elif possible >= enough or missing:
+        answer = NOT_RECORDED
+    else:
+        answer = NOT_MET
+    if asked.ruled_out:
+        answer = _all((answer, _ruled_out(chart, asked.ruled_out)))
+    refs = tuple(dict.fromkeys(ref for one in found for ref in one.refs))
+    return Criterion(
+        "failures", answer, asked=asked, failed=found, counted=certain, possible=possible, missing=missing, refs=refs
+    )
+
+
+def _is_acute(chart: _Chart, asked: FailuresAsked) -> bool:
+    drugs = chart.drugs(id_ for group in asked.groups.values() for id_ in group)
+    return all(drug.acute for drug in drugs)
+
+
+def _count(found: Iterable[Failed], asked: FailuresAsked) -> int:
+    """A contraindicated group is one, however many drugs are in it."""
+    return len({one.group if asked.by_group or one.how == "contraindication" else one.drug for one in found})
+
+
+def _preventives_failed(chart: _Chart, asked: FailuresAsked) -> Iterator[Failed]:
+    group_of = {drug: group for group, drugs in asked.groups.items() for drug in drugs}
+    for name, trial, drug in chart.trials:
+        if trial.use == "preventive" and drug in group_of and not trial.running:
+            failed = _trial_failed(chart, asked, name, trial, drug, group_of[drug])
+            if failed:
+                yield failed
+    if "tolerability" in asked.reasons:  # a recorded allergy that stands for a trial
+        for fact in chart.judgement.of_type(rows.Failure.fact):
+            failure = rows.read(rows.Failure, fact)
+            if failure.drug in group_of and failure.trial not in chart.purposes:
+                certain = failure.certainty == "high"
+                yield Failed(failure.drug, group_of[failure.drug], "lack of tolerability", certain, refs=fact.refs)
+
+
+def _trial_failed(chart: _Chart, asked: FailuresAsked, name: str, trial: Trial, drug: str, group: str) -> Failed | None:
+    reason = trial.stop.reason.value
+    doubts = chart.doubts.get(name, ())
+    if reason == "unknown":
+        return Failed(drug, group, "not recorded", False, name, ("why it was stopped is not recorded",), trial.refs)
+    if reason == "intolerance" and "tolerability" in asked.reasons:
+        because = tuple(words for words, _ in doubts)
+        return Failed(drug, group, "lack of tolerability", not because, name, because, trial.refs)
+    if reason == "inefficacy" and "efficacy" in asked.reasons:
+        long_enough = _long_enough(chart, asked, name, trial)
+        if long_enough == "no":
+            return None
+        own_length = asked.least_days is not None
+        because = tuple(words for words, step in doubts if not (own_length and step == "doubt-dose-or-length"))
+        if long_enough == "unknown" and own_length:
+            because += ("its dose or dates are not known",)
+        return Failed(drug, group, "lack of efficacy", not because, name, because, trial.refs)
+    return None
+
+
+def _long_enough(chart: _Chart, asked: FailuresAsked, name: str, trial: Trial) -> str:
+    """Whether a trial was as long as the body asks; as the guideline asks, where the body gives no length."""
+    if asked.least_days is None:
+        return chart.adequate.get(name, "unknown")
+    span = length(trial.start, trial.end)
+    if asked.at_dose:
+        use = chart.guideline.drugs[trial.drug].preventive
+        span = days_at(trial.steps, use.min_adequate) if use else UNKNOWN
+    return "yes" if span.least >= asked.least_days else "no" if span.most < asked.least_days else "unknown"
+
+
+def _acute_failed(chart: _Chart, asked: FailuresAsked) -> Iterator[Failed]:
+    group_of = {drug: group for group, drugs in asked.groups.items() for drug in drugs}
+    for drug, ways in chart.acute_failures.items():
+        for how, refs in ways:
+            if drug in group_of and REASONS[how] in asked.reasons:
+                yield Failed(drug, group_of[drug], how, True, refs=refs)
+                break
+    for name, trial, drug in chart.trials:
+        ended = trial.use == "acute" and not trial.running and drug in group_of and drug not in chart.acute_failures
+        if ended and trial.stop.reason.value in ("unknown", "inefficacy", "intolerance"):
+            because = tuple(words for words, _ in chart.doubts.get(name, ()))
+            if trial.stop.reason.value == "unknown":
+                because = ("why it was stopped is not recorded",)
+            yield Failed(drug, group_of[drug], "not recorded", False, name, because, trial.refs)
+
+
+def _barred_groups(chart: _Chart, asked: FailuresAsked, found: Sequence[Failed]) -> Iterator[Failed]:
+    """Groups of which every drug that can be had here is lastingly contraindicated, and none failed for certain."""
+    failed = {one.group for one in found if one.certain}
+    for group, ids in asked.groups.items():
+        members = [drug for drug in chart.drugs(ids) if chart.here(drug) and not drug.counts_as]
+        active = chart.judgement.active
+        if members and group not in failed and all(is_lastingly_barred(drug, active) for drug in members):
+            because = {
+                one.contraindication.id: one.refs
+                for drug in members
+                for one in listed(drug, active)
+                if one.strength(drug.id) == ABSOLUTE and one.contraindication.counts_for_class
+            }
+            refs = tuple(ref for refs in because.values() for ref in refs)
+            yield Failed(members[0].id, group, "contraindication", True, because=tuple(because), refs=refs)
+
+
+def _ruled_out(chart: _Chart, acute_class: str) -> Answer:
+    """Whether an acute class is contraindicated, or was not tolerated: two of its drugs, since one leaves others."""
+    members = [drug for drug in chart.guideline.acute_members.get(acute_class, ()) if chart.here(drug)]
+    if members and all(map(chart.options.barred, members)):
+        return MET
+    ids = {drug.id for drug in members}
+    not_tolerated = {
+        drug
+        for drug, ways in chart.acute_failures.items()
+        if drug in ids and any(how == "lack of tolerability" for how, _ in ways)
+    }
+    if len(not_tolerated) > 1:
+        return MET
+    return NOT_RECORDED if not_tolerated or chart.missing(*MEDICATION, "Condition") else NOT_MET
+
+
+# What else holds
+
+
+def _beside(chart: _Chart, row: EligibilityRow, drug: str | None) -> Criterion:
+    own = {drug} if drug else set(row.drugs)
+    others = [
+        trial for trial in chart.facts.trials if trial.running and trial.drug in row.not_with and trial.drug not in own
+    ]
+    if others:
+        refs = tuple(ref for trial in others for ref in trial.refs)
+        return Criterion("beside", NOT_MET, drugs=tuple(dict.fromkeys(trial.drug for trial in others)), refs=refs)
+    missing = chart.missing(*MEDICATION)
+    return Criterion("beside", NOT_RECORDED if missing else MET, missing=missing)
+
+
+def _without(chart: _Chart, names: Sequence[str]) -> Criterion:
+    held = tuple(name for name in names if name in chart.names)
+    if held:
+        refs = tuple(ref for name in held for ref in chart.names[name])
+        return Criterion("conditions", NOT_MET, conditions=held, refs=refs)
+    missing = chart.missing("Condition")
+    return Criterion("conditions", NOT_RECORDED if missing else MET, missing=missing)
+
+
+# Classes
+
+
+def _classes(chart: _Chart) -> Iterator[ClassState]:
+    drugs = [drug for drug in chart.guideline.drugs.values() if not drug.counts_as]
+    for id_ in chart.guideline.drug_classes:
+        members = [d for d in drugs if d.preventive and d.preventive.counts and d.preventive.drug_class == id_]
+        if members:
+            yield _preventive_class(chart, id_, members)
+    for id_, all_ in chart.guideline.acute_members.items():
+        members = [drug for drug in all_ if drug.acute and drug.acute.suggest and not drug.counts_as]
+        if members:
+            yield _acute_class(chart, id_, members)
+
+
+def _preventive_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> ClassState:
+    ehf_class = members[0].preventive.ehf_class if members[0].preventive else ""
+    trials = [(n, t, d) for n, t, d in chart.trials if t.use == "preventive" and _class_of(chart, t.drug) == id_]
+    failed = tuple(_class_failures(chart, id_))
+    reopened = {str(fact.fields["trial"]) for fact in chart.judgement.of_type("reopened")}
+    counting = {drug.id for drug in members}
+    sure = [one for one in failed if one.certain and one.drug in counting and one.trial not in reopened]
+    brief = {row.trial for row in chart.judgement.rows(rows.Inadequate)}
+    only_chronic = chart.guideline.classes[ehf_class].only_if == "chronic_migraine"
+    wrong_type = only_chronic and not chart.chronic and not chart.missing("Condition")
+    return _state(
+        chart,
+        ClassState(id_, "preventive", ehf_class, "open", (), tuple(name for name, _, _ in trials), failed),
+        members,
+        running=any(trial.running for _, trial, _ in trials),
+        has_failed=bool(sure),
+        wrong_type=wrong_type,
+        too_briefly=bool(trials) and all(name in brief for name, _, _ in trials),
+    )
+
+
+def _class_of(chart: _Chart, drug: str) -> str:
+    use = chart.guideline.drugs[drug].preventive
+    return use.drug_class if use else ""
+
+
+def _class_failures(chart: _Chart, id_: str) -> Iterator[Failed]:
+    for fact in chart.judgement.of_type(rows.Failure.fact):
+        failure = rows.read(rows.Failure, fact)
+        if failure.drug_class == id_:
+            because = tuple(words for words, _ in chart.doubts.get(failure.trial, ()))
+            trial = failure.trial if failure.trial in chart.purposes else ""
+            yield Failed(failure.drug, id_, failure.by, failure.certainty == "high", trial, because, fact.refs)
+
+
+def _acute_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> ClassState:
+    ids = {drug.id for drug in chart.guideline.acute_members[id_]}
+    trials = [(name, trial, drug) for name, trial, drug in chart.trials if trial.use == "acute" and drug in ids]
+    failed = tuple(
+        Failed(drug, id_, how, True, refs=refs)
+        for drug, ways in chart.acute_failures.items()
+        if drug in ids
+        for how, refs in ways[:1]
+    )
+    spent = {one.drug for one in failed}
+    left = [drug for drug in members if chart.here(drug) and drug.id not in spent and not chart.options.barred(drug)]
+    enough = chart.guideline.number("acute_unresponsive_triptans") if id_ == "triptan" else len(ids)
+    return _state(
+        chart,
+        ClassState(id_, "acute", "", "open", (), tuple(name for name, _, _ in trials), failed),
+        members,
+        running=any(trial.running for _, trial, _ in trials),
+        has_failed=bool(spent) and (len(spent) >= enough or not left),
+        wrong_type=False,
+        too_briefly=False,
+    )
+
+
+def _state(
+    chart: _Chart,
+    class_: ClassState,
+    members: Sequence[Drug],
+    *,
+    running: bool,
+    has_failed: bool,
+    wrong_type: bool,
+    too_briefly: bool,
+) -> ClassState:
+    here = [drug for drug in members if chart.here(drug)]
+    left = tuple(drug.id for drug in here if not chart.options.barred(drug))
+    against = {
+        (one.contraindication.id if one.contraindication else "allergy"): one.refs
+        for drug in here
+        for one in chart.options.against(drug)
+        if one.strength == ABSOLUTE
+    }
+    refs = [
+        *(ref for name, trial, _ in chart.trials if name in class_.trials for ref in trial.refs),
+        *(ref for one in class_.failed for ref in one.refs),
+        *(ref for some in against.values() for ref in some),
+    ]
+    missing: tuple[str, ...] = ()
+    state: State
+    if running:
+        state = "in use"
+    elif has_failed:
+        state = "failed"
+    elif not here:
+        state = "not available"
+    elif not left:
+        state = "ruled out"
+    elif wrong_type:
+        state = "not for this migraine"
+    elif too_briefly:
+        state = "tried too briefly"
+    else:
+        missing = chart.missing(*MEDICATION, "Condition", "AllergyIntolerance")
+        state = "not recorded" if missing else "open"
+    return ClassState(
+        class_.id,
+        class_.use,
+        class_.ehf_class,
+        state,
+        left,
+        class_.trials,
+        class_.failed,
+        tuple(against),
+        missing,
+        tuple(dict.fromkeys(refs)),
+    )
