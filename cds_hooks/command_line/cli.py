@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+import argcomplete
+
 from prodrome.cds_hooks.command_line.commands import COMMANDS
 from prodrome.cds_hooks.command_line.errors import Parser, in_one_line
 from prodrome.cds_hooks.command_line.version import versions
@@ -37,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 for success, 1 where the command found fault, 2 for a mistake."""
-    asked = parser().parse_args(arguments)
+    whole = parser()
+    argcomplete.autocomplete(whole)  # answers the shell, and ends, where it is asked what may come next
+    asked = whole.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = asked.run
     try:
         return run(asked)

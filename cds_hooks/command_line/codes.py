@@ -14,6 +14,7 @@ import httpx
 import orjson
 
 from prodrome.cds_hooks.command_line.errors import UsageError
+from prodrome.cds_hooks.command_line.printing import json_argument, print_json
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Failure, expand
 from prodrome.cds_hooks.settings import load_settings
@@ -34,10 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     lookup = verbs.add_parser("lookup", help="say what a code or a word is taken for, and by which table")
     lookup.add_argument("what", metavar="SYSTEM|CODE or WORD", help="as in 'icd10cm|G43.709', or 'Topamax 25 mg'")
+    json_argument(lookup)
     lookup.set_defaults(verb=_lookup)
     report = verbs.add_parser("report", help="list what is of a kind we read and was not recognised, frequent first")
     report.add_argument("paths", metavar="EXPORT_OR_BUNDLE", nargs="+", type=Path, help="NDJSON, Bundles, or folders")
     report.add_argument("--most", type=int, default=100, metavar="N", help="rows printed (100)")
+    json_argument(report)
     report.set_defaults(verb=_report)
     expand = verbs.add_parser("expand", help="ask the site's terminology server for more SNOMED CT codes of our sets")
     expand.add_argument("url", metavar="URL", help=f"its FHIR address; a token is read from {TOKEN_VARIABLE}")
@@ -57,6 +60,9 @@ def _lookup(asked: argparse.Namespace, environment: Environment) -> int:
     system, bar, code = asked.what.rpartition("|")
     guideline = environment.guideline
     found = code_taken_for(system.strip(), code.strip(), guideline) if bar else words_taken_for(asked.what, guideline)
+    if asked.json:
+        print_json([meaning._asdict() for meaning in found])
+        return 0 if found else 1
     for meaning in found:
         print(f"{meaning.sort} {meaning.name} ({meaning.table})")
     if not found:
@@ -109,7 +115,15 @@ def _report(asked: argparse.Namespace, environment: Environment) -> int:
             read += len(rows)
             puzzles = _not_understood([*medications, *rows], environment.guideline, environment)
             found.update((puzzle.kind, puzzle.what, puzzle.why, puzzle.value) for puzzle in puzzles)
-    for (kind, what, why, value), count in sorted(found.items(), key=lambda item: (-item[1], item[0]))[: asked.most]:
+    frequent = sorted(found.items(), key=lambda item: (-item[1], item[0]))[: asked.most]
+    if asked.json:
+        told = [
+            {"count": count, "kind": kind, "what": what, "why": why, "value": value}
+            for (kind, what, why, value), count in frequent
+        ]
+        print_json({"read": read, "notRecognised": told, "more": len(found) - len(frequent)})
+        return 0
+    for (kind, what, why, value), count in frequent:
         said = "".join(sign if sign.isprintable() else " " for sign in value)
         print(f"{count:7}  {kind}: the {what} {why}: {said or 'nothing is said'}")
     if not found:

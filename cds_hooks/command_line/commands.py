@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,21 +13,27 @@ from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 
-import orjson
-
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import codes, feedback, population
+from prodrome.cds_hooks.command_line import codes, completion, feedback, keys, population
 from prodrome.cds_hooks.command_line.errors import UsageError
-from prodrome.cds_hooks.command_line.testing import consult_server, sandbox, sandbox_arguments, server_arguments
+from prodrome.cds_hooks.command_line.printing import json_argument, on_terminal, print_json, print_table
+from prodrome.cds_hooks.command_line.testing import (
+    card_rows,
+    consult_server,
+    sandbox,
+    sandbox_arguments,
+    server_arguments,
+)
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import Invalid, Refused, parse, read_request
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
-from prodrome.cds_hooks.testers import check_arguments, run_check
+from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
 from prodrome.cds_hooks.web import health
 from prodrome.rules.engine import Rule, condition_in_words
+from prodrome.rules.guideline import Guideline
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,7 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
     command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
     command.add_argument("--understood", action="store_true", help="print how much of the chart was understood")
+    command.add_argument("--json", action="store_true", help="print the answer as JSON, also on a terminal")
     _today(command)
     _engine(command)
 
@@ -151,8 +158,11 @@ def _consult(asked: argparse.Namespace) -> int:
         print(understood(consultation))
     elif asked.why or asked.steps:
         print(tree(consultation, steps=asked.steps))
+    elif asked.json or not on_terminal():
+        print_json(consultation.response)
     else:
-        sys.stdout.write(orjson.dumps(consultation.response, option=orjson.OPT_INDENT_2).decode() + "\n")
+        print_table(card_rows(consultation) or [("No card", "", "")], ("Card", "Indicator", "Summary"))
+        print("\nThe whole answer: --json. What each rule rests on: --why.")
     return 0
 
 
@@ -197,13 +207,17 @@ def _check(asked: argparse.Namespace) -> int:
 
 def _rules_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--conditions", action="store_true", help="also say the conditions of each rule in words")
+    json_argument(command)
 
 
 def _rules(asked: argparse.Namespace) -> int:
     environment = Environment.of(_settings(asked))
     rulebook = environment.guideline.rulebook
-    print(f"Rulebook {rulebook.version} of {rulebook.date}")
     shown = [rule for rule in rulebook.rules.values() if rule.card is not None]
+    if asked.json:
+        print_json(_rules_told(environment.guideline, shown))
+        return 0
+    print(f"Rulebook {rulebook.version} of {rulebook.date}")
     widths = [max(len(row[column]) for row in map(_row, shown)) for column in range(3)]
     for rule in shown:
         id_, hooks, sources, title = _row(rule)
@@ -224,12 +238,41 @@ def _rules(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _rules_told(guideline: Guideline, shown: Sequence[Rule]) -> dict[str, object]:
+    """The rules that have a card, as a program reads them."""
+    return {
+        "rulebook": guideline.rulebook.version,
+        "date": guideline.rulebook.date,
+        "rules": [
+            {
+                "id": rule.id,
+                "title": rule.title,
+                "hooks": list(rule.hooks),
+                "sources": {name: guideline.sources[name].citation for name in rule.sources},
+                "when": [condition_in_words(pattern) for pattern in rule.when],
+                "unless": [condition_in_words(pattern) for pattern in rule.unless],
+            }
+            for rule in shown
+        ],
+        "notEvaluated": list(guideline.rulebook.not_evaluated),
+    }
+
+
 def _row(rule: Rule) -> tuple[str, str, str, str]:
     return rule.id, ", ".join(rule.hooks), ", ".join(rule.sources), rule.title
 
 
+def _prefetch_arguments(command: argparse.ArgumentParser) -> None:
+    _today(command)
+    json_argument(command)
+
+
 def _prefetch(asked: argparse.Namespace) -> int:
-    for service in Environment.of(_settings(asked)).services().values():
+    services = Environment.of(_settings(asked)).services().values()
+    if asked.json:
+        print_json({service.id: {query.key: query.template for query in service.queries} for service in services})
+        return 0
+    for service in services:
         print(service.id)
         width = max(len(query.key) for query in service.queries)
         for query in service.queries:
@@ -237,16 +280,24 @@ def _prefetch(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _nothing_more(_: argparse.ArgumentParser) -> None:
-    """No arguments."""
+PASTED: Mapping[str, Path] = {"sandbox": SANDBOX_SETTINGS}
+"""Settings to start from, by what they are for."""
 
 
 def _settings_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--explain", action="store_true", help="also say what each is for")
+    command.add_argument("--for", choices=tuple(PASTED), dest="purpose", help="print a file of settings to start from")
+    json_argument(command)
 
 
 def _show_settings(asked: argparse.Namespace) -> int:
+    if asked.purpose:
+        print(PASTED[asked.purpose].read_text(encoding="utf-8"), end="")
+        return 0
     lines = describe(_settings(asked))
+    if asked.json:
+        print_json([line._asdict() for line in lines])
+        return 0
     widths = [max(len(line[column]) for line in lines) for column in range(2)]
     for name, value, origin, meaning in lines:
         print(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}".rstrip())
@@ -261,9 +312,11 @@ COMMANDS: Mapping[str, Command] = {
     "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
     "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
     "codes": Command(codes.HELP, codes.add_arguments, codes.run),
+    "key": Command(keys.HELP, keys.add_arguments, keys.run),
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
-    "prefetch": Command("print the prefetch of each service, to copy by hand", _today, _prefetch),
+    "prefetch": Command("print the prefetch of each service, to copy by hand", _prefetch_arguments, _prefetch),
     "settings": Command("print the settings in force and where each came from", _settings_arguments, _show_settings),
+    "completion": Command(completion.HELP, completion.add_arguments, completion.run),
 }

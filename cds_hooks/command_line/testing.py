@@ -1,7 +1,6 @@
 """The commands for integration testers: ``consult --fhir URL`` and ``sandbox URL``."""
 
 import argparse
-import shlex
 import sys
 import uuid
 from collections.abc import Mapping
@@ -11,7 +10,9 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from prodrome.cds_hooks.command_line.called import called, pasted
 from prodrome.cds_hooks.command_line.errors import UsageError
+from prodrome.cds_hooks.command_line.printing import on_terminal
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
@@ -75,11 +76,19 @@ def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultatio
     environment = Environment.of(_allowing(settings, url, token))
     request = _request(asked, url, token, environment)
     consultation = consult(request, environment, progress=_Telling(f"{request.hook} for a patient of {url}"))
-    for card in consultation.response["cards"]:
-        print(f"{card['source']['topic']['code']:10} {card['indicator']:8} {card['summary']}", file=sys.stderr)
-    if not consultation.response["cards"]:
-        print("No card.", file=sys.stderr)
+    if not on_terminal():  # where the answer itself is shown, it says the same
+        for topic, indicator, summary in card_rows(consultation):
+            print(f"{topic:10} {indicator:8} {summary}", file=sys.stderr)
+        if not consultation.response["cards"]:
+            print("No card.", file=sys.stderr)
     return consultation
+
+
+def card_rows(consultation: Consultation) -> list[tuple[str, str, str]]:
+    """Topic, indicator and summary of each card."""
+    return [
+        (card["source"]["topic"]["code"], card["indicator"], card["summary"]) for card in consultation.response["cards"]
+    ]
 
 
 def _allowing(settings: Settings, url: str, token: str | None) -> Settings:
@@ -211,9 +220,7 @@ def sandbox(asked: argparse.Namespace, settings: Settings) -> int:
     for example in known:
         print(f"# {example.title}")
         for ask in example.asks:
-            print(
-                f"{' '.join(ask.cards) or 'no card':30} prodrome {shlex.join(arguments_of(example, ask, url, asked))}"
-            )
+            print(f"{' '.join(ask.cards) or 'no card':30} {called()} {pasted(arguments_of(example, ask, url, asked))}")
     return 0
 
 

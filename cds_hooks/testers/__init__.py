@@ -5,12 +5,17 @@ from prodrome.cds_hooks.testers.check import run as run_check
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, entry_of, examples, resources
+from prodrome.cds_hooks.testers.keys import KEY_SET, PRIVATE, new_key
 from prodrome.cds_hooks.testers.loading import LoadingError, load
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
+from prodrome.cds_hooks.testers.sandbox import SANDBOX_SETTINGS
 
 __all__ = [
     "DRAFT_ID",
+    "KEY_SET",
     "PREFIX",
+    "PRIVATE",
+    "SANDBOX_SETTINGS",
     "Ask",
     "BadOrder",
     "Example",
@@ -23,6 +28,7 @@ __all__ = [
     "entry_of",
     "examples",
     "load",
+    "new_key",
     "resources",
     "run_check",
 ]

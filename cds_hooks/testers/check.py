@@ -6,6 +6,7 @@ Nothing is written to the service: no feedback but an empty one.
 """
 
 import argparse
+import json
 import sys
 import time
 import uuid
@@ -147,10 +148,26 @@ def check(
             raise TesterError(f"{session.base}: cannot be reached ({session.steps[0].faults[0].text})")
         services = _services(_json(answer))
         for service in services:
-            _call(session, service, chart, today)
+            _welcome(_call(session, service, chart, today), signer)
         if services:
             _provoke(session, services[0], chart, today)
         return session.steps
+
+
+def _welcome(answer: httpx.Response | None, signer: Signer | None) -> None:
+    """Goes on only where the service takes this caller: else every further answer would say the same."""
+    if answer is None or answer.status_code not in (401, 403):
+        return
+    where = f"{answer.request.url} answers {answer.status_code}"
+    if signer is None:
+        raise TesterError(
+            f"{where}: the service wants a token. Sign the requests with --key, --issuer and --kid;"
+            " `prodrome key new FOLDER` makes a key and prints the settings that let it in."
+        )
+    raise TesterError(
+        f"{where}: the service does not accept a token of issuer {signer.issuer} signed with key {signer.kid}."
+        " It has to know that issuer with this key, and its own address as the audience."
+    )
 
 
 def _fault(requirement: str, text: str, path: str = "$") -> Fault:
@@ -196,7 +213,7 @@ def _refused(response: httpx.Response) -> str:
     return f"{response.status_code} {text}" if isinstance(text, str) else f"{response.status_code}"
 
 
-def _call(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> None:
+def _call(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> httpx.Response | None:
     """The service as a client calls it."""
     request, missing = _request(service, chart, today)
     drafts = {f"MedicationRequest/{DRAFT_ID}"} if "draftOrders" in request["context"] else None
@@ -209,7 +226,7 @@ def _call(session: _Session, service: Mapping[str, Any], chart: Chart | None, to
         said = _cards(_json(response)) + (f"; not prefetched: {', '.join(missing)}" if missing else "")
         return said, [*_is_json(response), *response_faults(_json(response), drafts=drafts)]
 
-    session.ask(f"{service['id']} ({service['hook']})", f"/cds-services/{service['id']}", judged, json=request)
+    return session.ask(f"{service['id']} ({service['hook']})", f"/cds-services/{service['id']}", judged, json=request)
 
 
 def _cards(document: Any) -> str:
@@ -346,6 +363,28 @@ def report(steps: Iterable[Step]) -> str:
     return "\n".join(lines)
 
 
+def as_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """The steps as a program reads them."""
+    return [
+        {
+            "what": step.what,
+            "verdict": step.verdict,
+            "milliseconds": round(step.seconds * 1000, 1),
+            "said": step.said,
+            "faults": [
+                {
+                    "requirement": fault.requirement,
+                    "path": fault.path,
+                    "text": fault.text,
+                    "must": fault.requirement not in SHOULD,
+                }
+                for fault in step.faults
+            ],
+        }
+        for step in steps
+    ]
+
+
 def arguments(command: argparse.ArgumentParser) -> None:
     """Which service to check, where its prefetch comes from, and how to prove who calls."""
     command.add_argument("url", metavar="URL", help="the address of a CDS Hooks service, without /cds-services")
@@ -355,6 +394,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, metavar="FILE", help="sign each request with this private key (PEM)")
     command.add_argument("--issuer", metavar="ISS", help="with --key: the issuer the service knows it by")
     command.add_argument("--kid", metavar="ID", help="with --key: the id of the key")
+    command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 
 def run(asked: argparse.Namespace, today: date) -> int:
@@ -373,5 +413,5 @@ def run(asked: argparse.Namespace, today: date) -> int:
         signer=signer,
         progress=lambda step: print(f"  {step.what}", file=sys.stderr, flush=True),
     )
-    print(report(steps))
+    print(json.dumps(as_json(steps), indent=2) if asked.json else report(steps))
     return int(any(step.verdict == "FAULT" for step in steps))

@@ -24,7 +24,15 @@ DOCUMENTS = [
 ]
 EACH = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 
-SHOWN_ELSEWHERE = ("make ", "prodrome serve", "--fhir", "prodrome sandbox", "prodrome check", "prodrome population")
+SHOWN_ELSEWHERE = (
+    "make ",
+    "prodrome serve",
+    "--fhir",
+    "prodrome sandbox",
+    "prodrome check",
+    "prodrome population",
+    "> prodrome.toml",
+)
 """Commands that need a server of their own, or are this very test; other tests run them."""
 
 

@@ -1,0 +1,96 @@
+"""What is printed reads well for whoever reads it: a program, a person, a shell."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prodrome.cds_hooks.command_line.called import called
+from prodrome.cds_hooks.command_line.cli import main
+
+ROOT = Path(__file__).parents[3]
+RESISTANT = str(ROOT / "examples" / "patient-view-resistant.json")
+DAY = ("--today", "2026-06-15")
+
+
+@pytest.mark.parametrize(
+    ("words", "holds"),
+    [
+        (("rules",), "DTT-01"),
+        (("prefetch",), "prodrome-order-sign"),
+        (("settings",), "deadline_seconds"),
+        (("codes", "lookup", "Topamax"), "topiramate"),
+        (("codes", "report", "examples"), "read"),
+        (("consult", RESISTANT, *DAY), "cards"),
+    ],
+)
+def test_json_is_for_programs(
+    words: tuple[str, ...], holds: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main((*words, "--json")) == 0
+    assert holds in json.dumps(json.loads(capsys.readouterr().out))
+
+
+def test_on_a_terminal_the_cards_are_a_table_and_the_answer_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(("consult", RESISTANT, *DAY)) == 0
+    table = capsys.readouterr().out
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", table)
+    assert re.search(r"^DTT-01 +info +\S", plain, re.MULTILINE)
+    assert "--json" in plain
+    assert "{" not in plain
+    assert main(("consult", RESISTANT, *DAY, "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["cards"]
+
+
+def test_a_printed_command_runs_as_it_is_printed() -> None:
+    """This copy is not on the path of a shell: the way to it is printed."""
+    words = [*shlex.split(called()), "codes", "lookup", "Topamax"]
+    found = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "topiramate" in found.stdout
+
+
+def test_a_copy_on_the_path_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    assert called() == "prodrome"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("prodrome con", {"consult"}),
+        ("prodrome consult --pat", {"--patient"}),
+        ("prodrome consult --hook order-", {"order-select", "order-sign", "order-dispatch"}),
+        ("prodrome codes ", {"lookup", "report", "expand"}),
+    ],
+)
+def test_a_shell_is_told_what_may_come_next(typed: str, offered: set[str], tmp_path: Path) -> None:
+    answer = tmp_path / "answer"
+    environment = os.environ | {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "COMP_LINE": typed,
+        "COMP_POINT": str(len(typed)),
+    }
+    subprocess.run([Path(sys.executable).with_name("prodrome")], env=environment, check=True)
+    assert offered <= {word.strip() for word in answer.read_text().splitlines()}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_own_code(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("completion", shell)) == 0
+    code = capsys.readouterr().out
+    assert "prodrome" in code
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=code, text=True, check=True)
