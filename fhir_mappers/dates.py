@@ -11,6 +11,7 @@ from typing import Any
 from prodrome.fhir_mappers.elements import Unreadable, read_object, read_text
 from prodrome.rules import When
 
+LATEST = 2199  # the last year that a chart can tell of
 LONGEST = 40  # characters; a FHIR instant with nine digits of a second has 35
 
 Period = tuple[When | None, When | None]
@@ -64,16 +65,20 @@ def months_before(day: date, count: int) -> list[date]:
 
 
 def read_when(parent: Mapping[str, Any], name: str) -> When | None:
-    """A date element, ``None`` where absent or blank. Raises Unreadable for what is no date."""
+    """A date element, ``None`` where absent or blank. Raises Unreadable for what is no date that a chart can hold."""
     text = read_text(parent, name)
     if text is None:
         return None
     text = text.strip()
     if len(text) <= LONGEST:
         try:
-            return parse_when(text)
+            when = parse_when(text)
         except ValueError:
             pass
+        else:
+            if when.first.year <= LATEST:
+                return when
+            raise Unreadable(f"{name}: a year that no chart can tell of")
     raise Unreadable(f"{name}: not a date")
 
 

@@ -1,7 +1,8 @@
 """Trials: the rows of one drug and use joined into courses, with their dose steps, endings and administrations.
 
 A course recorded twice is one trial, and so are courses that follow each other closely. A row with one known date
-has no length of its own: it joins the course its date lies in, or stands alone.
+has no length of its own: it joins the course its date lies in, or stands alone; a prescription without an end lasts
+at least until the next one, where that is a renewal.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,7 +20,7 @@ from prodrome.fhir_mappers.courses import PREVENTIVE, Course
 from prodrome.fhir_mappers.indications import Reason, strongest
 from prodrome.fhir_mappers.medications import TOXIN_CLASS
 from prodrome.fhir_mappers.stop_reasons import merge_stops
-from prodrome.rules import Administration, Indication, Step, Stop, Trial, When
+from prodrome.rules import Administration, Indication, Step, Stop, StopReason, Trial, When
 from prodrome.rules.guideline import Drug, Guideline
 
 OPEN = date.max  # where a running course ends
@@ -40,6 +41,7 @@ class _Span(NamedTuple):
 def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guideline) -> list[Trial]:
     """All trials of a record, in a fixed order, administrations attached."""
     gap = int(guideline.number("course_gap_days"))
+    renewal = int(guideline.number("renewal_gap_days"))
     procedures = {each.when for each in given if each.is_procedure and not each.not_done}
     by_drug: dict[tuple[str, str], list[Course]] = defaultdict(list)
     for course in courses:
@@ -51,7 +53,7 @@ def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guide
     trials: list[Trial] = []
     for (id_, use), of_drug in sorted(by_drug.items(), key=lambda item: item[0]):
         drug = guideline.drugs[id_]
-        joined = merge_courses(of_drug, gap)
+        joined = merge_courses(of_drug, gap, renewal)
         if use == PREVENTIVE and id_ in by_given:
             joined = attach(drug, joined, by_given.pop(id_), gap)
         trials += joined
@@ -60,19 +62,66 @@ def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guide
     return trials
 
 
-def merge_courses(courses: list[Course], gap: int) -> list[Trial]:
-    """Join the courses of one drug and use. ``gap``: most days between an end and the next start within a trial."""
+def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
+    """Join the courses of one drug and use.
+
+    ``gap``: most days between an end and the next start within a trial. ``renewal``: most days between a prescription
+    that says no end and the one that renews it.
+    """
     if len(courses) == 1:
         return [_trial([], courses)]
+    courses, renewals = _renewed(courses, renewal)
     spans, partial = [], []
     for course in courses:
         if course.start and (course.end or course.running):
             spans.append(_Span(course.start.last, course.end.first if course.end else OPEN, course))
         else:
             partial.append(course)
+    if renewals:
+        spans.sort(key=lambda span: span.lo)
+        hosts = _Hosts(spans)
+        waiting, partial = partial, []
+        for course in waiting:
+            if course.start in renewals and _is_open(course) and hosts.first(course) is None:
+                day = course.start.last
+                spans.append(
+                    _Span(day, day + timedelta(days=1), course)
+                )  # the last of its chain, taken until who knows
+            else:
+                partial.append(course)
     groups = _chain(spans, gap)
     alone = _host(partial, groups)
     return [_trial(group, guests) for group, guests in groups] + [_trial([], same) for same in alone]
+
+
+def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]:
+    """The courses, prescriptions without an end ending where the next one begins; and when those began.
+
+    ``most`` days lie between the two. One that failed, or was no longer needed, is not renewed: what follows is new.
+    """
+    prescribed = {course.start for course in courses if course.ordered and course.start}
+    starts = sorted(prescribed, key=lambda start: (start.first, start.last))
+    firsts = [start.first for start in starts]
+    renewals: set[When] = set()
+
+    def renewed(course: Course) -> Course:
+        if not (course.start and _is_open(course) and course.stop.reason in _RENEWED_ANYWAY):
+            return course
+        place = bisect_right(firsts, course.start.last)
+        if place == len(starts) or (starts[place].last - course.start.first).days > most:
+            return course
+        renewals.add(starts[place])
+        return course._replace(end=starts[place])
+
+    return [renewed(course) for course in courses], renewals
+
+
+_RENEWED_ANYWAY = frozenset({StopReason.UNKNOWN, StopReason.OTHER})
+
+
+def _is_open(course: Course) -> bool:
+    """Whether a prescription that does not run says no end."""
+    return course.ordered and not course.running and course.end is None
 
 
 _Group = tuple[list[_Span], list[Course]]
@@ -247,7 +296,8 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
         if until <= lo:
             continue
         taken = _taken(amounts[True], amounts[False])
-        if steps and steps[-1][1:] == (lo, taken):
+        is_tail = boundaries[hi] is None and hi != OPEN  # its end is unknown, that of the step before it is not
+        if steps and steps[-1][1:] == (lo, taken) and not is_tail:
             steps[-1] = (steps[-1][0], hi, taken)
         else:
             steps.append((lo, hi, taken))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.dates import is_before, months_before, parse_when, read_period
 from prodrome.rules.facts import When
+from tests.fhir_mappers.build import facts, request, rxnorm, statement
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,14 @@ def test_a_partial_date_is_before_another_only_when_every_day_is() -> None:
 def test_a_period_that_ends_before_it_starts_says_nothing() -> None:
     assert read_period({"p": {"start": "2024-03-02", "end": "2024-03-01"}}, "p") == (None, None)
     assert read_period({"p": {"start": "2024-03", "end": "2024-03-01"}}, "p") != (None, None)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "9999", "2200-01", "9999-12-31T23:59:59Z"])
+def test_a_year_that_no_chart_can_tell_of_makes_its_row_unreadable(text: str) -> None:
+    for row in (statement(end=text), statement(start=text, end=None), request(authoredOn=text)):
+        read = facts(row, statement(rxnorm("38404")))
+        assert [trial.drug for trial in read.trials] == ["topiramate"]
+        assert [each.id for each in read.skipped] == [row["id"]]
 
 
 @given(st.dates(date(2, 1, 1)), st.integers(1, 24))

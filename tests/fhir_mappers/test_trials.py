@@ -306,7 +306,7 @@ def test_the_dose_of_a_row_inside_a_course_stands_where_it_is_lower() -> None:
 
 def test_two_rows_with_the_same_start_alone_are_one() -> None:
     assert len(facts(request(status="stopped"), request(status="stopped")).trials) == 1
-    assert len(facts(request(status="stopped"), request(status="stopped", authoredOn="2025-01-02")).trials) == 2
+    assert len(facts(request(status="stopped"), request(status="stopped", authoredOn="2025-06-02")).trials) == 2
 
 
 def test_undated_rows_stand_alone() -> None:
@@ -673,6 +673,70 @@ def test_prescriptions_of_different_strengths_lie_between_the_highest_and_their_
 
 def test_beside_a_statement_the_lower_dose_stands() -> None:
     assert amounts(prescribed(160), statement(dosage=[dose(80)], end="2025-06-01")) == [(80, None)]
+
+
+# --- Renewals --------------------------------------------------------------------------------------------------------
+
+
+def renewal(on: str, amount: float = 80, status: str = "completed", **more: Any) -> Json:
+    return request(status=status, authoredOn=on, dosageInstruction=[dose(amount)], **more)
+
+
+def test_prescriptions_without_ends_that_renew_each_other_are_one_course() -> None:
+    trial = one(renewal("2025-01-01"), renewal("2025-03-01"), renewal("2025-06-29"))
+    assert (str(trial.start), trial.end, trial.running, len(trial.refs)) == ("2025-01-01", None, False, 3)
+    assert days_at(trial, 80) == 179
+    assert (str(trial.steps[-1].start), trial.steps[-1].end) == ("2025-06-29", None)
+
+
+@pytest.mark.parametrize(("on", "count"), [("2025-05-01", 1), ("2025-05-02", 2)])
+def test_a_prescription_renews_another_for_120_days(on: str, count: int) -> None:
+    assert len(facts(renewal("2025-01-01"), renewal(on)).trials) == count
+
+
+def test_a_chain_has_the_doses_of_its_prescriptions_and_ends_as_the_last_one_did() -> None:
+    last = renewal("2025-03-01", 80, "stopped", statusReason=[NO_EFFECT])
+    trial = one(renewal("2025-01-01", 40, statusReason=[{"text": "dose changed"}]), renewal("2025-02-01", 80), last)
+    assert [step.amount for step in trial.steps] == [40, 80, 80]
+    assert (trial.stop.reason, trial.stop.coded, trial.stop.conflicting) == (StopReason.INEFFICACY, True, False)
+
+
+def test_a_chain_may_still_run() -> None:
+    trial = one(renewal("2026-01-01"), renewal("2026-03-01"), renewal("2026-05-01", status="active"))
+    assert (str(trial.start), trial.end, trial.running) == ("2026-01-01", None, True)
+
+
+def test_prescriptions_of_two_strengths_on_the_same_days_are_one_chain() -> None:
+    days = ("2025-01-01", "2025-02-01", "2025-03-01")
+    trial = one(*(renewal(day, amount) for day in days for amount in (100, 25)))
+    assert {(step.amount, step.at_most) for step in trial.steps} == {(100, 125)}
+
+
+def test_what_failed_is_not_renewed() -> None:
+    trials = facts(renewal("2025-01-01", status="stopped", statusReason=[NOT_TOLERATED]), renewal("2025-03-01")).trials
+    assert [trial.stop.reason for trial in trials] == [StopReason.INTOLERANCE, StopReason.UNKNOWN]
+
+
+def test_only_prescriptions_are_renewed() -> None:
+    rows = [statement(start=on, end=None, status="completed") for on in ("2025-01-01", "2025-03-01")]
+    assert len(facts(*rows).trials) == 2
+
+
+def test_a_renewal_inside_a_longer_course_belongs_to_it() -> None:
+    trial = one(statement(start="2024-12-01", end="2025-12-01"), renewal("2025-01-01"), renewal("2025-03-01"))
+    assert (str(trial.end), len(trial.refs)) == ("2025-12-01", 3)
+    assert days_at(trial, 80) == 365
+
+
+@given(st.lists(DAYS, min_size=2, max_size=6, unique=True), st.randoms())
+def test_a_chain_lasts_at_least_from_its_first_start_to_its_last(days: list[date], random: Random) -> None:
+    rows = [renewal(str(day)) for day in days]
+    random.shuffle(rows)
+    trials = facts(*rows).trials
+    days.sort()
+    gaps = [(after - before).days for before, after in pairwise(days)]
+    assert len(trials) == 1 + sum(gap > 120 for gap in gaps)
+    assert sum(days_at(trial, 80) for trial in trials) == sum(gap for gap in gaps if gap <= 120)
 
 
 # --- Dispensings -----------------------------------------------------------------------------------------------------

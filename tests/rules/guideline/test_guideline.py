@@ -707,6 +707,7 @@ def test_ingredients_of_combinations_are_known(guideline: Guideline) -> None:
         ("moh_days_multiple", 10),
         ("moh_months", 3),
         ("course_gap_days", 30),
+        ("renewal_gap_days", 120),
         ("episode_gap_days", 1),
         ("severe_bradycardia_rate", 50),
         ("mi_recent_days", 180),
