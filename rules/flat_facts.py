@@ -259,6 +259,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
+    lasting = {id_: active for id_, active in sheet.active.items() if active.contraindication.counts_for_class}
     for id_, class_ in sheet.guideline.classes.items():
         members = (
             [drug for drug in sheet.guideline.counting_members[id_] if sheet.options.available(drug)]
@@ -272,15 +273,15 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
         }
         refs: Refs = ()
         if members:
-            barred = [drug for drug in members if is_lastingly_barred(drug, sheet.active)] if sheet.active else []
+            barred = [drug for drug in members if is_lastingly_barred(drug, lasting)] if lasting else []
             fields["open_members"] = float(len(members) - len(barred))
             if barred:
                 refs = tuple(
                     dict.fromkeys(
                         ref
                         for drug in barred
-                        for active in listed(drug, sheet.active)
-                        if active.strength(drug.id) == ABSOLUTE and active.contraindication.counts_for_class
+                        for active in listed(drug, lasting)
+                        if active.strength(drug.id) == ABSOLUTE
                         for ref in active.refs
                     )
                 )

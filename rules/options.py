@@ -45,17 +45,17 @@ class DrugOptions:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        if not self.active and not self.facts.allergies:
-            return False
-        known = self._barred.get(drug.id)
-        if known is None:
-            known = self._barred[drug.id] = any(one.strength == ABSOLUTE for one in self.against(drug))
-        return known
+        return drug.id in self._barred
 
     @cached_property
-    def _barred(self) -> dict[str, bool]:
-        """What was found so far by drug: many rows ask of the same drugs."""
-        return {}
+    def _barred(self) -> frozenset[str]:
+        """The drugs that something speaks against absolutely: of those that anything can speak against."""
+        listing = self.guideline.drugs_listing
+        doubtful = [drug for id_ in self.active for drug in listing.get(id_, ())]
+        if self.facts.allergies:
+            named = {allergy.drug for allergy in self.facts.allergies}
+            doubtful += [drug for drug in self.guideline.drugs.values() if any(map(drug.holds, named))]
+        return frozenset([drug.id for drug in doubtful if any(one.strength == ABSOLUTE for one in self.against(drug))])
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether a drug was taken for migraine: it says so, or it is used for nothing else."""

@@ -194,7 +194,7 @@ class _Ruleset:
 
         Facts that only rules read which cannot match, for want of any fact of another type, are not sent.
         """
-        wanted = {kind for kinds in self._kinds if all(map(facts.get, kinds)) for kind in kinds}
+        wanted = {kind for kinds in self._kinds if kinds.issubset(facts) for kind in kinds}
         tokens = dict(self._literals)
         place = 0
         for kind, sent in self._sent.items():

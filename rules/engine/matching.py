@@ -121,7 +121,7 @@ class CompiledLayer:
 
     def possible(self, facts: FactsByType) -> list[tuple[str, tuple[Pattern, ...]]]:
         """The rules that may match: for each of their conditions there are facts of its type."""
-        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if all(map(facts.get, kinds))]
+        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if kinds.issubset(facts)]
 
 
 class Matcher(Protocol):

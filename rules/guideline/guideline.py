@@ -184,6 +184,15 @@ class Guideline:
         return {id_: tuple(d for d in self.drugs.values() if d.acute and d.acute.drug_class == id_) for id_ in classes}
 
     @functools.cached_property
+    def drugs_listing(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs that list a contraindication, by its id."""
+        found: dict[str, list[Drug]] = {}
+        for drug in self.drugs.values():
+            for id_ in drug.contraindications:
+                found.setdefault(id_, []).append(drug)
+        return {id_: tuple(drugs) for id_, drugs in found.items()}
+
+    @functools.cached_property
     def suggested_members(self) -> Mapping[str, tuple[Drug, ...]]:
         """Of each class of acute drugs, those that may be suggested, and are no other drug in another form."""
         return {
