@@ -1,6 +1,6 @@
 """What was judged, in the words of cards."""
 
-from prodrome.cds_hooks.cards.building import build, check, key, shown
+from prodrome.cds_hooks.cards.building import build, check, key, load_templates, shown
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
@@ -10,5 +10,6 @@ __all__ = [
     "build",
     "check",
     "key",
+    "load_templates",
     "shown",
 ]

@@ -260,6 +260,14 @@ def _template(rule: str) -> Template:
     return _environment().get_template(f"{rule}.md.j2")
 
 
+def load_templates(guideline: Guideline) -> None:
+    """Compile every template now, so that no call waits for one."""
+    for rule in guideline.rulebook.rules.values():
+        if rule.card:
+            _template(rule.id)
+    _template(INCOMPLETE)
+
+
 @cache
 def manners() -> Mapping[str, Manner]:
     """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises ``GuidelineError``."""

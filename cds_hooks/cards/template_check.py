@@ -46,8 +46,11 @@ class Macros:
 
 def macros_in(environment: Environment, template: str) -> Macros:
     """The macros that a template of the folder defines. Raises :class:`CardsError`."""
-    found = _parsed(environment, template).find_all(nodes.Macro)
-    return Macros(template, {macro.name: macro for macro in found})
+    return _macros(_parsed(environment, template), template)
+
+
+def _macros(parsed: nodes.Template, template: str) -> Macros:
+    return Macros(template, {macro.name: macro for macro in parsed.find_all(nodes.Macro)})
 
 
 def check_templates(
@@ -64,8 +67,9 @@ def check_templates(
     """
     called: dict[tuple[str, str], set[str]] = {}
     for template, names in templates.items():
-        own = macros_in(environment, template)
-        _Check(own, {**names, **shared}, words, environment, called).body(_parsed(environment, template).body)
+        parsed = _parsed(environment, template)
+        own = _macros(parsed, template)
+        _Check(own, {**names, **shared}, words, environment, called).body(parsed.body)
         _refuse_unused(own, called)
     for macros in shared.values():
         _refuse_unused(macros, called)

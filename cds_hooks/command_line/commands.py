@@ -13,6 +13,7 @@ from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 
+from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line import codes, completion, feedback, keys, population
 from prodrome.cds_hooks.command_line.errors import UsageError
@@ -137,6 +138,7 @@ def _warm_up(environment: Environment) -> None:
         body = EXAMPLE.read_bytes()
         request = read_request(parse(body), frozenset(service.hook.name for service in environment.services().values()))
         consult(request, replace(environment, store=None))
+    cards.load_templates(environment.guideline)
 
 
 def _consult_arguments(command: argparse.ArgumentParser) -> None:

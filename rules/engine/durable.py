@@ -1,7 +1,7 @@
 """The durable-rules matcher: a driver of our own over the C library, kept to the part of it that is sound.
 
 The library's documented interface (``durable.lang``, ``Host``) runs timer threads, swallows errors and can crash or
-answer wrongly. Here one ruleset is compiled per thread and layer (or layers together), each match is a short session:
+answer wrongly. Here a layer (or layers together) is compiled into one ruleset, and each match is a short session:
 
 - a condition is a flat conjunction of type, literal tests and text joins; one with joins ends in a join that is always
   true, because the library reads past its buffer when the last one is false;
@@ -12,7 +12,7 @@ answer wrongly. Here one ruleset is compiled per thread and layer (or layers tog
   with, and those that later conditions join with, are known, because a join with an unknown field is an error;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
-- each thread has rulesets of its own, and the session is deleted whatever happens.
+- a ruleset serves one thread at a time, and the session is deleted whatever happens.
 """
 
 import threading
@@ -52,20 +52,25 @@ class DurableError(EngineError):
 
 
 class DurableMatcher:
-    """Matches with durable-rules. One instance serves any number of threads."""
+    """Matches with durable-rules. One instance serves any number of threads; no two use one ruleset at a time.
+
+    A layer is compiled as often as it is matched at once. What was compiled before a fork serves both processes.
+    """
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._free: weakref.WeakKeyDictionary[CompiledLayer, list[_Ruleset]] = weakref.WeakKeyDictionary()
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
-        rulesets: weakref.WeakKeyDictionary[CompiledLayer, _Ruleset] | None
-        rulesets = getattr(self._local, "rulesets", None)
-        if rulesets is None:
-            rulesets = self._local.rulesets = weakref.WeakKeyDictionary()
-        ruleset = rulesets.get(layer)
+        with self._lock:
+            free = self._free.setdefault(layer, [])
+            ruleset = free.pop() if free else None
         if ruleset is None:
-            ruleset = rulesets[layer] = _Ruleset(layer)
-        return ruleset.match(facts)
+            ruleset = _Ruleset(layer)
+        try:
+            return ruleset.match(facts)
+        finally:
+            free.append(ruleset)
 
 
 def number(value: float) -> str:
@@ -121,7 +126,7 @@ class _Sent(NamedTuple):
 
 
 class _Ruleset:
-    """One layer, compiled for one thread."""
+    """One layer, compiled, for one thread at a time."""
 
     def __init__(self, layer: CompiledLayer) -> None:
         fields = {name: index for index, name in enumerate(sorted({n for ns in layer.reads.values() for n in ns}))}

@@ -17,7 +17,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
 from prodrome.cds_hooks.callers.caller import Caller
-from prodrome.cds_hooks.database import Database
+from prodrome.cds_hooks.database import Database, connecting
 from prodrome.cds_hooks.database.tables import feedback, metadata, shown_card
 from prodrome.cds_hooks.feedback import Receipt, Shown, Store, StoreUnavailable, Visit
 from prodrome.cds_hooks.feedback.reading import Entry
@@ -370,6 +370,26 @@ def test_the_migrations_make_the_tables_that_the_program_uses(database_url: str)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_a_look_at_the_migrations(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database_url == "sqlite://":
+        pytest.skip("memory is made anew")
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(connecting.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == connecting.NEWEST
+    asked: list[object] = []
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda *given: asked.append(given) or upgrade(*given))
+    for times in (1, 1):
+        Database(database_url).close()
+        assert len(asked) == times
 
 
 @pytest.fixture(scope="module")
