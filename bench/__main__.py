@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import orjson
-from flask import Flask, jsonify
+from flask import Flask, Response, jsonify
 from flask import request as asked
 
 from bench import hostile
@@ -40,7 +40,7 @@ def echo() -> Flask:
     app = Flask("echo")
 
     @app.post("/<path:_>")
-    def same(_: str) -> object:
+    def same(_: str) -> Response:
         return jsonify(asked.get_json())
 
     return app

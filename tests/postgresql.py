@@ -37,7 +37,7 @@ class Server:
         """Without a database name; there is a database ``postgres``."""
         if self._user:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
-        initdb = [binaries / "initdb", "-D", folder / "data", "-U", "prodrome", "-A", "trust", "-E", "UTF8"]
+        initdb = [str(binaries / "initdb"), "-D", str(folder / "data"), "-U", "prodrome", "-A", "trust", "-E", "UTF8"]
         initdb += ["--locale=C", "--no-sync"]
         subprocess.run(initdb, user=self._user, cwd=folder, check=True, capture_output=True)
 
@@ -63,7 +63,7 @@ class Server:
                 stderr=log,
             )
         deadline = time.monotonic() + START_SECONDS
-        ready = [self._binaries / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        ready = [str(self._binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
         while subprocess.run(ready, check=False).returncode != 0:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("PostgreSQL did not start")

@@ -4,7 +4,8 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from datetime import date
+from typing import Any, Protocol
 
 import httpx
 from flask import Flask
@@ -15,7 +16,7 @@ from prodrome.cds_hooks.web.app import create_app, front_of
 from prodrome.cds_hooks.web.server import Server
 from prodrome.cds_hooks.web.workers import listen
 
-TODAY = "2026-06-15"
+TODAY = date(2026, 6, 15)
 """The day the labelled patients are judged on."""
 
 
@@ -64,6 +65,14 @@ class Answer:
         self.get_json = response.json
 
 
+class Asks(Protocol):
+    """Whatever asks a service over HTTP: a :class:`Client`, or Flask's own without a socket."""
+
+    def get(self, path: str, /) -> Any: ...
+
+    def post(self, path: str, /, *, json: object) -> Any: ...
+
+
 class Client:
     """A CDS client that follows no redirects."""
 
@@ -100,9 +109,9 @@ def client_of(app: Flask) -> Iterator[Client]:
         yield Client(http)
 
 
-def discovered(client: Client, hook: str) -> dict[str, Any]:
+def discovered(client: Asks, hook: str) -> dict[str, Any]:
     """The service discovery lists for a hook."""
-    services = client.get("/cds-services").get_json()["services"]
+    services: list[dict[str, Any]] = client.get("/cds-services").get_json()["services"]
     return next(service for service in services if service["hook"] == hook)
 
 
@@ -118,7 +127,7 @@ def kind(template: str) -> str:
     return found.group()
 
 
-def ask(client: Client, patient: Mapping[str, Any]) -> Answer:
+def ask(client: Asks, patient: Mapping[str, Any]) -> Any:
     """Ask the service of the patient's hook, its prefetch filled from ``request_by_kind``."""
     request = patient["request_by_kind"]
     service = discovered(client, request["hook"])

@@ -5,7 +5,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 try:
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
+    from playwright.sync_api import Browser, Page, sync_playwright
+    from playwright.sync_api import expect as expect
 
     expect.set_options(timeout=20_000)
 except ImportError:
@@ -55,7 +55,7 @@ def fhir() -> Iterator[str]:
 def fhir_server() -> Flask:
     """Reads and searches over the example patient ``resistant``, and nothing else of FHIR."""
     example = next(one for one in examples() if one.patient_id == "prodrome-resistant")
-    chart = resources(example, load_guideline(), date.fromisoformat(TODAY))
+    chart = resources(example, load_guideline(), TODAY)
     app = Flask("fhir")
 
     @app.get("/metadata")
@@ -149,4 +149,4 @@ def long_request() -> dict[str, Any]:
 
     environment = Environment.of(Settings(today=TODAY))
     wanted = environment.service_for("patient-view")
-    return asking.request_document(wanted, PATIENT, chart(date.fromisoformat(TODAY)), environment)
+    return asking.request_document(wanted, PATIENT, chart(TODAY), environment)

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from prodrome.cds_hooks.consultation import Environment, consult
+from prodrome.cds_hooks.consultation import consult
+from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Client
 from prodrome.cds_hooks.protocol import read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings

@@ -29,7 +29,7 @@ def test_a_chart_is_read_by_the_map_of_its_site(tmp_path: Path) -> None:
     rows = {
         "MedicationStatement": [statement(concept(local, "4711"), why=concept(local, "X"))],
         "Condition": [condition(concept("https://hospital.example.org/codes/", "A"))],
-        "Encounter": [encounter(**{"class": {"system": local, "code": "3"}})],
+        "Encounter": [encounter() | {"class": {"system": local, "code": "3"}}],
     }
     facts = read_facts(Record("pat-1", rows, dict.fromkeys(KINDS, Completeness.COMPLETE)), guideline, date(2026, 6, 15))
     assert [(trial.drug, trial.coded, trial.stop.reason.value) for trial in facts.trials] == [

@@ -1,6 +1,5 @@
 """A CDS client of the tests: keys of its own, and tokens signed with them. Times are seconds since 1970."""
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from prodrome.cds_hooks.settings import Settings
 
@@ -22,10 +21,12 @@ EC_256 = ec.generate_private_key(ec.SECP256R1())
 RSA_2048 = rsa.generate_private_key(65537, 2048)
 
 
-def jwk(key: PrivateKeyTypes, kid: str, **more: object) -> dict[str, Any]:
+def jwk(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, kid: str, **more: object) -> dict[str, Any]:
     """The public half of *key*."""
-    algorithm = jwt.algorithms.RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else jwt.algorithms.ECAlgorithm
-    document: dict[str, Any] = json.loads(algorithm.to_jwk(key.public_key()))  # type: ignore[attr-defined]
+    if isinstance(key, rsa.RSAPrivateKey):
+        document = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    else:
+        document = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
     return {**{name: value for name, value in document.items() if name != "key_ops"}, "kid": kid, **more}
 
 

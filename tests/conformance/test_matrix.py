@@ -16,7 +16,7 @@ def marked() -> set[str]:
             continue
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "requirement":
-                found |= {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+                found |= {str(part.value) for part in ast.walk(node) if isinstance(part, ast.Constant)}
     return found
 
 

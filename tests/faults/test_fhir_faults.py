@@ -94,7 +94,7 @@ def drips(exchange: Exchange) -> None:
         exchange.wfile.flush()
 
 
-def refuses(status: int, **headers: str) -> Fault:
+def refuses(status: int, **headers: Any) -> Fault:
     return lambda exchange: exchange.send(status, ERROR, **headers)
 
 
@@ -143,7 +143,13 @@ def is_another_patients(exchange: Exchange) -> None:
     if kind == "Patient":
         exchange.send(200, body({"resourceType": "Patient", "id": "somebody-else", "birthDate": "1980-01-01"}))
         return
-    resource = {"resourceType": kind, "id": "s1", "status": "finished", "subject": stranger, "patient": stranger}
+    resource: dict[str, Any] = {
+        "resourceType": kind,
+        "id": "s1",
+        "status": "finished",
+        "subject": stranger,
+        "patient": stranger,
+    }
     if kind == "Appointment":
         resource = {"resourceType": kind, "id": "s1", "status": "booked", "participant": [{"actor": stranger}]}
     exchange.send(200, body({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": resource}]}))

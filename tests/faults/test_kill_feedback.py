@@ -68,7 +68,7 @@ class Site:
     def running(self, workers: int) -> Iterator[None]:
         """The service; at the end all its processes are killed at once."""
         program = Path(sys.executable).with_name("prodrome")
-        command = [program, "serve", "--port", str(self.port), "--workers", str(workers), "--today", "2026-06-15"]
+        command = [str(program), "serve", "--port", str(self.port), "--workers", str(workers), "--today", "2026-06-15"]
         with (self.folder / "service.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
         try:

@@ -78,9 +78,17 @@ def until(true: "object", seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+@dataclass
+class Sent:
+    """A request, when it was sent (monotonic seconds), and its status or the error in its place."""
+
+    at: float
+    outcome: object = None
+
+
 @pytest.mark.withstands("stop under load")
 def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_path: Path) -> None:
-    sent: list[list[object]] = []
+    sent: list[Sent] = []
     stop = threading.Event()
 
     def client(port: int) -> None:
@@ -91,12 +99,12 @@ def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_p
                 connection.request("POST", PATH, EXAMPLE, JSON)
             except OSError:
                 return  # refused: no longer there
-            row: list[object] = [time.monotonic(), None]
+            row = Sent(time.monotonic())
             sent.append(row)
             try:
-                row[1] = connection.getresponse().status
+                row.outcome = connection.getresponse().status
             except (OSError, http.client.HTTPException) as error:
-                row[1] = error
+                row.outcome = error
             connection.close()
 
     with serving(tmp_path) as service:
@@ -110,7 +118,7 @@ def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_p
         stop.set()
         for thread in clients:
             thread.join(20)
-        lost = [row for row in sent if row[0] < told - 0.05 and row[1] not in (200, 503)]
+        lost = [row for row in sent if row.at < told - 0.05 and row.outcome not in (200, 503)]
         assert lost == []
         with pytest.raises(httpx.ConnectError):
             service.call()

@@ -87,7 +87,7 @@ WHOLE_CHART: list[dict[str, Any]] = [
     resource("Appointment", status="booked", start="2026-07-01T00:00:00Z", specialty=[NEUROLOGY]),
 ]
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, True, 0, -1, 5, 10**400, 1.5, float("nan"), float("inf")),
         *("", " ", "x", "2024-13-45", "9999-12-31", "0001", "x" * 5000),

@@ -47,9 +47,9 @@ def test_a_hospital_visit_is_known_by_its_class(class_: str | None, is_hospital:
 
 def test_a_class_may_be_one_of_several_concepts_as_in_r5() -> None:
     classes = [concept(LOCAL, "X"), concept(ACT_CODE, "EMER")]
-    assert reasons(encounter(**{"class": classes})) == ["migraine"]
-    assert reasons(encounter(**{"class": {"code": "EMER"}})) == ["migraine"]
-    assert reasons(encounter(**{"class": {"system": LOCAL, "code": "EMER"}})) == []
+    assert reasons(encounter() | {"class": classes}) == ["migraine"]
+    assert reasons(encounter() | {"class": {"code": "EMER"}}) == ["migraine"]
+    assert reasons(encounter() | {"class": {"system": LOCAL, "code": "EMER"}}) == []
 
 
 def test_an_emergency_type_makes_a_hospital_visit() -> None:

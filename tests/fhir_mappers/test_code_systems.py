@@ -1,5 +1,7 @@
 """Code systems in every spelling, codes that no table knows, and words in other languages."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from prodrome.fhir_mappers.code_systems import ICD10, SNOMED, locate
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases
 from prodrome.rules.facts import StopReason
 from prodrome.rules.guideline import load_guideline
-from tests.fhir_mappers.build import concept, condition, encounter, facts, observation, resource, statement
+from tests.fhir_mappers.build import Json, concept, condition, encounter, facts, observation, resource, statement
 
 ASTHMA = [
     ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "J45.9"),
@@ -80,17 +82,17 @@ CLASSES = [
 @pytest.mark.parametrize(("system", "code", "display", "visits"), CLASSES)
 def test_a_visit_is_classed_by_code_else_by_words(system: str, code: str, display: str | None, visits: int) -> None:
     made = {"system": system, "code": code} | ({"display": display} if display else {})
-    assert len(facts(encounter(**{"class": made})).hospital_visits) == visits
+    assert len(facts(encounter() | {"class": made}).hospital_visits) == visits
 
 
-def reason_of_visit(*rows: dict[str, object], **visit: object) -> str:
+def reason_of_visit(*rows: dict[str, object], **visit: Any) -> str:
     made = encounter(why=None, **visit)
     own = [row | {"encounter": {"reference": f"Encounter/{made['id']}"}} for row in rows]
     return facts(made, *own).hospital_visits[0].reason.value
 
 
 def test_a_visit_without_a_coded_reason_is_for_the_problem_recorded_at_it() -> None:
-    at_visit = {
+    at_visit: Json = {
         "category": [concept("http://terminology.hl7.org/CodeSystem/condition-category", "encounter-diagnosis")]
     }
     fracture = condition(concept("http://hl7.org/fhir/sid/icd-10-cm", "S52.501A"))
@@ -105,7 +107,7 @@ def test_a_reason_in_words_is_as_good_as_a_code_of_headache() -> None:
     assert reason_of_visit(reasonCode=[{"text": "no migraine"}]) == "unstated"
 
 
-SEEN = [
+SEEN: list[Json] = [
     {"serviceType": concept("http://fhir.de/CodeSystem/dkgev/Fachabteilungsschluessel", "2800")},
     {"type": [{"text": "Neurologie-Sprechstunde"}]},
     {"type": [{"text": "Kopfschmerzambulanz"}]},
@@ -115,15 +117,19 @@ SEEN = [
 
 
 @pytest.mark.parametrize("seen", SEEN)
-def test_a_specialist_is_known_by_code_words_or_place(seen: dict[str, object]) -> None:
+def test_a_specialist_is_known_by_code_words_or_place(seen: Json) -> None:
     assert [found.kind for found in facts(encounter("AMB", **seen)).follow_ups] == ["contact"]
 
 
-NOT_SEEN = [{"type": [{"text": "Headache"}]}, {"type": [{"text": "Neurochirurgie"}]}, {"type": [{"text": "CT head"}]}]
+NOT_SEEN: list[Json] = [
+    {"type": [{"text": "Headache"}]},
+    {"type": [{"text": "Neurochirurgie"}]},
+    {"type": [{"text": "CT head"}]},
+]
 
 
 @pytest.mark.parametrize("seen", NOT_SEEN)
-def test_the_word_headache_alone_is_no_specialist(seen: dict[str, object]) -> None:
+def test_the_word_headache_alone_is_no_specialist(seen: Json) -> None:
     assert not facts(encounter("AMB", **seen)).follow_ups
 
 

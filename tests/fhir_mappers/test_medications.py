@@ -125,15 +125,15 @@ def test_a_product_decides_over_an_ingredient() -> None:
 
 def test_the_medication_of_a_reference_is_read_wherever_it_came_from() -> None:
     medication = resource("Medication", id="m1", code=PROPRANOLOL)
-    reference = {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/m1"}}
+    reference: Json = {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/m1"}}
     assert facts(medication, statement(**reference)).trials[0].drug == "propranolol"
-    contained = {
+    contained: Json = {
         "medicationCodeableConcept": None,
         "medicationReference": {"reference": "#m1"},
         "contained": [medication],
     }
     assert facts(statement(**contained)).trials[0].coded
-    display = {
+    display: Json = {
         "medicationCodeableConcept": None,
         "medicationReference": {"reference": "Medication/gone", "display": "propranolol 40 mg"},
     }

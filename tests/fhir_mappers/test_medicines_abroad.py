@@ -18,7 +18,7 @@ def recognised(medicine: Json, **more: Any) -> tuple[str, bool] | None:
 def contained(**medication: Any) -> tuple[str, bool] | None:
     """As recognised, for a Medication that the statement contains."""
     made = {"resourceType": "Medication", "id": "m"} | medication
-    row = statement(None, medicationCodeableConcept=None, medicationReference={"reference": "#m"}, contained=[made])
+    row = statement(medicationCodeableConcept=None, medicationReference={"reference": "#m"}, contained=[made])
     trials = facts(row).trials
     return (trials[0].drug, trials[0].coded) if trials else None
 
@@ -82,7 +82,6 @@ def test_several_ingredients_are_their_combination_also_with_one_in_no_table() -
     assert contained(ingredient=[ingredient(RXNORM, "8787"), ingredient(text="Hydralazin")]) is None
     row = facts(
         statement(
-            None,
             medicationCodeableConcept=None,
             medicationReference={"reference": "#m"},
             contained=[{"resourceType": "Medication", "id": "m", "ingredient": [sumatriptan, naproxen]}],
@@ -112,7 +111,6 @@ def test_the_strength_of_an_ingredient_is_that_of_the_product() -> None:
         "ingredient": [ingredient(SNOMED, "372772003", strength=strength)],
     }
     row = statement(
-        None,
         medicationCodeableConcept=None,
         medicationReference={"reference": "#m"},
         contained=[medication],
@@ -124,7 +122,6 @@ def test_the_strength_of_an_ingredient_is_that_of_the_product() -> None:
 def test_an_item_reference_is_followed() -> None:
     substance = {"resourceType": "Substance", "id": "s", "code": concept(SNOMED, "372772003")}
     row = statement(
-        None,
         medicationCodeableConcept=None,
         medicationReference={"reference": "#m"},
         contained=[

@@ -1,5 +1,7 @@
 """The orders in hand, and co-medication."""
 
+from typing import Any
+
 import pytest
 
 from prodrome.fhir_mappers import Entry
@@ -24,8 +26,8 @@ from tests.fhir_mappers.build import (
 )
 
 
-def draft(drug: Json = SUMATRIPTAN, **more: object) -> Json:
-    return request(drug, **{"status": "draft", "id": "draft-1", "dosageInstruction": [as_needed(25)]} | more)
+def draft(drug: Json = SUMATRIPTAN, **more: Any) -> Json:
+    return request(drug, **{"status": "draft", "id": "draft-1", "dosageInstruction": [as_needed(25)], **more})
 
 
 def test_an_order_says_drug_dose_route_and_reason() -> None:
@@ -238,7 +240,7 @@ def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medica
 )
 def test_a_contained_medication_is_found_with_and_without_its_sign(reference: str, inside: str) -> None:
     contained = {"resourceType": "Medication", "id": inside, "code": SUMATRIPTAN}
-    reference_to = {"medicationCodeableConcept": None, "medicationReference": {"reference": reference}}
+    reference_to: Json = {"medicationCodeableConcept": None, "medicationReference": {"reference": reference}}
     assert [each.drug for each in facts(orders=(draft(contained=[contained], **reference_to),)).orders] == [
         "sumatriptan"
     ]
@@ -267,8 +269,8 @@ def groups(*rows: Json) -> set[str]:
     return {found.group for found in facts(*rows).co_medications}
 
 
-def taking(drug: Json, **more: object) -> Json:
-    return statement(drug, **{"status": "active", "end": None, "reasonCode": None, "dosage": None} | more)
+def taking(drug: Json, **more: Any) -> Json:
+    return statement(drug, **{"status": "active", "end": None, "reasonCode": None, "dosage": None, **more})
 
 
 def test_a_co_medication_is_known_by_code_display_or_text() -> None:

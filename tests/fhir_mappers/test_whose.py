@@ -103,7 +103,7 @@ def test_a_row_without_an_id_has_the_one_of_its_address() -> None:
 
 
 def test_an_id_that_two_kinds_have_names_neither_by_itself() -> None:
-    reference = {"medicationCodeableConcept": None, "medicationReference": {"reference": "m1"}}
+    reference: Json = {"medicationCodeableConcept": None, "medicationReference": {"reference": "m1"}}
     medication, problem = resource("Medication", id="m1", code=SUMATRIPTAN), condition(id="m1")
     assert len(facts(request(**reference), medication).trials) == 1
     assert [each.kind for each in facts(request(**reference), problem, medication).skipped] == ["MedicationRequest"]

@@ -6,7 +6,6 @@ A change of wording is read in the diff of these files: ``pytest tests/golden --
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def calls() -> Iterator[tuple[str, dict[str, Any]]]:
             order = (asked.order or asked.entry or "").replace(":", "-").replace(" ", "-")
             name = "-".join(part for part in (asked.hook, order) if part)
             folder = f"{example.patient_id.removeprefix(PREFIX)}/{name}"
-            yield folder, example_request(example, asked, date.fromisoformat(TODAY))
+            yield folder, example_request(example, asked, TODAY)
 
 
 CALLS = dict(calls())

@@ -1,6 +1,6 @@
 """Small patients as dated facts, for tests of the rules. Today is 2026-06-15 and the locale the US."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -98,13 +98,13 @@ def months(*days: float | None, start: str = "debilitating") -> tuple[HeadacheMo
     return tuple(found)
 
 
-def acute_use(*rows: dict[str, float] | None) -> tuple[AcuteUseMonth, ...]:
+def acute_use(*rows: Mapping[str, float] | None) -> tuple[AcuteUseMonth, ...]:
     """Days of acute medication in the last months, the latest first."""
     found = []
     for back, row in enumerate(rows, 1):
         index = TODAY.year * 12 + TODAY.month - 1 - back
         if row is not None:
-            found.append(AcuteUseMonth(date(index // 12, index % 12 + 1, 1), row, (f"Observation/use-{back}",)))
+            found.append(AcuteUseMonth(date(index // 12, index % 12 + 1, 1), dict(row), (f"Observation/use-{back}",)))
     return tuple(found)
 
 

@@ -1,6 +1,8 @@
 """ACU-01, ACU-02 and MOH-01: full doses, classes that stay open, and overuse."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -80,7 +82,7 @@ def test_children_are_left_alone() -> None:
 
 
 def test_a_dose_exception_that_applies_silences() -> None:
-    def with_(drug: str, dose: float, **facts: object) -> set[str]:
+    def with_(drug: str, dose: float, **facts: Any) -> set[str]:
         return said(patient(orders=(order(drug, "acute", single_dose=dose),), **facts))
 
     propranolol = Trial("propranolol", "preventive", running=True, indication=Indication.OTHER, refs=("X/1",))
@@ -132,7 +134,7 @@ def test_one_failed_acute_drug_leaves_its_class_open() -> None:
 
 
 def test_a_class_is_not_offered_where_it_is_contraindicated_or_being_ordered() -> None:
-    facts = {"attack_records": (attacks("sumatriptan", 100),)}
+    facts: dict[str, Any] = {"attack_records": (attacks("sumatriptan", 100),)}
     heart = (MIGRAINE, Condition(frozenset({"cad_ihd"}), refs=("C/1",)))
     assert said(patient(conditions=heart, **facts), "patient-view") == set()
     assert "ACU-02" in said(patient(orders=(order("ibuprofen", "acute", single_dose=600),), **facts))
@@ -177,7 +179,7 @@ def test_an_nsaid_allergy_closes_the_nsaids() -> None:
         (({"triptan": 10}, {}, {"triptan": 10}), False),
     ],
 )
-def test_overuse_is_three_months_at_the_threshold(rows: tuple[dict[str, float] | None, ...], speaks: bool) -> None:
+def test_overuse_is_three_months_at_the_threshold(rows: tuple[Mapping[str, float] | None, ...], speaks: bool) -> None:
     facts = patient(acute_use_months=acute_use(*rows))
     assert ("MOH-01" in said(facts, "patient-view")) is speaks
     assert ("MOH-01" in said(facts, "order-select")) is speaks

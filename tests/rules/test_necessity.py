@@ -65,7 +65,10 @@ def test_a_rule_of_a_site_breaks_the_sieve_exactly_where_it_may_speak_without_mi
 def test_a_tally_of_nothing_is_zero_and_may_satisfy_a_rule() -> None:
     tally = next(tally for layer in BOOK.layers for tally in layer.tallies)
     lacking = (*MIGRAINE, *(Lack(name) for name in BOOK.measured if name != "hook"))
-    asks = lambda op, count: (Pattern("tally", "t", (Test("name", "=", tally.name), Test("count", op, count))),)  # noqa: E731
+
+    def asks(op: str, count: int) -> tuple[Pattern, ...]:
+        return (Pattern("tally", "t", (Test("name", "=", tally.name), Test("count", op, count))),)
+
     assert may_speak(with_rule(asks("=", 0)), "patient-view", lacking) == ("SITE-01",)
     assert may_speak(with_rule(asks(">=", 1)), "patient-view", lacking) == ()
 

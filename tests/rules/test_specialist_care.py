@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from prodrome.rules.facts import Facts, FollowUp, HospitalVisit, Indication, Non
 from tests.rules.patients import DTT, ago, contact, emergency, judged, on, patient, rules_of, unjudged_of
 
 
-def visits(*found: HospitalVisit, **facts: object) -> Facts:
+def visits(*found: HospitalVisit, **facts: Any) -> Facts:
     return patient(hospital_visits=found, **facts)
 
 

@@ -13,6 +13,8 @@ from flask import Flask
 from bench import hostile
 from bench.charts import TODAY
 from prodrome.cds_hooks import consultation
+from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.web.app import create_app
 from tests.fhir_mappers.build import MIGRAINE, SNOMED, SUMATRIPTAN, bundle, concept, condition, diary, request
 from tests.fhir_mappers.build import encounter as visit
 from tests.serving import client_of, discovered, filled, service
@@ -106,7 +108,7 @@ def test_a_call_that_takes_too_long_is_given_up_with_an_alarm(
 ) -> None:
     monkeypatch.setattr(consultation, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
-    made = hostile.create_app(hostile.Settings(today=TODAY, deadline_seconds=1e-6))
+    made = create_app(Settings(today=TODAY, deadline_seconds=1e-6))
     shape = hostile.SHAPES["one order x conditions"]
     answer = made.test_client().post(
         f"/cds-services/prodrome-{shape.hook}", data=hostile.body(shape, 50_000), content_type="application/json"

@@ -19,6 +19,7 @@ from prodrome.rules import Completeness
 from tests.cds_hooks.fhir_client.fake import (
     BASE,
     FHIR,
+    Answer,
     FakeServer,
     bundle,
     client_of,
@@ -171,7 +172,7 @@ def test_no_session_is_closed_under_a_call_that_uses_it(monkeypatch: pytest.Monk
             closed.append(self)
 
     bases = [f"{BASE}/{number}" for number in range(8)]
-    answers = {f"{number}/Encounter": [bundle(*encounters("a"))] for number in range(8)}
+    answers: dict[str, list[Answer]] = {f"{number}/Encounter": [bundle(*encounters("a"))] for number in range(8)}
     slow, quick = FakeServer(dict(answers), delay=0.3), FakeServer(dict(answers))
     settings = Settings(fhir_servers=tuple(FhirServer(url=base) for base in bases))
     client = Client(lambda target: Transport(target.base, slow if target.base == bases[0] else quick))

@@ -71,8 +71,8 @@ def test_no_marker_of_a_request_is_in_logs_database_or_metrics(lines: io.StringI
             assert answer.status_code < 500
             if answer.status_code == 200:
                 cards += [card["uuid"] for card in answer.get_json()["cards"]]
-        for method, path in ((MARK, "/cds-services"), ("GET", f"/{MARK}"), ("POST", f"/cds-services/{MARK}")):
-            client.open(path, method=method)
+        for method, address in ((MARK, "/cds-services"), ("GET", f"/{MARK}"), ("POST", f"/cds-services/{MARK}")):
+            client.open(address, method=method)
         client.post(f"/cds-services/{MARK}/feedback", json={"feedback": []})
         client.post(f"{SERVICE}?{MARK}={MARK}", data=MARK.encode(), headers={"X-Request-ID": MARK, MARK: MARK})
         for name in ("User-Agent", "Referer", "Accept", "Content-Type", "Authorization", "Cookie", "Origin"):

@@ -397,13 +397,13 @@ def test_the_access_token_and_the_patient_are_used_and_forgotten(
     assert f"Bearer {TOKEN}" in _Chart.seen, "the token was used"
     assert len(answers) > 5
     captured = capfd.readouterr()
-    said = (
+    told = (
         stream.getvalue() + captured.out + captured.err + "\n".join(str(record.__dict__) for record in caplog.records)
     )
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"REF-01" in kept
     for secret in (TOKEN, "pat-p01", "pat-1", "dr-1", "1988-01-15", "a secret of the tests"):
-        assert secret not in said, secret
+        assert secret not in told, secret
         assert secret.encode() not in kept, secret
     assert not any(TOKEN.encode() in answer.data for answer in answers)
     row("fhirAuthorization", "looked for in logs, database and answers", "nowhere")

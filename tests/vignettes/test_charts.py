@@ -516,7 +516,7 @@ def test_follow_up_that_did_not_come_cannot_be_excluded() -> None:
     assert answered([condition(), visit()], missing=["ServiceRequest"]) == {"INCOMPLETE"}
     assert answered([condition(), visit(), referral()], cut=["Appointment"]) == set()
     assert answered([condition()], missing=["Encounter", "Appointment", "ServiceRequest"]) == set()
-    unreadable = appointment(start=12345)
+    unreadable = appointment() | {"start": 12345}
     assert answered([condition(), visit(), unreadable]) == {"INCOMPLETE"}
 
 

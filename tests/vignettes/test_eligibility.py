@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 ATOGEPANT, GALCANEZUMAB, UBROGEPANT, LASMIDITAN = (rxnorm(c) for c in ("2571813", "2058887", "2268216", "2256930"))
 AMITRIPTYLINE, CANDESARTAN = rxnorm("704"), rxnorm("214354")
-MONTHLY = {"frequency": 1, "period": 28, "periodUnit": "d"}
+MONTHLY: dict[str, Any] = {"frequency": 1, "period": 28, "periodUnit": "d"}
 CLUSTER = concept(ICD10CM, "G44.009")
 
 

@@ -51,6 +51,7 @@ def test_a_caller_is_told_when_to_come_back() -> None:
         limiter.spend("a")
     with pytest.raises(TooMany) as caught:
         limiter.spend("a")
+    assert caught.value.retry_after is not None
     clock.now += caught.value.retry_after
     assert allowed(limiter)
 

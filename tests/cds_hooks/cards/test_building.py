@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from prodrome.cds_hooks.cards import building
+from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 from prodrome.cds_hooks.protocol.checks import response_faults
 from prodrome.cds_hooks.protocol.requests import HookRequest
@@ -19,6 +20,7 @@ from prodrome.rules.facts import (
     Allergy,
     AttackRecord,
     CoMedication,
+    Completeness,
     Condition,
     DraftOrder,
     Facts,
@@ -175,7 +177,9 @@ def test_the_triptan_clause_is_reported_and_does_not_gate(
 
 
 def test_data_that_did_not_come_are_said() -> None:
-    detail = card("DTT-01", replace(DTT, completeness={**DTT.completeness, "Condition": "incomplete"}))["detail"]
+    detail = card("DTT-01", replace(DTT, completeness={**DTT.completeness, "Condition": Completeness.INCOMPLETE}))[
+        "detail"
+    ]
     assert "**Could not check**: the problem list did not arrive completely" in detail
 
 
@@ -320,7 +324,7 @@ def test_a_class_in_use_or_tried_too_briefly_is_not_an_open_one() -> None:
 
 
 def test_over_incomplete_data_the_list_is_said_to_be_unchecked() -> None:
-    said = card("PRV-04", replace(DTT, completeness={**DTT.completeness, "MedicationRequest": "incomplete"}))
+    said = card("PRV-04", replace(DTT, completeness={**DTT.completeness, "MedicationRequest": Completeness.INCOMPLETE}))
     assert "(could not be checked)" in said["summary"]
     assert "**This list could not be checked**: prescriptions did not arrive completely" in said["detail"]
 
@@ -558,7 +562,7 @@ def test_a_finding_is_known_again_by_drug_and_visit_and_by_nothing_of_the_chart(
 
 def test_templates_and_their_table_are_checked_at_start() -> None:
     building.check(load_guideline())
-    with pytest.raises(building.CardsError, match="no template"):
+    with pytest.raises(CardsError, match="no template"):
         building.check(load_guideline(), building.FOLDER.parent)
 
 

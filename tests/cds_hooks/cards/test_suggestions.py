@@ -20,7 +20,7 @@ from tests.rules.patients import DTT, MIGRAINE, THREE_FAILED, emergency, judged,
 Json = dict[str, Any]
 
 ASTHMA = Condition(frozenset({"asthma"}), refs=("Condition/asthma",))
-MODELS = {
+MODELS: dict[tuple[str, bool], Any] = {
     ("MedicationRequest", False): MedicationRequest,
     ("MedicationRequest", True): MedicationRequestR5,
     ("ServiceRequest", False): ServiceRequest,

@@ -386,7 +386,12 @@ def test_a_database_that_is_up_to_date_is_opened_without_a_look_at_the_migration
     assert ScriptDirectory.from_config(config).get_current_head() == connecting.NEWEST
     asked: list[object] = []
     upgrade = command.upgrade
-    monkeypatch.setattr(command, "upgrade", lambda *given: asked.append(given) or upgrade(*given))
+
+    def upgraded(config: Config, revision: str) -> None:
+        asked.append(revision)
+        upgrade(config, revision)
+
+    monkeypatch.setattr(command, "upgrade", upgraded)
     for times in (1, 1):
         Database(database_url).close()
         assert len(asked) == times

@@ -7,7 +7,7 @@ from prodrome.cds_hooks.fhir_client.addresses import Target, acceptable
 from prodrome.cds_hooks.settings import FhirServer, Issuer, Settings
 
 LISTED = "https://ehr.example.org/api/fhir"
-KEYS = {"keys": [{"kty": "EC", "kid": "1"}]}
+KEYS: dict[str, object] = {"keys": [{"kty": "EC", "kid": "1"}]}
 SITE = Settings(fhir_servers=(FhirServer(url=LISTED),), issuers=(Issuer(iss="https://ehr.example.org", jwks=KEYS),))
 OPEN = Settings()
 

@@ -15,7 +15,10 @@ from prodrome.rules.facts import Completeness
 from tests.cds_hooks.fhir_client.fake import BASE, Answer, FakeServer, bundle, client_of, hook_request, site
 
 TOKEN_URL = f"{BASE}/token"
-KEYS = {"ES384": ec.generate_private_key(ec.SECP384R1()), "RS384": rsa.generate_private_key(65537, 2048)}
+KEYS: dict[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = {
+    "ES384": ec.generate_private_key(ec.SECP384R1()),
+    "RS384": rsa.generate_private_key(65537, 2048),
+}
 
 
 def registered(algorithm: str = "ES384", **said: object) -> Settings:

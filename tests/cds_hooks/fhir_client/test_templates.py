@@ -1,4 +1,5 @@
 from datetime import date
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -8,7 +9,12 @@ from hypothesis import strategies as st
 from prodrome.cds_hooks.fhir_client import resolve
 
 TODAY = date(2026, 6, 15)
-CONTEXT = {"patientId": "1288992", "userId": "Practitioner/abc", "encounterId": None, "draftOrders": {"entry": []}}
+CONTEXT: dict[str, Any] = {
+    "patientId": "1288992",
+    "userId": "Practitioner/abc",
+    "encounterId": None,
+    "draftOrders": {"entry": []},
+}
 
 
 @pytest.mark.requirement("PFT-02", "PFT-04")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -32,6 +32,7 @@ from tests.cds_hooks.population.exports import (
 )
 from tests.serving import filled
 
+Engine = Literal["checked", "durable", "reference"]
 CHARTS = [chart for chart in [*labelled(), *examples(), *healthy(9)] if not chart.absent]
 
 
@@ -39,7 +40,7 @@ def rows(out: Path, table: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / f"{table}.ndjson").read_text(encoding="utf-8").splitlines()]
 
 
-def online(charts: list[Charted], engine: str) -> tuple[set[str], set[str]]:
+def online(charts: list[Charted], engine: Engine) -> tuple[set[str], set[str]]:
     """The findings with what they rest on, and the could-not-judges, of each patient at patient-view."""
     environment = Environment.of(Settings(today=TODAY, engine=engine))
     service = environment.service_for("patient-view")
@@ -68,7 +69,7 @@ def online(charts: list[Charted], engine: str) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("engine", ["reference", "checked", "durable"])
-def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: str) -> None:
+def test_every_base_patient_gets_the_online_answer(tmp_path: Path, engine: Engine) -> None:
     if engine_in_force(engine) != engine:
         pytest.skip("durable-rules cannot be used with this Python: the reference matcher serves alone")
     judge_population(plan(write_export(tmp_path / "in", CHARTS), tmp_path / "out", engine=engine))

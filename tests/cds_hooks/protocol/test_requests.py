@@ -103,7 +103,7 @@ def test_only_encounter_hooks_need_an_encounter() -> None:
 def test_empty_and_null_optionals_are_as_if_absent() -> None:
     for member in ("prefetch", "fhirAuthorization", "extension", "fhirServer"):
         for nothing in (None, {} if member != "fhirServer" else ""):
-            request = read(body(**{member: nothing}))
+            request = read({**body(), member: nothing})
             assert request.authorization is None
             assert request.fhir_server is None
     assert read(body(context__encounterId=None)).encounter_id is None

@@ -44,7 +44,16 @@ def holders(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 TEXTS = ("", " ", "x" * 5000, "Patient/", "\u0000", "\U0001f600", "2024-13-45")
-SHAPES = ([], [None], {}, [[[]]], {"resourceType": "Bundle"}, {"resourceType": 5}, {"reference": {}}, {"entry": {}})
+SHAPES: tuple[Any, ...] = (
+    [],
+    [None],
+    {},
+    [[[]]],
+    {"resourceType": "Bundle"},
+    {"resourceType": 5},
+    {"reference": {}},
+    {"entry": {}},
+)
 ODD = st.sampled_from([None, True, 0, -1, 1.5, 10**30, *TEXTS, *SHAPES])
 
 

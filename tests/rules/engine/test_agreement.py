@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import prodrome.rules.engine.evaluation as engine_module
 import prodrome.rules.engine.reading as reading
-from prodrome.rules.engine.evaluation import EngineDisagreement, Outcome, evaluate
+from prodrome.rules.engine.evaluation import Blocked, EngineDisagreement, Fired, Outcome, UnjudgedRule, evaluate
 from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, ReferenceMatcher, Value, by_type
 from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.guideline.guideline import load_guideline
@@ -34,7 +34,7 @@ SOME_COMPLETE = st.sampled_from([{}, {KINDS[0]: "complete"}, dict.fromkeys(KINDS
 
 def said(outcome: Outcome) -> list[object]:
     """Everything an outcome says, to the last id."""
-    verdicts = [*outcome.fired, *outcome.unjudged, *outcome.blocked]
+    verdicts: list[Fired | Blocked | UnjudgedRule] = [*outcome.fired, *outcome.unjudged, *outcome.blocked]
     return [outcome.facts, [(v.rule, [(alias, f.id) for alias, f in v.bindings.items()]) for v in verdicts]]
 
 

@@ -78,8 +78,12 @@ def test_a_layer_is_compiled_as_often_as_it_is_matched_at_once_and_goes_whole(mo
         made.append(create(*given))
         return made[-1]
 
+    def gone(handle: int) -> None:
+        deleted.append(handle)
+        delete(handle)
+
     monkeypatch.setattr(engine, "create_ruleset", compiled)
-    monkeypatch.setattr(engine, "delete_ruleset", lambda handle: deleted.append(handle) or delete(handle))
+    monkeypatch.setattr(engine, "delete_ruleset", gone)
     matcher = durable.DurableMatcher()
     layers = [CompiledLayer("own", PAIRS.rules)]
     facts = by_type(numbered([fact("trial", drug="a"), fact("order", drug="a")]))

@@ -385,7 +385,7 @@ def test_as_many_conditions_and_tests_as_a_rule_may_have_match() -> None:
 def test_as_many_joins_as_a_condition_may_have_match() -> None:
     fields = [f"field_{number}" for number in range(MAX_TESTS)]
     when = Pattern("trial", "t"), Pattern("order", "o", joins=tuple(Join(name, "t", name) for name in fields))
-    same = dict.fromkeys(fields, "a")
+    same: dict[str, Any] = dict.fromkeys(fields, "a")
     given_facts = [fact("trial", **same), fact("order", **same), fact("order", **same | {fields[-1]: "b"})]
     assert both(one_rule(*when), given_facts) == {("rule", ("f1", "f2"))}
 

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 
 import prodrome.rules.engine.evaluation as engine_module
-from prodrome.rules.engine.evaluation import ENGINES, FactError, Outcome, engine_in_force, evaluate
+from prodrome.rules.engine.evaluation import (
+    ENGINES,
+    Blocked,
+    FactError,
+    Fired,
+    Outcome,
+    UnjudgedRule,
+    engine_in_force,
+    evaluate,
+)
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.engine.rulebook import Rulebook
 from tests.rules.engine.worlds import card, cases, fact, facts, layer, needs_durable, rulebook, rulebooks, step
@@ -257,7 +266,7 @@ def test_an_outcome_is_numbered_and_ordered_by_content(book: Rulebook, some: lis
 @given(rulebooks(), facts())
 def test_every_match_is_fired_silenced_or_unjudged_and_never_two_of_them(book: Rulebook, some: list[Fact]) -> None:
     outcome = evaluate(book, some, {"Condition": "complete"}, engine="reference")
-    verdicts = [*outcome.fired, *outcome.blocked, *outcome.unjudged]
+    verdicts: list[Fired | Blocked | UnjudgedRule] = [*outcome.fired, *outcome.blocked, *outcome.unjudged]
     keys = [(verdict.rule, tuple(one.id for one in verdict.bindings.values())) for verdict in verdicts]
     assert len(set(keys)) == len(keys)
 

@@ -1,5 +1,7 @@
 """Why a rule fired, was silenced, could not be judged or did not fire, in words."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 
@@ -21,7 +23,10 @@ RULE = step(
 )
 
 
-def explain(*given_facts: Fact, complete: bool = True, **change: object) -> Explanation:
+IF_ACCEPTED: dict[str, Any] = {"if": "$accept"}
+
+
+def explain(*given_facts: Fact, complete: bool = True, **change: Any) -> Explanation:
     book = rulebook(layer("one", RULE | change))
     outcome = evaluate(book, given_facts, {"Condition": "complete"} if complete else {}, engine="reference")
     (explanation,) = why(book, outcome)
@@ -71,7 +76,7 @@ def test_a_rule_that_fired_once_has_fired_and_still_shows_the_rest() -> None:
 
 
 def test_a_rule_that_is_switched_off_says_so() -> None:
-    assert explain(TRIAL, ORDER, **{"if": "$accept"}).verdict is Verdict.OFF
+    assert explain(TRIAL, ORDER, **IF_ACCEPTED).verdict is Verdict.OFF
 
 
 def test_with_no_fact_of_the_type_nothing_came_near() -> None:

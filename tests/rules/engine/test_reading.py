@@ -1,7 +1,7 @@
 """A rulebook is read strictly: what cannot be meant is an error that says where and what was probably meant."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.rules.engine.matching import Join, Pattern, Test
-from prodrome.rules.engine.reading import SEEDS, load_rulebook
+from prodrome.rules.engine.reading import SEEDS, FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Card, Conclusion, FieldOf, Rulebook, RulebookError
 from tests.rules.engine.worlds import FACT_TYPES, HOOKS, KINDS, PARAMETERS, SOURCES, card, cases, layer, rulebook, step
 
@@ -96,7 +96,7 @@ def test_a_value_that_a_field_never_has_is_an_error(value: object) -> None:
 
 
 def test_a_measured_field_with_known_values_refuses_others() -> None:
-    types = FACT_TYPES | {"diagnosis": {"name": ("migraine", "chronic_migraine")}}
+    types: FactTypes = {**FACT_TYPES, "diagnosis": {"name": ("migraine", "chronic_migraine")}}
     text = json.dumps(
         {
             "version": "1",
@@ -462,12 +462,12 @@ VALID = json.dumps(
 )
 
 WORDS = ["", "x", "$", "$x", "$t.", "$.drug", "$a.b.c", "!=", ">= ", "made", "trial", "present", "absent", "not $ok"]
-JUNK = st.sampled_from(
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [*WORDS, None, 0, -1.5, 1e300, True, [], [[]], [{}], [None], ["a", 1], ["$wanted"], {}, {"x": 1}, {"fact": []}]
 )
 
 
-def spoil(draw: st.DrawFn, node: Any) -> Any:
+def spoil(draw: Callable[[st.SearchStrategy[Any]], Any], node: Any) -> Any:
     """The same tree with junk for one of its nodes, or under one of its keys."""
     if not isinstance(node, dict | list) or not node or draw(st.integers(0, 4)) == 0:
         return draw(JUNK)

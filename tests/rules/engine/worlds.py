@@ -22,7 +22,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type]] = {
     "allergy": {"drug": str, "sid": str, "days": float, "coded": bool},
     "order": {"id": str, "drug": str, "dose": float},
 }
-PARAMETERS = {"min_days": 56, "accept": False, "ok": True, "wanted": ["a", "b"], "word": "a"}
+PARAMETERS: dict[str, Any] = {"min_days": 56, "accept": False, "ok": True, "wanted": ["a", "b"], "word": "a"}
 SOURCES = ("EHF2020",)
 KINDS = ("Condition", "Encounter")
 HOOKS = ("patient-view", "order-select")
@@ -163,7 +163,7 @@ def conditions(draw: st.DrawFn, readable: Mapping[str, Sequence[str]], aliases: 
         word = draw(st.sampled_from(TEXTS[:4]))
         choices: list[Any] = [word, f"!= {word}", ["a", "b"], "present", "$wanted"]
         entry[name] = choices[how]
-        if aliases and draw(st.booleans()):
+        if draw(st.booleans()) and aliases:
             entry[name] = f"{draw(st.sampled_from(('', '!= ')))}${draw(st.sampled_from(aliases))}"
     if kind == "trial" and draw(st.booleans()):
         entry["days"] = draw(st.sampled_from((">= $min_days", "< 1", 1, "!= 0")))
