@@ -9,7 +9,7 @@ COPY . .
 # The versions of the lock file, without what only developers need.
 RUN sed -n 's/^\([A-Za-z0-9_.-]*==[^ ;\\]*\).*/\1/p' requirements.lock > /tmp/constraints.txt \
     && python -m venv /opt/prodrome \
-    && /opt/prodrome/bin/pip install --no-cache-dir --constraint /tmp/constraints.txt ".[postgresql]"
+    && /opt/prodrome/bin/pip install --no-cache-dir --constraint /tmp/constraints.txt ".[otel,postgresql]"
 
 FROM python:3.12-slim
 COPY --from=build /opt/prodrome /opt/prodrome

@@ -57,7 +57,7 @@ sbom: install
 		--of JSON -o build/sbom.json
 
 lock:
-	uv pip compile pyproject.toml --group dev --extra postgresql --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --extra otel --extra postgresql --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
 docs: install

@@ -16,6 +16,7 @@ from prodrome.cds_hooks.feedback import Shown, Visit
 from prodrome.cds_hooks.fhir_client import Progress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
+from prodrome.cds_hooks.traces import stage
 from prodrome.fhir_mappers import Record, counted, read_facts
 from prodrome.rules import Completeness, Facts, Judgement, judge
 
@@ -75,30 +76,33 @@ def consult(
     today = environment.clock()
     service = environment.service_for(request.hook)
     deadline = time.monotonic() + environment.settings.deadline_seconds
-    gathered = gather(
-        request,
-        service,
-        environment.settings,
-        today,
-        deadline=deadline - JUDGING_SECONDS,
-        issuer=caller.issuer,
-        progress=progress,
-    )
+    with stage("gather"):
+        gathered = gather(
+            request,
+            service,
+            environment.settings,
+            today,
+            deadline=deadline - JUDGING_SECONDS,
+            issuer=caller.issuer,
+            progress=progress,
+        )
     request = replace(request, orders=gathered.orders)  # those that are this patient's
     at_hand = time.perf_counter()
     in_time = _until(max(deadline, time.monotonic() + LEAST_SECONDS))
-    facts = read_facts(gathered.record, environment.guideline, today, in_time)
+    with stage("read"):
+        facts = read_facts(gathered.record, environment.guideline, today, in_time)
     read = time.perf_counter()
-    judgement = judge(
-        facts,
-        environment.guideline,
-        today,
-        locale=environment.settings.locale,
-        hook=request.hook,
-        engine=environment.settings.engine,
-        unknown_codes=environment.settings.unknown_codes,
-        in_time=in_time,
-    )
+    with stage("judge"):
+        judgement = judge(
+            facts,
+            environment.guideline,
+            today,
+            locale=environment.settings.locale,
+            hook=request.hook,
+            engine=environment.settings.engine,
+            unknown_codes=environment.settings.unknown_codes,
+            in_time=in_time,
+        )
     judged = time.perf_counter()
     visit = Visit(
         service=service.id,
@@ -108,12 +112,13 @@ def consult(
         patient=request.patient_id,
         caller=caller,
     )
-    answered, overridden = _cards(judgement, facts, request, environment, visit)
-    notes = (*gathered.notes, *overridden)
-    response: dict[str, Any] = {
-        "cards": with_numbers_as_written(answered, request),
-        "extension": {EXTENSION: _extension(service, judgement, facts, gathered, notes)},
-    }
+    with stage("cards"):
+        answered, overridden = _cards(judgement, facts, request, environment, visit)
+        notes = (*gathered.notes, *overridden)
+        response: dict[str, Any] = {
+            "cards": with_numbers_as_written(answered, request),
+            "extension": {EXTENSION: _extension(service, judgement, facts, gathered, notes)},
+        }
     return Consultation(
         response=response,
         request=request,

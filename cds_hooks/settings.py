@@ -469,6 +469,12 @@ class Settings(BaseSettings):
         bool, _said("Serve the workbench. By default only where just this machine can reach it.", example="true")
     ] = Field(default_factory=lambda said: _only_here(said))
     metrics: Annotated[bool, _said("Answer /metrics: counts, never anything of a patient.", example="false")] = True
+    traces: Annotated[
+        bool,
+        _said(
+            "Send traces to the OpenTelemetry collector that the OTEL_EXPORTER_OTLP_ variables name.", example="true"
+        ),
+    ] = False
     validate_output: Annotated[
         bool, _said("Check every answer against the specification before it goes out, for tests.", example="true")
     ] = False

@@ -5,7 +5,8 @@
     │   ├── SettingsError          prodrome.toml, a variable, an option        (cds_hooks.settings)
     │   ├── GuidelineError         drugs, parameters, codes, ...               (rules.guideline)
     │   ├── RulebookError          the rulebook                                (rules.engine)
-    │   └── CardsError             cards.yaml, or a template                   (cds_hooks.cards)
+    │   ├── CardsError             cards.yaml, or a template                   (cds_hooks.cards)
+    │   └── TracesUnavailable      OpenTelemetry is not installed              (cds_hooks.traces)
     ├── UsageError                 a mistake at the command line               (cds_hooks.command_line)
     ├── TesterError                what a tester named or typed cannot be used (cds_hooks.testers, workbench)
     │   ├── BadOrder               an order that cannot be read

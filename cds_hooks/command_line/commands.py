@@ -32,6 +32,7 @@ from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import Invalid, Refused, parse, read_request
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
+from prodrome.cds_hooks.traces import end_traces
 from prodrome.cds_hooks.web import health
 from prodrome.rules.engine import Rule, condition_in_words
 from prodrome.rules.guideline import Guideline
@@ -90,13 +91,19 @@ def _serve(asked: argparse.Namespace) -> int:
         if environment.store is not None:
             environment.store.database.engine.dispose()  # connections are of one process: each opens its own
         url = settings.base_url or f"http://{settings.host}:{settings.port}"
+
+        def ended() -> None:
+            end_traces()
+            if environment.store is not None:
+                environment.store.close()
+
         return serve(
             lambda: front_of(app),
             listener,
             workers=processes,
             grace_seconds=settings.grace_seconds,
             started=lambda: _introduce(environment, url),
-            ended=environment.store.close if environment.store is not None else None,
+            ended=ended,
         )
 
 

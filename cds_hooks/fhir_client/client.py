@@ -25,6 +25,7 @@ from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, is_link, missing
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
+from prodrome.cds_hooks.traces import trace_headers
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
@@ -231,7 +232,7 @@ class Client:
         if waits := session.breaker.waits(begun):
             raise Failure(f"failed repeatedly and is left alone for {waits:.0f} seconds", answered=False)
         async with asyncio.timeout(deadline - begun):
-            headers = await self._headers(session, request, deadline)
+            headers = {**await self._headers(session, request, deadline), **trace_headers()}
         renamed = R5_KINDS if session.version and session.version[1].startswith("5.") else {}
 
         async def one(key: str, kind: str, query: str) -> None:

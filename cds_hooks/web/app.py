@@ -6,8 +6,10 @@ Every answer that is no success is a FHIR OperationOutcome. No answer and no log
 import hashlib
 import time
 import uuid
+from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 from flask import Flask, Response, g, request
@@ -29,6 +31,7 @@ from prodrome.cds_hooks.protocol import (
     response_faults,
 )
 from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.traces import begin_traces, check_traces, stage, tell_trace, traced_call
 from prodrome.cds_hooks.web import cors, feedback, guards
 from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front
@@ -40,6 +43,9 @@ from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.cds_hooks.workbench import install as install_workbench
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import EngineDisagreement, LimitError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -125,11 +131,13 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         answer.headers["X-Request-ID"] = g.request_id
         seconds = time.perf_counter() - g.began
         route = str(request.url_rule) if request.url_rule else None
+        method = request.method if request.method in METHODS else "other"
+        tell_trace(method, route, answer.status_code, g.request_id)
         metrics.answered(g.get("fields", {}).get("service") or route or OTHER, answer.status_code, seconds)
         log(
             "answered",
             request_id=g.request_id,
-            method=request.method if request.method in METHODS else "other",
+            method=method,
             route=route,
             status=answer.status_code,
             ms=round(seconds * 1000, 1),
@@ -137,12 +145,29 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         )
         return answer
 
+    if settings.traces:
+        check_traces()
+        _trace(app)
     return app
 
 
+def _trace(app: Flask) -> None:
+    inner = app.wsgi_app
+
+    def traced(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        trace = {name: environ.get(f"HTTP_{name.upper()}", "") for name in ("traceparent", "tracestate")}
+        with traced_call(method if method in METHODS else "other", trace):
+            return inner(environ, start_response)
+
+    app.wsgi_app = traced  # type: ignore[method-assign]
+
+
 def front_of(app: Flask) -> Front:
-    """What stands before the application in one process that serves it."""
+    """What stands before the application in one process that serves it, which traces its calls from now on if asked."""
     settings: Settings = app.extensions["prodrome"].settings
+    if settings.traces:
+        begin_traces()
     return Front(
         app,
         max_body_bytes=settings.max_body_bytes,
@@ -155,7 +180,8 @@ def front_of(app: Flask) -> Front:
 
 def _answer(service: Service, environment: Environment, caller: Caller) -> Consultation:
     body = json_body()
-    hook_request = read_request(parse(body), frozenset({service.hook.name}), body=body)
+    with stage("parse"):
+        hook_request = read_request(parse(body), frozenset({service.hook.name}), body=body)
     return consult(hook_request, environment, caller=caller)
 
 
