@@ -1,0 +1,1 @@
+"""What a call costs, and how many calls a second one machine answers: ``make bench``, ``make load``."""

@@ -101,6 +101,7 @@ def measure(
 
 
 def main() -> int:
+    """Measure, print the table; 1 where the median call costs more than ``LIMIT`` times the bare route."""
     arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     arguments.add_argument("--rounds", type=int, default=300, help="calls of each contender (300)")
     arguments.add_argument("what", nargs="?", choices=("typical", "hostile"), default="typical", help="which bodies")

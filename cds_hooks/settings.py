@@ -490,6 +490,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: :func:`load_settings` reads the file and the environment itself."""
         return (init_settings,)
 
     @property

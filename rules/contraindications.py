@@ -101,6 +101,7 @@ def _evidence(
 
 
 def is_nsaid(drug: Drug | None) -> bool:
+    """Whether it is a non-steroidal anti-inflammatory drug for attacks."""
     return drug is not None and drug.acute is not None and drug.acute.drug_class == NSAID
 
 

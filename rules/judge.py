@@ -77,6 +77,7 @@ class Judgement:
 
     @property
     def facts(self) -> tuple[Fact, ...]:
+        """Every fact, measured or concluded, in the order in which they were made."""
         return self.outcome.facts
 
     @cached_property
@@ -99,6 +100,7 @@ class Judgement:
         return next(int(fact.fields["count"]) for fact in self.of_type(TALLY) if fact.fields["name"] == name)
 
     def holds(self, rule_id: str) -> bool:
+        """Whether a rule has a finding."""
         return any(finding.rule.id == rule_id for finding in self.findings)
 
     def parameters(self, rule: Rule) -> Mapping[str, Parameter]:

@@ -34,6 +34,8 @@ R = TypeVar("R", bound=Row)
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis(Row):
+    """A problem the patient has, by the name of its code set."""
+
     fact: ClassVar = "diagnosis"
     name: str
     refs: tuple[str, ...]
@@ -98,12 +100,16 @@ class HeavyMonth(Row):
 
 @dataclass(frozen=True, slots=True)
 class Attacks(Row):
+    """An acute drug whose outcome in attacks is recorded."""
+
     fact: ClassVar = "attacks"
     drug: str
 
 
 @dataclass(frozen=True, slots=True)
 class AcuteFailure(Row):
+    """An acute drug that failed, and how."""
+
     fact: ClassVar = "acute_failure"
     drug: str
     by: Ending
@@ -137,12 +143,16 @@ class AcuteSetback(Row):
 
 @dataclass(frozen=True, slots=True)
 class TriptanIneligible(Row):
+    """A contraindication that rules out every triptan."""
+
     fact: ClassVar = "triptan_ineligible"
     contraindication: str
 
 
 @dataclass(frozen=True, slots=True)
 class AcuteUse(Row):
+    """Days of one overuse class in a calendar month."""
+
     fact: ClassVar = "acute_use"
     months_ago: float
     overuse_class: OveruseClass
@@ -151,6 +161,8 @@ class AcuteUse(Row):
 
 @dataclass(frozen=True, slots=True)
 class AcuteUseTogether(Row):
+    """Days of all acute medication in a calendar month: at most, and at least."""
+
     fact: ClassVar = "acute_use_together"
     months_ago: float
     days: float
@@ -176,6 +188,8 @@ class LowDose(Row):
 
 @dataclass(frozen=True, slots=True)
 class StoppedTrial(Row):
+    """A preventive that was stopped, at least so many days ago."""
+
     fact: ClassVar = "trial"
     trial: str
     stopped_days_ago_least: float
@@ -183,6 +197,8 @@ class StoppedTrial(Row):
 
 @dataclass(frozen=True, slots=True)
 class RunningTrial(Row):
+    """A preventive taken now."""
+
     fact: ClassVar = "trial"
     trial: str
 

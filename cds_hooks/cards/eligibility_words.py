@@ -78,14 +78,17 @@ class EligibilityWords:
 
     @cached_property
     def labels(self) -> tuple[RowWords, ...]:
+        """What the label limits the drug to."""
         return self._of("label")
 
     @cached_property
     def funders(self) -> tuple[RowWords, ...]:
+        """What those who pay, or who must be asked first, want met."""
         return self._of(*FUNDERS, "referral")
 
     @cached_property
     def guidelines(self) -> tuple[RowWords, ...]:
+        """What guidelines advise."""
         return self._of("guideline")
 
     @cached_property
@@ -140,6 +143,7 @@ class EligibilityWords:
 
 
 def row_words(answer: RowAnswer, guideline: Guideline) -> RowWords:
+    """One row of a body with its answer for the patient, in words."""
     row = answer.row
     return RowWords(
         body=Trusted(row.body.name),

@@ -40,6 +40,7 @@ class Classes:
 
     @classmethod
     def of(cls, choices: Iterable[Choice]) -> "Classes":
+        """The choices sorted by whether they are open, barred or tried too briefly."""
         by_status: dict[str, list[Choice]] = {}
         for choice in choices:
             by_status.setdefault(choice.status, []).append(choice)
@@ -64,6 +65,7 @@ class Overuse:
 
     @property
     def up_to(self) -> bool:
+        """Whether ``days`` are at most so many, as the same days may be counted under two classes."""
         return self.least != self.days
 
 
@@ -97,10 +99,12 @@ class View:
 
     @property
     def indicator(self) -> Indicator:
+        """How urgent the card is."""
         return self.finding.indicator
 
     @property
     def today(self) -> date:
+        """The day of the judgement."""
         return self.sheet.today
 
     def unseen(self, *kinds: Kind) -> tuple[Trusted, ...]:
@@ -109,6 +113,7 @@ class View:
 
     @property
     def unseen_medication(self) -> tuple[Trusted, ...]:
+        """Those kinds of resource that speak of medication and are not complete, in words."""
         return self.sheet.unseen(*MEDICATION)
 
     @property
@@ -118,24 +123,29 @@ class View:
 
     @property
     def insufficient_months(self) -> tuple[Month, ...]:
+        """The months that the definition of insufficient control looks at, the oldest first."""
         return self._last("insufficient_months")
 
     @property
     def resistant_months(self) -> tuple[Month, ...]:
+        """The months that the definition of resistant migraine looks at, the oldest first."""
         return self._last("resistant_months")
 
     # Difficult-to-treat migraine
 
     @cached_property
     def used_up(self) -> tuple[preventives_tried.ClassRow, ...]:
+        """The classes of preventives that failed, are contraindicated, or may have failed."""
         return preventives_tried.used_up(self.sheet)
 
     @cached_property
     def exhausted(self) -> tuple[preventives_tried.ClassRow, ...]:
+        """Those classes that are used up for certain."""
         return tuple(row for row in self.used_up if row.status != "perhaps failed")
 
     @cached_property
     def uncertain(self) -> tuple[preventives_tried.ClassRow, ...]:
+        """Those classes whose failure is uncertain."""
         return tuple(row for row in self.used_up if row.status == "perhaps failed")
 
     def months(self, parameter: ParameterName) -> tuple[Month, ...]:
@@ -153,6 +163,7 @@ class View:
 
     @cached_property
     def failed_triptans(self) -> int:
+        """How many triptans failed."""
         return self.sheet.judgement.count("failed_triptans")
 
     @cached_property
@@ -174,6 +185,7 @@ class View:
 
     @cached_property
     def acute_failures(self) -> tuple[AcuteFailure, ...]:
+        """The acute drugs that failed, by id, each with how; in how many attacks is told where it is known."""
         found: dict[str, AcuteFailure] = {}
         attacks = {row.drug for row in self._rows(rows.Attacks)}
         for failure in self._rows(rows.AcuteFailure):
@@ -200,18 +212,22 @@ class View:
 
     @cached_property
     def preventives(self) -> Classes:
+        """The classes of preventives, by whether they are still open."""
         return Classes.of(self.options.preventives)
 
     @cached_property
     def acutes(self) -> Classes:
+        """The classes of acute drugs, by whether they are still open."""
         return Classes.of(self.options.acutes)
 
     @property
     def open_preventives(self) -> tuple[Trusted, ...]:
+        """The names of the preventive classes still open."""
         return tuple(choice.name for choice in self.preventives.open)
 
     @property
     def open_acutes(self) -> tuple[Trusted, ...]:
+        """The names of the acute classes still open."""
         return tuple(choice.name for choice in self.acutes.open)
 
     def others(self, kind: OptionKind) -> tuple[tuple[Trusted, Trusted | None], ...]:

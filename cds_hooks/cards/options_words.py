@@ -35,6 +35,7 @@ class Members:
 
     @classmethod
     def of(cls, members: Iterable[Member]) -> "Members":
+        """The members of a class, those that are left, and what bars or cautions against the others."""
         members = tuple(members)
         left = [member for member in members if not member.barred]
         return cls(

@@ -45,14 +45,17 @@ class Order:
 
     @property
     def drug(self) -> Trusted:
+        """The ordered drug's name."""
         return Trusted(self.ordered.name)
 
     @property
     def drug_class(self) -> Trusted:
+        """Its class in words."""
         return self.sheet.class_name(self.ordered)
 
     @property
     def is_antibody(self) -> bool:
+        """Whether it is an antibody against CGRP or its receptor."""
         use = self.ordered.preventive
         return use is not None and use.drug_class == "cgrp_mab"
 
@@ -70,6 +73,7 @@ class Order:
 
     @cached_property
     def profile(self) -> Profile:
+        """Its side effects, for the patient: only of a preventive whose profile is known."""
         use = self.ordered.preventive
         assert use is not None
         effects = use.side_effects
@@ -97,6 +101,7 @@ class Order:
 
     @cached_property
     def cautions(self) -> tuple[Reason, ...]:
+        """The active reasons that call for caution and do not bar it."""
         return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level == "caution")
 
     @cached_property
@@ -135,6 +140,7 @@ class Order:
 
     @property
     def not_evaluated(self) -> tuple[Trusted, ...]:
+        """The contraindications of the drug that no data can show, in words."""
         return self.sheet.not_evaluated(self.ordered)
 
     @property

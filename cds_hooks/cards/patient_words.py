@@ -124,6 +124,7 @@ class Sheet:
     # Drugs
 
     def drug(self, id_: str) -> Drug:
+        """The drug of the guideline with this id. Raises KeyError."""
         return self.guideline.drugs[id_]
 
     def name(self, id_: str) -> Trusted:
@@ -131,6 +132,7 @@ class Sheet:
         return Trusted(self.guideline.drugs[id_].name)
 
     def names(self, ids: Iterable[str]) -> tuple[Trusted, ...]:
+        """What the guideline calls each of these drugs, none twice."""
         return tuple(self.name(id_) for id_ in dict.fromkeys(ids))
 
     def base(self, id_: str) -> str:
@@ -144,12 +146,14 @@ class Sheet:
         return self.acute_class(drug.acute.drug_class) if drug.acute else Trusted()
 
     def acute_class(self, id_: str) -> Trusted:
+        """A class of acute drugs in words."""
         return Trusted(ACUTE_CLASSES[id_])
 
     # Reasons not to give a drug
 
     @property
     def active(self) -> Mapping[str, Active]:
+        """The contraindications that hold now, by id."""
         return self.judgement.active
 
     def reasons(self, drug: Drug) -> tuple[Reason, ...]:
@@ -307,4 +311,5 @@ def amount(value: float, unit: str, per: str) -> Trusted:
 
 
 def either(labels: Iterable[Trusted]) -> Trusted:
+    """Words joined by commas and "or"."""
     return joined(labels, "or")

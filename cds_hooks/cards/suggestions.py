@@ -66,6 +66,7 @@ class Asked:
 
     @property
     def order(self) -> DraftOrder | None:
+        """The order that the finding is about, if it is about one."""
         return self.sheet.facts.order(self.finding.order)
 
     @property

@@ -362,6 +362,7 @@ def _named(of: Type) -> str:
 
 
 def meant(word: str, choices: Iterable[str]) -> str:
+    """The end of an error: the choice that was probably meant, else all there are."""
     choices = sorted(choices)
     close = get_close_matches(word, choices, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(choices) or 'none'}"

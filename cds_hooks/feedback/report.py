@@ -41,6 +41,7 @@ class RuleReport:
 
     @property
     def unanswered(self) -> int:
+        """Cards shown that nobody accepted or overrode."""
         return self.shown - self.accepted - self.overridden
 
 

@@ -26,11 +26,16 @@ class Allowing(Protocol):
     """The part of the settings that says which servers may be called."""
 
     @property
-    def fhir_servers(self) -> tuple[FhirServer, ...]: ...
+    def fhir_servers(self) -> tuple[FhirServer, ...]:
+        """The allow-list."""
+
     @property
-    def loopback(self) -> bool: ...
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+
     @property
-    def open(self) -> bool: ...
+    def open(self) -> bool:
+        """Whether anybody may call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Target:
 
     @property
     def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
         return origin(urlsplit(self.base))
 
     def covers(self, url: str) -> bool:

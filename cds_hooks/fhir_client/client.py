@@ -46,20 +46,28 @@ class Authorization(Protocol):
     """The token of one request (CDS Hooks, "Passing the Access Token")."""
 
     @property
-    def access_token(self) -> str: ...
+    def access_token(self) -> str:
+        """The bearer token."""
+
     @property
-    def expires_in(self) -> int: ...
+    def expires_in(self) -> int:
+        """Seconds from its issue."""
 
 
 class Request(Protocol):
     """The part of a hook request that says where the chart is."""
 
     @property
-    def fhir_server(self) -> str | None: ...
+    def fhir_server(self) -> str | None:
+        """The base address, where there is one."""
+
     @property
-    def authorization(self) -> Authorization | None: ...
+    def authorization(self) -> Authorization | None:
+        """The token for it, where one was given."""
+
     @property
-    def patient_id(self) -> str: ...
+    def patient_id(self) -> str:
+        """The patient's logical id."""
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         self._kept_until = 0.0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it to the first address of the host that accepts a connection. Raises ``httpx.ConnectError``."""
         host = request.url.host
         last: httpx.ConnectError | None = None
         for address in await self._look_up(host, request.url.port or (443 if request.url.scheme == "https" else 80)):
@@ -67,6 +68,7 @@ class CheckedTransport(httpx.AsyncBaseTransport):
         return self._addresses
 
     async def aclose(self) -> None:
+        """Close every connection."""
         await self._http.aclose()
 
 

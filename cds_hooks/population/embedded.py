@@ -53,10 +53,12 @@ class Plan:
 
     @property
     def work(self) -> Path:
+        """Where a run keeps what it needs to go on."""
         return self.out / "work"
 
     @property
     def partitions(self) -> int:
+        """Into how many parts the patients are split, so that one fits into memory."""
         share = 1.0 if self.every_patient else SURVIVING
         return max(1, min(4096, round(self.export.bytes * share / PARTITION_BYTES) + 1))
 

@@ -46,6 +46,7 @@ class Export:
 
     @property
     def bytes(self) -> int:
+        """The size of all files together."""
         return sum(self.files.values())
 
     def completeness(self, seen: Mapping[str, int]) -> dict[str, Completeness]:

@@ -34,6 +34,7 @@ class RuleCounts:
     missing: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
+        """As it stands in the report, with how many could be judged (``denominator``)."""
         denominator = self.gap + self.met
         return {
             "gap": self.gap,

@@ -56,6 +56,7 @@ class Service:
 
     @property
     def kinds(self) -> frozenset[str]:
+        """The kinds of resource its prefetch asks for."""
         return frozenset(query.kind for query in self.queries)
 
     def kind_of(self, key: str) -> str:

@@ -57,6 +57,7 @@ class Step:
 
     @property
     def verdict(self) -> str:
+        """``ok``; ``remark`` where only a SHOULD was broken; ``FAULT``."""
         if any(fault.requirement not in SHOULD for fault in self.faults):
             return "FAULT"
         return "remark" if self.faults else "ok"

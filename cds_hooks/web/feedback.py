@@ -27,7 +27,8 @@ class Context(Protocol):
     """What the routes need of the running service."""
 
     @property
-    def store(self) -> Store | None: ...
+    def store(self) -> Store | None:
+        """Where feedback is kept; None where it is switched off."""
 
     def services(self) -> Container[str]:
         """The ids of the services."""

@@ -96,6 +96,7 @@ class Front:
             threading.Thread(target=self._work, name=f"call-{number}", daemon=True).start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One HTTP request, as ASGI has it. Raises RuntimeError for any other protocol."""
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
         headers = headers_of(scope)

@@ -24,19 +24,23 @@ class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with a bound on the head of a request, in bytes and in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for the head of a request."""
         super().connection_made(transport)
         self._await_head()
 
     def on_message_begin(self) -> None:
+        """Start to wait for the rest of the head, unless that is under way."""
         super().on_message_begin()
         if self._patience is None:
             self._await_head()
 
     def on_headers_complete(self) -> None:
+        """The head is there: wait no longer."""
         self._stop_waiting()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        """Take bytes; refuse with 431 a head larger than ``HEAD_BYTES``."""
         super().data_received(data)
         if self._patience is not None:
             self._head += len(data)
@@ -46,6 +50,7 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -82,6 +87,7 @@ class Server(uvicorn.Server):
         self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and let the signals through that came while the process was made."""
         await super().startup(sockets)
         if threading.current_thread() is threading.main_thread():
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # what came while this process was made comes now
@@ -91,6 +97,7 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, let those that came meanwhile be answered, then end."""
         for server in self.servers:
             server.close()
         await asyncio.sleep(SETTLE_SECONDS)

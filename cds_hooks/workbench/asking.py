@@ -47,6 +47,7 @@ class Named:
 
     @property
     def title(self) -> str:
+        """What the example shows, in one line."""
         return self.example.title
 
 

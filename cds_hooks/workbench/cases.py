@@ -96,6 +96,7 @@ class Cases:
             return case
 
     def forget(self, owner: str, key: str) -> None:
+        """Drop one case of an owner; nothing where there is none."""
         with self._lock:
             self._drop((owner, key))
 

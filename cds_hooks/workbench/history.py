@@ -173,6 +173,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class MarkLane:
+    """A lane of single events, named at its left."""
+
     name: str
     y: float
     marks: tuple[Mark, ...]
@@ -200,6 +202,8 @@ class Year:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """A date on the axis; ``strong`` where a year begins."""
+
     x: float
     label: str
     strong: bool

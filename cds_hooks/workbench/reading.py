@@ -226,16 +226,19 @@ def fact_in_words(fact: Fact) -> str:
 
 
 def value_in_words(value: object) -> str:
+    """A fact's value as a person reads it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def parameters_of(rule: Rule, guideline: Guideline) -> tuple[Parameter, ...]:
+    """The parameters a rule reads, with their values in force."""
     return tuple(guideline.parameters[name] for name in rule.parameters)
 
 
 def sources_of(rule: Rule, guideline: Guideline) -> tuple[Source, ...]:
+    """The publications a rule rests on."""
     return tuple(guideline.sources[name] for name in rule.sources)
 
 
@@ -261,6 +264,7 @@ class Turn:
 
 
 def card_rule(card: Mapping[str, Any]) -> str:
+    """The id of the rule that a card of an answer comes from."""
     return str(card["source"]["topic"]["code"])
 
 
@@ -301,5 +305,6 @@ def turns(before: Judgement, after: Judgement) -> list[Turn]:
 
 
 def parameter_in_words(parameter: Parameter) -> str:
+    """A parameter's value with its unit."""
     unit = f" {parameter.unit}" if parameter.unit else ""
     return f"{written(parameter.value)}{unit}"

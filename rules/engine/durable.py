@@ -62,6 +62,7 @@ class DurableMatcher:
         self._free: weakref.WeakKeyDictionary[CompiledLayer, list[_Ruleset]] = weakref.WeakKeyDictionary()
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
+        """Every match, from a ruleset of the layer that no other thread has in hand."""
         with self._lock:
             free = self._free.setdefault(layer, [])
             ruleset = free.pop() if free else None

@@ -127,7 +127,8 @@ class CompiledLayer:
 class Matcher(Protocol):
     """Finds every match of a layer's rules. Two matchers give the same set or one of them is wrong."""
 
-    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]: ...
+    def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
+        """Every match, each once: the rule and the ids of the facts it rests on. Raises :class:`LimitError`."""
 
 
 _COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
@@ -229,6 +230,7 @@ class ReferenceMatcher:
     """Nested loops, condition by condition: the answer that every other matcher has to give."""
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
+        """Every match, by trying all combinations. Raises ``LimitError`` beyond ``MAX_MATCHES``."""
         matches: set[Match] = set()
         for rule_id, when in layer.possible(facts):
             first = passing(when[0], facts[when[0].fact])

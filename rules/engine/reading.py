@@ -89,6 +89,7 @@ _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def meant(word: object, choices: Collection[str]) -> str:
+    """The end of an error: the choice that was probably meant, else all there are."""
     close = get_close_matches(str(word), list(choices), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(sorted(choices)) or 'none'}"
 

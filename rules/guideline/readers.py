@@ -42,6 +42,7 @@ def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
 
 
 def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
+    """``sources.yaml``: its statements, and the publications by id."""
     sources = {}
     for id_, entry in file.named("sources").items():
         sources[id_] = read_source(id_, entry)
@@ -49,6 +50,7 @@ def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
 
 
 def read_source(id_: str, entry: Entry) -> Source:
+    """One publication that something rests on."""
     source = Source(
         id=id_,
         citation=entry.text("citation"),
@@ -62,6 +64,7 @@ def read_source(id_: str, entry: Entry) -> Source:
 
 
 def read_locales(file: Entry) -> dict[str, Locale]:
+    """``locales.yaml``: countries whose practice differs, by id."""
     locales = {}
     for id_, entry in file.named("locales").items():
         locales[id_] = Locale(id_, entry.text("name"), entry.one_of("spelling", ("american", "british")))
@@ -70,6 +73,7 @@ def read_locales(file: Entry) -> dict[str, Locale]:
 
 
 def read_parameters(file: Entry, sources: Mapping[str, Source], classes: Collection[str]) -> dict[str, Parameter]:
+    """``parameters.yaml``: every number or choice that a site may change, by name."""
     parameters = {}
     for name, entry in file.named("parameters").items():
         kind = entry.one_of("kind", ("integer", "number", "yes_no", "choice", "classes_by_locale"))
@@ -234,6 +238,7 @@ def read_contraindications(
     words: Mapping[str, tuple[str, ...]],
     locales: Collection[str],
 ) -> dict[str, Contraindication]:
+    """``contraindications.yaml``, by id."""
     contraindications = {}
     ids = file.named("contraindications")
     for id_, entry in ids.items():
@@ -287,6 +292,7 @@ def _who(entry: Entry) -> Who | None:
 
 
 def read_classes(file: Entry) -> tuple[dict[str, EhfClass], dict[str, str]]:
+    """``drugs.yaml``: the classes that a definition counts, and the narrow drug classes in words."""
     classes = {}
     for id_, entry in file.named("classes").items():
         classes[id_] = EhfClass(
@@ -308,6 +314,7 @@ def read_drugs(
     drug_classes: Mapping[str, str],
     locales: Collection[str],
 ) -> dict[str, Drug]:
+    """``drugs.yaml``: the drugs, by id."""
     profiles = {id_: _side_effects(entry) for id_, entry in file.named("side_effects").items()}
     entries = file.named("drugs")
     drugs: dict[str, Drug] = {}
@@ -474,6 +481,7 @@ def read_dose_limits(
 def read_options(
     file: Entry, sources: Mapping[str, Source], code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug]
 ) -> dict[str, Option]:
+    """``drugs.yaml``: what is left beside single drugs, by id."""
     options = {}
     for id_, entry in file.named("options").items():
         options[id_] = Option(

@@ -65,36 +65,42 @@ class Entry:
             self.known(key, value, known)
 
     def text(self, key: str, default: Any = _MISSING) -> Any:
+        """A text that is not blank."""
         value = self.get(key, default)
         if value is not default and (not isinstance(value, str) or not value.strip()):
             raise self.wrong(key, "text")
         return value
 
     def one_of(self, key: str, known: Collection[str], default: Any = _MISSING) -> Any:
+        """A text of ``known``."""
         value = self.text(key, default)
         if value is not default:
             self.known(key, value, known)
         return value
 
     def number(self, key: str, default: Any = _MISSING) -> Any:
+        """A number, 0 or more."""
         value = self.get(key, default)
         if value is not default and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
             raise self.wrong(key, "a number, 0 or more")
         return value
 
     def integer(self, key: str, default: Any = _MISSING) -> Any:
+        """A whole number, 0 or more."""
         value = self.number(key, default)
         if value is not default and not isinstance(value, int):
             raise self.wrong(key, "a whole number")
         return value
 
     def flag(self, key: str, default: Any = _MISSING) -> Any:
+        """True or false."""
         value = self.get(key, default)
         if value is not default and not isinstance(value, bool):
             raise self.wrong(key, "true or false")
         return value
 
     def texts(self, key: str, default: Any = _MISSING, known: Collection[str] | None = None) -> tuple[str, ...]:
+        """A list of texts without repetitions, all of ``known`` where that is given."""
         value = self.get(key, default)
         if value is not default:
             if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
@@ -106,6 +112,7 @@ class Entry:
         return tuple(value)
 
     def text_map(self, key: str, default: Any = _MISSING) -> dict[str, str]:
+        """Names with texts."""
         value = self.get(key, default)
         if value is not default and (
             not isinstance(value, dict)

@@ -1,3 +1,5 @@
+"""Real FHIR servers, started once for all processes of a run."""
+
 from collections.abc import Iterator
 
 import pytest

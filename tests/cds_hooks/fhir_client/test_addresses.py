@@ -1,3 +1,5 @@
+"""Which addresses may be called: those of the allow-list, and none that leads inside."""
+
 import ipaddress
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a resource refers to is fetched where the prefetch did not bring it."""
+
 import time
 from typing import Any
 

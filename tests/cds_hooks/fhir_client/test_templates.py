@@ -1,3 +1,5 @@
+"""Prefetch templates are filled from the context of the call."""
+
 from datetime import date
 from typing import Any
 from urllib.parse import unquote

@@ -1,4 +1,4 @@
-"""The example patients show what they say, on any day. (With a FHIR server between: tests/fhir_servers.)"""
+"""The example patients show what they say, on any day. With a FHIR server between: ``tests/fhir_servers``."""
 
 from datetime import date
 

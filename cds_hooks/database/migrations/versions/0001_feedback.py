@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make the tables."""
     op.create_table(
         "shown_card",
         sa.Column("uuid", sa.String(36), primary_key=True),
@@ -48,5 +49,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop them, with all they hold."""
     for table in ("seen_token", "feedback", "shown_card"):
         op.drop_table(table)
