@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from prodrome.cds_hooks import cards
+from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import Shown, Visit
@@ -119,6 +119,8 @@ def consult(
             "cards": with_numbers_as_written(answered, request),
             "extension": {EXTENSION: _extension(service, judgement, facts, gathered, notes)},
         }
+        if environment.settings.tell_eligibility or eligibility.asked_for(request.extension):
+            response["extension"][eligibility.EXTENSION] = eligibility.as_json(facts, judgement)
     return Consultation(
         response=response,
         request=request,

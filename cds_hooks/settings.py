@@ -338,6 +338,16 @@ class Settings(BaseSettings):
         Path | None,
         _said("A table of codes read beside ours, as `prodrome codes expand` writes it.", example='"site-codes.csv"'),
     ] = None
+    eligibility: Annotated[
+        Path | None,
+        _said(
+            "A file that names who decides here which drug a patient may have, and what each asks for.",
+            example='"our-payers.yaml"',
+        ),
+    ] = None
+    tell_eligibility: Annotated[
+        bool, _said("Put every class and every body's criteria into each answer's extension.", example="true")
+    ] = False
     codes: Annotated[
         dict[str, dict[str, str]],
         _said(
@@ -628,14 +638,21 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
 def site_guideline(settings: Settings) -> Guideline:
     """The guideline as these settings say. Raises GuidelineError for what they name and is not there."""
     licensed = settings.snomed_ct == "all"
-    if not (settings.parameters or settings.codes or settings.more_codes) and licensed:
+    own = (settings.parameters, settings.codes, settings.more_codes, settings.eligibility)
+    if licensed and not any(own):
         return load_guideline()
     codes = {
         kind: {_code(kind, written): meaning for written, meaning in codes.items()}
         for kind, codes in settings.codes.items()
     }
     return load_guideline().for_site(
-        Site(parameters=settings.parameters, codes=codes, licensed=licensed, more_codes=settings.more_codes)
+        Site(
+            parameters=settings.parameters,
+            codes=codes,
+            licensed=licensed,
+            more_codes=settings.more_codes,
+            eligibility=settings.eligibility,
+        )
     )
 
 

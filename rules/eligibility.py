@@ -117,8 +117,9 @@ class RowAnswer:
 class ClassState:
     """A narrow class of preventives (with its class of the EHF consensus) or a class of acute drugs.
 
-    ``left`` are its drugs that nothing rules out; ``trials`` the flat names of what was tried of it for migraine,
-    ``failed`` those that failed or may have, ``contraindications`` (ids, ``allergy``) what rules drugs of it out.
+    ``left`` are its drugs that nothing rules out and that did not fail, none where one speaks for its class. ``trials``
+    are the flat names of what was tried of it for migraine, ``failed`` those that failed or may have,
+    ``contraindications`` (ids, ``allergy``) what rules drugs of it out.
     """
 
     id: str
@@ -598,7 +599,8 @@ def _state(
     too_briefly: bool,
 ) -> ClassState:
     here = [drug for drug in members if chart.here(drug)]
-    left = tuple(drug.id for drug in here if not chart.options.barred(drug))
+    failed = {one.drug for one in class_.failed if one.certain}
+    left = tuple(drug.id for drug in here if not chart.options.barred(drug) and drug.id not in failed)
     against = {
         (one.contraindication.id if one.contraindication else "allergy"): one.refs
         for drug in here
@@ -616,9 +618,11 @@ def _state(
         state = "in use"
     elif has_failed:
         state = "failed"
+        if class_.use == "preventive" and class_.id not in chart.guideline.classes_of_single_drugs:
+            left = ()  # one that failed speaks for its class
     elif not here:
         state = "not available"
-    elif not left:
+    elif all(map(chart.options.barred, here)):
         state = "ruled out"
     elif wrong_type:
         state = "not for this migraine"

@@ -212,7 +212,14 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
     "follow_up": ("Encounter", "Appointment", "ServiceRequest"),
     "non_drug": ("Procedure", "ServiceRequest", "DeviceUseStatement", "DeviceRequest"),
     "order": (),
-    "eligibility_limit": (),
+    "eligibility_limit": (
+        "Condition",
+        "MedicationStatement",
+        "MedicationRequest",
+        "MedicationAdministration",
+        "AllergyIntolerance",
+        "Observation",
+    ),
     "order_contraindication": (
         "Condition",
         "AllergyIntolerance",

@@ -1,15 +1,28 @@
 """What was judged, in the words of cards."""
 
 from prodrome.cds_hooks.cards.building import build, check, key, load_templates, shown
+from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, class_words, row_words
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import days as days_in_words
+from prodrome.cds_hooks.cards.preventives_tried import ENDINGS
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
+    "ACUTE_CLASSES",
+    "ENDINGS",
     "EXTENSION",
+    "KIND_WORDS",
     "CardsError",
+    "ClassWords",
+    "RowWords",
+    "Sheet",
     "build",
     "check",
+    "class_words",
+    "days_in_words",
     "key",
     "load_templates",
+    "row_words",
     "shown",
 ]

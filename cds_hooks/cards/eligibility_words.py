@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.preventives_tried import ENDINGS
 from prodrome.rules import ClassState, Criterion, Failed, MonthDays, RowAnswer, answers_for
 from prodrome.rules.guideline import Days, DaysAsked, EligibilityRow, FailuresAsked, Guideline, Source
 
@@ -281,28 +282,37 @@ def days_words(months: Sequence[MonthDays]) -> str:
     return f"{'; '.join(said) or 'no days recorded'} ({span})"
 
 
-def class_why(state: ClassState, guideline: Guideline, sheet: Sheet) -> Trusted:
-    """Why a class is in its state: what was tried and how it ended, what rules drugs out, what is left."""
-    parts = []
-    if state.failed:
-        parts.append("; ".join(failed_words(state.failed, guideline)))
+@dataclass(frozen=True, slots=True)
+class ClassWords:
+    """A class: its name, and why it is in its state."""
+
+    name: Trusted
+    why: Trusted
+
+
+def class_words(state: ClassState, sheet: Sheet) -> ClassWords:
+    """What was tried of a class and how it ended, what rules drugs out, what is left."""
+    guideline = sheet.guideline
+    name = ACUTE_CLASSES[state.id] if state.use == "acute" else guideline.drug_classes[state.id]
+    return ClassWords(Trusted(name), Trusted("; ".join(dict.fromkeys(_class_why(state, sheet)))))
+
+
+def _class_why(state: ClassState, sheet: Sheet) -> Iterable[str]:
+    guideline = sheet.guideline
+    yield from failed_words(state.failed, guideline)
     named = {one.trial for one in state.failed}
     for name in state.trials:
         trial = sheet.trial(name)
         if name not in named:
-            ended = "taken now" if trial.running else f"stopped ({trial.stop.reason.value})"
-            parts.append(f"{guideline.drugs[trial.drug].name} {ended}")
+            yield f"{guideline.drugs[trial.drug].name} {'taken now' if trial.running else ENDINGS[trial.stop.reason]}"
     if state.contraindications:
-        labels = [
-            guideline.contraindications[id_].label if id_ in guideline.contraindications else "allergy"
-            for id_ in state.contraindications
-        ]
-        parts.append(f"contraindicated for some or all: {', '.join(labels)}")
+        known = guideline.contraindications
+        labels = (known[id_].label if id_ in known else "allergy" for id_ in state.contraindications)
+        yield f"{'all' if not state.left else 'some'} ruled out by {_listed(labels)}"
     if state.left and state.state in ("open", "not recorded", "failed", "tried too briefly"):
-        parts.append(f"left: {', '.join(guideline.drugs[id_].name for id_ in state.left)}")
+        yield f"left: {', '.join(guideline.drugs[id_].name for id_ in state.left)}"
     if state.missing:
-        parts.append(f"{_listed(KIND_WORDS[kind] for kind in state.missing)} did not arrive completely")
-    return Trusted("; ".join(dict.fromkeys(parts)))
+        yield f"{_listed(KIND_WORDS[kind] for kind in state.missing)} did not arrive completely"
 
 
 def _listed(words: Iterable[str]) -> str:

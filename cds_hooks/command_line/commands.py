@@ -13,7 +13,7 @@ from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 
-from prodrome.cds_hooks import cards
+from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line import codes, completion, feedback, keys, population
 from prodrome.cds_hooks.command_line.errors import UsageError
@@ -154,7 +154,17 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
     command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
     command.add_argument("--understood", action="store_true", help="print how much of the chart was understood")
-    command.add_argument("--json", action="store_true", help="print the answer as JSON, also on a terminal")
+    command.add_argument(
+        "--eligibility",
+        action="store_true",
+        help="print which classes the patient may have, and what each body asks for",
+    )
+    command.add_argument(
+        "--prior-authorisation", action="store_true", help="print the treatment history as a payer asks for it"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print JSON, also on a terminal; the treatment history as a FHIR document"
+    )
     _today(command)
     _engine(command)
 
@@ -163,7 +173,11 @@ def _consult(asked: argparse.Namespace) -> int:
     if (asked.request is None) == (asked.fhir is None):
         raise UsageError("Give either a request file or --fhir URL.")
     consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
-    if asked.understood:
+    if asked.eligibility:
+        _print_eligibility(consultation, as_json=asked.json)
+    elif asked.prior_authorisation:
+        _print_history(consultation, as_json=asked.json)
+    elif asked.understood:
         print(understood(consultation))
     elif asked.why or asked.steps:
         print(tree(consultation, steps=asked.steps))
@@ -173,6 +187,23 @@ def _consult(asked: argparse.Namespace) -> int:
         print_table(card_rows(consultation) or [("No card", "", "")], ("Card", "Indicator", "Summary"))
         print("\nThe whole answer: --json. What each rule rests on: --why.")
     return 0
+
+
+def _print_eligibility(consultation: Consultation, *, as_json: bool) -> None:
+    facts, judgement = consultation.facts, consultation.judgement
+    if as_json:
+        print_json(eligibility.as_json(facts, judgement))
+    else:
+        print(eligibility.as_table(facts, judgement))
+
+
+def _print_history(consultation: Consultation, *, as_json: bool) -> None:
+    judgement = consultation.judgement
+    found = eligibility.history(consultation.facts, judgement, consultation.request.patient_id)
+    if as_json:
+        print_json(eligibility.as_document(found, judgement.guideline))
+    else:
+        print(eligibility.as_text(found), end="")
 
 
 def _consult_file(asked: argparse.Namespace) -> Consultation:

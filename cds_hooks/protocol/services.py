@@ -21,7 +21,7 @@ SPECIFICATION = "2.0.1"
 GRACE_DAYS = 35
 """Added to the longest look-back, so that a month's worth of clock or paging differences cannot change an answer."""
 
-_DIARY_FACTS = frozenset({"month", "acute_use", "acute_use_together", "attacks", "attack_record"})
+_DIARY_FACTS = frozenset({"month", "acute_use", "acute_use_together", "attacks", "attack_record", "eligibility_limit"})
 _DIARY_CODES = (
     "debilitating-headache-days",
     "headache-days",

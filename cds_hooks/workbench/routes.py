@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.database import DatabaseAway
+from prodrome.cds_hooks.eligibility import History, as_document, as_text, history, told
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, report
 from prodrome.cds_hooks.logs import alarm, failure
@@ -68,6 +69,9 @@ class _Workbench:
             "/case/<key>": self.cards,
             "/case/<key>/why": self.why,
             "/case/<key>/understood": self.understood,
+            "/case/<key>/eligibility": self.eligibility,
+            "/case/<key>/prior-authorisation": self.prior_authorisation,
+            "/case/<key>/prior-authorisation.json": self.prior_authorisation_json,
             "/case/<key>/what-if": self.what_if,
             "/case/<key>/take-away": self.take_away,
             "/case/<key>/request.json": self.request_json,
@@ -277,6 +281,36 @@ class _Workbench:
             puzzles=facts.not_understood,
             skipped=facts.skipped,
         )
+
+    def eligibility(self, key: str) -> Response:
+        case = self._case(key)
+        consultation = case.consultation
+        found = told(consultation.facts, consultation.judgement)
+        drug, names = request.args.get("drug", ""), {name for _, row in found.rows for name in row.drugs}
+        return self._page(
+            "eligibility",
+            case=case,
+            tab="eligibility",
+            classes=found.classes,
+            rows=[(answer, row) for answer, row in found.rows if not drug or drug in row.drugs],
+            drugs=sorted(names),
+            drug=drug,
+            sources=consultation.judgement.guideline.sources,
+        )
+
+    def prior_authorisation(self, key: str) -> Response:
+        case = self._case(key)
+        found = self._history(case)
+        return self._page("prior_authorisation", case=case, tab="eligibility", history=found, text=as_text(found))
+
+    def prior_authorisation_json(self, key: str) -> Response:
+        case = self._case(key)
+        guideline = case.consultation.judgement.guideline
+        return _download(as_document(self._history(case), guideline), "prior-authorisation.json")
+
+    def _history(self, case: Case) -> History:
+        consultation = case.consultation
+        return history(consultation.facts, consultation.judgement, consultation.request.patient_id)
 
     def what_if(self, key: str) -> Response:
         case = self._case(key)

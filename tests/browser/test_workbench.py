@@ -167,6 +167,24 @@ def test_it_prints_with_the_words_and_without_the_controls(page: "Page") -> None
     assert (ARTEFACTS / "history.pdf").read_bytes().startswith(b"%PDF")
 
 
+# Ask who may have what
+
+
+def test_the_history_for_a_payer_is_one_click_from_what_each_body_asks(page: "Page", keep: Keep) -> None:
+    open_example(page, "resistant", 3)
+    page.get_by_role("link", name="Eligibility", exact=True).click()
+    page.get_by_label("Drug").select_option("erenumab")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", name="Western Health Advantage: met")).to_be_visible()
+    expect(page.get_by_role("row", name="beta blocker E3")).to_contain_text("failed")
+    keep("eligibility")
+    page.get_by_role("link", name="Summary for prior authorisation").click()
+    expect(page.get_by_role("row", name="propranolol")).to_contain_text("stopped as ineffective")
+    page.emulate_media(media="print")
+    assert not page.locator("#summary").is_visible()
+    expect(page.get_by_role("heading", name="Not recorded")).to_be_visible()
+
+
 # Ask why
 
 
@@ -390,7 +408,7 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
 
 
 PAGES = ["/", "/rules", "/rules/DTT-01", "/rules/SAF-01", "/feedback", "/check", "/case/gone"]
-OF_A_CASE = ["", "/why", "/what-if", "/take-away"]
+OF_A_CASE = ["", "/why", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"]
 
 
 @pytest.mark.parametrize("path", PAGES)

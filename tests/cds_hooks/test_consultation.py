@@ -182,3 +182,18 @@ def test_an_entry_among_the_orders_that_is_not_read_is_said() -> None:
     rules, said = ask(body)
     assert not rules
     assert [row["resource"].partition("/")[0] for row in said["skipped"]] == ["MedicationOrder"]
+
+
+def test_eligibility_is_in_the_answer_where_the_request_or_the_site_asks_for_it() -> None:
+    hooks = frozenset(service.hook.name for service in ENVIRONMENT.services().values())
+
+    def extensions(body: Json, environment: Environment = ENVIRONMENT) -> Json:
+        return consult(read_request(body, hooks), environment).response["extension"]  # type: ignore[no-any-return]
+
+    name = "org.prodrome.eligibility"
+    assert name not in extensions(patient("P01"))
+    asked = extensions(patient("P01", extension={name: True}))[name]
+    assert {one["state"] for one in asked["classes"]} >= {"failed", "open", "not available"}
+    assert {one["row"]: one["answer"] for one in asked["bodies"]}["E62"] == "met"
+    site = Environment.of(Settings(today=TODAY, tell_eligibility=True, workbench=False))
+    assert extensions(patient("P01"), site)[name] == asked

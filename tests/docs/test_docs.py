@@ -124,3 +124,10 @@ def test_what_is_served_is_documented(client: Client) -> None:
     for listed in client.get("/cds-services").get_json()["services"]:
         assert f"`{listed['id']}`" in text
     assert "SAF-01" in text
+
+
+def test_the_file_of_a_site_s_payers_is_the_one_that_is_tried() -> None:
+    (shown,) = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "docs" / "eligibility.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert (ROOT / "examples" / "our-payers.yaml").read_text().partition("\n")[2] == shown

@@ -73,6 +73,40 @@ def test_why_says_that_a_parameter_was_changed(
     assert "$resistant_min_classes = 2 classes, changed by this site" in tree
 
 
+def test_eligibility_is_printed_as_a_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    table = said(capsys, "consult", RESISTANT, *DAY, "--eligibility")
+    assert re.search(r"^  beta blocker +failed +propranolol \(no effect\)$", table, re.MULTILINE)
+    assert "Western Health Advantage (payer, United States, an example; E62): met" in table
+    found = json.loads(said(capsys, "consult", RESISTANT, *DAY, "--eligibility", "--json"))
+    assert {one["row"]: one["answer"] for one in found["bodies"]}["E62"] == "met"
+
+
+def test_the_history_for_prior_authorisation_is_printed_as_text_and_as_a_document(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = said(capsys, "consult", RESISTANT, *DAY, "--prior-authorisation")
+    assert "propranolol (beta blocker), 40 to 160 mg a day, 2024-01-10 to 2024-05-20: 131 days" in text
+    document = json.loads(said(capsys, "consult", RESISTANT, *DAY, "--prior-authorisation", "--json"))
+    assert document["entry"][0]["resource"]["resourceType"] == "Composition"
+
+
+def test_a_site_s_bodies_are_those_of_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "payers.yaml"
+    file.write_text('version: "1.0.0"\ndate: "2026-01-01"\neligibility_bodies: [bc]\n')
+    monkeypatch.setenv("PRODROME_ELIGIBILITY", str(file))
+    found = json.loads(said(capsys, "consult", RESISTANT, *DAY, "--eligibility", "--json"))
+    assert [(one["row"], one["answer"]) for one in found["bodies"]] == [("E50", "met")]
+    file.write_text('version: "1.0.0"\ndate: "2026-01-01"\neligibility_bodies: [bcc]\n')
+    other = tmp_path / "others.yaml"
+    other.write_text(file.read_text())
+    monkeypatch.setenv("PRODROME_ELIGIBILITY", str(other))
+    assert main(("consult", RESISTANT, *DAY)) == 2
+    error = capsys.readouterr().err
+    assert error == "others.yaml: eligibility_bodies names 'bcc', which is unknown (did you mean 'bc'?)\n"
+
+
 def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFixture[str]) -> None:
     table = said(capsys, "rules", "--conditions")
     with_cards = [rule for rule in load_guideline().rulebook.rules.values() if rule.card]

@@ -124,7 +124,16 @@ def test_a_case_belongs_to_the_browser_that_opened_it(client: FlaskClient) -> No
     case = opened(client)
     assert client.get(case).status_code == 200
     stranger = client.application.test_client()
-    for page in ("", "/why", "/what-if", "/take-away", "/request.json", "/response.json", "/test-case.json"):
+    of_a_case = (
+        "",
+        "/why",
+        "/eligibility",
+        "/prior-authorisation",
+        "/prior-authorisation.json",
+        "/what-if",
+        "/take-away",
+    )
+    for page in (*of_a_case, "/request.json", "/response.json", "/test-case.json"):
         assert stranger.get(case + page).status_code == 404
 
 
@@ -176,6 +185,8 @@ def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored
         "/",
         case,
         f"{case}/why?steps=1",
+        f"{case}/eligibility",
+        f"{case}/prior-authorisation",
         f"{case}/what-if",
         f"{case}/take-away",
         "/rules",
@@ -195,7 +206,7 @@ def test_pages_load_nothing_from_elsewhere_run_nothing_inline_and_are_not_stored
 def test_nothing_of_a_chart_is_logged(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     case = opened(client)
-    for page in ("", "/why", "/what-if", "/take-away"):
+    for page in ("", "/why", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"):
         client.get(case + page)
     post(client, f"{case}/what-if", **{"/prefetch/patient/birthDate": "2015-01-01"})
     text = caplog.text
@@ -212,7 +223,7 @@ def test_text_of_a_chart_acts_nowhere(client: FlaskClient) -> None:
     spoilt = spoil(document)
     answer = post(client, "/open", source="pasted", pasted=json.dumps(spoilt))
     assert answer.status_code == 303
-    for page in ("", "/why?steps=1", "/what-if", "/take-away"):
+    for page in ("", "/why?steps=1", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"):
         text = client.get(answer.location + page).text
         assert "<script>alert" not in text
         assert "<img" not in text
@@ -441,7 +452,17 @@ def test_pages_bear_dates_beyond_the_calendar_and_null_where_objects_belong(
                 bundle["entry"].append({"resource": {**resource, "subject": patient, "patient": patient}})
     answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
     assert answer.status_code == 303
-    pages = ("", "/why", "/why?steps=1", "/understood", "/what-if", "/take-away", "/test-case.json")
+    pages = (
+        "",
+        "/why",
+        "/why?steps=1",
+        "/understood",
+        "/eligibility",
+        "/prior-authorisation",
+        "/what-if",
+        "/take-away",
+        "/test-case.json",
+    )
     assert {page: client.get(f"{answer.location}{page}").status_code for page in pages} == dict.fromkeys(pages, 200)
     names = re.findall(r'name="(/[^"]+)"', client.get(f"{answer.location}/what-if").text)
     assert post(client, f"{answer.location}/what-if", **{names[-1]: "9999-12-31"}).status_code in (303, 400)
@@ -463,3 +484,24 @@ def test_pages_bear_trials_from_either_end_of_the_calendar(client: FlaskClient, 
     answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
     assert answer.status_code == 303
     assert client.get(answer.location).status_code == 200
+
+
+def test_eligibility_is_a_page_with_every_class_and_the_bodies_of_a_drug(client: FlaskClient) -> None:
+    case = opened(client, "resistant", 3)
+    page = client.get(f"{case}/eligibility").text
+    assert "UnitedHealthcare commercial: met" in page
+    assert page.count("botulinum toxin") >= 1
+    of_one_drug = client.get(f"{case}/eligibility?drug=rimegepant").text
+    assert "UnitedHealthcare commercial" not in of_one_drug
+    assert "Highmark" in of_one_drug
+    assert "No body of this site asks for anything." in client.get(f"{case}/eligibility?drug=<script>").text
+
+
+def test_the_summary_for_prior_authorisation_is_a_page_and_a_document(client: FlaskClient) -> None:
+    case = opened(client, "resistant", 3)
+    page = client.get(f"{case}/prior-authorisation").text
+    assert "Asked for: <strong>erenumab</strong>" in page
+    assert "stopped for side effects" in page
+    document = client.get(f"{case}/prior-authorisation.json")
+    assert document.headers["Content-Disposition"] == 'attachment; filename="prior-authorisation.json"'
+    assert document.get_json()["entry"][0]["resource"]["resourceType"] == "Composition"
