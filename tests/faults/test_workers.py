@@ -1,9 +1,11 @@
 """Several processes on one socket, as they are started by ``prodrome serve``: what they share, and how they end."""
 
 import http.client
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,12 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-EXAMPLE = (Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json").read_bytes()
+from tests.cds_hooks import tokens
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = (EXAMPLES / "order-sign-contraindicated.json").read_bytes()
 PATH = "/cds-services/prodrome-order-sign"
 JSON = {"Content-Type": "application/json"}
 
@@ -42,8 +48,8 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Service]:
-    """The command, with two workers, in *folder*."""
+def serving(folder: Path, *arguments: str, port: int = 0) -> Iterator[Service]:
+    """The command, with two workers, in *folder*; it says which port it has, unless it has another address."""
     command = [
         sys.executable,
         "-c",
@@ -52,7 +58,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Service]:
     with (
         (folder / "errors").open("a") as errors,
         subprocess.Popen(
-            [*command, "serve", "--port", "0", "--workers", "2", *arguments],
+            [*command, "serve", "--port", str(port), "--workers", "2", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -63,12 +69,18 @@ def serving(folder: Path, *arguments: str) -> Iterator[Service]:
         try:
             printed = process.stdout.readline()
             found = re.search(r":(\d+)/cds-services", printed)
-            assert found, (folder / "errors").read_text()
-            yield Service(process, int(found.group(1)))
+            assert found or (printed and port), (folder / "errors").read_text()
+            yield Service(process, int(found.group(1)) if found else port)
         finally:
             with suppress(ProcessLookupError):
                 process.terminate()
             process.wait(20)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def until(true: "object", seconds: float = 20) -> None:
@@ -194,3 +206,49 @@ def test_two_instances_on_one_postgresql_know_each_others_cards(tmp_path: Path, 
                 f"http://127.0.0.1:{hears.port}{PATH}/feedback", json={"feedback": [said]}, trust_env=False
             )
             assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_two_instances_on_one_postgresql_keep_back_what_was_overridden_at_the_other(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    (tmp_path / "prodrome.toml").write_text(
+        f'database_url = "{postgresql_url}"\noverride_days = 30\nsecret = "{"s" * 40}"\ntoday = 2026-06-15\n'
+    )
+    body = (EXAMPLES / "patient-view-resistant.json").read_bytes()
+
+    def shown(service: Service) -> dict[str, str]:
+        url = f"http://127.0.0.1:{service.port}/cds-services/prodrome-patient-view"
+        cards = httpx.post(url, content=body, headers=JSON, timeout=20, trust_env=False).json()["cards"]
+        return {card["source"]["topic"]["code"]: card["uuid"] for card in cards}
+
+    with serving(tmp_path) as one, serving(tmp_path) as other:
+        before = shown(one)
+        assert shown(other).keys() == before.keys()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        said = {"card": before["DTT-01"], "outcome": "overridden", "outcomeTimestamp": now}
+        url = f"http://127.0.0.1:{other.port}/cds-services/prodrome-patient-view/feedback"
+        assert httpx.post(url, json={"feedback": [said]}, trust_env=False).status_code == 200
+        for service in (one, other):
+            assert shown(service).keys() == before.keys() - {"DTT-01"}
+
+
+def test_two_instances_on_one_postgresql_take_a_token_once(tmp_path: Path, postgresql_url: str) -> None:
+    keys = ", ".join(
+        "{" + ", ".join(f"{name} = {json.dumps(value)}" for name, value in key.items()) + "}" for key in tokens.KEYS
+    )
+    (tmp_path / "prodrome.toml").write_text(
+        f'database_url = "{postgresql_url}"\nbase_url = "{tokens.BASE}"\n'
+        f'[[issuers]]\niss = "{tokens.ISS}"\njwks = {{keys = [{keys}]}}\n'
+    )
+    client = tokens.Client(now=time.time())
+
+    def status(service: Service, token: str) -> int:
+        url = f"http://127.0.0.1:{service.port}{PATH}"
+        headers = {**JSON, "Authorization": f"Bearer {token}"}
+        return httpx.post(url, content=EXAMPLE, headers=headers, timeout=20, trust_env=False).status_code
+
+    ports = [free_port(), free_port()]
+    with serving(tmp_path, port=ports[0]) as one, serving(tmp_path, port=ports[1]) as other:
+        for first, second in ((one, other), (other, one)):
+            token = client.token(tokens.BASE + PATH)
+            assert [status(each, token) for each in (first, second, first)] == [200, 401, 401]
