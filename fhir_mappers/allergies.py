@@ -14,6 +14,7 @@ from prodrome.rules.guideline import Drug, Guideline
 
 KINDS = frozenset({"allergy", "intolerance"})
 NOT_SO = frozenset({"refuted", "entered-in-error"})
+OVER = frozenset({"inactive", "resolved", "refuted"})
 NSAID = "nsaid"
 NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
 CLASS = "class."  # of the phrases that name a class of drugs
@@ -32,9 +33,7 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
 
     def read(ref: str, resource: JsonObject) -> None:
         status = status_codes(resource, "clinicalStatus")
-        if ("inactive" in status or "resolved" in status) or not status_codes(
-            resource, "verificationStatus"
-        ).isdisjoint(NOT_SO):
+        if not status.isdisjoint(OVER) or not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
             return
         refs = (ref,) if ref else ()
         concepts = [read_concept(resource, "code")]

@@ -94,8 +94,21 @@ def read_concepts(parent: Mapping[str, Any], name: str) -> list[Concept]:
     return [concept(item) for item in read_objects(parent, name)]
 
 
+# SNOMED CT, as C-CDA has the status of a problem and FHIR maps that of a condition.
+_STATUS = {
+    **dict.fromkeys(("55561003", "90734009", "7087005"), "active"),  # active, chronic, intermittent
+    **dict.fromkeys(("246455001", "255227004"), "recurrence"),
+    "263855007": "relapse",
+    "73425007": "inactive",
+    "277022003": "remission",
+    "413322009": "resolved",
+    **dict.fromkeys(("410516002", "410594000"), "refuted"),  # known absent, definitely not present
+    "723510000": "entered-in-error",
+}
+
+
 def status_codes(parent: Mapping[str, Any], name: str) -> frozenset[str]:
-    """The bare codes of a status given as CodeableConcept (or, before R4, as a code)."""
+    """The bare codes of a status given as CodeableConcept (or, before R4, as a code), those of SNOMED CT as FHIR's."""
     if type(parent.get(name)) is str:
         text = read_text(parent, name)
         return frozenset({text} if text else ())
@@ -103,7 +116,7 @@ def status_codes(parent: Mapping[str, Any], name: str) -> frozenset[str]:
     if value is None:
         return frozenset()
     codes = (read_text(item, "code") for item in read_objects(value, "coding"))
-    return frozenset(code for code in codes if code)
+    return frozenset(_STATUS.get(code, code) for code in codes if code)
 
 
 def sets_of(guideline: Guideline, codes: tuple[Code, ...]) -> frozenset[str]:

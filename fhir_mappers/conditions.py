@@ -10,8 +10,7 @@ from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.rules import UNKNOWN_CODE, Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
-OVER = frozenset({"inactive", "remission", "resolved"})
-_OTHER_STATUS = {"55561003": "active", "73425007": "inactive", "413322009": "resolved"}  # SNOMED CT, as C-CDA has them
+OVER = frozenset({"inactive", "remission", "resolved", "refuted"})
 NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 
 
@@ -57,7 +56,7 @@ def is_active(resource: JsonObject, today: date) -> bool:
 
 def _clinical_status(resource: JsonObject) -> frozenset[str]:
     """The clinical status by code of any system, else by its text; what names none says nothing."""
-    codes = frozenset(_OTHER_STATUS.get(code, code) for code in status_codes(resource, "clinicalStatus"))
+    codes = status_codes(resource, "clinicalStatus")
     if codes & (ACTIVE | OVER) or type(resource.get("clinicalStatus")) is str:
         return codes
     value = read_object(resource, "clinicalStatus")

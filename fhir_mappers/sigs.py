@@ -7,6 +7,7 @@ nothing of it is read. The words of all languages stand in ``sig_words.csv``.
 import csv
 import re
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,9 +82,10 @@ _EVERY = re.compile(
     r"semanas|meses|ore|giorni|settimane|mesi|uur|dagen|weken|maanden)\b"
 )
 _TIMES = re.compile(
-    r"\b(\d+) ?(?:x|times?|mal|fois|veces|volte|volta|maal|keer|dd|d(?=\s|$)|(?=/))\.? ?"
+    r"\b(\d+) ?-?(?:x|times?|mal|fois|veces|volte|volta|maal|keer|dd|d(?=\s|$)|(?=/))\.? ?"
     r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der )?"
-    r"(day|daily|week|weekly|month|monthly|tag|tgl\.?|taglich|woche|jour|j|semaine|mois|dia|semana|giorno|die|di|settimana|"
+    r"(day|daily|week|weekly|month|monthly|tag|tgl\.?|taglich|woche|wochentlich|monat|"
+    r"monatlich|jour|j|semaine|mois|dia|semana|giorno|die|di|settimana|"
     r"mese|daags|dag|week|maand)?\b"
 )
 _DAYS_OF = {
@@ -96,8 +98,8 @@ _UNIT_OF_TIME = {
          "giorno", "giorni", "die", "di", "daags", "dag", "dagen", ""), "d",
     ),
     **dict.fromkeys(
-        ("week", "weeks", "weekly", "w", "wk", "wks", "woche", "wochen", "semaine", "semaines", "semana", "semanas",
-         "settimana", "settimane", "weken"), "w",
+        ("week", "weeks", "weekly", "w", "wk", "wks", "woche", "wochen", "wochentlich", "semaine", "semaines",
+         "semana", "semanas", "settimana", "settimane", "weken"), "w",
     ),
 }  # fmt: skip
 
@@ -154,11 +156,15 @@ def coded_frequency(code: str) -> tuple[float, float] | None:
         return known
     if pattern := _CODE_PATTERN.fullmatch(code):
         number = float(pattern[1])
-        return (1.0, number * _DAYS_OF[pattern[2].lower()]) if 0 < number <= 400 else None
+        unit = pattern[2].lower().replace("l", "m")
+        return (1.0, number * _DAYS_OF[unit]) if 0 < number <= 400 else None
+    if pattern := _TIMES_A_DAY.fullmatch(code):
+        return float(pattern[1]), 1.0
     return None
 
 
-_CODE_PATTERN = re.compile(r"Q(\d{1,3})([HDW])")
+_CODE_PATTERN = re.compile(r"Q(\d{1,3})([HDWL])")  # L: months
+_TIMES_A_DAY = re.compile(r"([1-9]\d?)ID")
 
 
 @lru_cache(maxsize=1)
@@ -231,6 +237,10 @@ def _next(text: str) -> tuple[str, _Item | None]:
         return text[gap.end() :], None
     if bracket := _BRACKET.match(text):
         return text[bracket.end() :], _in_bracket(bracket[1])
+    if text[0].isdigit() or text.startswith("per "):  # before any number is read: "1 jour sur 2", "per 12 weken"
+        found = _phrase(text)
+        if found and len(found[0]) > 1:
+            return text[found[2] :], _as_item(found[1])
     if every := _EVERY.match(text):
         if _RANGE.match(text[every.end() :]):
             raise NotRead
@@ -261,17 +271,24 @@ _WORD_SPAN = re.compile(r"\S+")
 
 def _word(text: str) -> tuple[str, _Item | None]:
     """The longest phrase of the table that the text begins with. Raises NotRead where there is none."""
-    matches = list(_TOKEN.finditer(text))
-    if not matches or matches[0].start() != 0:
-        raise NotRead
-    tokens = [match[0].rstrip(".") if len(match[0]) > 1 else match[0] for match in matches[:8]]
-    for phrase, word in _table().get(tokens[0], ()):
-        if tuple(tokens[: len(phrase)]) == phrase:
-            end = matches[len(phrase) - 1].end()
-            return text[end:], _as_item(word)
-    if tokens[0] in ("-", "'"):
+    found = _phrase(text)
+    if found:
+        return text[found[2] :], _as_item(found[1])
+    if text[0] in "-'":
         return text[1:], None
     raise NotRead
+
+
+def _phrase(text: str) -> tuple[tuple[str, ...], _Word, int] | None:
+    """The longest phrase of the table that the text begins with, what it means, and where it ends."""
+    matches = list(islice(_TOKEN.finditer(text), 8))
+    if not matches or matches[0].start() != 0:
+        return None
+    tokens = [match[0].rstrip(".") if len(match[0]) > 1 else match[0] for match in matches]
+    for phrase, word in _table().get(tokens[0], ()):
+        if tuple(tokens[: len(phrase)]) == phrase:
+            return phrase, word, matches[len(phrase) - 1].end()
+    return None
 
 
 def _as_item(word: _Word) -> _Item | None:

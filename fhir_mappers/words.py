@@ -20,7 +20,8 @@ NOT_SYSTEMIC = words("""
 """Words of a text, form or route that say a medicine is not for the whole body."""
 
 _LOCAL = re.compile(
-    r"^(?:augen|ohren|vaginal|dental|kutan|cutane|transderm|ophtalm|oftalm|auricul|auricol|oog|silma)\w*"
+    r"^(?:auge|ohr|haut|vaginal|ovul|intrauterin|dental|dentaire|gingiv|gengiv|zahnfleisch|p[ae]r[io]+dont|kutan|cutane|"
+    r"transderm|ophtalm|oftalm|intraok|intraoc|intravitr|auricul|auricol|oog|silma)\w*"
 )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -174,13 +175,17 @@ def read_codes(
         exact: dict[str, frozenset[str]] = {}
         prefixes: dict[str, tuple[str, ...]] = {}
         without: dict[str, tuple[str, ...]] = {}
+        patterns: dict[str, re.Pattern[str]] = {}
         excluded = entry.entry("without", None)
         for system, urls in systems.items():
             listed = tables[name].get(system, set())
             if entry.get(system, None) is None and not listed:
                 continue
             if system in by_prefix:
-                prefixes |= dict.fromkeys(urls, tuple(plain(code) for code in entry.texts(system)))
+                codes = [plain(code) for code in entry.texts(system)]
+                prefixes |= dict.fromkeys(urls, tuple(code for code in codes if "_" not in code))
+                if wild := [re.escape(code).replace("_", ".") for code in codes if "_" in code]:
+                    patterns |= dict.fromkeys(urls, re.compile("|".join(wild)))
                 if excluded:
                     without |= dict.fromkeys(urls, tuple(plain(code) for code in excluded.texts(system, ())))
             else:
@@ -190,7 +195,7 @@ def read_codes(
         for part in (excluded, entry):
             if part:
                 part.done()
-        code_sets[name] = CodeSet(name, title, frozen(exact), frozen(prefixes), frozen(without))
+        code_sets[name] = CodeSet(name, title, frozen(exact), frozen(prefixes), frozen(without), frozen(patterns))
     for name, others in included.items():
         code_sets[name] = _joined(code_sets[name], [code_sets[other] for other in others])
     for name, code_set in code_sets.items():

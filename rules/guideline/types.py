@@ -1,5 +1,6 @@
 """The types of the guideline's content: drugs, classes, contraindications, code sets, parameters, sources."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -264,7 +265,8 @@ class CodeSet:
     """A named set of codes. Keys of the three maps are system URLs and their OID aliases.
 
     ``prefixes`` (ICD, ATC) match every code that starts with one of them, except those that start with one of
-    ``without``; dots do not matter. ``exact`` (all other systems) matches the code itself.
+    ``without``; dots do not matter. ``patterns`` are those prefixes in which a ``_`` stands for any character.
+    ``exact`` (all other systems) matches the code itself.
     """
 
     name: str
@@ -272,6 +274,7 @@ class CodeSet:
     exact: Mapping[str, frozenset[str]]
     prefixes: Mapping[str, tuple[str, ...]]
     without: Mapping[str, tuple[str, ...]]
+    patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
     def contains(self, system: str, code: str) -> bool:
         """Whether ``code`` of ``system`` (URL or alias) is in the set."""
@@ -282,7 +285,9 @@ class CodeSet:
         if not prefixes:
             return False
         bare = plain(code)
-        return bare.startswith(prefixes) and not bare.startswith(self.without.get(system, ()))
+        pattern = self.patterns.get(system)
+        found = bare.startswith(prefixes) or (pattern is not None and pattern.match(bare) is not None)
+        return found and not bare.startswith(self.without.get(system, ()))
 
 
 @dataclass(frozen=True, slots=True)

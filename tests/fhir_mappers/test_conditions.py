@@ -143,6 +143,29 @@ def test_an_allergy_says_which_kind_it_is(type_: object, kind: str | None) -> No
     assert facts(allergy(rxnorm("8787"), type=type_)).allergies[0].kind == kind
 
 
+SNOMED_STATUS = [
+    ("clinicalStatus", "55561003", True),  # active
+    ("clinicalStatus", "90734009", True),  # chronic
+    ("clinicalStatus", "255227004", True),  # recurrent
+    ("clinicalStatus", "415684004", True),  # suspected: no statement that it is over
+    ("clinicalStatus", "410516002", False),  # known absent
+    ("clinicalStatus", "277022003", False),  # remission
+    ("clinicalStatus", "413322009", False),  # resolved
+    ("verificationStatus", "410605003", True),  # confirmed present
+    ("verificationStatus", "410516002", False),
+    ("verificationStatus", "410594000", False),  # definitely not present
+    ("verificationStatus", "723510000", False),  # entered in error
+]
+
+
+@pytest.mark.parametrize(("name", "code", "counts"), SNOMED_STATUS)
+def test_a_status_of_snomed_says_what_it_says(name: str, code: str, counts: bool) -> None:
+    assert bool(names(condition(status=None, **{name: concept(SNOMED, code)}))) is counts
+    allergy = resource("AllergyIntolerance", code=concept(SNOMED, "387207008"), **{name: concept(SNOMED, code)})
+    if code != "277022003":
+        assert bool(facts(allergy).allergies) is counts
+
+
 ALLERGY_CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 ALLERGY_VERIFICATION = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
 

@@ -7,6 +7,7 @@ import pytest
 from tests.fhir_mappers.build import ATC, LOCAL, RXNORM, SNOMED, Json, concept, dose, facts, resource, statement
 
 EDQM = "http://standardterms.edqm.eu"
+KBV = "https://fhir.kbv.de/CodeSystem/KBV_CS_SFHIR_KBV_DARREICHUNGSFORM"
 
 
 def recognised(medicine: Json, **more: Any) -> tuple[str, bool] | None:
@@ -135,6 +136,12 @@ def test_an_item_reference_is_followed() -> None:
 LOCAL_FORMS = [
     {"code": {"text": "Timolol 5 mg/ml"}, "form": concept(EDQM, "10604000")},
     {"code": {"text": "Timolol"}, "form": {"text": "Augentropfen"}},
+    {"code": {"text": "Timolol"}, "form": concept(KBV, "ATR")},
+    {"code": {"text": "Diclofenac"}, "form": concept(KBV, "GEL")},
+    {"code": {"text": "Ketoprofen"}, "form": concept(KBV, "PFL")},
+    {"code": {"text": "Diclofenac"}, "form": {"text": "Lösung zur Anwendung auf der Haut"}},
+    {"code": {"text": "Timolol"}, "form": {"text": "Anwendung am Auge"}},
+    {"code": {"text": "Ibuprofène"}, "form": {"text": "Pâte gingivale"}},
     {"code": {"text": "Diclofenac 140mg medicated plasters"}},
     {"code": {"text": "Timolol collyre en solution"}},
 ]
@@ -143,6 +150,13 @@ LOCAL_FORMS = [
 @pytest.mark.parametrize("medication", LOCAL_FORMS)
 def test_what_acts_where_it_is_put_is_no_treatment_of_the_whole_body(medication: Json) -> None:
     assert contained(**medication) is None
+
+
+@pytest.mark.parametrize(("form", "route"), [("FTA", "oral"), ("RET", "oral"), ("NAS", "nasal"), ("SUP", "rectal")])
+def test_a_form_of_the_kbv_says_by_which_way_a_medicine_is_taken(form: str, route: str) -> None:
+    made = {"resourceType": "Medication", "id": "m", "code": {"text": "Sumatriptan"}, "form": concept(KBV, form)}
+    row = statement({}, medicationCodeableConcept=None, medicationReference={"reference": "#m"}, contained=[made])
+    assert facts(row).trials[0].route == route
 
 
 @pytest.mark.parametrize("code", ["S01ED01", "M02AA15", "D11AX18"])

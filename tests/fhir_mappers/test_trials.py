@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prodrome.fhir_mappers.code_systems import ICD10
 from prodrome.rules.facts import StopReason, Trial
 from tests.fhir_mappers.build import (
     BOTOX,
@@ -337,6 +338,17 @@ CODED = [
     (SNOMED, "182897004", StopReason.OTHER),
     (SNOMED, "182870006", StopReason.UNKNOWN),
     (REQUEST_REASON, "altchoice", StopReason.OTHER),
+    (ICD10CM, "T42.6X5A", StopReason.INTOLERANCE),  # adverse effect of other antiepileptics
+    (ICD10CM, "T44.7X5", StopReason.INTOLERANCE),
+    (ICD10CM, "T50.905A", StopReason.INTOLERANCE),
+    (ICD10CM, "T50.95XD", StopReason.INTOLERANCE),
+    (ICD10CM, "T88.7XXA", StopReason.INTOLERANCE),
+    (ICD10CM, "T42.6X1A", StopReason.UNKNOWN),  # poisoning
+    (ICD10CM, "T42.6X6A", StopReason.UNKNOWN),  # underdosing
+    (ICD10CM, "T40.5X1A", StopReason.UNKNOWN),
+    (ICD10, "Y46.2", StopReason.INTOLERANCE),
+    ("http://fhir.de/CodeSystem/bfarm/icd-10-gm", "Y57.9!", StopReason.INTOLERANCE),
+    (SNOMED, "77386006", StopReason.OTHER),
     (SNOMED, "73211009", StopReason.UNKNOWN),  # no reason at all
     (LOCAL, "395007004", StopReason.UNKNOWN),
 ]
@@ -395,6 +407,17 @@ def test_non_adherence_beside_inefficacy_is_kept() -> None:
     stop = one(statement(statusReason=[NO_EFFECT, concept(SNOMED, "275928001")])).stop
     assert (stop.reason, stop.nonadherent) == (StopReason.INEFFICACY, True)
     assert one(statement(why=concept(SNOMED, "275928001"))).stop.reason is StopReason.OTHER
+
+
+@pytest.mark.parametrize("code", ["Z88.6", "Z88.8"])
+def test_the_status_of_an_allergy_is_a_suspicion(code: str) -> None:
+    stop = one(statement(why=concept(ICD10CM, code))).stop
+    assert (stop.reason, stop.suspected) == (StopReason.INTOLERANCE, True)
+
+
+@pytest.mark.parametrize(("system", "code"), [(ICD10CM, "Z91.128"), (ICD10CM, "Z91.14"), (ICD10, "Z91.1")])
+def test_non_adherence_has_codes_of_classifications(system: str, code: str) -> None:
+    assert one(statement(why=concept(system, code))).stop.nonadherent
 
 
 @pytest.mark.parametrize("code", ["sintol", "salg"])

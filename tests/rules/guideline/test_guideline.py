@@ -423,7 +423,7 @@ def test_what_is_migraine(guideline: Guideline, system: str, code: str, member: 
         (ICD10CM, "Z3A.49", {"pregnancy", "pregnancy_20_weeks"}),
         (ICD10CM, "O14.93", {"pregnancy"}),
         (ICD10CM, "O14.95", set()),
-        (SNOMED, "77386006", {"pregnancy", "reading.pregnant"}),
+        (SNOMED, "77386006", {"pregnancy", "reading.pregnant", "stop_reason.other"}),
         (ATC, "N06AG02", {"maoi", "mao_a_inhibitor"}),
         (SNOMED, "183521007", {"neurology_referral"}),
         (SNOMED, "306265007", {"pain_management_referral"}),
