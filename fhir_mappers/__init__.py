@@ -23,7 +23,8 @@ from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
 from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
-from prodrome.fhir_mappers.taken_for import Meaning, code_taken_for, words_taken_for
+from prodrome.fhir_mappers.site_codes import read_site_codes
+from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
 from prodrome.fhir_mappers.understanding import Share, counted, shares
@@ -38,6 +39,7 @@ __all__ = [
     "ICD10CM",
     "KINDS",
     "RXNORM",
+    "SITE",
     "SNOMED",
     "Entry",
     "Meaning",
@@ -97,6 +99,7 @@ def read_facts(record: Record, guideline: Guideline, today: date, in_time: Calla
         read=chart.counts(),
         understood=chart.told,
         not_understood=tuple(chart.not_understood),
+        site_codes=read_site_codes(chart),
     )
     return facts
 

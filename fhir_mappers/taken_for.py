@@ -14,6 +14,9 @@ from prodrome.rules.guideline import Guideline
 _CODE = re.compile(r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*")
 
 
+SITE = "the site's own codes"
+
+
 class Meaning(NamedTuple):
     """One thing a code or word is taken for: its sort (drug, code set, phrase...), our name of it, and the table."""
 
@@ -27,6 +30,9 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
     address = guideline.systems.get(system, system)
     url = locate(address).system
     code = plain_code(address, url, code)
+    mapped = [(kind, codes[url, code]) for kind, codes in guideline.site.codes.items() if (url, code) in codes]
+    if mapped:  # what the site says is read first
+        return tuple(Meaning(kind.replace("_", " "), means, SITE) for kind, means in mapped)
     found: list[Meaning] = []
     product = guideline.product(code, url)
     if product is not None:

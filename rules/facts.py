@@ -307,6 +307,17 @@ class NotUnderstood:
     value: str = field(default="", repr=False)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class SiteCode:
+    """A code of the site's own map that a chart holds: the row it stands in, its kind, and what it means here."""
+
+    ref: str
+    kind: str
+    system: str
+    code: str
+    means: str
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the chart says about one patient, and how complete each kind of resource was.
@@ -334,6 +345,7 @@ class Facts:
     read: Mapping[str, int] = field(default_factory=dict)
     understood: Mapping[tuple[str, str], int] = field(default_factory=dict)
     not_understood: tuple[NotUnderstood, ...] = ()
+    site_codes: tuple[SiteCode, ...] = ()
 
     def order(self, name: str | None) -> DraftOrder | None:
         """The order in hand of that name."""

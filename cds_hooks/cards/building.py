@@ -27,7 +27,7 @@ from prodrome.cds_hooks.cards.template_check import CardsError, check_templates,
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
-from prodrome.rules.engine import Rule, Rulebook
+from prodrome.rules.engine import Fact, Rule, Rulebook
 from prodrome.rules.guideline import Entry, Guideline, Source, read_entry
 
 FOLDER = Path(__file__).parents[2] / "templates" / "cards"
@@ -154,8 +154,12 @@ class _Maker:
             **self._suggestions(uuid, offers),
             "overrideReasons": [dict(reason) for reason in manner.override],
             **_links(sources),
-            "extension": {EXTENSION: trace(self.judgement, [rule], finding.facts, name, most_facts=most_facts)},
+            "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
         }
+
+    def _why(self, rules: Iterable[Rule], facts: Iterable[Fact], name: str, most_facts: int) -> Json:
+        site_codes = self.sheet.facts.site_codes
+        return trace(self.judgement, rules, facts, name, most_facts=most_facts, site_codes=site_codes)
 
     def _context(self, finding: Finding) -> Json:
         """What the template of a finding may name: :func:`names_of` says so beforehand."""
@@ -189,7 +193,7 @@ class _Maker:
             unknown_codes=all(one.unknown_codes for one in unjudged),
         )
         summary, detail = _parts(_template(INCOMPLETE).render(vars(context)))
-        said = trace(self.judgement, rules.values(), (), INCOMPLETE) | {"missing": list(kinds)}
+        said = self._why(rules.values(), (), INCOMPLETE, MOST_FACTS) | {"missing": list(kinds)}
         return {
             "uuid": self._uuid(INCOMPLETE, ""),
             "summary": summary,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from prodrome.rules import Judgement
+from prodrome.rules import Judgement, SiteCode
 from prodrome.rules.engine import FINDING, Fact, Rule
 from prodrome.rules.guideline import Guideline, Parameter
 
@@ -20,12 +20,23 @@ LONGEST_REFERENCES = 1000
 """Characters of the references one fact tells of."""
 
 
+MOST_SITE_CODES = 20
+"""Codes of the site's own map that one card names."""
+
+
 def trace(
-    judgement: Judgement, rules: Iterable[Rule], facts: Iterable[Fact], finding: str, *, most_facts: int = MOST_FACTS
+    judgement: Judgement,
+    rules: Iterable[Rule],
+    facts: Iterable[Fact],
+    finding: str,
+    *,
+    most_facts: int = MOST_FACTS,
+    site_codes: Sequence[SiteCode] = (),
 ) -> dict[str, Any]:
     """What a card rests on; members without content are left out.
 
-    ``site_codes`` is how many codes of the site's own map were read before the tables'.
+    ``site_codes`` are those of the site's own map, read before the tables', that the chart holds: the trace names the
+    map wherever there is one, with the rows in which each code stands.
 
     ``finding`` is the key under which an override of this card is remembered. ``facts`` are followed down to what was
     measured, or to the finding of another rule, whose own card says the rest. Of many facts the first ``most_facts``
@@ -46,7 +57,7 @@ def trace(
         "locale": judgement.locale,
         "engine": judgement.engine,
         "parameters": _parameters(judgement.guideline, read),
-        "site_codes": sum(len(codes) for codes in judgement.guideline.site.codes.values()),
+        "site_codes": _site_map(judgement.guideline, site_codes),
         "steps": [rule.id for rule in read if rule not in rules],
         "facts": [_fact(fact) for fact in told],
         "references": shown,
@@ -76,6 +87,19 @@ def _first(references: Sequence[str]) -> list[str]:
     return [
         ref for ref, so_far in zip(references[:MOST_REFERENCES], lengths, strict=False) if so_far <= LONGEST_REFERENCES
     ]
+
+
+def _site_map(guideline: Guideline, found: Sequence[SiteCode]) -> dict[str, Any]:
+    """How many codes the site's map has, and those of them that the chart holds."""
+    known = sum(len(codes) for codes in guideline.site.codes.values())
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for each in found:
+        rows.setdefault((each.kind, f"{each.system}|{each.code}", each.means), []).append(each.ref)
+    used = [
+        {"kind": kind, "code": code, "means": means, "refs": _first([ref for ref in refs if ref])}
+        for (kind, code, means), refs in list(rows.items())[:MOST_SITE_CODES]
+    ]
+    return {"known": known} | ({"used": used} if used else {}) if known else {}
 
 
 def _number(fact_id: str) -> int:

@@ -18,8 +18,8 @@ from prodrome.cds_hooks.command_line.printing import json_argument, print_json
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Failure, expand
 from prodrome.cds_hooks.settings import load_settings
-from prodrome.fhir_mappers import Record, code_taken_for, collect, read_facts, words_taken_for
-from prodrome.rules import NotUnderstood
+from prodrome.fhir_mappers import SITE, Record, code_taken_for, collect, read_facts, words_taken_for
+from prodrome.rules import Facts, SiteCode
 from prodrome.rules.guideline import Guideline
 
 HELP = "what a code or word is taken for, and what in a site's data is not recognised"
@@ -106,6 +106,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _report(asked: argparse.Namespace, environment: Environment) -> int:
     found: Counter[tuple[str, str, str, str]] = Counter()
+    mapped: dict[SiteCode, None] = {}  # a Medication comes again with each batch
     read = 0
     files = [file for path in asked.paths for file in _files(path)]
     medications = [row for file in files for row in _resources(file) if row.get("resourceType") == "Medication"]
@@ -113,8 +114,9 @@ def _report(asked: argparse.Namespace, environment: Environment) -> int:
         rows_of_file = _resources(file)
         while rows := list(islice(rows_of_file, BATCH)):
             read += len(rows)
-            puzzles = _not_understood([*medications, *rows], environment.guideline, environment)
-            found.update((puzzle.kind, puzzle.what, puzzle.why, puzzle.value) for puzzle in puzzles)
+            facts = _facts([*medications, *rows], environment.guideline, environment)
+            found.update((each.kind, each.what, each.why, each.value) for each in facts.not_understood)
+            mapped |= dict.fromkeys(facts.site_codes)
     frequent = sorted(found.items(), key=lambda item: (-item[1], item[0]))[: asked.most]
     if asked.json:
         told = [
@@ -130,14 +132,15 @@ def _report(asked: argparse.Namespace, environment: Environment) -> int:
         print(f"{read} resources were read, and everything that is of a kind we read was recognised.")
     elif len(found) > asked.most:
         print(f"and {len(found) - asked.most} more (--most)")
+    counts = Counter((each.kind.replace("_", " "), each.system, each.code, each.means) for each in mapped)
+    for (kind, system, code, means), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        print(f"{count:7}  {SITE}: {kind} {system}|{code} is read as {means}")
     return 0
 
 
-def _not_understood(
-    rows: list[Mapping[str, Any]], guideline: Guideline, environment: Environment
-) -> tuple[NotUnderstood, ...]:
+def _facts(rows: list[Mapping[str, Any]], guideline: Guideline, environment: Environment) -> Facts:
     by_kind, _ = collect([("", {"resourceType": "Bundle", "entry": [{"resource": row} for row in rows]})])
-    return read_facts(Record(None, by_kind), guideline, environment.clock()).not_understood
+    return read_facts(Record(None, by_kind), guideline, environment.clock())
 
 
 def _files(path: Path) -> list[Path]:

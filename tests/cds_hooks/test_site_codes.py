@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prodrome.cds_hooks.settings import SettingsError, load_settings, site_guideline
-from prodrome.fhir_mappers import KINDS, Record, read_facts
+from prodrome.fhir_mappers import KINDS, SITE, Record, code_taken_for, read_facts
 from prodrome.rules.facts import Completeness
 from tests.fhir_mappers.build import concept, condition, encounter, statement
 
@@ -37,6 +37,13 @@ def test_a_chart_is_read_by_the_map_of_its_site(tmp_path: Path) -> None:
     ]
     assert [sorted(found.names) for found in facts.conditions] == [["asthma"]]
     assert len(facts.hospital_visits) == 1
+    assert [(each.ref.partition("/")[0], each.kind, each.code, each.means) for each in facts.site_codes] == [
+        ("Condition", "condition", "A", "asthma"),
+        ("Encounter", "visit_class", "3", "emergency"),
+        ("MedicationStatement", "drug", "4711", "propranolol"),
+        ("MedicationStatement", "stop_reason", "X", "inefficacy"),
+    ]
+    assert [tuple(each) for each in code_taken_for(local, "4711", guideline)] == [("drug", "propranolol", SITE)]
 
 
 @pytest.mark.parametrize(

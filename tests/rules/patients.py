@@ -133,6 +133,7 @@ def patient(*, conditions: Iterable[Condition] = (MIGRAINE,), missing: Iterable[
 def judged(facts: Facts, hook: str = "patient-view", **more: object) -> Judgement:
     parameters = more.pop("parameters", {})
     guideline = load_guideline().with_parameters(parameters) if parameters else load_guideline()  # type: ignore[arg-type]
+    guideline = more.pop("guideline", guideline)  # type: ignore[assignment]
     return judge(facts, guideline, TODAY, hook=hook, **more)  # type: ignore[arg-type]
 
 

@@ -1,5 +1,6 @@
 """Every card can be asked why."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -8,7 +9,9 @@ import pytest
 from prodrome.cds_hooks.cards import building
 from prodrome.cds_hooks.cards.trace import EXTENSION
 from prodrome.cds_hooks.protocol.requests import HookRequest
-from prodrome.rules.facts import Facts
+from prodrome.rules.facts import Facts, SiteCode
+from prodrome.rules.guideline import load_guideline
+from prodrome.rules.guideline.site import Site
 from tests.rules.patients import DTT, emergency, judged, order, patient, stopped
 
 Json = dict[str, Any]
@@ -95,3 +98,22 @@ def test_it_is_json_and_says_nothing_empty(rule: str, facts: Facts, hook: str) -
 def test_what_is_missing_is_named_by_kind() -> None:
     facts = patient(hospital_visits=(emergency(20),), missing=("Appointment",))
     assert trace("INCOMPLETE", facts)["missing"] == ["Appointment"]
+
+
+def test_it_names_the_map_of_a_site_and_the_rows_in_which_its_codes_stand() -> None:
+    assert "site_codes" not in trace("DTT-01", DTT)
+    code = ("urn:oid:1.2.3", "4711")
+    site = load_guideline().for_site(Site(codes={"drug": {code: "propranolol", ("urn:oid:1.2.3", "9"): "topiramate"}}))
+    assert trace("DTT-01", DTT, guideline=site)["site_codes"] == {"known": 2}
+    held = SiteCode("MedicationStatement/propranolol", "drug", *code, "propranolol")
+    assert trace("DTT-01", replace(DTT, site_codes=(held,)), guideline=site)["site_codes"] == {
+        "known": 2,
+        "used": [
+            {
+                "kind": "drug",
+                "code": "urn:oid:1.2.3|4711",
+                "means": "propranolol",
+                "refs": ["MedicationStatement/propranolol"],
+            }
+        ],
+    }

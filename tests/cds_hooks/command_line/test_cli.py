@@ -201,7 +201,7 @@ def test_codes_lookup_says_that_nothing_is_known(capsys: pytest.CaptureFixture[s
 
 
 def test_codes_report_lists_what_was_not_recognised_most_frequent_first(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = {"coding": [{"system": "https://hospital.example.org/drugs", "code": "77", "display": "Moonshine"}]}
     known = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "8787"}]}
@@ -230,6 +230,12 @@ def test_codes_report_lists_what_was_not_recognised_most_frequent_first(
         "      1  Condition: the problem has no code of a known system: giddiness",
     ]
     assert "and 1 more" in said(capsys, "codes", "report", str(tmp_path), "--most", "1")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prodrome.toml").write_text('[codes.drug]\n"https://hospital.example.org/drugs|77" = "topiramate"\n')
+    assert said(capsys, "codes", "report", str(tmp_path)).splitlines() == [
+        "      1  Condition: the problem has no code of a known system: giddiness",
+        "      3  the site's own codes: drug https://hospital.example.org/drugs|77 is read as topiramate",
+    ]
 
 
 def test_codes_report_reads_the_prefetch_of_a_request(capsys: pytest.CaptureFixture[str]) -> None:
