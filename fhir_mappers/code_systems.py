@@ -29,6 +29,7 @@ _CLASSIFICATIONS = frozenset({ICD10CM, ICD10})
 _SKS = "1.2.208.176.2.4.12"  # Denmark's: ICD-10 behind a D
 _SCHEME = re.compile(r"^https?://")
 _EDITION = "snomed.info/sct/"
+_NATIONAL_ICD10 = re.compile(r"hl7\.org/fhir/sid/icd-10-(?!cm$)[a-z]{2}")  # not icd-10-pcs, which has procedures
 _BARE_OID = re.compile(r"[0-2](?:\.\d+){3,}")
 _SIGNS = "+*!†# "  # dagger, asterisk and the German marks behind a code of ICD-10
 
@@ -64,7 +65,7 @@ def locate(address: str) -> Located:
         return Located(SNOMED, True)
     if _BARE_OID.fullmatch(plain):
         plain = f"urn:oid:{plain}"
-    system = _aliases().get(plain)
+    system = _aliases().get(plain) or (ICD10 if _NATIONAL_ICD10.fullmatch(plain) else None)
     return Located(address, False) if system is None else Located(system, True)
 
 

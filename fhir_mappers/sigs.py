@@ -82,10 +82,11 @@ _EVERY = re.compile(
     r"semanas|meses|ore|giorni|settimane|mesi|uur|dagen|weken|maanden)\b"
 )
 _TIMES = re.compile(
-    r"\b(\d+) ?-?(?:x|times?|mal|fois|veces|volte|volta|maal|keer|dd|d(?=\s|$)|(?=/))\.? ?"
-    r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der )?"
+    r"\b(\d+) ?-?(?:x|times?|mal|fois|veces|volte|volta|maal|keer|vez|vezes|ganger|gange|gang|kertaa|"
+    r"dd|d(?=\s|$)|(?=/))\.? ?"
+    r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der |ao |om )?"
     r"(day|daily|week|weekly|month|monthly|tag|tgl\.?|taglich|woche|wochentlich|monat|"
-    r"monatlich|jour|j|semaine|mois|dia|semana|giorno|die|di|settimana|"
+    r"monatlich|jour|j|semaine|mois|dia|dagligen|dagligt|daglig|dygn|dagen|paivassa|semana|giorno|die|di|settimana|"
     r"mese|daags|dag|week|maand)?\b"
 )
 _DAYS_OF = {
@@ -95,7 +96,8 @@ _UNIT_OF_TIME = {
     **dict.fromkeys(("hour", "hours", "hr", "hrs", "h", "stunden", "heures", "horas", "ore", "uur"), "h"),
     **dict.fromkeys(
         ("day", "days", "d", "daily", "tag", "tage", "tgl", "tgl.", "taglich", "jour", "jours", "j", "dia", "dias",
-         "giorno", "giorni", "die", "di", "daags", "dag", "dagen", ""), "d",
+         "giorno", "giorni", "die", "di", "daags", "dag", "dagen", "dagligen", "dagligt", "daglig",
+         "dygn", "paivassa", ""), "d",
     ),
     **dict.fromkeys(
         ("week", "weeks", "weekly", "w", "wk", "wks", "woche", "wochen", "wochentlich", "semaine", "semaines",

@@ -21,6 +21,11 @@ ASTHMA = [
     ("urn:oid:2.16.578.1.12.4.1.1.7110", "J45.9"),
     ("2.16.840.1.113883.6.3", "J45.9"),
     ("http://hl7.org/fhir/sid/icd-10-ca", "J45.90"),
+    ("http://hl7.org/fhir/sid/icd-10-am", "J45.9"),
+    ("http://hl7.org/fhir/sid/icd-10-de", "J45.9"),
+    ("https://fhir.infoway-inforoute.ca/CodeSystem/icd-10-ca", "J45.90"),
+    ("https://smt.esante.gouv.fr/terminologie-cim-10", "J45.9"),
+    ("1.2.40.0.34.5.56", "J45.9"),
     ("https://hl7.org/fhir/sid/icd-10/", "J45.9"),
     ("http://hl7.org/fhir/sid/icd-10-cm|2026", "J45.909"),
     ("http://snomed.info/sct/554471000005108", "195967001"),
@@ -35,7 +40,10 @@ def test_a_system_is_the_same_in_every_spelling(system: str, code: str) -> None:
     assert "asthma" in facts(condition(concept(system, code))).conditions[0].names
 
 
-@pytest.mark.parametrize("system", ["http://snomed.info/sctx", "http://example.org/icd-10", "urn:oid:1.2.3.4.5"])
+@pytest.mark.parametrize(
+    "system",
+    ["http://snomed.info/sctx", "http://hl7.org/fhir/sid/icd-10-pcs", "http://example.org/icd-10", "urn:oid:1.2.3.4.5"],
+)
 def test_a_system_of_no_table_keeps_its_address(system: str) -> None:
     assert locate(system) == (system, False)
 

@@ -35,6 +35,8 @@ CODES = [
     ("http://fhir.de/CodeSystem/bfarm/atc", "C07AA05", "propranolol"),
     ("https://fhir.ee/CodeSystem/atc-ee", "C07AA05", "propranolol"),
     ("urn:oid:2.16.840.1.113883.6.73", "N02CC01", "sumatriptan"),
+    ("urn:oid:1.2.752.129.2.2.3.1.1", "N02CC01", "sumatriptan"),
+    ("urn:oid:1.2.246.537.6.32", "N02CC01", "sumatriptan"),
 ]
 
 
