@@ -112,6 +112,49 @@ def rows_of_one_medication(n: int) -> Rows:
     return {"medicationRequests": rows, "foreign": [medication]}
 
 
+def rows_of_one_mixture(n: int) -> Rows:
+    """Medicines that share one Medication of many ingredients, each of many codings."""
+    many = {"coding": [{"system": RXNORM, "code": f"{number}", "display": "x"} for number in range(min(n, MANY))]}
+    mixed = [{"itemCodeableConcept": many} for _ in range(min(n, MANY))]
+    medication = {"resourceType": "Medication", "id": "big", "ingredient": mixed}
+    rows = _numbered(n, lambda number: _request(number, medicationReference={"reference": "Medication/big"}))
+    return {"medicationRequests": rows, "foreign": [medication]}
+
+
+def rows_of_one_long_mixture(n: int) -> Rows:
+    """Medicines that share one Medication of more ingredients than anything has."""
+    mixed = [{"itemCodeableConcept": _coded(RXNORM, "8787")} for _ in range(n)]
+    medication = {"resourceType": "Medication", "id": "big", "ingredient": mixed}
+    rows = _numbered(n, lambda number: _request(number, medicationReference={"reference": "Medication/big"}))
+    return {"medicationRequests": rows, "foreign": [medication]}
+
+
+def mixtures_of_mixtures(n: int) -> Rows:
+    """Medications of which each names the next as its every ingredient."""
+
+    def medication(number: int) -> Json:
+        inner = {"itemReference": {"reference": f"Medication/m{number + 1}"}}
+        return {"resourceType": "Medication", "id": f"m{number}", "ingredient": [inner] * n}
+
+    last = {"resourceType": "Medication", "id": "m3", "code": _coded(RXNORM, "8787")}
+    row = _request(0, id="r", medicationReference={"reference": "Medication/m0"})
+    return {"medicationRequests": [row], "foreign": [*map(medication, range(3)), last]}
+
+
+def dispensings_times_courses(n: int) -> Rows:
+    """Courses of one drug far apart, and dispensings of it between them."""
+
+    def course(number: int) -> Json:
+        period = {"start": _day(number * 2), "end": _day(number * 2)}
+        return _propranolol(number, dispenseRequest={"validityPeriod": period})
+
+    def dispensing(number: int) -> Json:
+        return _row("MedicationDispense", status="completed", whenHandedOver=_day(number * 2 + 1),
+                    medicationCodeableConcept=_coded(RXNORM, "8787"))  # fmt: skip
+
+    return {"medicationRequests": _numbered(n, course), "medicationDispenses": _numbered(n, dispensing)}
+
+
 def strengths_times_doses(n: int) -> Rows:
     """A medicine of many strengths, taken in many doses."""
     concept = {"text": "propranolol", "coding": [{"display": f"propranolol {each} mg"} for each in range(min(n, MANY))]}
@@ -317,6 +360,10 @@ SHAPES: Mapping[str, Shape] = {
     "references to one concept": Shape(references_to_one_concept),
     "references in one row": Shape(references_in_one_row),
     "rows of one Medication": Shape(rows_of_one_medication),
+    "rows of one mixture": Shape(rows_of_one_mixture),
+    "rows of one long mixture": Shape(rows_of_one_long_mixture),
+    "mixtures of mixtures": Shape(mixtures_of_mixtures),
+    "dispensings x courses": Shape(dispensings_times_courses),
     "strengths x doses": Shape(strengths_times_doses),
     "contained x references": Shape(contained_times_references),
     "nested courses": Shape(nested_courses),

@@ -27,7 +27,7 @@ JUDGING_SECONDS = 0.25
 """Kept back from the deadline for reading, judging and answering."""
 
 LEAST_SECONDS = 1.0
-"""What reading and judging may take however long fetching took: the machine may be busy with other calls."""
+"""What reading, judging and answering may take however long fetching took: the machine may be busy with other calls."""
 
 
 MOST_SKIPPED = 100
@@ -36,7 +36,7 @@ LONGEST_NAME = 100
 
 
 class OutOfTime(Exception):
-    """Reading and judging a chart took longer than a call may."""
+    """Reading and judging a chart, and building its cards, took longer than a call may."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def consult(
         caller=caller,
     )
     with stage("cards"):
-        answered, overridden = _cards(judgement, facts, request, environment, visit)
+        answered, overridden = _cards(judgement, facts, request, environment, visit, in_time)
         notes = (*gathered.notes, *overridden)
         response: dict[str, Any] = {
             "cards": with_numbers_as_written(answered, request),
@@ -153,14 +153,15 @@ def _cards(
     request: HookRequest,
     environment: Environment,
     visit: Visit,
+    in_time: Callable[[], None],
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The cards, without the findings this user overrode for this patient lately, and what to say of these.
 
-    The cards are remembered as shown.
+    The cards are remembered as shown. *in_time* is called again and again meanwhile; what it raises ends it.
     """
     store, dialect = environment.store, environment.settings.dialect
     if store is None:
-        return cards.build(judgement, facts, request, dialect=dialect), ()
+        return cards.build(judgement, facts, request, dialect=dialect, in_time=in_time), ()
     safety = judgement.rulebook.safety_rules
     candidates = {
         cards.key(finding, facts)
@@ -168,7 +169,7 @@ def _cards(
         if finding.rule.id not in safety and finding.indicator != "critical"
     }
     overridden = store.suppressed(visit, candidates)
-    answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden)
+    answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden, in_time=in_time)
     store.remember(
         visit,
         [

@@ -12,7 +12,7 @@ def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedicat
     """The co-medication groups among running rows; ointments and shampoos are left out."""
     groups_of = cache(lexicon.co_medications)  # for this chart
     return [
-        CoMedication(group, row.named.concept.label, (row.ref,) if row.ref else ())
+        CoMedication(group, row.named.label, (row.ref,) if row.ref else ())
         for row in rows
         if row.running and row.course is None
         for group in sorted(groups_of(row.named))

@@ -1,8 +1,7 @@
 """Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
-from functools import cache
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
@@ -52,6 +51,7 @@ class Row(NamedTuple):
     ref: str
     resource: JsonObject
     named: Named
+    recognised: bool
     running: bool
     course: Course | None
 
@@ -59,20 +59,18 @@ class Row(NamedTuple):
 def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
     """Every medication row that counts, recognised or not."""
     rows: list[Row] = []
-    recognise = cache(lexicon.recognise)  # prescriptions of one medicine are many; nothing is kept after this chart
-    groups_of = cache(lexicon.co_medications)
 
     def add(row: Row, kind: str) -> None:
         rows.append(row)
-        if recognise(row.named) or groups_of(row.named):
+        if row.recognised or lexicon.co_medications(row.named):
             chart.understood(kind, "drug")
         else:
-            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.concept.written)
+            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.written)
 
     def read_statement(ref: str, resource: JsonObject) -> None:
         state = statement_state(resource)
         if state is not None:
-            row = _row(chart, recognise, ref, resource, state, "dosage", _statement_period(resource))
+            row = _row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource))
             add(row, "MedicationStatement")
 
     def read_request(ref: str, resource: JsonObject) -> None:
@@ -81,7 +79,7 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
             return
         dates = _request_period(resource)
         if ref not in chart.ordered or _began(dates.start, chart.today):
-            add(_row(chart, recognise, ref, resource, state, "dosageInstruction", dates), "MedicationRequest")
+            add(_row(chart, lexicon, ref, resource, state, "dosageInstruction", dates), "MedicationRequest")
 
     chart.each("MedicationStatement", read_statement)
     chart.each("MedicationRequest", read_request)
@@ -93,7 +91,7 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
             return
         start, end = lasting
         state = RUNNING if end and end.last >= chart.today else ENDED
-        row = _row(chart, recognise, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
+        row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
         if row.course is None or not told(_name(row), (start.first, (end or start).last)):
             add(row, "MedicationDispense")
 
@@ -201,7 +199,7 @@ def _supplied_until(authored: When, dispense: JsonObject) -> When | None:
 
 def _row(
     chart: Chart,
-    recognise: Callable[[Named], Medicine | None],
+    lexicon: Lexicon,
     ref: str,
     resource: JsonObject,
     state: str,
@@ -209,10 +207,10 @@ def _row(
     dates: _Dates,
 ) -> Row:
     named = read_named(chart, resource)
-    medicine = recognise(named)
+    medicine = lexicon.recognise(named)
     running = _is_running(state, dates, chart.today)
     course = _course(chart, ref, resource, medicine, dosage, state, dates, running) if medicine else None
-    return Row(ref, resource, named, running, course)
+    return Row(ref, resource, named, medicine is not None, running, course)
 
 
 def _course(

@@ -1,8 +1,10 @@
 """Dispensings: evidence that a drug was taken while its supply lasted, where no other row has the drug at that time."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import date
+from operator import itemgetter
 
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.doses import LONGEST_COURSE, days_in, later
@@ -32,7 +34,7 @@ def supply(resource: JsonObject) -> tuple[When, When | None] | None:
 
 def told_elsewhere(rows: Iterable[tuple[str, Days]]) -> Callable[[str, Days], bool]:
     """Whether one of some rows, by drug and days, has a drug on any of the days of another."""
-    by_drug: dict[str, list[Days]] = defaultdict(list)
+    by_drug: dict[str, list[Days]] = defaultdict(list)  # apart from each other, in order of time
     for drug, days in sorted(rows):
         known = by_drug[drug]
         if known and days[0] <= known[-1][1]:
@@ -41,6 +43,8 @@ def told_elsewhere(rows: Iterable[tuple[str, Days]]) -> Callable[[str, Days], bo
             known.append(days)
 
     def told(drug: str, days: Days) -> bool:
-        return any(lo <= days[1] and days[0] <= hi for lo, hi in by_drug.get(drug, ()))
+        apart = by_drug.get(drug, [])
+        place = bisect_left(apart, days[0], key=itemgetter(1))
+        return place < len(apart) and apart[place][0] <= days[1]
 
     return told

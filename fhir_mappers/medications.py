@@ -5,9 +5,11 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 """
 
 import re
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cache
-from typing import NamedTuple
+from itertools import count
+from typing import NamedTuple, TypeVar
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, RXNORM
@@ -25,6 +27,9 @@ from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, NOT_SYSTEMIC, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules.guideline import Drug, Guideline
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
@@ -75,11 +80,29 @@ class Ingredient(NamedTuple):
 
 
 class Named(NamedTuple):
-    """How a resource names its medicine, before any recognition: its concept, and the form and contents of it."""
+    """How a resource names its medicine, before any recognition: its concept, and the form and contents of it.
+
+    These may be of a Medication that many rows share; ``beside`` is what a row says itself beside its reference.
+    """
 
     concept: Concept
     form: Concept = NOTHING
     ingredients: tuple[Ingredient, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What a reader of the chart sees."""
+        return self._whole.label
+
+    @property
+    def written(self) -> str:
+        """The label with the codes behind it."""
+        return self._whole.written
+
+    @property
+    def _whole(self) -> Concept:
+        return self.concept._replace(texts=self.concept.texts + self.beside) if self.beside else self.concept
 
 
 def read_named(chart: Chart, resource: JsonObject) -> Named:
@@ -108,33 +131,35 @@ def read_named(chart: Chart, resource: JsonObject) -> Named:
         if key and not said:
             raise Unreadable("medication: the Medication it refers to did not come")
         return Named(Concept((), said, ()))
-    named = _medication(chart, target, resource) if _holds_contained(target) else chart.once(_medication, target)
-    if not said or said[0] in named.concept.texts:
-        return named
-    return named._replace(concept=named.concept._replace(texts=named.concept.texts + said))
+    own = resource.get("contained")  # a contained one may refer to its neighbours
+    is_own = any(target is each for each in (own if type(own) is list else [own]))
+    named = _medication(chart, target, resource) if is_own else chart.once(_medication, target)
+    return named._replace(beside=said) if said and said[0] not in named.concept.texts else named
 
 
 def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> Named:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
-    ingredients = _ingredients(chart, medication, within or medication, _DEPTH)
+    ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
     return Named(read_concept(medication, "code"), form, ingredients)
-
-
-def _holds_contained(medication: JsonObject) -> bool:
-    """Whether an ingredient is a resource contained in the row that contains the Medication."""
-    return any(
-        (read_reference(read_object(each, "itemReference")) or "").startswith("#")
-        for each in read_objects(medication, "ingredient")
-    )
 
 
 _DEPTH = 3  # Medications inside Medications that are followed
 
 
-def _ingredients(chart: Chart, medication: JsonObject, within: JsonObject, depth: int) -> tuple[Ingredient, ...]:
-    """The active ingredients of a Medication, those that are Medications themselves by what they hold."""
+MOST_INGREDIENTS = 100  # of one medicine, Medications inside it included: a multivitamin has some forty
+
+
+def _ingredients(
+    chart: Chart, medication: JsonObject, within: JsonObject, depth: int, number: Iterator[int]
+) -> tuple[Ingredient, ...]:
+    """The active ingredients of a Medication, those that are Medications themselves by what they hold.
+
+    ``number`` counts them. Raises Unreadable where they are too many.
+    """
     found: list[Ingredient] = []
     for each in read_objects(medication, "ingredient"):
+        if next(number) > MOST_INGREDIENTS:
+            raise Unreadable(f"ingredient: more than {MOST_INGREDIENTS}")
         if each.get("isActive") is False:
             continue
         item = read_object(each, "itemCodeableConcept")
@@ -151,10 +176,11 @@ def _ingredients(chart: Chart, medication: JsonObject, within: JsonObject, depth
             texts = said.texts + ((display,) if display else ())
             if target is not None and depth:
                 known = read_concept(target, "code")
-                inner = _ingredients(chart, target, within, depth - 1)
-                if inner and not known.codes and not known.texts:
-                    found += inner
-                    continue
+                if not known.codes and not known.texts:
+                    inner = _ingredients(chart, target, within, depth - 1, number)
+                    if inner:
+                        found += inner
+                        continue
                 said = Concept(said.codes + known.codes, texts + known.texts, said.displays + known.displays)
             else:
                 said = said._replace(texts=texts)
@@ -193,6 +219,16 @@ def _measure(quantity: JsonObject | None) -> tuple[float | None, str]:
     return value, next((unit for unit in units if unit in _IN_MG), units[0] if units else "")
 
 
+_Strengths = tuple[frozenset[float], frozenset[float]]  # per piece and per mL, in mg or units
+
+
+class _Told(NamedTuple):
+    """What several texts name: drugs (``""`` for what is none of ours), and whether one says that it acts locally."""
+
+    drugs: frozenset[str]
+    local: bool
+
+
 class Lexicon:
     """The guideline's names of drugs, arranged for looking them up in a text.
 
@@ -228,6 +264,15 @@ class Lexicon:
         return own
 
     def _remember(self) -> None:
+        self._recognise_again = cache(self._recognise)
+        self._said = cache(self._with_unknown)
+        self._coded = cache(self._by_code)
+        self._mixed = _once(self._by_ingredients)
+        self._texts = cache(self._in_texts)
+        self._strengths_of = cache(self._strengths_in_texts)
+        self._is_unspecific = cache(self._says_no_product)
+        self._groups_of = cache(self._groups)
+        self._groups_of_all = _once(self._groups_in)
         self._drug_in = cache(self._in_text)
         self._words_in = cache(_tokens)
         self._strengths_in = cache(_strengths)
@@ -239,33 +284,39 @@ class Lexicon:
 
         A code decides, the most specific first; else the ingredients of its Medication by code; else the words.
         """
-        said = with_unknown(named.concept, self._knows) if named.concept.codes else named.concept
-        known, medicine = self._by_code(said) if said.codes else (False, None)
+        if named.ingredients or named.beside:  # of a shared Medication, by what is remembered of its parts
+            return self._recognise(named)
+        return self._recognise_again(named)
+
+    def _recognise(self, named: Named) -> Medicine | None:
+        said = self._said(named.concept)
+        known, medicine = self._coded(said) if said.codes else (False, None)
         if not known and named.ingredients:
-            known, medicine = self._by_ingredients(named.ingredients)
+            known, medicine = self._mixed(named.ingredients)
+        told, beside = self._texts(said.texts), self._texts(named.beside)
         if not known:
-            medicine = self._by_text(said.texts)
+            medicine = self._only_drug(told.drugs | beside.drugs)
         if medicine is None:
             return None
         if medicine.drug.preventive and medicine.drug.preventive.drug_class == TOXIN_CLASS:
-            medicine = medicine._replace(unspecific=self._is_unspecific(said))
+            medicine = medicine._replace(unspecific=self._is_unspecific(said, named.beside))
         strength, per_ml = self._strength(named)
         route, local = self._form(named)
         return medicine._replace(
-            label=named.concept.label or said.label or medicine.drug.name,
+            label=named.label or said.label or medicine.drug.name,
             strength=medicine.strength if medicine.strength is not None else strength,
             per_ml=medicine.per_ml if medicine.per_ml is not None else per_ml,
             route=medicine.route or route,
             systemic=medicine.systemic and not local and self.is_systemic(named),
         )
 
+    def _with_unknown(self, said: Concept) -> Concept:
+        return with_unknown(said, self._knows) if said.codes else said
+
     def is_systemic(self, named: Named) -> bool:
         """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
-        said, form, _ = named
-        if said.codes:
-            said = with_unknown(said, self._knows)
-        texts = said.texts + (form.texts + form.displays if form is not NOTHING else ())
-        return not any(self._is_local(text) for text in texts)
+        said, form = self._said(named.concept), named.form
+        return not any(self._texts(texts).local for texts in (said.texts, named.beside, form.texts, form.displays))
 
     def _says_local(self, text: str) -> bool:
         around = self._words_in(text)
@@ -276,9 +327,8 @@ class Lexicon:
         if len(named.ingredients) == 1 and named.ingredients[0][1:] != (None, None):
             return named.ingredients[0].strength, named.ingredients[0].per_ml
         said = named.concept
-        found = [self._strengths_in(text) for text in (*said.texts, *said.displays)]
-        single, per_ml = (set().union(*each) for each in zip(*found, strict=True)) if found else (set(), set())
-        return _only(single), _only(per_ml)
+        singles, per_ml = zip(*map(self._strengths_of, (said.texts, said.displays, named.beside)), strict=True)
+        return _only(frozenset().union(*singles)), _only(frozenset().union(*per_ml))
 
     def _form(self, named: Named) -> tuple[str | None, bool]:
         """The route that the form of a Medication is for, by code, and whether it acts only where it is put."""
@@ -376,10 +426,20 @@ class Lexicon:
         return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
 
     def _by_text(self, texts: tuple[str, ...]) -> Medicine | None:
-        drugs = {self._drug_in(text) for text in set(texts)} - {None}
+        return self._only_drug(self._texts(texts).drugs)
+
+    def _only_drug(self, drugs: frozenset[str]) -> Medicine | None:
         if len(drugs) != 1 or "" in drugs:
             return None
-        return Medicine(self.guideline.drugs[str(drugs.pop())], False)
+        return Medicine(self.guideline.drugs[next(iter(drugs))], False)
+
+    def _in_texts(self, texts: tuple[str, ...]) -> "_Told":
+        drugs = {self._drug_in(text) for text in texts}
+        return _Told(frozenset(drug for drug in drugs if drug is not None), any(map(self._is_local, texts)))
+
+    def _strengths_in_texts(self, texts: tuple[str, ...]) -> "_Strengths":
+        found = [self._strengths_in(text) for text in texts]
+        return frozenset().union(*(single for single, _ in found)), frozenset().union(*(ml for _, ml in found))
 
     def _in_text(self, text: str) -> str | None:
         """The drug a text names: its id, ``""`` for what is none of ours, ``None`` for nothing known."""
@@ -445,24 +505,32 @@ class Lexicon:
         """Whether a word that a hyphen joins to a drug's name is its maker's, not another drug's."""
         return word in MAKERS or not (word in self.other_ingredients or SOUNDS_LIKE_A_DRUG.search(word))
 
-    def _is_unspecific(self, said: Concept) -> bool:
+    def _says_no_product(self, said: Concept, beside: tuple[str, ...]) -> bool:
         for system, code in said.codes:
             generic = GENERIC_TOXIN in self.guideline.sets_of(system, code)
             if not generic and (self.guideline.drug_of(system, code) or self.guideline.product(code, system)):
                 return False
-        return not any(self._is_toxin_product(text) for text in said.texts + said.displays)
+        return not any(self._is_toxin_product(text) for text in (*said.texts, *said.displays, *beside))
 
-    def co_medications(self, named: Named) -> set[str]:
+    def co_medications(self, named: Named) -> frozenset[str]:
         """The co-medication groups (``maoi``...) a medicine belongs to, by code, display, text or ingredient."""
+        groups = self._groups_of(named.concept)
+        if named.ingredients:
+            groups |= self._groups_of_all(named.ingredients)
+        return groups | self._groups_of(Concept((), named.beside, ())) if named.beside else groups
+
+    def _groups_in(self, ingredients: tuple[Ingredient, ...]) -> frozenset[str]:
+        return NO_GROUPS.union(*(self._groups_of(ingredient.concept) for ingredient in ingredients))
+
+    def _groups(self, said: Concept) -> frozenset[str]:
         groups: set[str] = set()
-        for said in (named.concept, *(ingredient.concept for ingredient in named.ingredients)):
-            for system, code in said.codes:
-                if system in DRUG_SYSTEMS:
-                    groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
-            for text in {*said.texts, *said.displays}:
-                for word in self._words_in(text):
-                    groups |= self.groups.get(word, NO_GROUPS)
-        return groups
+        for system, code in said.codes:
+            if system in DRUG_SYSTEMS:
+                groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
+        for text in {*said.texts, *said.displays}:
+            for word in self._words_in(text):
+                groups |= self.groups.get(word, NO_GROUPS)
+        return frozenset(groups)
 
 
 NO_GROUPS: frozenset[str] = frozenset()
@@ -493,14 +561,27 @@ def _names_toxin_product(text: str) -> bool:
     return TOXIN_PRODUCT.search(text.lower()) is not None
 
 
-def _only(values: set[float]) -> float | None:
-    return values.pop() if len(values) == 1 else None
+def _only(values: frozenset[float]) -> float | None:
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _once(read: Callable[[S], T]) -> Callable[[S], T]:
+    """``read``, called once for each object: one that many rows share is not even looked at again."""
+    known: dict[int, tuple[S, T]] = {}  # by identity, each kept so that no other takes its place
+
+    def of(value: S) -> T:
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = value, read(value)
+        return found[1]
+
+    return of
 
 
 MOST_STRENGTH = 1e7  # mg or units in a piece or a mL
 
 
-def _strengths(text: str) -> tuple[frozenset[float], frozenset[float]]:
+def _strengths(text: str) -> _Strengths:
     """Strengths per countable unit and per mL, in mg or units, that a text names."""
     single: set[float] = set()
     per_ml: set[float] = set()

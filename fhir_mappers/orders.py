@@ -63,7 +63,7 @@ def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonO
     medicine = lexicon.recognise(named)
     if medicine is None:
         if not lexicon.co_medications(named):
-            chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, named.concept.written)
+            chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, named.written)
         return None
     chart.understood(KIND, "ordered drug")
     dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)

@@ -4,7 +4,7 @@ A template's first line is the card's summary, the rest its detail. ``templates/
 suggestions and override reasons go with a rule.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -100,18 +100,24 @@ def build(
     *,
     dialect: str = "generic",
     suppressed: Collection[str] = (),
+    in_time: Callable[[], None] = lambda: None,
 ) -> list[Json]:
     """The cards of an answer: critical, warning, info; last, at most one card on what could not be judged.
 
     ``dialect`` is the client's: ``epic`` gets one action per suggestion and ``any`` as selection behaviour.
-    Findings whose :func:`key` is in ``suppressed`` are left out. The same request on the same day gives the same bytes.
+    Findings whose :func:`key` is in ``suppressed`` are left out. ``in_time`` is called before each card; what it raises
+    ends the building. The same request on the same day gives the same bytes.
     """
     sheet = Sheet(judgement, facts)
     maker = _Maker(sheet, request, dialect)
     named = [(finding, key(finding, facts)) for finding in shown(judgement)]
     said = [(finding, name) for finding, name in named if name not in suppressed]
     most_facts = min(MOST_FACTS, MOST_FACTS_TOGETHER // max(1, len(said)))
-    cards = [maker.card(finding, name, most_facts) for finding, name in said]
+    cards = []
+    for finding, name in said:
+        in_time()
+        cards.append(maker.card(finding, name, most_facts))
+    in_time()
     missing = _missing(judgement)
     if missing and INCOMPLETE not in suppressed:
         cards.append(maker.incomplete(missing))

@@ -140,6 +140,53 @@ def test_the_medication_of_a_reference_is_read_wherever_it_came_from() -> None:
     assert [trial.coded for trial in facts(statement(**display)).trials] == [False]
 
 
+def shared(number: int, display: str | None) -> Json:
+    """A statement that refers to a Medication that others refer to, in words of its own."""
+    reference = {"reference": "Medication/m1", "display": display}
+    return statement(id=f"s{number}", medicationCodeableConcept=None, medicationReference=reference)
+
+
+@pytest.mark.parametrize(
+    ("medication", "display", "drug"),
+    [
+        ({"code": PROPRANOLOL}, "sumatriptan", "propranolol"),  # a code decides
+        ({"code": {"text": "propranolol"}}, "propranolol 40 mg", "propranolol"),
+        ({"code": {"text": "propranolol"}}, "sumatriptan", None),  # words that disagree name nothing
+        ({}, "sumatriptan 50 mg", "sumatriptan"),
+        ({"ingredient": [{"itemCodeableConcept": PROPRANOLOL}]}, "sumatriptan", "propranolol"),
+        ({"code": PROPRANOLOL}, None, "propranolol"),
+        ({"code": PROPRANOLOL}, "propranolol eye drops", None),
+    ],
+)
+def test_what_a_row_says_beside_its_reference_is_read_with_the_medication(
+    medication: Json, display: str | None, drug: str | None
+) -> None:
+    read = facts(resource("Medication", id="m1", **medication), shared(1, display))
+    assert [trial.drug for trial in read.trials] == ([drug] if drug else [])
+
+
+def test_rows_that_share_a_medication_keep_their_own_words() -> None:
+    texts = ("cetirizine", "phenelzine 15 mg", "moclobemide 150 mg")
+    rows = [shared(number, text) | {"effectivePeriod": None} for number, text in enumerate(texts)]
+    read = facts(resource("Medication", id="m1"), *(row | {"status": "active"} for row in rows))
+    assert {(each.group, each.display) for each in read.co_medications} >= {
+        ("maoi", "phenelzine 15 mg"),
+        ("maoi", "moclobemide 150 mg"),
+    }
+    assert not any(each.display == "cetirizine" for each in read.co_medications)
+
+
+def test_a_medication_of_more_ingredients_than_anything_has_is_disclosed() -> None:
+    within = [{"itemCodeableConcept": PROPRANOLOL}] * 60
+    both = [{"itemReference": {"reference": "Medication/m2"}}] * 2
+    read = facts(
+        resource("Medication", id="m1", ingredient=both),
+        resource("Medication", id="m2", ingredient=within),
+        shared(1, None),
+    )
+    assert [(row.id, row.why) for row in read.skipped] == [("s1", "ingredient: more than 100")]
+
+
 def test_r5_names_the_medicine_in_one_element() -> None:
     by_concept = statement(medicationCodeableConcept=None, medication={"concept": PROPRANOLOL})
     by_reference = statement(medicationCodeableConcept=None, medication={"reference": {"reference": "Medication/m1"}})

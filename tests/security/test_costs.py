@@ -4,6 +4,7 @@ import json
 import logging
 import resource
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -100,6 +101,32 @@ def test_a_real_heavy_chart_is_judged() -> None:
         answer = client.post(f"/cds-services/{listed['id']}", json=body)
     assert answer.status_code == 200, answer.data
     assert len(answer.data) < hostile.ANSWER_BYTES
+
+
+@pytest.mark.withstands("deadline")
+@pytest.mark.parametrize("stage", ["read_facts", "judge", "cards"])
+def test_a_call_that_hangs_in_any_stage_is_given_up_with_an_alarm(
+    stage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def late(work: Callable[..., Any]) -> Callable[..., Any]:
+        def begun_late(*args: Any, **more: Any) -> Any:
+            time.sleep(0.3)
+            return work(*args, **more)
+
+        return begun_late
+
+    where = consultation.cards if stage == "cards" else consultation
+    name = "build" if stage == "cards" else stage
+    monkeypatch.setattr(where, name, late(getattr(where, name)))
+    monkeypatch.setattr(consultation, "LEAST_SECONDS", 0.2)
+    monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
+    made = hostile.create_app(hostile.Settings(today=TODAY, deadline_seconds=0.2))
+    shape = hostile.SHAPES["one order x conditions"]
+    answer = made.test_client().post(
+        f"/cds-services/prodrome-{shape.hook}", data=hostile.body(shape, 5_000), content_type="application/json"
+    )
+    assert answer.status_code == 503
+    assert any("too long" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.withstands("deadline")
