@@ -31,7 +31,7 @@ from tests.cds_hooks.tokens import ISS, KEYS
 from tests.cds_hooks.tokens import Client as Signer
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("PRODROME_TEST_KILLS", "3"))
+KILLS = int(os.environ.pop("PRODROME_TEST_KILLS", "3"))  # popped: the service refuses variables it does not know
 SENDERS = 4
 LONGEST_LIFE = 1.5
 """Seconds of load before the kill, at most."""
