@@ -13,7 +13,7 @@ from flask import Flask
 
 from bench import hostile
 from bench.charts import TODAY
-from prodrome.cds_hooks import consultation
+from prodrome.cds_hooks import cards, consultation
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
 from tests.fhir_mappers.build import MIGRAINE, SNOMED, SUMATRIPTAN, bundle, concept, condition, diary, request
@@ -115,12 +115,12 @@ def test_a_call_that_hangs_in_any_stage_is_given_up_with_an_alarm(
 
         return begun_late
 
-    where = consultation.cards if stage == "cards" else consultation
+    where = cards if stage == "cards" else consultation
     name = "build" if stage == "cards" else stage
     monkeypatch.setattr(where, name, late(getattr(where, name)))
     monkeypatch.setattr(consultation, "LEAST_SECONDS", 0.2)
     monkeypatch.setattr(logging.getLogger("prodrome"), "propagate", True)
-    made = hostile.create_app(hostile.Settings(today=TODAY, deadline_seconds=0.2))
+    made = create_app(Settings(today=TODAY, deadline_seconds=0.2))
     shape = hostile.SHAPES["one order x conditions"]
     answer = made.test_client().post(
         f"/cds-services/prodrome-{shape.hook}", data=hostile.body(shape, 5_000), content_type="application/json"
