@@ -13,7 +13,7 @@ from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import Shown, Visit
-from prodrome.cds_hooks.fhir_client import Progress
+from prodrome.cds_hooks.fhir_client import NOT_THERE, Progress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
 from prodrome.cds_hooks.traces import stage
@@ -53,6 +53,11 @@ class Consultation:
     fetched: tuple[str, ...]
     seconds: Mapping[str, float]
     """How long each stage took."""
+
+    @property
+    def patient_is_unknown(self) -> bool:
+        """Whether the FHIR server that was asked has no patient of this id."""
+        return self.problems.get("Patient", "").startswith(NOT_THERE)
 
     @property
     def missing(self) -> list[str]:

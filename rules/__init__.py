@@ -51,7 +51,7 @@ from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
-from prodrome.rules.spans import Span, length, months_ago
+from prodrome.rules.spans import Span, length, months_ago, years
 
 __all__ = [
     "ABSOLUTE",
@@ -117,4 +117,5 @@ __all__ = [
     "months_ago",
     "rows",
     "trial_name",
+    "years",
 ]

@@ -76,6 +76,8 @@ def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultatio
     environment = Environment.of(_allowing(settings, url, token))
     request = _request(asked, url, token, environment)
     consultation = consult(request, environment, progress=_Telling(f"{request.hook} for a patient of {url}"))
+    if consultation.patient_is_unknown:
+        raise UsageError(f"{url} has no patient of the id {asked.patient}.")
     if not on_terminal():  # where the answer itself is shown, it says the same
         for topic, indicator, summary in card_rows(consultation):
             print(f"{topic:10} {indicator:8} {summary}", file=sys.stderr)

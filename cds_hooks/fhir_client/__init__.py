@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
 from prodrome.cds_hooks.fhir_client.client import Client, Plan, Progress, Request
-from prodrome.cds_hooks.fhir_client.exchange import JSON, Failure, is_json
+from prodrome.cds_hooks.fhir_client.exchange import JSON, NOT_THERE, Failure, is_json
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched
 from prodrome.cds_hooks.fhir_client.templates import resolve
@@ -21,6 +21,7 @@ from prodrome.cds_hooks.fhir_client.words import in_words
 
 __all__ = [
     "JSON",
+    "NOT_THERE",
     "Allowing",
     "Client",
     "Failure",

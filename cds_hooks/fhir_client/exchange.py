@@ -23,6 +23,8 @@ MAX_RESOURCES = 20_000
 """How many resources one answer may hold: more are not even parsed, which takes time that others need."""
 MAX_MEMBERS = 1_000_000
 """How many objects and lists one answer may hold: empty ones take a hundred times their size in memory."""
+NOT_THERE = "does not have this"
+"""What a server says with 404."""
 TRIES = 3
 PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
@@ -138,7 +140,7 @@ def _refusal(status: int) -> str:
     return {
         401: "does not accept the access token",
         403: "does not allow this to be read",
-        404: "does not have this",
+        404: NOT_THERE,
         410: "does not have this any more",
         429: "is too busy",
     }.get(status, "refuses the query")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.protocol import HOOKS, Invalid, Service, parse, read_request
+from prodrome.cds_hooks.protocol import HOOKS, Invalid, NotFound, Service, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
@@ -79,14 +79,19 @@ def answer(document: Document, environment: Environment) -> Consultation:
     return consult(read_request(parse(body), hooks, body=body), environment)
 
 
-def opened(title: str, document: Document, environment: Environment, permalink: str | None = None) -> Case:
-    """A case: the request as it came under a new ``hookInstance``, answered, its cards noted as shown."""
+def opened(title: str, source: str, document: Document, environment: Environment, permalink: str | None = None) -> Case:
+    """A case: the request as it came under a new ``hookInstance``, answered, its cards noted as shown.
+
+    Raises :class:`NotFound` where the FHIR server has no such patient: silence would pass for an answer.
+    """
     document = {**document, "hookInstance": str(uuid.uuid4())}
     consultation = answer(document, environment)
     if consultation.request.fhir_server:
+        if consultation.patient_is_unknown:
+            raise NotFound("There is no patient of this id on the FHIR server.", member="patient")
         document = _as_fetched(document, consultation, environment)
     size = len(orjson.dumps(document))
-    return Case(title, environment.clock(), document, _without_token(consultation), size, permalink)
+    return Case(title, environment.clock(), document, _without_token(consultation), size, source, permalink)
 
 
 def _without_token(consultation: Consultation) -> Consultation:

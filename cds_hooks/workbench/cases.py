@@ -42,13 +42,17 @@ class Change:
 
 @dataclass
 class Case:
-    """One request, the day it is judged on, and the answer. ``edits`` and ``parameters`` are what the user tries."""
+    """One request, the day it is judged on, and the answer.
+
+    ``source`` says in words where it came from; ``edits`` and ``parameters`` are what the user tries.
+    """
 
     title: str
     today: date
     document: dict[str, Any]
     consultation: Consultation
     size: int
+    source: str
     permalink: str | None = None
     edits: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)

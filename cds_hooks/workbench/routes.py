@@ -26,6 +26,7 @@ from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.checking import check
 from prodrome.cds_hooks.workbench.history import draw
+from prodrome.cds_hooks.workbench.patients import banner
 from prodrome.cds_hooks.workbench.rendering import as_json, pages
 from prodrome.fhir_mappers import shares
 from prodrome.rules.engine import EngineError, LimitError
@@ -57,12 +58,14 @@ class _Workbench:
             "url": url_for,
             "written": editing.written,
             "parameter_in_words": reading.parameter_in_words,
+            "banner": banner,
         }
 
     def blueprint(self) -> Blueprint:
         routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
         routes.before_request(self._begin)
         routes.after_request(self._finish)
+        routes.after_app_request(self._unknown)
         shown: dict[str, View] = {
             "/": self.choose,
             "/examples/<name>/<int:number>": self.example,
@@ -134,6 +137,13 @@ class _Workbench:
             answer.set_cookie(COOKIE, self._owner(), httponly=True, samesite="Lax", secure=request.is_secure)
         return answer
 
+    def _unknown(self, answer: Response) -> Response:
+        """A path that nothing serves is a page for a browser; programs get the OperationOutcome as ever."""
+        wants = request.accept_mimetypes.best_match(("application/json", "text/html"))
+        if answer.status_code != 404 or request.endpoint is not None or wants != "text/html":
+            return answer
+        return self._page("refused", 404, text="There is no page at this address.", status_code=404)
+
     def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         template = self.templates.get_template(f"{name}.html.j2")
         html = template.render(
@@ -169,7 +179,9 @@ class _Workbench:
     def choose(self) -> Response:
         return self._chooser({})
 
-    def _chooser(self, form: Mapping[str, str], problem: str = "", status: int = 200) -> Response:
+    def _chooser(
+        self, form: Mapping[str, str], problem: str = "", status: int = 200, member: str | None = None
+    ) -> Response:
         named = asking.named_examples()
         return self._page(
             "choose",
@@ -180,6 +192,7 @@ class _Workbench:
             orders=asking.order_choices(self.environment.guideline),
             form=form,
             problem=problem,
+            member=member,
         )
 
     def open(self) -> AnyResponse:
@@ -187,7 +200,7 @@ class _Workbench:
         try:
             case = self._opened(form)
         except Refused as refused:
-            return self._chooser(form, refused.text, self.status_of(refused))
+            return self._chooser(form, refused.text, self.status_of(refused), refused.member)
         return self._kept(case)
 
     def _opened(self, form: Mapping[str, str]) -> Case:
@@ -197,17 +210,20 @@ class _Workbench:
         if source == "server":
             url, patient = form.get("server", ""), form.get("patient", "")
             if not url or not patient:
-                raise Invalid("Address of the FHIR server and id of the patient are both needed.")
+                raise Invalid(
+                    "Address of the FHIR server and id of the patient are both needed.",
+                    member="patient" if url else "server",
+                )
             token = form.get("access") or None
             environment = asking.allowing(environment, url, token)
             document = asking.server_request(
                 hook or "patient-view", url, patient, token, order, form.get("encounter") or None, environment
             )
-            return asking.opened("A patient of a FHIR server", document, environment)
+            return asking.opened("A patient of a FHIR server", f"FHIR server {url}", document, environment)
         if source == "pasted":
             document = parse(form.get("pasted", "").encode())
             document = asking.with_choices(document, environment, hook, order)
-            return asking.opened("A pasted request", document, environment)
+            return asking.opened("A pasted request", "pasted", document, environment)
         name, _, number = form.get("example", "").rpartition("/")
         return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order)
 
@@ -216,7 +232,7 @@ class _Workbench:
         environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
         document = asking.example_request(named, environment, hook=hook, order=order)
         permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order)
-        return asking.opened(named.title, document, environment, permalink)
+        return asking.opened(named.title, "example", document, environment, permalink)
 
     def example(self, name: str, number: int) -> AnyResponse:
         """The permanent address of an example: opens it as of today.

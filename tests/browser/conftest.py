@@ -5,8 +5,9 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from flask import Flask, Response, jsonify
@@ -93,6 +94,39 @@ def page(browser: "Browser", base: str) -> Iterator["Page"]:
 def plain_page(browser: "Browser", base: str) -> Iterator["Page"]:
     """The same without JavaScript."""
     yield from _page(browser, base, java_script_enabled=False)
+
+
+class Look(NamedTuple):
+    """How a page is looked at: the width and height in CSS pixels, the colours, and how much it is enlarged."""
+
+    name: str
+    width: int
+    height: int
+    colours: Literal["light", "dark"]
+    scale: float = 1
+
+
+LOOKS = (
+    Look("light", 1280, 900, "light"),
+    Look("dark", 1280, 900, "dark"),
+    Look("small", 390, 844, "light"),
+    Look("small-dark", 390, 844, "dark"),
+    Look("enlarged", 640, 450, "light", 2),
+)
+Looking = Callable[[Look], "Page"]
+
+
+@pytest.fixture
+def looking(browser: "Browser", base: str) -> Iterator[Looking]:
+    """Opens a page in a look."""
+    with ExitStack() as open_:
+
+        def looked_at(look: Look) -> "Page":
+            viewport = {"width": look.width, "height": look.height}
+            options = {"viewport": viewport, "color_scheme": look.colours, "device_scale_factor": look.scale}
+            return open_.enter_context(contextmanager(_page)(browser, base, **options))
+
+        yield looked_at
 
 
 @pytest.fixture

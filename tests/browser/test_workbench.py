@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from prodrome.rules.guideline.guideline import load_guideline
-from tests.browser.conftest import ARTEFACTS, expect, faults, long_request
+from tests.browser.conftest import ARTEFACTS, LOOKS, Look, Looking, expect, faults, long_request
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -407,14 +407,8 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
 # For everyone
 
 
-PAGES = ["/", "/rules", "/rules/DTT-01", "/rules/SAF-01", "/feedback", "/check", "/case/gone"]
-OF_A_CASE = ["", "/why", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"]
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_wrong_with_a_page(page: "Page", path: str) -> None:
-    page.goto(path)
-    assert faults(page) == []
+PAGES = ["/", "/rules", "/rules/DTT-01", "/rules/SAF-01", "/feedback", "/check", "/case/gone", "/no-such-page"]
+OF_A_CASE = ["", "/why", "/understood", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"]
 
 
 @pytest.mark.parametrize("path", OF_A_CASE)
@@ -425,13 +419,17 @@ def test_axe_finds_nothing_wrong_with_a_case(page: "Page", example: str, path: s
     assert faults(page) == []
 
 
-@pytest.mark.parametrize("path", OF_A_CASE)
-def test_axe_finds_nothing_wrong_on_a_small_screen_and_nothing_sticks_out(small_page: "Page", path: str) -> None:
-    small_page.goto(open_example(small_page, "refractory") + path)
-    assert faults(small_page) == []
-    assert small_page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
+def test_every_page_is_right_in_every_look_and_nothing_sticks_out(look: Look, looking: Looking) -> None:
+    """A picture of each page is kept for people to look at."""
+    page = looking(look)
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
-    small_page.screenshot(path=ARTEFACTS / f"small{path.replace('/', '-')}.png", full_page=True)
+    for path in [*PAGES, *(f"case:{tab}" for tab in OF_A_CASE)]:
+        page.goto(open_example(page, "refractory") + path.removeprefix("case:") if path.startswith("case:") else path)
+        assert faults(page) == [], path
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+        name = path.strip("/").replace("/", "-").replace(":", "") or "first"
+        page.screenshot(path=ARTEFACTS / f"{name}.{look.name}.png", full_page=True)
 
 
 def test_axe_finds_nothing_wrong_with_a_changed_and_an_answered_case(page: "Page") -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.rules.guideline import load_guideline
-from tests.serving import client_of, service
+from tests.browser.conftest import fhir_server
+from tests.serving import client_of, service, serving
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RESISTANT = str(EXAMPLES / "patient-view-resistant.json")
@@ -298,6 +299,12 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     assert expected in said
     assert "Traceback" not in said
     assert len([line for line in said.splitlines() if not line.startswith(" ")]) == 1
+
+
+def test_a_patient_that_the_server_does_not_have_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(fhir_server()) as url:
+        assert main(("consult", "--fhir", url, "--patient", "nobody")) == 2
+        assert f"{url} has no patient of the id nobody." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_fetched_case_holds_the_chart_as_if_prefetched_and_neither_server_nor_
     elsewhere = {id(kept) for kept in authorizations()}
     wider = asking.allowing(environment(), url, SECRET)
     document = asking.server_request("patient-view", url, "prodrome-resistant", SECRET, None, None, wider)
-    case = asking.opened("fetched", document, wider)
+    case = asking.opened("fetched", "pasted", document, wider)
     assert next(card["source"]["topic"]["code"] for card in case.consultation.response["cards"]) == "DTT-01"
     assert {"fhirServer", "fhirAuthorization"}.isdisjoint(case.document)
     assert case.consultation.request.authorization is None
@@ -83,7 +83,7 @@ def test_what_did_not_come_stays_unknown_in_the_case(url: str, monkeypatch: pyte
     monkeypatch.setattr("prodrome.cds_hooks.prefetch.complete", without_appointments)
     wider = asking.allowing(environment(), url, None)
     document = asking.server_request("patient-view", url, "prodrome-resistant", None, None, None, wider)
-    case = asking.opened("fetched", document, wider)
+    case = asking.opened("fetched", "pasted", document, wider)
     assert "appointments" not in case.document["prefetch"]
     again = asking.answer(case.document, environment())
     assert again.record.completeness["Appointment"] is Completeness.MISSING

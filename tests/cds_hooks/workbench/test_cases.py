@@ -15,7 +15,7 @@ class Clock:
 
 
 def case(size: int = 10) -> Case:
-    return Case("a title", date(2026, 6, 15), {}, None, size)  # type: ignore[arg-type]
+    return Case("a title", date(2026, 6, 15), {}, None, size, "pasted")  # type: ignore[arg-type]
 
 
 def test_a_case_is_found_by_the_browser_that_opened_it_and_no_other() -> None:

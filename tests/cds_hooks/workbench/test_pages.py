@@ -12,7 +12,8 @@ from werkzeug.test import TestResponse
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.rules.guideline.guideline import load_guideline
-from tests.serving import ask, rules_in, service
+from tests.browser.conftest import fhir_server
+from tests.serving import ask, rules_in, service, serving
 
 
 @pytest.fixture(scope="module")
@@ -505,3 +506,38 @@ def test_the_summary_for_prior_authorisation_is_a_page_and_a_document(client: Fl
     document = client.get(f"{case}/prior-authorisation.json")
     assert document.headers["Content-Disposition"] == 'attachment; filename="prior-authorisation.json"'
     assert document.get_json()["entry"][0]["resource"]["resourceType"] == "Composition"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/why", "/understood", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"]
+)
+def test_every_page_of_a_case_says_whom_it_is_about(client: FlaskClient, path: str) -> None:
+    page = client.get(opened(client) + path).text
+    found = re.search(r'<section class="banner" aria-label="Patient">(.*?)</section>', page, re.DOTALL)
+    assert found
+    words = re.sub(r"<[^>]+>|\s+", " ", found[1])
+    for said in ("38 years", "female", "prodrome-resistant", "example", "as of", "2026-06-15"):
+        assert said in words
+
+
+def test_a_patient_that_the_server_does_not_have_is_an_error_at_the_field() -> None:
+    client = service().test_client()
+    with serving(fhir_server()) as url:
+        answer = post(client, "/open", source="server", server=url, patient="nobody")
+        assert answer.status_code == 404
+        assert re.search(r'<input id="patient"[^>]*aria-invalid="true" aria-describedby="patient-problem"', answer.text)
+        assert "There is no patient of this id on the FHIR server." in answer.text
+        assert 'value="nobody"' in answer.text
+        found = post(client, "/open", source="server", server=url, patient="prodrome-resistant")
+        assert found.status_code == 303
+
+
+def test_an_unknown_address_is_a_page_for_a_browser_and_json_for_a_program(client: FlaskClient) -> None:
+    browser = client.get("/nowhere", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert browser.status_code == 404
+    assert browser.mimetype == "text/html"
+    assert "There is no page at this address." in browser.text
+    program = client.get("/nowhere", headers={"Accept": "*/*"})
+    assert program.status_code == 404
+    assert program.get_json()["resourceType"] == "OperationOutcome"
+    assert client.get("/nowhere").get_json()["resourceType"] == "OperationOutcome"
