@@ -1,8 +1,9 @@
 """Headache diary, attack records, acute medication days, and the measurements contraindications ask for."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart, seconds, unique
@@ -315,7 +316,10 @@ def _measured(resource: JsonObject) -> When | None:
 
 
 def _calendar_month(resource: JsonObject) -> date | None:
-    """The first day of the calendar month that ``effectivePeriod`` is, as written; else ``None``."""
+    """The first day of the calendar month that ``effectivePeriod`` is, as written; else ``None``.
+
+    The first of the next month, without a time or at midnight, is where the month ends too.
+    """
     start, end = read_period(resource, "effectivePeriod")
     if start is None or end is None:
         return None
@@ -323,7 +327,13 @@ def _calendar_month(resource: JsonObject) -> date | None:
     last = last_of_month(first)
     begins = first.day == 1 and start.last in (first, last)
     ends = end.last == last and end.first in (first, last)
+    if not ends and end.first == end.last == last + timedelta(days=1):
+        written = read_text(read_object(resource, "effectivePeriod") or {}, "end") or ""
+        ends = _MIDNIGHT.fullmatch(written.strip()[10:]) is not None
     return first if begins and ends else None
+
+
+_MIDNIGHT = re.compile(r"(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
 def _days(parent: JsonObject, most: int) -> float | None:

@@ -49,7 +49,7 @@ MONTHS = [
     ("2026-05-01", "2026-05-30", False),
     ("2026-05-02", "2026-05-31", False),
     ("2026-04-01", "2026-05-31", False),
-    ("2026-05-01", "2026-06-01", False),
+    ("2026-05-01", "2026-06-01", True),
     ("2026", "2026-01-31", False),
 ]
 
@@ -243,3 +243,22 @@ def test_other_observations_are_passed_over_whatever_is_in_them() -> None:
     assert not read.skipped
     assert read.read == {"Observation": 1}
     assert not facts(observation(ICD10CM, "debilitating-headache-days", valueInteger=5)).headache_months
+
+
+MONTH_ENDS = [
+    ("2026-06-01", True),
+    ("2026-06-01T00:00:00Z", True),
+    ("2026-06-01T00:00:00.000+02:00", True),
+    ("2026-06-01T00:00", True),
+    ("2026-05-31T23:59:59Z", True),
+    ("2026-06-01T00:00:01Z", False),
+    ("2026-06-01T10:00:00Z", False),
+    ("2026-06-01T10:00:00", False),
+    ("2026-06-02", False),
+    ("2026-06", False),
+]
+
+
+@pytest.mark.parametrize(("end", "is_month"), MONTH_ENDS)
+def test_the_first_of_the_next_month_ends_a_month_where_it_says_no_time(end: str, is_month: bool) -> None:
+    assert [str(month.month) for month in facts(diary(end=end)).headache_months] == ["2026-05-01"] * is_month
