@@ -1,7 +1,7 @@
 """What was judged, in the words of cards."""
 
 from prodrome.cds_hooks.cards.building import build, check, key, load_templates, shown
-from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, class_words, row_words
+from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
 from prodrome.cds_hooks.cards.preventives_tried import ENDINGS
@@ -17,6 +17,7 @@ __all__ = [
     "ClassWords",
     "RowWords",
     "Sheet",
+    "asks_in_words",
     "build",
     "check",
     "class_words",

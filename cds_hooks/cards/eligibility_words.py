@@ -169,30 +169,40 @@ def _says(row: EligibilityRow) -> Iterable[str]:
 
 def criterion_words(row: EligibilityRow, criterion: Criterion, guideline: Guideline) -> CriterionWords:
     """A criterion with what shows it."""
+    asked = _asked(row, criterion.kind, guideline) or criterion.said
+    if criterion.kind == "failures" and criterion.answer != "met":
+        asked = f"{asked} ({_counted(criterion)} on record)"
     return CriterionWords(
         name=Trusted(NAMES.get(criterion.kind, criterion.said)),
-        asked=Trusted(_asked(row, criterion, guideline)),
+        asked=Trusted(asked),
         answer=Trusted(criterion.answer),
         shown=Trusted("; ".join(_shown(criterion, guideline))),
     )
 
 
-def _asked(row: EligibilityRow, criterion: Criterion, guideline: Guideline) -> str:
-    if criterion.kind == "age":
+def asks_in_words(row: EligibilityRow, guideline: Guideline) -> tuple[str, ...]:
+    """Everything a row asks for, and what it adds."""
+    asked = [words for kind in NAMES if (words := _asked(row, kind, guideline))]
+    lists = dict.fromkeys(f"to be counted: {of_list(one)}" for one in row.failed)
+    return (*asked, *lists, *row.asks, *_says(row))
+
+
+def _asked(row: EligibilityRow, kind: str, guideline: Guideline) -> str:
+    """What a row asks for of one kind; nothing where it asks for none."""
+    if kind == "age" and row.age_min is not None:
         return f"{row.age_min:g} years or older"
-    if criterion.kind == "type":
+    if kind == "type" and row.migraine:
         return f"{row.migraine} migraine"
-    if criterion.kind == "days":
+    if kind == "days":
         return " or ".join(_days_asked(one) for one in row.days)
-    if criterion.kind == "failures":
-        words = " or ".join(_failures_asked(one) for one in row.failed)
-        return words if criterion.answer == "met" else f"{words} ({_counted(criterion)} on record)"
-    if criterion.kind == "beside":
+    if kind == "failures":
+        return " or ".join(_failures_asked(one) for one in row.failed)
+    if kind == "beside" and row.not_with:
         classes = dict.fromkeys(_class_name(guideline, id_) for id_ in row.not_with)
         return f"no {' or '.join(classes)} beside it"
-    if criterion.kind == "conditions":
+    if kind == "conditions" and row.without:
         return f"none of: {', '.join(guideline.code_sets[name].title for name in row.without)}"
-    return criterion.said
+    return ""
 
 
 def _class_name(guideline: Guideline, id_: str) -> str:

@@ -346,6 +346,23 @@ def _show_settings(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _review_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, metavar="FILE.html", help="where to write it (standard output)")
+    _today(command)
+
+
+def _review(asked: argparse.Namespace) -> int:
+    from prodrome.cds_hooks.workbench import review
+
+    document = review(Environment.of(_settings(asked)))
+    if asked.out is None:
+        sys.stdout.write(document)
+    else:
+        asked.out.write_text(document, encoding="utf-8")
+        print(f"Written to {asked.out}. No neurologist has signed it.")
+    return 0
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
     "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
@@ -356,6 +373,7 @@ COMMANDS: Mapping[str, Command] = {
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
+    "review": Command("write the document that a reviewing clinician signs", _review_arguments, _review),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _prefetch_arguments, _prefetch),
     "settings": Command("print the settings in force and where each came from", _settings_arguments, _show_settings),
     "completion": Command(completion.HELP, completion.add_arguments, completion.run),

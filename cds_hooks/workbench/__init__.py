@@ -6,9 +6,10 @@ from flask import Flask
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.workbench.review import review
 from prodrome.cds_hooks.workbench.routes import blueprint
 
-__all__ = ["install"]
+__all__ = ["install", "review"]
 
 
 def install(app: Flask, environment: Environment, status_of: Callable[[Refused], int]) -> None:
