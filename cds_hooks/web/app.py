@@ -168,12 +168,18 @@ def front_of(app: Flask) -> Front:
     settings: Settings = app.extensions["prodrome"].settings
     if settings.traces:
         begin_traces()
+    always, origins = guards.data_fields(settings), frozenset(settings.cors_origins)
+
+    def fields(path: str, origin: str | None) -> dict[str, str]:
+        return {**always, **cors.fields(path, origin, origins)}
+
     return Front(
         app,
         max_body_bytes=settings.max_body_bytes,
         max_waiting=settings.max_waiting,
         patience_seconds=settings.deadline_seconds,
         verify=None if settings.open else app.extensions["prodrome.check"],
+        fields=fields,
         metrics=app.extensions["prodrome.metrics"],
     )
 

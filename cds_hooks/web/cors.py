@@ -3,6 +3,8 @@
 No credentials of the browser are ever accepted: a client shows who it is by its token.
 """
 
+from collections.abc import Collection
+
 from flask import Flask, Response, request
 
 from prodrome.cds_hooks.settings import Settings
@@ -21,23 +23,33 @@ def install(app: Flask, settings: Settings) -> None:
     @app.before_request
     def preflight() -> Response | None:
         asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        return Response(status=204) if asked and _covered() else None
+        return Response(status=204) if asked and _covered(request.path) else None
 
     @app.after_request
     def mark(response: Response) -> Response:
-        if not _covered():
-            return response
-        response.vary.add("Origin")
-        if request.headers.get("Origin") not in origins:
-            return response
-        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
-        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-        if request.method == "OPTIONS":
+        found = fields(request.path, request.headers.get("Origin"), origins)
+        if "Vary" in found:
+            response.vary.add(found.pop("Vary"))
+        response.headers.update(found)
+        if found and request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
             response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
             response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
 
 
-def _covered() -> bool:
-    return any(request.path == path or request.path.startswith(f"{path}/") for path in PATHS)
+def fields(path: str, origin: str | None, origins: Collection[str]) -> dict[str, str]:
+    """What tells a browser that pages of this origin may read the answer at this path, where they may."""
+    if not _covered(path):
+        return {}
+    if origin is None or origin not in origins:
+        return {"Vary": "Origin"}
+    return {
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+    }
+
+
+def _covered(asked: str) -> bool:
+    return any(asked == path or asked.startswith(f"{path}/") for path in PATHS)

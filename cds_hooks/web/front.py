@@ -12,6 +12,7 @@ import contextlib
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Verify = Callable[[str | None, str], object]
+Fields = Callable[[str, str | None], Mapping[str, str]]
 
 THREADS = 8
 """Of one process. One computes (see :mod:`prodrome.cds_hooks.turns`), the others wait for FHIR servers."""
@@ -63,7 +65,8 @@ class Front:
 
     ``max_body_bytes``: bodies above are refused. ``max_waiting``: calls that wait while others are answered; 503 above.
     ``patience_seconds``: a call that waited longer than this is not begun. ``verify`` checks a token (the header, the
-    path) and raises for one that is not good; the application finds its outcome (``wsgi.CHECKED``).
+    path) and raises for one that is not good; the application finds its outcome (``wsgi.CHECKED``). ``fields`` are the
+    header fields that every answer has, by the path and the origin of the request.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Front:
         max_waiting: int,
         patience_seconds: float,
         verify: Verify | None = None,
+        fields: Fields = lambda path, origin: {},
         metrics: Metrics | None = None,
     ) -> None:
         self._app = app
@@ -81,6 +85,7 @@ class Front:
         self._most = THREADS + max_waiting
         self._patience = patience_seconds
         self._verify = verify
+        self._fields = fields
         self._metrics = metrics
         self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
         self._turn = Turn()
@@ -102,6 +107,7 @@ class Front:
         headers = headers_of(scope)
         body = bytearray()
         found: object = None
+        busy = False
         try:
             try:
                 found = await self._admit(scope, headers)
@@ -111,15 +117,15 @@ class Front:
                 found = refused
                 self._held -= len(body)
                 body.clear()
-            answer = await self._answer(environ_of(scope, headers, body, found), receive)
+            answer = await self._answer(scope, headers, environ_of(scope, headers, body, found), receive)
         except _Busy:
-            answer = _BUSY
+            busy, answer = True, self._outcome(scope, headers, 503, "The service is busy. Ask again.", "1")
         except _Gone:
             return
         finally:
             self._held -= len(body)
         status, fields, content = answer
-        unread = answer is _BUSY or isinstance(found, Exception)
+        unread = busy or isinstance(found, Exception)
         if unread:
             fields = [*fields, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": status, "headers": fields})
@@ -182,7 +188,9 @@ class Front:
         except TimeoutError:
             raise TooSlow(f"The body did not come within {BODY_SECONDS:g} seconds.") from None
 
-    async def _answer(self, environ: dict[str, Any], receive: Receive) -> Answer:
+    async def _answer(
+        self, scope: Scope, headers: Mapping[str, str], environ: dict[str, Any], receive: Receive
+    ) -> Answer:
         if not _always_answered(environ["PATH_INFO"]):
             self._check_room()
         loop = asyncio.get_running_loop()
@@ -199,7 +207,25 @@ class Front:
             self._hold(-1)
         if answer is None:
             raise _Busy
+        if isinstance(answer, Exception):
+            text = "The service failed on this request and gives no answer. Its operators were told."
+            return self._outcome(scope, headers, 500, text)
         return answer
+
+    def _outcome(
+        self, scope: Scope, headers: Mapping[str, str], status: int, text: str, retry_after: str | None = None
+    ) -> Answer:
+        """An answer that the application did not give, with what its answers have."""
+        request_id = uuid.uuid4().hex
+        content = orjson.dumps(outcome(status, text, request_id=request_id))
+        fields = {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            **self._fields(scope["path"], headers.get("HTTP_ORIGIN")),
+            "X-Request-ID": request_id,
+            **({"Retry-After": retry_after} if retry_after else {}),
+        }
+        return status, [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()], content
 
     def _hold(self, more: int) -> None:
         self._in_hand += more
@@ -220,17 +246,20 @@ class Front:
 
 @dataclass(slots=True)
 class _Call:
-    """One call on its way to a thread and back; answered ``None`` where it was not begun in time."""
+    """One call on its way to a thread and back.
+
+    Answered ``None`` where it was not begun in time, and with the exception that the application should have answered.
+    """
 
     app: Application
     environ: dict[str, Any]
     due: float
     loop: asyncio.AbstractEventLoop
-    result: "asyncio.Future[Answer | None]"
+    result: "asyncio.Future[Answer | Exception | None]"
     begun: bool = False
     wanted: bool = True
 
-    def run(self) -> Answer | None:
+    def run(self) -> Answer | Exception | None:
         self.begun = True
         if not self.wanted or time.monotonic() > self.due:
             return None
@@ -238,7 +267,7 @@ class _Call:
             return called(self.app, self.environ)
         except Exception as error:  # the application answers its own failures; this one is of the part before it
             alarm("unexpected failure", **failure(error))
-            return _FAILED
+            return error
 
 
 @dataclass(slots=True)
@@ -301,19 +330,3 @@ async def _throw_away(receive: Receive, most: int) -> None:
                 message = await receive()
                 thrown += len(message.get("body", b""))
                 more = message.get("more_body", False)
-
-
-def _outcome(status: int, text: str, *more: tuple[bytes, bytes]) -> Answer:
-    content = orjson.dumps(outcome(status, text))
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        *more,
-    ]
-    return status, headers, content
-
-
-_FAILED = _outcome(500, "The service failed on this request and gives no answer. Its operators were told.")
-_BUSY = _outcome(503, "The service is busy. Ask again.", (b"retry-after", b"1"))

@@ -1,5 +1,6 @@
 """What stands before every call: one guard for each concern."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import orjson
@@ -95,23 +96,33 @@ def _asks_for_a_token() -> bool:
 
 def headers(app: Flask, settings: Settings) -> None:
     """Set the headers of every answer that keep a browser from doing more with it than was meant."""
-    encrypted = urlsplit(settings.public_url).scheme == "https"
+    always = data_fields(settings)
 
     @app.after_request
     def finish(response: Response) -> Response:
         said = response.headers
-        said.setdefault("Cache-Control", "no-store")
-        said.setdefault("X-Content-Type-Options", "nosniff")
-        said.setdefault("Referrer-Policy", "no-referrer")
-        said.setdefault("X-Frame-Options", "DENY")
-        page = response.mimetype in ("text/html", "image/svg+xml")
-        said.setdefault("Content-Security-Policy", PAGE_POLICY if page else DATA_POLICY)
-        said.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if encrypted:
-            said.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if response.mimetype in ("text/html", "image/svg+xml"):
+            said.setdefault("Content-Security-Policy", PAGE_POLICY)
+        for name, value in always.items():
+            said.setdefault(name, value)
         if response.status_code == 401:
             said.setdefault("WWW-Authenticate", "Bearer")
         return response
+
+
+def data_fields(settings: Settings) -> Mapping[str, str]:
+    """The header fields that every answer in JSON has."""
+    fields = {
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
+        "Content-Security-Policy": DATA_POLICY,
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if urlsplit(settings.public_url).scheme == "https":
+        fields["Strict-Transport-Security"] = "max-age=31536000"
+    return fields
 
 
 def _names_this_machine(host: str) -> bool:

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from prodrome.cds_hooks.protocol.refusals import Refused, Unauthorized
+from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import front, listen, server
+from prodrome.cds_hooks.web.app import create_app, front_of
 from prodrome.cds_hooks.web.front import THREADS, Front
 from prodrome.cds_hooks.web.statuses import status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
@@ -48,15 +50,24 @@ class Application:
 def serving(app: Application, **more: Any) -> Iterator[int]:
     """The front on a free port, before *app*."""
     said = {"max_body_bytes": LIMIT, "max_waiting": 2, "patience_seconds": 5.0, **more}
+    with listening(Front(app, **said)) as port:
+        try:
+            yield port
+        finally:
+            app.open.set()
+
+
+@contextmanager
+def listening(front: Front) -> Iterator[int]:
+    """A front on a free port."""
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
-        serving = server.Server(Front(app, **said), grace_seconds=1)
+        serving = server.Server(front, grace_seconds=1)
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:
             yield port
         finally:
-            app.open.set()
             serving.should_exit = True
             thread.join(10)
 
@@ -180,6 +191,31 @@ def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered() -> None:
             thread.join(10)
         assert [answer.status_code for answer in answers] == [200] * (THREADS + 2)
         assert ask(port, b"x").status_code == 200
+
+
+@pytest.mark.withstands("overload")
+def test_the_surplus_is_answered_with_the_header_fields_of_any_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    origin = "https://ehr.example.org"
+    app = create_app(Settings(cors_origins=(origin,)))
+    with listening(front_of(app)) as port:
+
+        def discovered(**headers: str) -> httpx.Response:
+            return httpx.get(f"http://127.0.0.1:{port}/cds-services", headers=headers, trust_env=False)
+
+        answered = [discovered(Origin=origin), discovered(Origin="https://elsewhere.example.org")]
+        monkeypatch.setattr(front, "FEW", -1)
+        monkeypatch.setattr(front, "MOST_WAIT_SECONDS", -1.0)
+        shed = [discovered(Origin=origin), discovered(Origin="https://elsewhere.example.org")]
+    assert [answer.status_code for answer in answered + shed] == [200, 200, 503, 503]
+    own = {"content-length", "etag", "date", "retry-after", "connection", "x-request-id", "cache-control"}
+    for usual, surplus in zip(answered, shed, strict=True):
+        named = [{k: v for k, v in each.headers.items() if k not in own} for each in (usual, surplus)]
+        assert named[0] == named[1]
+    assert shed[0].headers["Access-Control-Allow-Origin"] == origin
+    assert "Access-Control-Allow-Origin" not in shed[1].headers
+    ids = {answer.headers["X-Request-ID"] for answer in answered + shed}
+    assert len(ids) == 4
+    assert shed[0].headers["X-Request-ID"] in shed[0].json()["issue"][0]["diagnostics"]
 
 
 @pytest.mark.withstands("overload")
