@@ -69,6 +69,23 @@ class Server:
                 raise RuntimeError("PostgreSQL did not start")
             time.sleep(0.1)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes stopped: connections stand, new ones are taken, and nothing answers."""
+        assert self._process is not None
+        main = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # first, so that it starts no further ones
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(main)], capture_output=True, check=True, text=True)
+        processes = [main, *map(int, listed.stdout.split())]
+        for process in processes[1:]:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in reversed(processes):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it at once, as a crash would: connections break, nothing is put in order."""
         if self._process is not None:

@@ -30,6 +30,8 @@ from prodrome.rules import ProdromeError
 MIGRATIONS = Path(__file__).parent / "migrations"
 WAIT_SECONDS = 2
 """Longest wait for a lock, a connection or a statement."""
+UNHURRIED_SECONDS = 300
+"""Longest wait of who said that it may take its time."""
 PROBE_SECONDS = 0.2
 """How often a database that is away is tried."""
 LONGEST_PROBE_SECONDS = 2.0
@@ -185,6 +187,7 @@ def _engine(address: str) -> Engine:
             },
             hide_parameters=True,
         )
+        event.listen(engine, "do_connect", _connect_postgresql)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
     memory = _in_memory(address)
@@ -227,10 +230,21 @@ def _begin_sqlite(connection: Connection) -> None:
     driver.execute("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
 
+def _connect_postgresql(_: object, __: object, args: Any, more: Any) -> Any:
+    from prodrome.cds_hooks.database.impatient import ImpatientConnection  # the driver is there only where it is wanted
+
+    connection = ImpatientConnection.connect(*args, **more)
+    connection.longest_wait = WAIT_SECONDS
+    return connection
+
+
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
+    driver: Any = connection.connection.driver_connection
+    driver.longest_wait = WAIT_SECONDS
     if options.get("unhurried"):
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {UNHURRIED_SECONDS * 1000}")
+        driver.longest_wait = UNHURRIED_SECONDS
     if not options.get("durable"):
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 

@@ -86,11 +86,13 @@ def each_connection_begins_with(database: Database, pragma: str) -> Iterator[Non
     database.engine.dispose()
 
 
-@pytest.fixture(params=["PostgreSQL stopped", "SQLite locked", "SQLite read-only", "SQLite on a full disk"])
+@pytest.fixture(
+    params=["PostgreSQL stopped", "PostgreSQL frozen", "SQLite locked", "SQLite read-only", "SQLite on a full disk"]
+)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     with contextlib.ExitStack() as stack:
         file = tmp_path / "prodrome.db"
-        if request.param == "PostgreSQL stopped":
+        if request.param.startswith("PostgreSQL"):
             if postgresql.programs() is None:
                 pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
             server = stack.enter_context(postgresql.server())
@@ -100,6 +102,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         store: Store = app.extensions["prodrome"].store
         faults: dict[str, Callable[[], AbstractContextManager[None]]] = {
             "PostgreSQL stopped": lambda: stopped(server),
+            "PostgreSQL frozen": lambda: server.frozen(),
             "SQLite locked": lambda: locked(file),
             "SQLite read-only": lambda: each_connection_begins_with(store.database, "PRAGMA query_only = ON"),
             # No less than the file has: what needs a further page finds the disk full.
