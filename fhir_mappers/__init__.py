@@ -69,16 +69,19 @@ def read_facts(record: Record, guideline: Guideline, today: date, in_time: Calla
 
     ``in_time`` is called before each row is read; what it raises ends the reading.
     """
-    chart = Chart(record, guideline, today, in_time)
-    lexicon = lexicon_of(guideline).for_one_chart()
+    with lexicon_of(guideline).for_one_chart() as lexicon:
+        return _read(record, Chart(record, guideline, today, in_time), lexicon)
+
+
+def _read(record: Record, chart: Chart, lexicon: Lexicon) -> Facts:
     rows = read_courses(chart, lexicon)
     courses = [row.course for row in rows if row.course]
-    trials = build_trials(courses, read_given(chart, lexicon), guideline)
+    trials = build_trials(courses, read_given(chart, lexicon), chart.guideline)
     allergies = read_allergies(chart, lexicon)
     visits, contacts = read_encounters(chart)
     observed = read_observations(chart, lexicon)
     orders = read_orders(chart, lexicon, record.selections)
-    facts = Facts(
+    return Facts(
         patient=read_patient(chart),
         conditions=tuple(read_conditions(chart)),
         readings=tuple(observed.readings),
@@ -101,7 +104,6 @@ def read_facts(record: Record, guideline: Guideline, today: date, in_time: Calla
         not_understood=tuple(chart.not_understood),
         site_codes=read_site_codes(chart),
     )
-    return facts
 
 
 def _beside(selected: list[DraftOrder], chart: Chart, lexicon: Lexicon, record: Record) -> tuple[DraftOrder, ...]:

@@ -6,6 +6,7 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from functools import cache
 from itertools import count
@@ -257,11 +258,15 @@ class Lexicon:
         self._not_ours = frozenset({LOCAL_USE, *guideline.co_medication_words})
         self._remember()
 
-    def for_one_chart(self) -> "Lexicon":
-        """The same names, with nothing remembered."""
+    @contextmanager
+    def for_one_chart(self) -> Iterator["Lexicon"]:
+        """The same names, with nothing remembered; of no use after the block."""
         own = copy(self)
         own._remember()
-        return own
+        try:
+            yield own
+        finally:
+            vars(own).clear()  # what it remembers stands in circles, which would keep the chart's texts for a while
 
     def _remember(self) -> None:
         self._recognise_again = cache(self._recognise)

@@ -100,20 +100,7 @@ class _Reader:
         self.acute_days: dict[date, dict[str, list[_Count]]] = defaultdict(dict)
         self.attack_records: list[AttackRecord] = []
         self.readings: list[Reading] = []
-        self.by_code: dict[Code, Callable[[str, JsonObject], None]] = {
-            **{(DIARY, code): self._diary(field) for code, field in DAY_FIELDS.items()},
-            (DIARY, "acute-medication-days"): self._acute_medication_days,
-            (DIARY, "attack-response"): self._attack_response,
-            (LOINC, "65380-8"): self._three_months,
-        }
         self.measured = _measured_by(chart.guideline)
-        self.by_set: dict[str, Callable[[str, JsonObject], None]] = {
-            PREGNANCY: self._pregnancy,
-            PANEL: self._blood_pressure,
-            SYSTOLIC: self._pressure_alone(SYSTOLIC),
-            DIASTOLIC: self._pressure_alone(DIASTOLIC),
-            HEART_RATE: self._heart_rate,
-        }
         self.alone: dict[When, list[tuple[str, float, str]]] = defaultdict(list)
         self.wanted = _wanted(chart.guideline)
 
@@ -121,8 +108,8 @@ class _Reader:
         if not self._may_matter(resource.get("code")) or read_text(resource, "status") not in VALID:
             return
         for code in read_concept(resource, "code").codes:
-            if reader := self.by_code.get(code) or self.by_set.get(self.measured.get(code, "")):
-                reader(ref, resource)
+            if read := _BY_CODE.get(code) or _BY_SET.get(self.measured.get(code, "")):
+                read(self, ref, resource)
                 return
 
     def _may_matter(self, code: object) -> bool:
@@ -134,16 +121,13 @@ class _Reader:
 
     # --- The diary ---------------------------------------------------------------------------------------------------
 
-    def _diary(self, field: str) -> Callable[[str, JsonObject], None]:
-        def read(ref: str, resource: JsonObject) -> None:
-            month = _calendar_month(resource)
-            if month and (value := _days(resource, last_of_month(month).day)) is not None:
-                count = _Count(value, _issued(resource), ref)
-                self.days[month, field].append(count)
+    def diary(self, field: str, ref: str, resource: JsonObject) -> None:
+        month = _calendar_month(resource)
+        if month and (value := _days(resource, last_of_month(month).day)) is not None:
+            count = _Count(value, _issued(resource), ref)
+            self.days[month, field].append(count)
 
-        return read
-
-    def _three_months(self, ref: str, resource: JsonObject) -> None:
+    def three_months(self, ref: str, resource: JsonObject) -> None:
         when = read_moment(resource, "effective")
         value = _days(resource, THREE_MONTHS)
         if value is None or when is None or (when.first.year, when.first.month) != (when.last.year, when.last.month):
@@ -168,7 +152,7 @@ class _Reader:
             for month, fields in sorted(chosen.items())
         ]
 
-    def _acute_medication_days(self, ref: str, resource: JsonObject) -> None:
+    def acute_medication_days(self, ref: str, resource: JsonObject) -> None:
         month = _calendar_month(resource)
         if month is None:
             return
@@ -193,7 +177,7 @@ class _Reader:
             months.append(AcuteUseMonth(month, days, unique(count.ref for count in standing.values()), total))
         return months
 
-    def _attack_response(self, ref: str, resource: JsonObject) -> None:
+    def attack_response(self, ref: str, resource: JsonObject) -> None:
         counts: dict[str, int] = {}
         for component in read_objects(resource, "component"):
             value = read_count(component, "valueInteger")
@@ -239,7 +223,7 @@ class _Reader:
 
     # --- Measurements ------------------------------------------------------------------------------------------------
 
-    def _pregnancy(self, ref: str, resource: JsonObject) -> None:
+    def pregnancy(self, ref: str, resource: JsonObject) -> None:
         said = read_concept(resource, "valueCodeableConcept").codes
         names = sets_of(self.chart.guideline, said)
         pregnant: bool | None = None
@@ -250,7 +234,7 @@ class _Reader:
         if pregnant is not None:
             self.readings.append(Reading("pregnancy", _measured(resource), pregnant=pregnant, refs=unique([ref])))
 
-    def _blood_pressure(self, ref: str, resource: JsonObject) -> None:
+    def blood_pressure(self, ref: str, resource: JsonObject) -> None:
         values: dict[str, float] = {}
         for component in read_objects(resource, "component"):
             names = sets_of(self.chart.guideline, read_concept(component, "code").codes)
@@ -259,15 +243,12 @@ class _Reader:
                     values[name] = value
         self._add_pressure(values, _measured(resource), ref)
 
-    def _pressure_alone(self, name: str) -> Callable[[str, JsonObject], None]:
-        def read(ref: str, resource: JsonObject) -> None:
-            value, when = _quantity(resource, MMHG), _measured(resource)
-            if value is not None and when is not None:
-                self.alone[when].append((name, value, ref))
-            elif value is not None:
-                self._add_pressure({name: value}, None, ref)
-
-        return read
+    def pressure_alone(self, name: str, ref: str, resource: JsonObject) -> None:
+        value, when = _quantity(resource, MMHG), _measured(resource)
+        if value is not None and when is not None:
+            self.alone[when].append((name, value, ref))
+        elif value is not None:
+            self._add_pressure({name: value}, None, ref)
 
     def pair_pressures(self) -> None:
         """Make one reading of a systolic and a diastolic row of the same moment, else of the same day."""
@@ -293,11 +274,37 @@ class _Reader:
                 Reading("blood_pressure", when, systolic=systolic, diastolic=diastolic, refs=unique(refs))
             )
 
-    def _heart_rate(self, ref: str, resource: JsonObject) -> None:
+    def heart_rate(self, ref: str, resource: JsonObject) -> None:
         rate = _quantity(resource, None)
         if rate is not None:
             self.readings.append(Reading("heart_rate", _measured(resource), rate=rate, refs=unique([ref])))
 
+
+_Read = Callable[[_Reader, str, JsonObject], None]
+
+
+def _day_count(field: str) -> _Read:
+    return lambda reader, ref, resource: reader.diary(field, ref, resource)
+
+
+def _pressure(name: str) -> _Read:
+    return lambda reader, ref, resource: reader.pressure_alone(name, ref, resource)
+
+
+_BY_CODE: Mapping[Code, _Read] = {
+    **{(DIARY, code): _day_count(field) for code, field in DAY_FIELDS.items()},
+    (DIARY, "acute-medication-days"): _Reader.acute_medication_days,
+    (DIARY, "attack-response"): _Reader.attack_response,
+    (LOINC, "65380-8"): _Reader.three_months,
+}
+_BY_SET: Mapping[str, _Read] = {
+    PREGNANCY: _Reader.pregnancy,
+    PANEL: _Reader.blood_pressure,
+    SYSTOLIC: _pressure(SYSTOLIC),
+    DIASTOLIC: _pressure(DIASTOLIC),
+    HEART_RATE: _Reader.heart_rate,
+}
+"""What reads a measurement, by the name of its set of codes."""
 
 _DOSAGES = {"MedicationStatement": "dosage", "MedicationRequest": "dosageInstruction"}
 

@@ -27,6 +27,8 @@ BACKLOG = 2048
 """Connections that wait to be taken."""
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 OPEN_FILES = 65_536
+YOUNG_OBJECTS = 100_000
+"""How many may be made before a collection looks for circles: one heavy chart has 20,000, and nearly all go without."""
 QUICK_DEATH_SECONDS = 2.0
 MOST_QUICK_DEATHS = 5
 
@@ -128,7 +130,7 @@ class _Parent:
             for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the server sets its own for the first two
                 signal.signal(name, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            gc.set_threshold(20_000, 20, 20)
+            gc.set_threshold(YOUNG_OBJECTS, 20, 20)
             server = self._server(self._front(), grace_seconds=self._grace, parent=self._alive)
             server.run(sockets=[self._listener])
             if self._ended is not None:

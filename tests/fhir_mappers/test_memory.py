@@ -1,0 +1,31 @@
+"""What stays of a chart that was read."""
+
+import gc
+from datetime import date
+from pathlib import Path
+
+import orjson
+
+from prodrome.fhir_mappers import Record, collect, read_facts
+from prodrome.rules.guideline.guideline import load_guideline
+
+REQUESTS = Path(__file__).parents[2] / "bench" / "requests"
+
+
+def test_a_chart_that_was_read_is_gone_without_a_search_for_circles() -> None:
+    prefetch = orjson.loads((REQUESTS / "heavy.json").read_bytes())["request_by_kind"]["prefetch"]
+    resources, completeness = collect(prefetch.items())
+
+    def read() -> None:
+        facts = read_facts(Record(None, resources, completeness), load_guideline(), date(2026, 6, 15))
+        assert facts.trials
+        assert facts.readings
+
+    read()
+    gc.collect()
+    gc.disable()
+    try:
+        read()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
