@@ -25,6 +25,8 @@ from prodrome.rules.guideline import Guideline, Parameter, Source
 DEEPEST = 6
 DEEPEST_STEPS = 3
 MOST_GROUNDS = 40
+MOST_ALTERNATIVES = 2
+FINDING = "finding"
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.FIRED: "fired",
@@ -120,7 +122,7 @@ class _Explained:
             matches=tuple(_matches(explanation, self.facts)),
             parameters=parameters_of(rule, guideline),
             sources=sources_of(rule, guideline),
-            short=_short(explanation),
+            short=_short(explanation, self.consultation.judgement.rulebook),
         )
 
     def conditions(self, explanation: Explanation) -> Iterator[Condition]:
@@ -204,16 +206,40 @@ def ground(fact: Fact, facts: Mapping[str, Fact], depth: int = DEEPEST) -> Groun
     )
 
 
-def _short(explanation: Explanation) -> str:
+def _short(explanation: Explanation, rulebook: Rulebook) -> str:
     """One line: the first thing that stopped a rule, or what is missing."""
     if explanation.verdict is Verdict.UNJUDGED:
         missing = dict.fromkeys(kind for unjudged in explanation.unjudged for kind in unjudged.missing)
         return f"not complete: {', '.join(missing)}"
     if explanation.verdict is Verdict.BLOCKED:
-        return f"because of {fact_in_words(explanation.blocked[0].by)}"
-    if explanation.stop is None:
+        by = explanation.blocked[0].by
+        return f"{by.fields['rule']} speaks instead" if by.type == FINDING else f"because of {fact_in_words(by)}"
+    stop = explanation.stop
+    if stop is None:
         return ""
-    return f"needs {conditions_in_words(explanation.rule)[explanation.stop.index]}"
+    shown = concluding(rulebook, explanation.rule.when[stop.index].fact)
+    if stop.near is None and shown:
+        return f"nothing shows this: {_alternatives(shown)}"
+    return f"needs {conditions_in_words(explanation.rule)[stop.index]}{_instead(stop.near, stop.failed)}"
+
+
+def _instead(near: Fact | None, failed: Iterable[str]) -> str:
+    """What there is in place of what was needed: a count, or the fields in which the nearest fact differs."""
+    if near is None or "name" in failed:
+        return ""
+    if near.type == TALLY:
+        return f"; there are {near.fields['count']}"
+    differing = [
+        f"{name.replace('_', ' ')} {value_in_words(near.fields[name])}" for name in failed if name in near.fields
+    ]
+    return f"; there is one with {', '.join(differing)}" if differing else ""
+
+
+def _alternatives(rules: Iterable[Rule]) -> str:
+    """What would have shown a fact, in the rulebook's own words for the steps that conclude it."""
+    words = list(dict.fromkeys(rule.why for rule in rules))
+    more = len(words) - MOST_ALTERNATIVES
+    return "; or: ".join(words[:MOST_ALTERNATIVES]) + (f"; or {more} more" if more > 0 else "")
 
 
 def fact_in_words(fact: Fact) -> str:
@@ -300,7 +326,7 @@ def turns(before: Judgement, after: Judgement) -> list[Turn]:
     for one in why(after.rulebook, after.outcome):
         if one.rule.card and one.verdict is not was[one.rule.id].verdict:
             old = was[one.rule.id].verdict.value
-            found.append(Turn(one.rule.id, one.rule.title, old, one.verdict.value, _short(one)))
+            found.append(Turn(one.rule.id, one.rule.title, old, one.verdict.value, _short(one, after.rulebook)))
     return found
 
 
