@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: docs format install run test lint bench bench-compare bench-hostile load conformance security-table audit sbom lock
+.PHONY: docs format install run test lint bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock
 
 install: $(READY)
 
@@ -41,6 +41,10 @@ load: install
 
 bench-hostile: install
 	$(BIN)/python -m bench hostile
+
+# What a population costs; CHARTS=FOLDER takes Synthea Bundles
+bench-population: install
+	$(BIN)/python -m bench.population $(if $(CHARTS),--charts $(CHARTS)) $(BENCH_ARGS)
 
 conformance: install
 	$(BIN)/python -m tests.conformance

@@ -71,7 +71,7 @@ _OTHER_OBSERVATIONS = (
 
 def request(resources: int) -> dict[str, Any]:
     """A patient-view request with that many resources in its prefetch: what rules read first, then everyday ones."""
-    chosen = islice(_chart(), resources)
+    chosen = islice(chart(), resources)
     prefetch: dict[str, Any] = {key: [] for key in _KEYS.values()}
     for resource in chosen:
         prefetch[_KEYS[resource["resourceType"]]].append(resource)
@@ -100,7 +100,8 @@ def _bundle(resources: list[Resource]) -> dict[str, Any] | None:
     return {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
 
 
-def _chart() -> Iterator[Resource]:
+def chart() -> Iterator[Resource]:
+    """The rows of the chart, without end: what rules read first, then everyday ones."""
     number = count(1)
 
     def row(kind: str, **elements: Any) -> Resource:

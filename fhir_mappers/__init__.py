@@ -22,7 +22,7 @@ from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
-from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, is_since, whose
+from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, Orders, is_since, whose
 from prodrome.fhir_mappers.site_codes import read_site_codes
 from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
@@ -44,6 +44,7 @@ __all__ = [
     "Entry",
     "Meaning",
     "MigraineCodes",
+    "Orders",
     "Record",
     "Share",
     "bare_id",

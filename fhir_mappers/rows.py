@@ -3,17 +3,23 @@
 Each answer errs on the side of keeping a row: what :func:`read_facts` would use is never lost here.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import date
 
+from prodrome.fhir_mappers.chart import Chart, Record
 from prodrome.fhir_mappers.codes import coding
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable
+from prodrome.fhir_mappers.medications import lexicon_of, read_named
 from prodrome.rules.guideline import Guideline
 
 DIAGNOSING = ("Condition", "Encounter")
 """The kinds of resource that can say a patient has migraine, or was seen for it."""
+
+RUNNING = ("active", None)
+NO_ORDER = ("proposal", "plan", "option")
 
 
 def whose(resource: JsonObject) -> tuple[str, ...]:
@@ -89,6 +95,39 @@ def _codings(value: object) -> Iterator[JsonObject]:
             todo.extend(part for part in one.values() if isinstance(part, dict | list))
         elif isinstance(one, list):
             todo.extend(part for part in one if isinstance(part, dict | list))
+
+
+class Orders:
+    """Which orders of an export may be judged as if they were in hand: active ones of drugs that the guideline knows.
+
+    What cannot be told from the row alone, where it refers to its medicine, may be.
+    """
+
+    def __init__(self, guideline: Guideline) -> None:
+        self._chart = Chart(Record(), guideline, date.min)
+        self._lexicon = lexicon_of(guideline)
+        self._seen: dict[str, bool] = {}
+
+    def may_be_judged(self, resource: JsonObject) -> bool:
+        """Whether a MedicationRequest is an order that runs, of a drug that is, or may be, one of the guideline's."""
+        if resource.get("status") not in RUNNING or resource.get("intent") in NO_ORDER:
+            return False
+        concept = resource.get("medicationCodeableConcept")
+        if concept is None:
+            return True
+        key = json.dumps(concept, sort_keys=True)
+        found = self._seen.get(key)
+        if found is None:
+            found = self._is_ours(resource)
+            if len(self._seen) < 100_000:
+                self._seen[key] = found
+        return found
+
+    def _is_ours(self, resource: JsonObject) -> bool:
+        try:
+            return self._lexicon.recognise(read_named(self._chart, resource)) is not None
+        except Unreadable:
+            return True  # the mappers say what is wrong with it
 
 
 def is_since(resource: JsonObject, since: date) -> bool:

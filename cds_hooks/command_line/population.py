@@ -1,27 +1,75 @@
 """``prodrome population``: the rules over a bulk export."""
 
 import argparse
+import csv
 import os
 import sys
 import time
+import tomllib
+from collections import Counter
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.population import Plan, Population, judge_population, open_export
-from prodrome.cds_hooks.settings import load_settings
+from prodrome.cds_hooks.population import (
+    Plan,
+    Population,
+    cell,
+    compare,
+    counted,
+    judge_population,
+    measures,
+    open_export,
+    parquet,
+)
+from prodrome.cds_hooks.population import summary as changes_in_short
+from prodrome.cds_hooks.settings import Settings, load_settings, site_guideline
+from prodrome.fhir_mappers import KINDS
+from prodrome.rules.guideline import Guideline
 
-HELP = "judge every patient of a bulk export (a folder of NDJSON files)"
+HELP = "judge every patient of a bulk export (a folder of NDJSON files), or compare two results"
+FORMATS = ("ndjson", "csv", "parquet", "fhir")
+OTHER = "other"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    command.add_argument("export", metavar="FOLDER", type=Path, help="the NDJSON files of a bulk export")
-    command.add_argument("--out", metavar="FOLDER", type=Path, required=True, help="where the results go")
+    command.add_argument(
+        "folders",
+        metavar="FOLDER",
+        type=Path,
+        nargs="+",
+        help="the NDJSON files of a bulk export, then those of what changed since; or: compare BEFORE AFTER",
+    )
+    command.add_argument("--out", metavar="FOLDER", type=Path, help="where the results go")
     command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
     command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
     command.add_argument("--every-patient", action="store_true", help="judge everybody, without the sieve")
+    command.add_argument(
+        "--orders",
+        choices=("none", "active"),
+        default="none",
+        help="judge active prescriptions too, as if they were signed today",
+    )
+    command.add_argument(
+        "--parameters",
+        metavar="FILE",
+        type=Path,
+        help=f"judge by the parameters of this TOML file too, in the same pass; into the folder {OTHER} of the results",
+    )
+    command.add_argument(
+        "--exclude", action="append", choices=KINDS, default=[], metavar="KIND", help="judge as if a kind had not come"
+    )
+    command.add_argument(
+        "--format",
+        type=_formats,
+        default=("ndjson", "csv"),
+        metavar="LIST",
+        help=f"of {', '.join(FORMATS)}; ndjson and csv always",
+    )
     command.add_argument(
         "--allow-unplaced",
         type=int,
@@ -31,12 +79,26 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _formats(text: str) -> tuple[str, ...]:
+    asked = tuple(name.strip() for name in text.split(","))
+    for name in asked:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"expected some of {', '.join(FORMATS)}; came {name[:40]!r}")
+    return asked
+
+
 def run(asked: argparse.Namespace) -> int:
-    """Judge the export, tell how it comes along, and say at the end what was found."""
+    """Judge the export, tell how it comes along, and say at the end what was found; or compare two results."""
+    if str(asked.folders[0]) == "compare":
+        return _compare(asked)
+    if asked.out is None:
+        raise UsageError("expected --out FOLDER: where the results go")
+    if "parquet" in asked.format:
+        parquet.ready()
     settings = load_settings(overrides={"today": asked.today, "engine": asked.engine})
     environment = Environment.of(settings)
     plan = Plan(
-        export=open_export(asked.export),
+        export=open_export(*asked.folders),
         out=asked.out,
         guideline=environment.guideline,
         today=environment.clock(),
@@ -45,9 +107,51 @@ def run(asked: argparse.Namespace) -> int:
         every_patient=asked.every_patient,
         allow_unplaced=asked.allow_unplaced,
         workers=max(1, asked.workers),
+        orders=asked.orders == "active",
+        other=_with_parameters(settings, asked.parameters) if asked.parameters else None,
+        excluded=frozenset(asked.exclude),
     )
-    done = judge_population(plan, _Telling())
+    writers = {"parquet": parquet.write, "fhir": measures.write}
+    also = [write for name, write in writers.items() if name in asked.format]
+    done = judge_population(plan, _Telling(), other_out=asked.out / OTHER, also=also)
     for line in summary(done, asked.out):
+        print(line)
+    return 0
+
+
+def _with_parameters(settings: Settings, file: Path) -> Guideline:
+    """The guideline of the site with the parameters of a file instead of its own."""
+    try:
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(f"{file}: expected a TOML file with parameters, as the settings have them") from None
+    values = content.get("parameters", content)
+    if not isinstance(values, dict) or not values:
+        raise UsageError(f"{file}: expected parameters, name = value; found none")
+    both = load_settings(overrides={"parameters": {**settings.parameters, **values}})
+    return site_guideline(both)
+
+
+def _compare(asked: argparse.Namespace) -> int:
+    if len(asked.folders) != 3:
+        raise UsageError("expected two folders of results: prodrome population compare BEFORE AFTER")
+    _, before, after = asked.folders
+    rulebook = Environment.of(load_settings()).guideline.rulebook
+    counts: Counter[Any] = Counter()
+    changes = counted(compare(before, after, rulebook), counts)
+    if asked.out is None:
+        for one in changes:
+            about = f" ({one.order})" if one.order else ""
+            print(f"{one.patient}: {one.rule}{about}: {one.before} -> {one.after}; {'; '.join(one.why)}")
+    else:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        with (asked.out / "changes.csv").open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(("patient", "rule", "order", "before", "after", "why"))
+            for one in changes:
+                row = (one.patient, one.rule, one.order, one.before, one.after, "; ".join(one.why))
+                writer.writerow([cell(value) for value in row])
+    for line in changes_in_short(counts):
         print(line)
     return 0
 

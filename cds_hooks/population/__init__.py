@@ -1,7 +1,24 @@
 """The rules over a whole population: a bulk export in, findings and could-not-judges by patient out."""
 
+from prodrome.cds_hooks.population import measures, parquet
+from prodrome.cds_hooks.population.comparing import Change, compare, counted, summary
 from prodrome.cds_hooks.population.embedded import Plan
 from prodrome.cds_hooks.population.export import Export, ExportError, open_export
+from prodrome.cds_hooks.population.results import cell
 from prodrome.cds_hooks.population.running import Population, judge_population
 
-__all__ = ["Export", "ExportError", "Plan", "Population", "judge_population", "open_export"]
+__all__ = [
+    "Change",
+    "Export",
+    "ExportError",
+    "Plan",
+    "Population",
+    "cell",
+    "compare",
+    "counted",
+    "judge_population",
+    "measures",
+    "open_export",
+    "parquet",
+    "summary",
+]

@@ -5,24 +5,26 @@ of the patients' ids, so neither the number of workers nor a stop changes a byte
 """
 
 import hashlib
-import itertools
+import heapq
 import json
 import multiprocessing
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Export, ExportError, Piece
-from prodrome.cds_hooks.population.steps import BadLine, Judge, Line, place, shared, sieve
+from prodrome.cds_hooks.population.export import Changes, Export, ExportError, Task
+from prodrome.cds_hooks.population.steps import BadLine, Judge, Line, Sieve, place, shared
 from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
@@ -33,6 +35,10 @@ PARTITION_BYTES = 24 * 1024 * 1024
 SURVIVING = 0.1
 """The share of an export that a sieve may leave, for the number of partitions."""
 
+MERGED = 256
+"""How many partitions are merged at once: each is an open file."""
+
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Told of each piece of work done: the step, and how much of how much (bytes, or partitions)."""
 
@@ -50,6 +56,14 @@ class Plan:
     every_patient: bool
     allow_unplaced: int = 0
     workers: int = 1
+    orders: bool = False
+    other: Guideline | None = None
+    excluded: frozenset[str] = frozenset()
+
+    @property
+    def guidelines(self) -> tuple[Guideline, ...]:
+        """The guideline, and after it the one with other parameters that is judged in the same pass."""
+        return (self.guideline,) if self.other is None else (self.guideline, self.other)
 
     @property
     def work(self) -> Path:
@@ -65,18 +79,25 @@ class Plan:
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a stopped run to go on."""
         files = hashlib.sha256(json.dumps(sorted(self.export.files.items())).encode()).hexdigest()
-        parameters = {name: str(one.value) for name, one in self.guideline.parameters.items() if one.overridden}
         return {
             "files": files,
             "today": self.today.isoformat(),
             "locale": self.locale,
             "engine": self.engine,
             "rulebook": self.guideline.rulebook.version,
-            "parameters": parameters,
-            "site": hashlib.sha256(repr(self.guideline.site).encode()).hexdigest(),
+            "parameters": overridden(self.guideline),
+            "otherParameters": overridden(self.other) if self.other else None,
+            "orders": "active" if self.orders else "none",
+            "excluded": sorted(self.excluded),
+            "codes": hashlib.sha256(repr(replace(self.guideline.site, parameters={})).encode()).hexdigest(),
             "allow_unplaced": self.allow_unplaced,
             "every_patient": self.every_patient,
         }
+
+
+def overridden(guideline: Guideline) -> dict[str, str]:
+    """The parameters that are set otherwise than the guideline has them."""
+    return {name: str(one.value) for name, one in guideline.parameters.items() if one.overridden}
 
 
 @dataclass
@@ -85,8 +106,8 @@ class Outcome:
 
     patients: int = 0
     candidates: int = 0
-    seen: dict[str, int] | None = None
-    completeness: dict[str, Completeness] | None = None
+    seen: dict[str, int] = field(default_factory=dict)
+    completeness: dict[str, Completeness] = field(default_factory=dict)
     bad: tuple[BadLine, ...] = ()
     unplaced: int = 0
 
@@ -97,59 +118,74 @@ def run(plan: Plan, progress: Progress = lambda *_: None) -> Outcome:
     Raises :class:`ExportError` where the output folder holds another run, or more rows than allowed cannot be placed.
     """
     _begin(plan)
-    pieces = exports.tasks(plan.export)
-    outcome = Outcome(seen={})
-    with _pool(plan) as pool:
-        bad: dict[tuple[str, int], BadLine] = {}
-        candidates: set[str] = set()
-        for found in _each(pool, plan, "sieved", pieces, _sieve_task, progress):
-            candidates |= set(found["candidates"])
+    tasks = exports.tasks(plan.export)
+    changed = exports.changes(plan.export)
+    outcome = Outcome()
+    bad: dict[tuple[str, int], BadLine] = {}
+    candidates: set[str] = set()
+    with _pool(plan, changed) as pool:
+        for _, found in _each(pool, plan, "sieved", tasks, _sieve_task, progress):
+            candidates.update(found["candidates"])
             outcome.patients += found["patients"]
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
+    candidates -= {key.removeprefix("Patient/") for key in changed.deleted if key.startswith("Patient/")}
     outcome.candidates = len(candidates)
-    _write(plan.work / "candidates.json", orjson.dumps(sorted(candidates)))
-    with _pool(plan, None if plan.every_patient else frozenset(candidates)) as pool:
-        wanted: set[str] = set()
-        assert outcome.seen is not None
-        for found in _each(pool, plan, "placed", pieces, _place_task, progress):
-            wanted |= set(found["refers_to"])
+    seen: list[dict[str, int]] = [{} for _ in plan.export.parts]
+    wanted: set[str] = set()
+    with _pool(plan, (None if plan.every_patient else frozenset(candidates), changed)) as pool:
+        for task, found in _each(pool, plan, "placed", tasks, _place_task, progress):
+            wanted.update(found["refers_to"])
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
             for kind, count in found["seen"].items():
+                seen[task.part][kind] = seen[task.part].get(kind, 0) + count
                 outcome.seen[kind] = outcome.seen.get(kind, 0) + count
     outcome.bad = tuple(bad[key] for key in sorted(bad))
-    _write(plan.work / "shared.json", orjson.dumps(sorted(wanted)))
-    outcome.completeness = _completeness(plan, outcome)
+    outcome.completeness = _completeness(plan, outcome, seen)
     incomplete: dict[str, list[str]] = {}
     for one in outcome.bad:
         if one.patient:
             incomplete.setdefault(one.patient, []).extend([one.kind] if one.kind else [])
-    state = (outcome.completeness, incomplete, frozenset(wanted))
-    with _pool(plan, state) as pool:
+    with _pool(plan, (outcome.completeness, incomplete, frozenset(wanted))) as pool:
         if wanted:
-            for _ in _each(pool, plan, "shared", pieces, _shared_task, progress):
+            for _ in _each(pool, plan, "shared", tasks, _shared_task, progress):
                 pass
-        list(_each(pool, plan, "judged", range(plan.partitions), _judge_task, progress))
+        for _ in _each(pool, plan, "judged", range(plan.partitions), _judge_task, progress):
+            pass
     return outcome
 
 
-def judged(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every row of every partition, (table, row), by patient."""
+def judged(plan: Plan) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Every row of every partition by patient: the number of its guideline, its table, the row.
+
+    Partitions are sorted and are merged, a few hundred at a time: no more than a line of each is in memory.
+    """
     files = [plan.work / "judged" / f"{number:05}" for number in range(plan.partitions)]
-    rows = sorted(itertools.chain.from_iterable(_judged_rows(file) for file in files), key=lambda row: row[0])
-    for _, table, row in rows:
-        yield table, row
+    while len(files) > MERGED:
+        groups = [files[start : start + MERGED] for start in range(0, len(files), MERGED)]
+        depth = files[0].parent.name + "+"
+        (plan.work / depth).mkdir(exist_ok=True)
+        files = [_merged(group, plan.work / depth / f"{number:05}") for number, group in enumerate(groups)]
+    for _, line in heapq.merge(*(_by_patient(file) for file in files), key=itemgetter(0)):
+        number, table, row = orjson.loads(line)
+        yield number, table, row
 
 
-def _judged_rows(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _merged(files: Sequence[Path], into: Path) -> Path:
+    with into.open("wb") as stream:
+        for _, line in heapq.merge(*(_by_patient(file) for file in files), key=itemgetter(0)):
+            stream.write(line)
+    return into
+
+
+def _by_patient(file: Path) -> Iterator[tuple[str, bytes]]:
     with file.open("rb") as stream:
         for line in stream:
-            table, row = orjson.loads(line)
-            yield row["patient"], table, row
+            yield orjson.loads(line)[2]["patient"], line
 
 
-def _completeness(plan: Plan, outcome: Outcome) -> dict[str, Completeness]:
-    assert outcome.seen is not None
-    states = plan.export.completeness(outcome.seen)
+def _completeness(plan: Plan, outcome: Outcome, seen: Sequence[Mapping[str, int]]) -> dict[str, Completeness]:
+    states = plan.export.completeness(seen)
+    states |= dict.fromkeys(plan.excluded, Completeness.MISSING)
     unplaced = [one for one in outcome.bad if one.patient is None]
     outcome.unplaced = len(unplaced)
     if len(unplaced) > plan.allow_unplaced:
@@ -182,18 +218,17 @@ def _each(
     pool: ProcessPoolExecutor,
     plan: Plan,
     step: str,
-    tasks: Iterable[Any],
-    work: Callable[[int, Any], dict[str, Any]],
+    tasks: Sequence[T],
+    work: Callable[[int, T], object],
     progress: Progress,
-) -> Iterator[dict[str, Any]]:
-    """What each task of a step found, done now or by an earlier run, in the order of the tasks."""
+) -> Iterator[tuple[T, dict[str, Any]]]:
+    """Each task of a step and what it found, done now or by an earlier run, in the order of the tasks."""
     folder = plan.work / step
     folder.mkdir(exist_ok=True)
-    numbered = list(enumerate(tasks))
-    weights = [sum(piece.end - piece.start for piece in task) if isinstance(task, tuple) else 1 for _, task in numbered]
+    weights = [task.bytes if isinstance(task, Task) else 1 for task in tasks]
     waiting = {
         pool.submit(work, number, task): number
-        for number, task in numbered
+        for number, task in enumerate(tasks)
         if not (folder / f"{number:05}.json").exists()
     }
     done = sum(weights) - sum(weights[number] for number in waiting.values())
@@ -202,59 +237,80 @@ def _each(
         future.result()
         done += weights[waiting[future]]
         progress(step, done, sum(weights))
-    for number, _ in numbered:
-        yield orjson.loads((folder / f"{number:05}.json").read_bytes())
+    for number, task in enumerate(tasks):
+        yield task, orjson.loads((folder / f"{number:05}.json").read_bytes())
 
 
-def _lines(task: Sequence[Piece]) -> Iterator[Line]:
-    for piece in task:
+def _lines(task: Task) -> Iterator[Line]:
+    for piece in task.pieces:
         for offset, raw in exports.lines(_PLAN.export.folder, piece):
             yield Line(piece.file, offset, raw)
 
 
-def _sieve_task(number: int, task: Sequence[Piece]) -> dict[str, Any]:
-    found = sieve(_lines(task), _PLAN.guideline)
+def _sieve_task(number: int, task: Task) -> None:
+    changed: Changes = _STATE
+    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(_lines(task), task.part)
     content = {
         "candidates": sorted(found.candidates),
         "patients": found.patients,
         "bad": [list(one) for one in found.bad],
     }
-    return _finish("sieved", number, content)
+    _finish("sieved", number, content)
 
 
-def _place_task(number: int, task: Sequence[Piece]) -> dict[str, Any]:
-    placed = place(_lines(task), _STATE)
+def _place_task(number: int, task: Task) -> None:
+    candidates, changed = _STATE
+    placed = place(_lines(task), candidates, task.part, changed)
     sections: dict[int, list[bytes]] = {}
     refers_to: dict[str, None] = {}
     for row in placed.rows:
-        head = orjson.dumps([row.patient, row.kind])
+        if row.kind in _PLAN.excluded:
+            continue
+        head = orjson.dumps([row.patient, task.part])
         sections.setdefault(_partition(row.patient), []).append(head + b"\t" + row.raw.strip() + b"\n")
         refers_to |= dict.fromkeys(row.refers_to)
     content = {"refers_to": sorted(refers_to), "seen": placed.seen, "bad": [list(one) for one in placed.bad]}
-    return _finish("placed", number, content, sections)
+    _finish("placed", number, content, sections)
 
 
-def _shared_task(number: int, task: Sequence[Piece]) -> dict[str, Any]:
+def _shared_task(number: int, task: Task) -> None:
     wanted: frozenset[str] = _STATE[2]
-    rows = [orjson.dumps([key, ""]) + b"\t" + raw.strip() + b"\n" for key, raw in shared(_lines(task), wanted)]
-    return _finish("shared", number, {}, {0: rows})
+    rows = [orjson.dumps([key, task.part]) + b"\t" + raw.strip() + b"\n" for key, raw in shared(_lines(task), wanted)]
+    _finish("shared", number, {}, {0: rows})
 
 
-def _judge_task(number: int, _: int) -> dict[str, Any]:
+def _judge_task(number: int, _: int) -> None:
     completeness, incomplete, wanted = _STATE
-    common = dict(_section("shared", 0)) if wanted else {}
-    charts: dict[str, list[bytes]] = {}
-    for patient, raw in _section("placed", number):
-        charts.setdefault(patient, []).append(raw)
-    judge = Judge(_PLAN.guideline, _PLAN.today, _PLAN.locale, _PLAN.engine, completeness)
-    lines: list[bytes] = []
-    for patient in sorted(charts):
-        rows = [orjson.loads(raw) for raw in charts.pop(patient)]
-        rows += [orjson.loads(common[key]) for key in _referred(rows, common)]
-        for table, row in judge.patient(patient, rows, incomplete.get(patient, ())):
-            lines.append(orjson.dumps([table, row]) + b"\n")
-    _write(_PLAN.work / "judged" / f"{number:05}", b"".join(lines))
-    return _finish("judged", number, {})
+    common = {key: raw for key, _, raw in _section("shared", 0)} if wanted else {}
+    charts: dict[str, list[tuple[int, bytes]]] = {}
+    for patient, part, raw in _section("placed", number):
+        charts.setdefault(patient, []).append((part, raw))
+    plan = _PLAN
+    judges = [
+        Judge(guideline, plan.today, plan.locale, plan.engine, completeness, orders=plan.orders)
+        for guideline in plan.guidelines
+    ]
+    with _writing(plan.work / "judged" / f"{number:05}") as stream:
+        for patient in sorted(charts):
+            rows = _newest(charts.pop(patient))
+            rows += [orjson.loads(common[key]) for key in _referred(rows, common)]
+            for place_, judge in enumerate(judges):
+                for table, row in judge.patient(patient, rows, incomplete.get(patient, ())):
+                    stream.write(orjson.dumps([place_, table, row]) + b"\n")
+    _finish("judged", number, {})
+
+
+def _newest(rows: Sequence[tuple[int, bytes]]) -> list[dict[str, Any]]:
+    """The rows of a chart, of each resource the newest version: an export may hold several."""
+    newest: dict[tuple[object, ...], tuple[exports.Instant, dict[str, Any]]] = {}
+    for place_, (part, raw) in enumerate(rows):
+        resource = orjson.loads(raw)
+        id_ = resource.get("id")
+        key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (place_,)
+        version = exports.updated(resource, part)
+        if key not in newest or version >= newest[key][0]:
+            newest[key] = (version, resource)
+    return [resource for _, resource in newest.values()]
 
 
 def _referred(rows: Sequence[Mapping[str, Any]], common: Mapping[str, bytes]) -> list[str]:
@@ -266,8 +322,8 @@ def _partition(patient: str) -> int:
     return zlib.crc32(patient.encode()) % _PLAN.partitions
 
 
-def _section(step: str, partition: int) -> Iterator[tuple[str, bytes]]:
-    """The (patient or key, row) pairs that the tasks of a step wrote for a partition."""
+def _section(step: str, partition: int) -> Iterator[tuple[str, int, bytes]]:
+    """What the tasks of a step wrote for a partition: patient or key, part of the export, row."""
     for index in sorted((_PLAN.work / step).glob("*.json")):
         place_of = orjson.loads(index.read_bytes())["sections"].get(str(partition))
         if place_of is None:
@@ -276,31 +332,38 @@ def _section(step: str, partition: int) -> Iterator[tuple[str, bytes]]:
             stream.seek(place_of[0])
             for line in stream.read(place_of[1]).splitlines():
                 head, _, raw = line.partition(b"\t")
-                yield orjson.loads(head)[0], raw
+                patient, part = orjson.loads(head)
+                yield patient, part, raw
 
 
 def _finish(
     step: str, number: int, content: dict[str, Any], sections: Mapping[int, Sequence[bytes]] | None = None
-) -> dict[str, Any]:
+) -> None:
     """Write what a task found: rows first, then the index, which says that the task is done."""
     folder = _PLAN.work / step
     if sections is not None:
-        index, offset, parts = {}, 0, []
-        for partition in sorted(sections):
-            part = b"".join(sections[partition])
-            index[str(partition)] = (offset, len(part))
-            offset += len(part)
-            parts.append(part)
-        _write(folder / f"{number:05}.rows", b"".join(parts))
+        index, offset = {}, 0
+        with _writing(folder / f"{number:05}.rows") as stream:
+            for partition in sorted(sections):
+                length = sum(map(len, sections[partition]))
+                stream.writelines(sections[partition])
+                index[str(partition)] = (offset, length)
+                offset += length
         content = content | {"sections": index}
     _write(folder / f"{number:05}.json", orjson.dumps(content))
-    return content
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
+    with _writing(path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there whole or not at all."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    unfinished.write_bytes(content)
+    with unfinished.open("wb") as stream:
+        yield stream
     unfinished.replace(path)
 
 

@@ -2,22 +2,29 @@
 
 Bulk Data Access 2.0, "Complete status": the manifest lists one file of one kind per output, what failed and what was
 deleted. Without a manifest every kind that has a row counts as exported, and all others as missing.
+Exports of what changed since an earlier one are merged with it: of each resource the newest version counts.
 """
 
 import gzip
 import json
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
+
+import orjson
 
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules import Completeness, ProdromeError
 
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
 MANIFEST = "manifest.json"
-TASK_BYTES = 64 * 1024 * 1024
+TASK_BYTES = 32 * 1024 * 1024
+"""What one task reads. Smaller: less memory; larger: less to write down."""
 
 
 class ExportError(ProdromeError):
@@ -34,54 +41,93 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One export: a whole one, or what changed since the one before it.
+
+    ``asked`` are the kinds its manifest answers for (``None``: there is no manifest), ``counts`` how many rows of each
+    it promises, ``deleted`` its files of what is gone, ``time`` the instant it shows (``transactionTime``).
+    """
+
+    files: frozenset[str]
+    asked: frozenset[str] | None = None
+    failed: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    deleted: tuple[str, ...] = ()
+    time: str = ""
+
+    def state(self, kind: str, seen: int) -> Completeness:
+        """How complete a kind came, given how many rows of it were ``seen``."""
+        if kind in self.failed:
+            return Completeness.INCOMPLETE if seen else Completeness.MISSING
+        if not (bool(seen) if self.asked is None else kind in self.asked):
+            return Completeness.INCOMPLETE if seen else Completeness.MISSING
+        return Completeness.INCOMPLETE if seen < self.counts.get(kind, 0) else Completeness.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
-    """A folder of NDJSON files. ``asked`` are the kinds the manifest answers for, ``counts`` how many rows of each."""
+    """NDJSON files below ``folder``: an export, and after it, by their time, those of what changed since."""
 
     folder: Path
     files: Mapping[str, int]  # path inside the folder -> bytes
-    asked: frozenset[str] | None
-    failed: frozenset[str]
-    counts: Mapping[str, int]
-    deleted: tuple[str, ...]
+    parts: tuple[Part, ...]
 
     @property
     def bytes(self) -> int:
         """The size of all files together."""
         return sum(self.files.values())
 
-    def completeness(self, seen: Mapping[str, int]) -> dict[str, Completeness]:
-        """The state of every kind, given how many rows of each were ``seen``."""
+    def completeness(self, seen: Sequence[Mapping[str, int]]) -> dict[str, Completeness]:
+        """The state of every kind, given how many rows of each were ``seen`` in each part."""
         states = {}
         for kind in KINDS:
-            answered = bool(seen.get(kind)) if self.asked is None else kind in self.asked
-            state = Completeness.COMPLETE if answered else Completeness.MISSING
-            if state is Completeness.MISSING and seen.get(kind):
-                state = Completeness.INCOMPLETE
-            if seen.get(kind, 0) < self.counts.get(kind, 0):
-                state = Completeness.INCOMPLETE
-            if kind in self.failed:
-                state = Completeness.INCOMPLETE if seen.get(kind) else Completeness.MISSING
-            states[kind] = state
+            found = {part.state(kind, rows.get(kind, 0)) for part, rows in zip(self.parts, seen, strict=True)}
+            states[kind] = found.pop() if len(found) == 1 else Completeness.INCOMPLETE
         return states
 
 
-def open_export(folder: Path) -> Export:
-    """Read what there is in a folder. Raises :class:`ExportError`."""
-    if not folder.is_dir():
-        raise ExportError(f"{folder}: expected a folder with the NDJSON files of a bulk export, found no folder.")
-    manifest = _manifest(folder / MANIFEST)
-    deleted = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
-    errors = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "error")}
+def open_export(*folders: Path) -> Export:
+    """Read what there is in these folders and below. Raises :class:`ExportError`.
+
+    A folder with a manifest is an export of its own, with all files below it; all others are one together.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise ExportError(f"{folder}: expected a folder with the NDJSON files of a bulk export, found no folder.")
+    root = folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    found = sorted(
+        {path for folder in folders for path in (folder if len(folders) == 1 else folder.resolve()).rglob("*")}
+    )
     files = {
-        str(path.relative_to(folder)): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
+        str(path.relative_to(root)): path.stat().st_size
+        for path in found
         if path.is_file() and path.name.endswith(SUFFIXES) and path.name != MANIFEST
     }
-    outcomes = {name for name in files if Path(name).name in errors or Path(name).parts[0] == "error"}
-    gone = {name for name in files if Path(name).name in deleted or Path(name).parts[0] == "deleted"}
-    rows = {name: size for name, size in files.items() if name not in outcomes | gone}
+    manifests = {str(path.parent.relative_to(root)): _manifest(path) for path in found if path.name == MANIFEST}
+    by_home: dict[str | None, list[str]] = {}
+    for name in files:
+        by_home.setdefault(_home(name, manifests), []).append(name)
+    made = [
+        _part(root, manifests.get(home or "", {}), by_home.get(home, []))
+        for home in dict.fromkeys((*by_home, *manifests))
+    ]
+    parts = tuple(sorted(made, key=lambda part: (_instant(part.time), sorted(part.files))))
+    rows = {name: size for name, size in files.items() if any(name in part.files for part in parts)}
     if not rows:
-        raise ExportError(f"{folder}: expected NDJSON files ({', '.join(SUFFIXES[:3])}), found none.")
+        raise ExportError(f"{root}: expected NDJSON files ({', '.join(SUFFIXES[:3])}), found none.")
+    return Export(root, rows, parts)
+
+
+def _home(name: str, manifests: Mapping[str, object]) -> str | None:
+    """The nearest folder above a file that has a manifest."""
+    return next((str(folder) for folder in Path(name).parents if str(folder) in manifests), None)
+
+
+def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part:
+    deleted = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
+    errors = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "error")}
+    outcomes = {name for name in names if Path(name).name in errors or Path(name).parent.name == "error"}
+    gone = {name for name in names if Path(name).name in deleted or Path(name).parent.name == "deleted"}
     outputs = _objects(manifest, "output")
     asked = None
     if manifest:
@@ -90,31 +136,110 @@ def open_export(folder: Path) -> Export:
         asked = frozenset(named | {_text(item, "type") for item in outputs} if named or outputs else ())
         if not named and "request" in manifest:  # everything was asked for
             asked = frozenset(KINDS)
-    return Export(
-        folder=folder,
-        files=rows,
+    return Part(
+        files=frozenset(names) - outcomes - gone,
         asked=asked,
-        failed=frozenset(_failed(folder, outcomes)),
+        failed=frozenset(_failed(root, outcomes)),
         counts=_counts(outputs),
         deleted=tuple(sorted(gone)),
+        time=_text(manifest, "transactionTime"),
     )
 
 
-def tasks(export: Export, task_bytes: int = TASK_BYTES) -> tuple[tuple[Piece, ...], ...]:
+Instant = tuple[float, int]
+"""When a row was last updated, in seconds (0 where it does not say), and the part that has it."""
+
+
+def _instant(text: object) -> float:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if moment else 0.0
+
+
+def updated(resource: Mapping[str, Any], part: int) -> Instant:
+    """How new a row is: by ``meta.lastUpdated``, then by the part it came in; undated it is as new as its part."""
+    meta = resource.get("meta")
+    said = _instant(meta.get("lastUpdated")) if isinstance(meta, dict) else 0.0
+    return said or (math.inf if part else 0.0), part
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What exports after the first say of rows before them: the newest version of each, and what was deleted."""
+
+    newest: Mapping[str, Instant] = field(default_factory=dict)  # "Type/id" -> its newest version
+    deleted: Mapping[str, int] = field(default_factory=dict)  # "Type/id" -> the last part that says it is gone
+
+    def __bool__(self) -> bool:
+        return bool(self.newest or self.deleted)
+
+    def supersede(self, resource: Mapping[str, Any], part: int) -> bool:
+        """Whether a row of a part is no more: a later part has a newer one, or says that it was deleted."""
+        key = f"{resource.get('resourceType')}/{resource.get('id')}"
+        return part < self.deleted.get(key, 0) or updated(resource, part) < self.newest.get(key, (0.0, 0))
+
+
+def changes(export: Export) -> Changes:
+    """Read what the later parts change. It is held in memory: some 200 bytes for each row that changed."""
+    newest: dict[str, Instant] = {}
+    deleted: dict[str, int] = {}
+    for number, part in enumerate(export.parts):
+        for file in sorted(part.files) if number else ():
+            for _, line in lines(export.folder, Piece(file, 0, export.files[file])):
+                resource = _loaded(line)
+                key = f"{resource.get('resourceType')}/{resource.get('id')}"
+                newest[key] = max(newest.get(key, (0.0, 0)), updated(resource, number))
+        for file in part.deleted:
+            size = (export.folder / file).stat().st_size
+            for _, line in lines(export.folder, Piece(file, 0, size)):
+                for entry in _objects(_loaded(line), "entry"):
+                    asked = entry.get("request")
+                    if isinstance(asked, dict) and asked.get("method") == "DELETE":
+                        deleted["/".join(_text(asked, "url").split("/")[-2:])] = number
+    return Changes(newest, deleted)
+
+
+def _loaded(line: bytes) -> dict[str, Any]:
+    """The object in a line; an empty one for what is none, which the steps report."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Pieces of one part that are read together."""
+
+    part: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(piece.end - piece.start for piece in self.pieces)
+
+
+def tasks(export: Export, task_bytes: int = TASK_BYTES) -> tuple[Task, ...]:
     """The export cut into tasks of about ``task_bytes``, the same each time: large files cut, small ones together."""
-    made: list[tuple[Piece, ...]] = []
-    together: list[Piece] = []
-    held = 0
-    for file, size in export.files.items():
-        step = size if file.endswith(".gz") else task_bytes
-        for start in range(0, size, max(step, 1)):
-            piece = Piece(file, start, min(size, start + step))
-            together.append(piece)
-            held += piece.end - piece.start
-            if held >= task_bytes:
-                made.append(tuple(together))
-                together, held = [], 0
-    return (*made, tuple(together)) if together else tuple(made)
+    made: list[Task] = []
+    for number, part in enumerate(export.parts):
+        together: list[Piece] = []
+        held = 0
+        for file in sorted(part.files):
+            size = export.files[file]
+            step = size if file.endswith(".gz") else task_bytes
+            for start in range(0, size, max(step, 1)):
+                together.append(Piece(file, start, min(size, start + step)))
+                held += together[-1].end - start
+                if held >= task_bytes:
+                    made.append(Task(number, tuple(together)))
+                    together, held = [], 0
+        if together:
+            made.append(Task(number, tuple(together)))
+    return tuple(made)
 
 
 def lines(folder: Path, piece: Piece) -> Iterator[tuple[int, bytes]]:

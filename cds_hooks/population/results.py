@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 
 TABLES: Mapping[str, tuple[str, ...]] = {
-    "findings": ("patient", "rule", "indicator", "references"),
-    "unjudged": ("patient", "rule", "missing"),
+    "findings": ("patient", "rule", "indicator", "references", "order"),
+    "unjudged": ("patient", "rule", "missing", "order"),
     "errors": ("patient", "resource", "file", "line", "why"),
+    "eligibility": ("patient", "class", "use", "state", "left", "missing", "references"),
 }
 """The tables of a result and their columns."""
 
@@ -45,41 +46,75 @@ class RuleCounts:
         }
 
 
-def write(out: Path, rows: Iterable[tuple[str, dict[str, Any]]], rules: Iterable[str]) -> dict[str, Any]:
-    """Write the tables of ``rows``, (table, row) by patient, and return the counts of them by rule."""
-    counts = {rule: RuleCounts() for rule in rules}
-    judged, with_gaps, errors = 0, set(), 0
-    streams = {name: (out / f"{name}.ndjson").open("wb") for name in TABLES}
-    tables = {name: (out / f"{name}.csv").open("w", encoding="utf-8", newline="") for name in TABLES}
-    writers = {name: csv.writer(stream) for name, stream in tables.items()}
-    for name, writer in writers.items():
-        writer.writerow(TABLES[name])
-    try:
-        for table, row in rows:
-            if table == "judged":
-                judged += 1
-                for rule in row["met"]:
-                    counts[rule].met += 1
-                continue
-            streams[table].write(orjson.dumps(row) + b"\n")
-            writers[table].writerow([_cell(row.get(column)) for column in TABLES[table]])
-            if table == "findings":
-                counts[row["rule"]].gap += 1
-                with_gaps.add(row["patient"])
-            elif table == "unjudged":
-                counts[row["rule"]].not_evaluable += 1
-                counts[row["rule"]].missing.update(row["missing"])
-            else:
-                errors += 1
-    finally:
-        for stream in (*streams.values(), *tables.values()):
+class Counting:
+    """Counts rows as they go by, patient after patient."""
+
+    def __init__(self, rules: Iterable[str]) -> None:
+        self._rules = {rule: RuleCounts() for rule in rules}
+        self._judged = self._errors = self._with_findings = 0
+        self._last: tuple[str, set[str]] = ("", set())
+        self._states: dict[str, Counter[str]] = {}
+
+    def __call__(self, table: str, row: Mapping[str, Any]) -> None:
+        if table == "judged":
+            self._judged += 1
+            for rule in row["met"]:
+                self._rules[rule].met += 1
+        elif table == "findings":
+            if self._first(row, "gap"):
+                self._rules[row["rule"]].gap += 1
+            self._with_findings += self._first({**row, "rule": ""}, "gap")
+        elif table == "unjudged":
+            if self._first(row, "not evaluable"):
+                self._rules[row["rule"]].not_evaluable += 1
+            self._rules[row["rule"]].missing.update(row["missing"])
+        elif table == "eligibility":
+            self._states.setdefault(row["class"], Counter())[row["state"]] += 1
+        else:
+            self._errors += 1
+
+    def _first(self, row: Mapping[str, Any], what: str) -> bool:
+        """Whether this is the first such row of its patient: a rule may speak of several orders."""
+        if row["patient"] != self._last[0]:
+            self._last = (row["patient"], set())
+        key = f"{what} {row['rule']}"
+        fresh = key not in self._last[1]
+        self._last[1].add(key)
+        return fresh
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts: patients by rule and by state of each class."""
+        return {
+            "judged": self._judged,
+            "withFindings": self._with_findings,
+            "errors": self._errors,
+            "rules": {rule: one.as_json() for rule, one in self._rules.items()},
+            "eligibility": {class_: dict(sorted(states.items())) for class_, states in sorted(self._states.items())},
+        }
+
+
+class Tables:
+    """The tables of a result, written row by row as NDJSON and as CSV."""
+
+    def __init__(self, out: Path, rules: Iterable[str]) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self._lines = {name: (out / f"{name}.ndjson").open("wb") for name in TABLES}
+        self._cells = {name: (out / f"{name}.csv").open("w", encoding="utf-8", newline="") for name in TABLES}
+        self._writers = {name: csv.writer(stream) for name, stream in self._cells.items()}
+        self.counting = Counting(rules)
+        for name, writer in self._writers.items():
+            writer.writerow(TABLES[name])
+
+    def add(self, table: str, row: Mapping[str, Any]) -> None:
+        """Write a row, and count it."""
+        self.counting(table, row)
+        if table in TABLES:
+            self._lines[table].write(orjson.dumps(row) + b"\n")
+            self._writers[table].writerow([cell(row.get(column)) for column in TABLES[table]])
+
+    def close(self) -> None:
+        for stream in (*self._lines.values(), *self._cells.values()):
             stream.close()
-    return {
-        "judged": judged,
-        "withFindings": len(with_gaps),
-        "errors": errors,
-        "rules": {rule: one.as_json() for rule, one in counts.items()},
-    }
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -90,7 +125,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

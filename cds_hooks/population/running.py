@@ -1,14 +1,20 @@
 """A whole run, from the folder of an export to the folder of its results."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from prodrome.cds_hooks.population import embedded, results
 from prodrome.cds_hooks.population.embedded import Plan, Progress
 from prodrome.cds_hooks.population.export import line_number
+from prodrome.cds_hooks.population.results import Tables
 from prodrome.cds_hooks.population.steps import HOOK
 from prodrome.rules import against_the_sieve
+from prodrome.rules.guideline import Guideline
+
+Writer = Callable[[Path, Guideline], None]
+"""Writes another format of a folder of results."""
 
 
 @dataclass(frozen=True)
@@ -20,52 +26,61 @@ class Population:
     against_sieve: tuple[str, ...]
 
 
-def judge_population(plan: Plan, progress: Progress = lambda *_: None) -> Population:
+def judge_population(
+    plan: Plan, progress: Progress = lambda *_: None, *, other_out: Path | None = None, also: Sequence[Writer] = ()
+) -> Population:
     """Judge an export and write the results to ``plan.out``; a run that was stopped goes on.
 
-    Where a rule may speak for a patient without migraine (:mod:`rules.necessity`), everybody is judged.
+    Where a rule may speak for a patient without migraine (:mod:`rules.necessity`), everybody is judged. What the other
+    guideline of the plan says goes to ``other_out``. ``also`` write further formats of a folder of results.
     Raises :class:`ExportError`.
     """
-    against = against_the_sieve(plan.guideline.rulebook)
+    against = tuple(dict.fromkeys(id_ for one in plan.guidelines for id_ in against_the_sieve(one.rulebook)))
     if against and not plan.every_patient:
-        plan = _everybody(plan)
+        plan = replace(plan, every_patient=True)
     outcome = embedded.run(plan, progress)
-    rules = [rule.id for rule in plan.guideline.rulebook.rules.values() if rule.card and rule.enabled]
-    bad = [
-        (
-            "errors",
-            {
-                "patient": one.patient,
-                "resource": one.kind,
-                "file": one.file,
-                "line": line_number(plan.export.folder, one.file, one.offset),
-                "why": one.why,
-            },
-        )
-        for one in outcome.bad
+    outs = [plan.out] if plan.other is None else [plan.out, other_out or plan.out / "other"]
+    tables = [
+        Tables(out, [rule.id for rule in guideline.rulebook.rules.values() if rule.card and rule.enabled])
+        for out, guideline in zip(outs, plan.guidelines, strict=True)
     ]
-    counted = results.write(plan.out, [*bad, *embedded.judged(plan)], rules)
-    assert outcome.seen is not None
-    assert outcome.completeness is not None
-    counts = {
-        "patients": outcome.patients,
-        "candidates": outcome.candidates,
-        **counted,
-        "rows": dict(sorted(outcome.seen.items())),
-        "unplaced": outcome.unplaced,
-    }
-    manifest = {
-        **plan.fingerprint(),
-        "hook": HOOK,
-        "sieve": "off" if plan.every_patient else "on",
-        "againstSieve": list(against),
-        "completeness": {kind: state.value for kind, state in outcome.completeness.items()},
-    }
-    results.write_json(plan.out / results.COUNTS, counts)
-    results.write_json(plan.out / results.MANIFEST, manifest)
+    try:
+        for row in _bad(plan, outcome):
+            for table in tables:
+                table.add("errors", row)
+        for number, name, row in embedded.judged(plan):
+            tables[number].add(name, row)
+    finally:
+        for table in tables:
+            table.close()
+    done = []
+    for out, guideline, table in zip(outs, plan.guidelines, tables, strict=True):
+        counts = {
+            "patients": outcome.patients,
+            "candidates": outcome.candidates,
+            **table.counting.as_json(),
+            "rows": dict(sorted(outcome.seen.items())),
+            "unplaced": outcome.unplaced,
+        }
+        manifest = {
+            **plan.fingerprint(),
+            "parameters": embedded.overridden(guideline),
+            "export": str(plan.export.folder),
+            "hook": HOOK,
+            "sieve": "off" if plan.every_patient else "on",
+            "againstSieve": list(against),
+            "completeness": {kind: state.value for kind, state in outcome.completeness.items()},
+        }
+        results.write_json(out / results.COUNTS, counts)
+        results.write_json(out / results.MANIFEST, manifest)
+        for write in also:
+            write(out, guideline)
+        done.append(Population(counts, manifest, against))
     embedded.clear(plan)
-    return Population(counts, manifest, against)
+    return done[0]
 
 
-def _everybody(plan: Plan) -> Plan:
-    return Plan(**{**{name: getattr(plan, name) for name in plan.__dataclass_fields__}, "every_patient": True})
+def _bad(plan: Plan, outcome: embedded.Outcome) -> Iterator[dict[str, Any]]:
+    for one in outcome.bad:
+        line = line_number(plan.export.folder, one.file, one.offset)
+        yield {"patient": one.patient, "resource": one.kind, "file": one.file, "line": line, "why": one.why}

@@ -9,29 +9,33 @@ be read from it, for everyone otherwise.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
 
+from prodrome.cds_hooks.population.export import Changes
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import (
     ALIASES,
     DIAGNOSING,
     KINDS,
     MigraineCodes,
+    Orders,
     Record,
     is_since,
     kind_of,
     read_facts,
     whose,
 )
-from prodrome.rules import Completeness, Judgement, judge
+from prodrome.rules import Completeness, Facts, Judgement, eligibility, judge
 from prodrome.rules.engine import EngineError
 from prodrome.rules.guideline import Guideline
 
 HOOK = "patient-view"
+ORDER_HOOK = "order-sign"
+ORDER = "MedicationRequest"
 SHARED = ("Medication", "PractitionerRole")
 """Kinds of resource that are nobody's own: a chart gets those that its rows refer to."""
 
@@ -41,7 +45,7 @@ _SHARED = re.compile(rb"(Medication|PractitionerRole)\\?/([A-Za-z0-9\-.]{1,64})"
 _LEADING = re.compile(rb'\{"resourceType":"([A-Za-z]+)"')
 _READ = frozenset(kind.encode() for kind in (*KINDS, *ALIASES))
 _PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
-_DIAGNOSING = tuple(f'"{kind}"'.encode() for kind in (*DIAGNOSING, "Patient"))
+NO_CHANGES = Changes()
 
 
 class Line(NamedTuple):
@@ -89,32 +93,56 @@ class Placed:
     bad: list[BadLine] = field(default_factory=list)
 
 
-def sieve(lines: Iterable[Line], guideline: Guideline) -> Sieved:
-    """The patients among these lines whose diagnoses or visits hold a code of migraine."""
-    names_migraine = MigraineCodes(guideline)
-    found = Sieved()
-    for line in lines:
-        raw = line[2]
-        leading = _LEADING.match(raw)
-        if leading and leading.group(1) not in _PASS and raw.endswith(b"}\n"):
-            continue
-        if not _whole(raw):
-            _set_aside(line, found.bad)
-            continue
-        if not leading and not any(word in raw for word in _DIAGNOSING):
-            continue
-        resource = _parsed(line, found.bad)
-        kind = kind_of(resource) if resource else ""
-        if resource is None or kind not in DIAGNOSING:
-            found.patients += kind == "Patient"
-        elif names_migraine.among(resource):
-            found.candidates.update(whose(resource))
-    found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in (*DIAGNOSING, None))
-    return found
+@dataclass(frozen=True)
+class Sieve:
+    """Which patients may get a finding: those with a code of migraine and, for ``orders``, those with an order of ours.
+
+    ``changed`` says which rows a later export replaced or deleted.
+    """
+
+    guideline: Guideline
+    orders: bool = False
+    changed: Changes = NO_CHANGES
+
+    def __call__(self, lines: Iterable[Line], part: int = 0) -> Sieved:
+        """The candidates among these lines, and how many patients there are."""
+        names_migraine = MigraineCodes(self.guideline)
+        orders = Orders(self.guideline) if self.orders else None
+        passing = _PASS | {ORDER.encode()} if orders else _PASS
+        words = tuple(f'"{kind.decode()}"'.encode() for kind in passing)
+        found = Sieved()
+        for line in lines:
+            raw = line[2]
+            leading = _LEADING.match(raw)
+            if leading and leading.group(1) not in passing and raw.endswith(b"}\n"):
+                continue
+            if not _whole(raw):
+                _set_aside(line, found.bad)
+                continue
+            if not leading and not any(word in raw for word in words):
+                continue
+            resource = _parsed(line, found.bad)
+            kind = kind_of(resource) if resource else ""
+            if resource is None or (self.changed and self.changed.supersede(resource, part)):
+                continue
+            if kind == "Patient":
+                found.patients += 1
+            elif (kind in DIAGNOSING and names_migraine.among(resource)) or (
+                orders and kind == ORDER and orders.may_be_judged(resource)
+            ):
+                found.candidates.update(whose(resource))
+        doubtful = (*DIAGNOSING, None, ORDER) if orders else (*DIAGNOSING, None)
+        found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in doubtful)
+        return found
 
 
-def place(lines: Iterable[Line], candidates: frozenset[str] | None) -> Placed:
-    """The rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns."""
+def place(
+    lines: Iterable[Line], candidates: frozenset[str] | None, part: int = 0, changed: Changes = NO_CHANGES
+) -> Placed:
+    """The rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns.
+
+    A row that a later export replaced or deleted is counted, and left.
+    """
     placed = Placed()
     wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
     seen = placed.seen
@@ -141,6 +169,8 @@ def place(lines: Iterable[Line], candidates: frozenset[str] | None) -> Placed:
         resource = _parsed(line, placed.bad)
         if resource is None or kind_of(resource) not in KINDS:
             continue
+        if changed and changed.supersede(resource, part):
+            continue
         refers_to = tuple(dict.fromkeys(f"{kind.decode()}/{id_.decode()}" for kind, id_ in _SHARED.findall(raw)))
         for id_ in whose(resource):
             if candidates is None or id_ in candidates:
@@ -163,61 +193,92 @@ def shared(lines: Iterable[Line], wanted: frozenset[str]) -> Iterator[tuple[str,
             yield key, line.raw
 
 
-@dataclass(frozen=True)
+Said = tuple[str, dict[str, Any]]
+"""A table of the results (findings, unjudged, errors, eligibility, judged) and one of its rows."""
+
+
 class Judge:
     """Judges one patient after another, by one guideline on one day."""
 
-    guideline: Guideline
-    today: date
-    locale: str
-    engine: str
-    completeness: Mapping[str, Completeness]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_since", dict(_windows(self.guideline, self.today)))
-
-    def patient(
+    def __init__(
         self,
-        patient_id: str,
-        rows: Sequence[Mapping[str, Any]],
-        incomplete: Iterable[str] = (),
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What is to be said of one patient: pairs of a table (findings, unjudged, errors, judged) and its row."""
-        since: Mapping[str, date] = self._since  # type: ignore[attr-defined]
-        resources: dict[str, list[object]] = {}
+        guideline: Guideline,
+        today: date,
+        locale: str,
+        engine: str,
+        completeness: Mapping[str, Completeness],
+        *,
+        orders: bool = False,
+    ) -> None:
+        self._guideline = guideline
+        self._today = today
+        self._locale = locale
+        self._engine = engine
+        self._completeness = completeness
+        self._orders = Orders(guideline) if orders else None
+        self._since = dict(_windows(guideline, today))
+
+    def patient(self, id_: str, rows: Sequence[Mapping[str, Any]], incomplete: Iterable[str] = ()) -> Iterator[Said]:
+        """What is to be said of one patient, whose kinds ``incomplete`` did not come whole."""
+        resources: dict[str, list[Mapping[str, Any]]] = {}
         for resource in rows:
             kind = kind_of(resource)
-            if kind not in since or is_since(dict(resource), since[kind]):
+            if kind not in self._since or is_since(dict(resource), self._since[kind]):
                 resources.setdefault(kind, []).append(resource)
-        completeness = dict(self.completeness)
+        completeness = dict(self._completeness)
         for kind in incomplete:
             if completeness.get(kind) is Completeness.COMPLETE:
                 completeness[kind] = Completeness.INCOMPLETE
-        record = Record(patient_id=patient_id, resources=resources, completeness=completeness)
-        facts = read_facts(record, self.guideline, self.today)
+        record = Record(patient_id=id_, resources=resources, completeness=completeness)
         try:
-            judgement = judge(facts, self.guideline, self.today, locale=self.locale, hook=HOOK, engine=self.engine)
+            yield from self._as_it_is(id_, record)
+            if self._orders:
+                for resource in resources.get(ORDER, ()):
+                    if self._orders.may_be_judged(dict(resource)):
+                        yield from self._in_hand(id_, record, resource)
         except EngineError as error:
-            yield "errors", {"patient": patient_id, "why": f"{type(error).__name__}: {error}"}
-            return
+            yield "errors", {"patient": id_, "why": f"{type(error).__name__}: {error}"}
+
+    def _as_it_is(self, id_: str, record: Record) -> Iterator[Said]:
+        facts = read_facts(record, self._guideline, self._today)
+        judgement = self._judged(facts, HOOK)
         for skipped in facts.skipped:
-            row = {"patient": patient_id, "resource": f"{skipped.kind}/{skipped.id}", "why": skipped.why}
-            yield "errors", row
-        yield from said(patient_id, judgement)
+            yield "errors", {"patient": id_, "resource": f"{skipped.kind}/{skipped.id}", "why": skipped.why}
+        yield from said(id_, judgement)
+        if any("migraine" in condition.names for condition in facts.conditions):
+            for one in eligibility(facts, judgement).classes:
+                row = {"class": one.id, "use": one.use, "state": one.state, "left": list(one.left)}
+                yield "eligibility", {"patient": id_, **row, "missing": list(one.missing), "references": list(one.refs)}
+
+    def _in_hand(self, id_: str, record: Record, order: Mapping[str, Any]) -> Iterator[Said]:
+        """What an order that runs would be told if it were signed today: it is no longer in the chart, but in hand."""
+        others = {**record.resources, ORDER: [one for one in record.resources[ORDER] if one is not order]}
+        facts = read_facts(replace(record, resources=others, orders=(order,)), self._guideline, self._today)
+        if facts.orders:
+            judgement = self._judged(facts, ORDER_HOOK)
+            yield from said(id_, judgement, ORDER_HOOK, f"{ORDER}/{order.get('id')}")
+
+    def _judged(self, facts: Facts, hook: str) -> Judgement:
+        return judge(facts, self._guideline, self._today, locale=self._locale, hook=hook, engine=self._engine)
 
 
-def said(patient_id: str, judgement: Judgement) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The findings and could-not-judges of a patient as rows, and what every rule came to."""
-    gaps = {finding.rule.id for finding in judgement.findings}
+def said(patient_id: str, judgement: Judgement, hook: str = HOOK, order: str = "") -> Iterator[Said]:
+    """The findings and could-not-judges of a patient as rows, and what every rule came to.
+
+    Where ``order`` (a reference) is in hand: of this order only.
+    """
+    about = {"order": order} if order else {}
     for finding in judgement.findings:
-        if HOOK in finding.rule.hooks:
-            row = {"rule": finding.rule.id, "indicator": finding.indicator, "references": list(finding.refs)}
-            yield "findings", {"patient": patient_id, **row}
-    unjudged = {one.rule.id for one in judgement.unjudged}
+        if hook in finding.rule.hooks and (finding.order or not order):
+            why = {"indicator": finding.indicator, "references": list(finding.refs)}
+            yield "findings", {"patient": patient_id, "rule": finding.rule.id, **why, **about}
     for one in judgement.unjudged:
-        if HOOK in one.rule.hooks:
-            yield "unjudged", {"patient": patient_id, "rule": one.rule.id, "missing": list(one.missing)}
-    met = {blocked.rule for blocked in judgement.outcome.blocked} - gaps - unjudged
+        if hook in one.rule.hooks and (one.order or not order):
+            yield "unjudged", {"patient": patient_id, "rule": one.rule.id, "missing": list(one.missing), **about}
+    if order:
+        return
+    open_ = {finding.rule.id for finding in judgement.findings} | {one.rule.id for one in judgement.unjudged}
+    met = {blocked.rule for blocked in judgement.outcome.blocked} - open_
     rules = judgement.rulebook.rules
     yield "judged", {"patient": patient_id, "met": sorted(id_ for id_ in met if rules[id_].card)}
 
