@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from prodrome.fhir_mappers.chart import Chart, Record
+from prodrome.fhir_mappers.code_systems import plain_code
 from prodrome.fhir_mappers.codes import coding
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.dates import read_period, read_when
@@ -63,6 +64,26 @@ class MigraineCodes:
         self._guideline = guideline
         self._code_set = code_set
         self._seen: dict[tuple[str, str], bool] = {}
+        self._by_code: dict[bytes, bool] = {}
+        named = guideline.code_sets[code_set]
+        mapped = (system for codes in guideline.site.codes.values() for system, _ in codes)
+        self._systems = frozenset((*named.exact, *named.prefixes, *mapped))
+
+    def may_name(self, code: bytes) -> bool:
+        """Whether a code may be in the set, whatever its system: the bytes between the quotes, without escapes."""
+        found = self._by_code.get(code)
+        if found is None:
+            found = self._in_any_system(code.decode("utf-8", "replace"))
+            if len(self._by_code) < 100_000:
+                self._by_code[code] = found
+        return found
+
+    def _in_any_system(self, code: str) -> bool:
+        spelled = {plain_code(system, system, code) for system in self._systems}
+        spelled |= {one[1:] for one in spelled if one[:1] in "Dd"}  # Denmark's SKS
+        return any(
+            self._code_set in self._guideline.sets_of(system, one) for system in self._systems for one in spelled
+        )
 
     def among(self, resource: JsonObject) -> bool:
         """Whether any coding of the row, contained resources included, is in the code set."""

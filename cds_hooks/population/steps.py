@@ -40,11 +40,14 @@ SHARED = ("Medication", "PractitionerRole")
 """Kinds of resource that are nobody's own: a chart gets those that its rows refer to."""
 
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
-_PATIENT = re.compile(rb"Patient\\?/([A-Za-z0-9\-.]{1,64})")
+_PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that the line holds to its end
 _SHARED = re.compile(rb"(Medication|PractitionerRole)\\?/([A-Za-z0-9\-.]{1,64})")
-_LEADING = re.compile(rb'\{"resourceType":"([A-Za-z]+)"')
+_LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
+_SHARED_KINDS = frozenset(kind.encode() for kind in SHARED)
 _READ = frozenset(kind.encode() for kind in (*KINDS, *ALIASES))
 _PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
+_SAYING = frozenset(kind.encode() for kind in DIAGNOSING)
+_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 NO_CHANGES = Changes()
 
 
@@ -110,11 +113,13 @@ class Sieve:
         orders = Orders(self.guideline) if self.orders else None
         passing = _PASS | {ORDER.encode()} if orders else _PASS
         words = tuple(f'"{kind.decode()}"'.encode() for kind in passing)
+        harmless: set[bytes] = set()
         found = Sieved()
         for line in lines:
             raw = line[2]
             leading = _LEADING.match(raw)
-            if leading and leading.group(1) not in passing and raw.endswith(b"}\n"):
+            kind_said = leading.group(1) if leading else b""
+            if leading and kind_said not in passing and raw.endswith(b"}\n"):
                 continue
             if not _whole(raw):
                 _set_aside(line, found.bad)
@@ -122,6 +127,13 @@ class Sieve:
             if not leading and not any(word in raw for word in words):
                 continue
             resource = _parsed(line, found.bad)
+            if kind_said in _SAYING and b"\\" not in raw:
+                codes = _CODE.findall(raw)
+                if harmless.issuperset(codes):
+                    continue
+                if not any(map(names_migraine.may_name, codes)):
+                    harmless.update(codes)
+                    continue
             kind = kind_of(resource) if resource else ""
             if resource is None or (self.changed and self.changed.supersede(resource, part)):
                 continue
@@ -145,20 +157,27 @@ def place(
     """
     placed = Placed()
     wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
-    seen = placed.seen
+    counts: dict[bytes, int] = {}
     for line in lines:
         raw = line[2]
         leading = _LEADING.match(raw)
-        kind = leading.group(1).decode() if leading else _kind_anywhere(raw)
-        seen[kind] = seen.get(kind, 0) + 1
-        if leading and leading.group(1) not in _READ:
+        kind = leading.group(1) if leading else _kind_anywhere(raw)
+        counts[kind] = counts.get(kind, 0) + 1
+        if (leading and kind not in _READ) or kind in _SHARED_KINDS:
             continue
-        if kind in SHARED:
-            continue
-        if not _whole(raw):
+        if not (raw.endswith(b"}\n") and raw.startswith(b"{")) and not _whole(raw):
             _set_aside(line, placed.bad)
             continue
-        if wanted is not None and kind != "Patient":
+        if wanted is not None and kind != b"Patient":
+            start = raw.find(b"Patient/") + 8
+            end = raw.find(b'"', start)
+            if (
+                start > 7
+                and raw.find(b"Patient", end) < 0
+                and b"/" not in (id_ := raw[start:end])
+                and id_ not in wanted
+            ):
+                continue
             first = _PATIENT.search(raw, raw.find(b"Patient/") if b"Patient/" in raw else 0)
             if (
                 first
@@ -175,6 +194,7 @@ def place(
         for id_ in whose(resource):
             if candidates is None or id_ in candidates:
                 placed.rows.append(Row(id_, kind_of(resource), raw, refers_to))
+    placed.seen.update((kind.decode(), count) for kind, count in counts.items())
     return placed
 
 
@@ -293,9 +313,9 @@ def _windows(guideline: Guideline, today: date) -> Iterator[tuple[str, date]]:
             yield query.kind, date.fromisoformat(bound.group(1))
 
 
-def _kind_anywhere(raw: bytes) -> str:
+def _kind_anywhere(raw: bytes) -> bytes:
     found = _KIND.search(raw)
-    return found.group(1).decode() if found else ""
+    return found.group(1) if found else b""
 
 
 def _whole(raw: bytes) -> bool:

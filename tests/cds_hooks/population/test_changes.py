@@ -53,7 +53,7 @@ def keys(chart: Charted, kind: str) -> list[str]:
     return [f"{kind}/{one['id']}" for one in chart.resources if one["resourceType"] == kind]
 
 
-def test_what_was_exported_in_two_parts_is_judged_as_one(tmp_path: Path):
+def test_what_was_exported_in_two_parts_is_judged_as_one(tmp_path: Path) -> None:
     whole = results(tmp_path / "one", write_export(tmp_path / "whole", CHARTS))
     base = write_export(tmp_path / "base", [without(chart, "Encounter") for chart in CHARTS])
     later = since(
@@ -67,7 +67,7 @@ def test_what_was_exported_in_two_parts_is_judged_as_one(tmp_path: Path):
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_newest_version_counts_in_whatever_order_the_folders_are_named(tmp_path: Path, order: tuple[int, int]):
+def test_the_newest_version_counts_in_whatever_order_the_folders_are_named(tmp_path: Path, order: tuple[int, int]) -> None:
     new = [dated(chart, "2026-06-10") for chart in CHARTS]
     whole = results(tmp_path / "one", write_export(tmp_path / "whole", new))
     spoilt = [
@@ -86,7 +86,7 @@ def test_the_newest_version_counts_in_whatever_order_the_folders_are_named(tmp_p
     assert results(tmp_path / "two", *(folders[number] for number in order)) == whole
 
 
-def test_a_row_that_was_deleted_is_gone(tmp_path: Path):
+def test_a_row_that_was_deleted_is_gone(tmp_path: Path) -> None:
     chart = next(chart for chart in CHARTS if keys(chart, "Encounter"))
     others = [one for one in CHARTS if one is not chart]
     whole = results(tmp_path / "one", write_export(tmp_path / "whole", [*others, without(chart, "Encounter")]))
@@ -94,7 +94,7 @@ def test_a_row_that_was_deleted_is_gone(tmp_path: Path):
     assert results(tmp_path / "two", write_export(tmp_path / "base", CHARTS), later) == whole
 
 
-def test_a_patient_who_was_deleted_is_on_no_list(tmp_path: Path):
+def test_a_patient_who_was_deleted_is_on_no_list(tmp_path: Path) -> None:
     base = write_export(tmp_path / "base", CHARTS)
     later = since(tmp_path / "later", healthy(1), [f"Patient/{CHARTS[0].id}"])
     told = results(tmp_path / "out", base, later)
@@ -102,7 +102,7 @@ def test_a_patient_who_was_deleted_is_on_no_list(tmp_path: Path):
     assert not any(CHARTS[0].id.encode() in told[table] for table in TABLES)
 
 
-def test_an_export_below_another_is_found(tmp_path: Path):
+def test_an_export_below_another_is_found(tmp_path: Path) -> None:
     base = write_export(tmp_path / "base", CHARTS[:3])
     since(base / "since", CHARTS[3:6])
     export = open_export(base)
@@ -110,7 +110,7 @@ def test_an_export_below_another_is_found(tmp_path: Path):
     assert results(tmp_path / "two", base)["patients"] == 6
 
 
-def test_a_kind_that_the_changes_do_not_answer_for_is_not_complete(tmp_path: Path):
+def test_a_kind_that_the_changes_do_not_answer_for_is_not_complete(tmp_path: Path) -> None:
     base, later = write_export(tmp_path / "base", CHARTS), since(tmp_path / "later", healthy(1))
     content = json.loads((later / "manifest.json").read_text())
     kinds = ",".join(kind for kind in KINDS if kind != "Encounter")

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def run(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results with orders, and beside them those under another threshold, all as FHIR too."""
     out = tmp_path_factory.mktemp("results") / "out"
     strict = GUIDELINE.with_parameters({"resistant_min_classes": 4})
@@ -37,7 +36,7 @@ def run(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     return out
 
 
-def test_an_active_prescription_is_judged_as_if_it_were_signed(tmp_path: Path):
+def test_an_active_prescription_is_judged_as_if_it_were_signed(tmp_path: Path) -> None:
     order = {
         "resourceType": "MedicationRequest",
         "id": "m",
@@ -67,7 +66,7 @@ def test_an_active_prescription_is_judged_as_if_it_were_signed(tmp_path: Path):
     assert any("Condition/c" in row["references"] for row in told)
 
 
-def test_every_patient_with_migraine_has_a_state_of_every_class(run: Path):
+def test_every_patient_with_migraine_has_a_state_of_every_class(run: Path) -> None:
     told = rows(run / "eligibility.ndjson")
     by_patient: dict[str, list[tuple[str, str]]] = {}
     for row in told:
@@ -77,14 +76,14 @@ def test_every_patient_with_migraine_has_a_state_of_every_class(run: Path):
     assert {sum(states.values()) for states in counts.values()} == {len(by_patient)}
 
 
-def test_two_sets_of_parameters_in_one_pass_say_what_two_runs_say(run: Path, export: Path, tmp_path: Path):
+def test_two_sets_of_parameters_in_one_pass_say_what_two_runs_say(run: Path, export: Path, tmp_path: Path) -> None:
     alone = plan(export, tmp_path / "alone", orders=True)
     judge_population(replace(alone, guideline=GUIDELINE.with_parameters({"resistant_min_classes": 4})))
     for table in ("findings", "unjudged", "eligibility"):
         assert (run / "other" / f"{table}.ndjson").read_bytes() == (tmp_path / "alone" / f"{table}.ndjson").read_bytes()
 
 
-def test_what_another_threshold_changes_is_told_with_its_reason(run: Path):
+def test_what_another_threshold_changes_is_told_with_its_reason(run: Path) -> None:
     changes = list(compare(run, run / "other", GUIDELINE.rulebook))
     lost = [one for one in changes if one.before == "finding" and one.after != "finding"]
     assert lost
@@ -95,7 +94,7 @@ def test_what_another_threshold_changes_is_told_with_its_reason(run: Path):
     assert not list(compare(run, run, GUIDELINE.rulebook))
 
 
-def test_other_data_are_the_reason_where_only_they_differ(run: Path, tmp_path: Path):
+def test_other_data_are_the_reason_where_only_they_differ(run: Path, tmp_path: Path) -> None:
     fewer = write_export(tmp_path / "in", CHARTS[2:])
     judge_population(plan(fewer, tmp_path / "out", orders=True))
     changes = list(compare(run, tmp_path / "out", GUIDELINE.rulebook))
@@ -103,7 +102,7 @@ def test_other_data_are_the_reason_where_only_they_differ(run: Path, tmp_path: P
     assert all("data: other files" in one.why for one in changes)
 
 
-def test_the_results_are_valid_fhir(run: Path):
+def test_the_results_are_valid_fhir(run: Path) -> None:
     for name in ("DetectedIssue", "Group", "MeasureReport", "MeasureReport.individual"):
         found = rows(run / "fhir" / f"{name}.ndjson")
         assert found
@@ -112,7 +111,7 @@ def test_the_results_are_valid_fhir(run: Path):
         assert len({one["id"] for one in found}) == len(found)
 
 
-def test_the_fhir_results_say_what_the_tables_say(run: Path):
+def test_the_fhir_results_say_what_the_tables_say(run: Path) -> None:
     findings = rows(run / "findings.ndjson")
     issues = rows(run / "fhir" / "DetectedIssue.ndjson")
     assert [one["patient"]["reference"] for one in issues] == [f"Patient/{row['patient']}" for row in findings]
@@ -129,12 +128,12 @@ def test_the_fhir_results_say_what_the_tables_say(run: Path):
         assert numbers["denominator"] - numbers["denominator-exclusion"] - numbers["numerator"] == of_rule["gap"]
 
 
-def test_an_excluded_kind_is_missing(export: Path, tmp_path: Path):
+def test_an_excluded_kind_is_missing(export: Path, tmp_path: Path) -> None:
     done = judge_population(plan(export, tmp_path / "out", excluded=frozenset({"Encounter"})))
     assert done.manifest["completeness"]["Encounter"] == "missing"
 
 
-def test_the_tables_are_parquet_too(run: Path, tmp_path: Path):
+def test_the_tables_are_parquet_too(run: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
     from prodrome.cds_hooks.population.parquet import write
 
@@ -149,7 +148,7 @@ def test_the_tables_are_parquet_too(run: Path, tmp_path: Path):
 
 def test_the_command_judges_two_sets_and_compares_them(
     export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     file = tmp_path / "strict.toml"
     file.write_text("[parameters]\nresistant_min_classes = 4\n")
     out = tmp_path / "out"
@@ -172,12 +171,12 @@ def test_the_command_judges_two_sets_and_compares_them(
         ["nowhere", "--out", "x", "--parameters", "missing.toml"],
     ],
 )
-def test_a_mistake_is_told_in_one_line(asked: list[str], capsys: pytest.CaptureFixture[str]):
+def test_a_mistake_is_told_in_one_line(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["population", *asked]) == 2
     assert "expected" in capsys.readouterr().err
 
 
-def test_a_plan_has_one_guideline_or_two(export: Path, tmp_path: Path):
+def test_a_plan_has_one_guideline_or_two(export: Path, tmp_path: Path) -> None:
     made: Plan = plan(export, tmp_path)
     assert len(made.guidelines) == 1
     assert len(replace(made, other=GUIDELINE).guidelines) == 2

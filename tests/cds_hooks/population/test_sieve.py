@@ -44,11 +44,11 @@ def candidates(*resources: object, guideline: Guideline = GUIDELINE, orders: boo
 
 @pytest.mark.parametrize("code", ["G43.709", "g43.709", "G43709", "g43709"])
 @pytest.mark.parametrize("system", [ICD, "urn:oid:2.16.840.1.113883.6.90"])
-def test_a_code_is_read_as_the_mappers_read_it(code: str, system: str):
+def test_a_code_is_read_as_the_mappers_read_it(code: str, system: str) -> None:
     assert candidates(condition({"system": system, "code": code})) == {"p"}
 
 
-def test_a_code_of_the_site_counts():
+def test_a_code_of_the_site_counts() -> None:
     local = ("https://ehr.example/codes", "MIG")
     site = GUIDELINE.for_site(Site(codes={"condition": {local: "migraine"}}))
     row = condition({"system": local[0], "code": local[1]})
@@ -56,7 +56,7 @@ def test_a_code_of_the_site_counts():
     assert candidates(row, guideline=site) == {"p"}
 
 
-def test_an_order_counts_only_where_orders_are_judged():
+def test_an_order_counts_only_where_orders_are_judged() -> None:
     sumatriptan = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "37418"}
     order = {
         "resourceType": "MedicationRequest",
@@ -80,7 +80,7 @@ def told(rows: list[dict[str, Any]], patient: str, *, orders: bool) -> list[obje
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), orders=st.booleans())
-def test_whom_the_sieve_leaves_out_has_nothing_to_be_told(data: st.DataObject, orders: bool):
+def test_whom_the_sieve_leaves_out_has_nothing_to_be_told(data: st.DataObject, orders: bool) -> None:
     """Charts of random rows of all patients: sieved and placed they say what they say whole."""
     chosen = data.draw(st.lists(st.sampled_from(ROWS), max_size=25, unique_by=lambda row: row["id"]))
     chart: list[dict[str, Any]] = [
@@ -108,7 +108,7 @@ def with_rule_for_adults(book: Rulebook) -> Rulebook:
     return replace(book, layers=(*layers, replace(last, rules=(*last.rules, rule))))
 
 
-def test_a_rule_that_may_speak_without_migraine_turns_the_sieve_off_and_the_run_says_so(tmp_path: Path):
+def test_a_rule_that_may_speak_without_migraine_turns_the_sieve_off_and_the_run_says_so(tmp_path: Path) -> None:
     charts: list[Charted] = healthy(2)
     book = with_rule_for_adults(GUIDELINE.rulebook)
     site = copy.copy(GUIDELINE)
@@ -119,3 +119,20 @@ def test_a_rule_that_may_speak_without_migraine_turns_the_sieve_off_and_the_run_
     assert done.manifest["sieve"] == "off"
     assert done.manifest["againstSieve"] == ["SITE-01"]
     assert done.counts["judged"] == len(charts)
+
+
+@pytest.mark.parametrize("id_", ["a", "a_b", "a-1.2", "A" * 64, "ä"])
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_a_row_is_placed_whatever_the_id_of_its_patient(id_: str, slash: str) -> None:
+    raw = json.dumps(condition({"system": ICD, "code": "G43.709"}, id_), ensure_ascii=False).replace("/", slash)
+    [row] = place([Line("f", 0, raw.encode() + b"\n")], frozenset({id_})).rows
+    assert row.patient == id_
+    assert not place([Line("f", 0, raw.encode() + b"\n")], frozenset({"other"})).rows
+
+
+def test_an_id_that_is_cut_off_names_no_patient() -> None:
+    cut = b'{"resourceType":"Condition","subject":{"reference":"Patient/ab'
+    [whole] = Sieve(GUIDELINE)([Line("f", 0, cut + b'c"}\n')]).bad
+    [half] = Sieve(GUIDELINE)([Line("f", 0, cut + b"\n")]).bad
+    assert whole.patient == "abc"
+    assert half.patient is None
