@@ -171,12 +171,9 @@ def place(
         if wanted is not None and kind != b"Patient":
             start = raw.find(b"Patient/") + 8
             end = raw.find(b'"', start)
-            if (
-                start > 7
-                and raw.find(b"Patient", end) < 0
-                and b"/" not in (id_ := raw[start:end])
-                and id_ not in wanted
-            ):
+            named = raw[start:end]
+            plain = start > 7 and b"/" not in named and b"\\" not in named
+            if plain and named not in wanted and raw.find(b"Patient", end) < 0:
                 continue
             first = _PATIENT.search(raw, raw.find(b"Patient/") if b"Patient/" in raw else 0)
             if (
@@ -190,10 +187,10 @@ def place(
             continue
         if changed and changed.supersede(resource, part):
             continue
-        refers_to = tuple(dict.fromkeys(f"{kind.decode()}/{id_.decode()}" for kind, id_ in _SHARED.findall(raw)))
-        for id_ in whose(resource):
-            if candidates is None or id_ in candidates:
-                placed.rows.append(Row(id_, kind_of(resource), raw, refers_to))
+        refers_to = tuple(dict.fromkeys(f"{type_.decode()}/{id_.decode()}" for type_, id_ in _SHARED.findall(raw)))
+        for patient in whose(resource):
+            if candidates is None or patient in candidates:
+                placed.rows.append(Row(patient, kind_of(resource), raw, refers_to))
     placed.seen.update((kind.decode(), count) for kind, count in counts.items())
     return placed
 

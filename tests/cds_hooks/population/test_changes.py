@@ -67,7 +67,7 @@ def test_what_was_exported_in_two_parts_is_judged_as_one(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_newest_version_counts_in_whatever_order_the_folders_are_named(tmp_path: Path, order: tuple[int, int]) -> None:
+def test_the_newest_version_counts_in_whatever_order_folders_are_named(tmp_path: Path, order: tuple[int, int]) -> None:
     new = [dated(chart, "2026-06-10") for chart in CHARTS]
     whole = results(tmp_path / "one", write_export(tmp_path / "whole", new))
     spoilt = [
