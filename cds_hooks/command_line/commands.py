@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import codes, completion, feedback, keys, population
+from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, population
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import json_argument, on_terminal, print_json, print_table
 from prodrome.cds_hooks.command_line.testing import (
@@ -371,6 +371,7 @@ COMMANDS: Mapping[str, Command] = {
     "codes": Command(codes.HELP, codes.add_arguments, codes.run),
     "key": Command(keys.HELP, keys.add_arguments, keys.run),
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
+    "export": Command(export.HELP, export.add_arguments, export.run),
     "population": Command(population.HELP, population.add_arguments, population.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "review": Command("write the document that a reviewing clinician signs", _review_arguments, _review),

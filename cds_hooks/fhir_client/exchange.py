@@ -116,7 +116,7 @@ def _check(response: httpx.Response, *, may_repeat: bool, may_repeat_error: bool
     if status >= 400:
         failure = Failure(f"{_refusal(status)} ({status})", status=status)
         if status in (429, 503) and may_repeat:
-            raise _Again(failure, _retry_after(response.headers.get("Retry-After")))
+            raise _Again(failure, retry_after(response.headers.get("Retry-After")))
         if status >= 500 and may_repeat_error:
             raise _Again(failure, PAUSE_SECONDS)
         raise failure
@@ -146,7 +146,7 @@ def _refusal(status: int) -> str:
     }.get(status, "refuses the query")
 
 
-def _retry_after(value: str | None) -> float:
+def retry_after(value: str | None) -> float:
     """Seconds to wait (RFC 9110, 10.2.3): a number, or a date."""
     if value is None:
         return PAUSE_SECONDS

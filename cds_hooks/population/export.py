@@ -219,6 +219,7 @@ class Task:
 
     @property
     def bytes(self) -> int:
+        """How much there is to read."""
         return sum(piece.end - piece.start for piece in self.pieces)
 
 

@@ -1,6 +1,7 @@
-"""Results as FHIR R4, after Da Vinci Data Exchange for Quality Measures: a ``DetectedIssue`` for each gap, a ``Group``
-for each outreach list, and ``MeasureReport`` for each rule: one for all patients, and one for each patient.
+"""Results as FHIR R4, after Da Vinci Data Exchange for Quality Measures.
 
+A ``DetectedIssue`` for each gap, a ``Group`` for each outreach list, and a ``MeasureReport`` for each rule: one for all
+patients, and one for each patient with a gap or who could not be judged.
 The files are NDJSON, as a bulk import takes them. Patients are named by reference only.
 """
 

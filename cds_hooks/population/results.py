@@ -56,6 +56,7 @@ class Counting:
         self._states: dict[str, Counter[str]] = {}
 
     def __call__(self, table: str, row: Mapping[str, Any]) -> None:
+        """Count a row of a table."""
         if table == "judged":
             self._judged += 1
             for rule in row["met"]:
@@ -113,6 +114,7 @@ class Tables:
             self._writers[table].writerow([cell(row.get(column)) for column in TABLES[table]])
 
     def close(self) -> None:
+        """Close the files."""
         for stream in (*self._lines.values(), *self._cells.values()):
             stream.close()
 
