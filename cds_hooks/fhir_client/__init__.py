@@ -10,6 +10,7 @@ for every kind of resource it is known afterwards whether all of it came, part o
 import atexit
 from collections.abc import Iterable
 
+from prodrome.cds_hooks.fhir_client import bulk_data
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
 from prodrome.cds_hooks.fhir_client.client import Client, Plan, Progress, Request
 from prodrome.cds_hooks.fhir_client.exchange import JSON, NOT_THERE, Failure, is_json
@@ -32,6 +33,7 @@ __all__ = [
     "Request",
     "Resolved",
     "allowed",
+    "bulk_data",
     "complete",
     "expand",
     "in_words",
