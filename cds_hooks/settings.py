@@ -326,6 +326,10 @@ class Settings(BaseSettings):
             example="{resistant_min_classes = 2}",
         ),
     ] = {}
+    population_results: Annotated[
+        Path | None,
+        _said("A folder of results of `prodrome population`, for the workbench to show.", example='"results"'),
+    ] = None
     unknown_codes: Annotated[
         Literal["ignore", "say"],
         _said(

@@ -71,6 +71,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help=f"of {', '.join(FORMATS)}; ndjson and csv always",
     )
     command.add_argument(
+        "--charts",
+        action="store_true",
+        help="keep the charts of those who were judged beside the results, for the workbench",
+    )
+    command.add_argument(
         "--allow-unplaced",
         type=int,
         default=0,
@@ -110,6 +115,7 @@ def run(asked: argparse.Namespace) -> int:
         orders=asked.orders == "active",
         other=_with_parameters(settings, asked.parameters) if asked.parameters else None,
         excluded=frozenset(asked.exclude),
+        charts=asked.charts,
     )
     writers = {"parquet": parquet.write, "fhir": measures.write}
     also = [write for name, write in writers.items() if name in asked.format]

@@ -6,6 +6,7 @@ from prodrome.cds_hooks.population.embedded import Plan
 from prodrome.cds_hooks.population.export import Export, ExportError, open_export
 from prodrome.cds_hooks.population.results import cell
 from prodrome.cds_hooks.population.running import Population, judge_population
+from prodrome.cds_hooks.population.shown import Results, Table
 
 __all__ = [
     "Change",
@@ -13,6 +14,8 @@ __all__ = [
     "ExportError",
     "Plan",
     "Population",
+    "Results",
+    "Table",
     "cell",
     "compare",
     "counted",

@@ -35,6 +35,7 @@ PARTITION_BYTES = 24 * 1024 * 1024
 SURVIVING = 0.1
 """The share of an export that a sieve may leave, for the number of partitions."""
 
+CHARTS = "charts"
 MERGED = 256
 """How many partitions are merged at once: each is an open file."""
 
@@ -59,6 +60,7 @@ class Plan:
     orders: bool = False
     other: Guideline | None = None
     excluded: frozenset[str] = frozenset()
+    charts: bool = False
 
     @property
     def guidelines(self) -> tuple[Guideline, ...]:
@@ -267,7 +269,9 @@ def _place_task(number: int, task: Task) -> None:
         if row.kind in _PLAN.excluded:
             continue
         head = orjson.dumps([row.patient, task.part])
-        sections.setdefault(_partition(row.patient), []).append(head + b"\t" + row.raw.strip() + b"\n")
+        sections.setdefault(_partition(row.patient, _PLAN.partitions), []).append(
+            head + b"\t" + row.raw.strip() + b"\n"
+        )
         refers_to |= dict.fromkeys(row.refers_to)
     content = {"refers_to": sorted(refers_to), "seen": placed.seen, "bad": [list(one) for one in placed.bad]}
     _finish("placed", number, content, sections)
@@ -281,9 +285,9 @@ def _shared_task(number: int, task: Task) -> None:
 
 def _judge_task(number: int, _: int) -> None:
     completeness, incomplete, wanted = _STATE
-    common = {key: raw for key, _, raw in _section("shared", 0)} if wanted else {}
+    common = {key: raw for key, _, raw in _section(_PLAN.work / "shared", 0)} if wanted else {}
     charts: dict[str, list[tuple[int, bytes]]] = {}
-    for patient, part, raw in _section("placed", number):
+    for patient, part, raw in _section(_PLAN.work / "placed", number):
         charts.setdefault(patient, []).append((part, raw))
     plan = _PLAN
     judges = [
@@ -318,13 +322,13 @@ def _referred(rows: Sequence[Mapping[str, Any]], common: Mapping[str, bytes]) ->
     return [key for key in common if f'{key}"' in text or f"{key}/_history" in text]
 
 
-def _partition(patient: str) -> int:
-    return zlib.crc32(patient.encode()) % _PLAN.partitions
+def _partition(patient: str, partitions: int) -> int:
+    return zlib.crc32(patient.encode()) % partitions
 
 
-def _section(step: str, partition: int) -> Iterator[tuple[str, int, bytes]]:
+def _section(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:
     """What the tasks of a step wrote for a partition: patient or key, part of the export, row."""
-    for index in sorted((_PLAN.work / step).glob("*.json")):
+    for index in sorted(folder.glob("*.json")):
         place_of = orjson.loads(index.read_bytes())["sections"].get(str(partition))
         if place_of is None:
             continue
@@ -389,5 +393,18 @@ def _begin(plan: Plan) -> None:
 
 
 def clear(plan: Plan) -> None:
-    """Remove what only a run that was stopped would need."""
+    """Remove what only a run that was stopped would need; the charts are kept where that is asked for."""
+    if plan.charts:
+        (plan.out / CHARTS).mkdir(exist_ok=True)
+        for step in ("placed", "shared"):
+            if (plan.work / step).exists():
+                (plan.work / step).rename(plan.out / CHARTS / step)
     shutil.rmtree(plan.work)
+
+
+def chart(out: Path, patient: str, partitions: int) -> list[dict[str, Any]]:
+    """The rows that a patient was judged by, of results that kept the charts; none for a patient who was not."""
+    placed = _section(out / CHARTS / "placed", _partition(patient, partitions))
+    rows = _newest([(part, raw) for one, part, raw in placed if one == patient])
+    common = {key: raw for key, _, raw in _section(out / CHARTS / "shared", 0)}
+    return rows + [orjson.loads(common[key]) for key in _referred(rows, common)]

@@ -66,6 +66,7 @@ def judge_population(
             **plan.fingerprint(),
             "parameters": embedded.overridden(guideline),
             "export": str(plan.export.folder),
+            "partitions": plan.partitions,
             "hook": HOOK,
             "sieve": "off" if plan.every_patient else "on",
             "againstSieve": list(against),

@@ -142,6 +142,21 @@ def request_document(
     return document
 
 
+def population_request(
+    patient_id: str,
+    chart: Iterable[Mapping[str, Any]],
+    completeness: Mapping[str, str],
+    environment: Environment,
+) -> Document:
+    """A request at patient-view with the chart of a population's run; kinds that did not come are not in it."""
+    service = environment.service_for("patient-view")
+    document = request_document(service, patient_id, chart, environment)
+    for query in service.queries:
+        if completeness.get(query.kind) == Completeness.MISSING:
+            document["prefetch"][query.key] = None
+    return document
+
+
 def server_request(
     hook: str, url: str, patient_id: str, token: str | None, order: str | None, encounter: str | None, env: Environment
 ) -> Document:

@@ -8,6 +8,7 @@ import hmac
 import secrets
 import shlex
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from prodrome.cds_hooks.eligibility import History, as_document, as_text, histor
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, report
 from prodrome.cds_hooks.logs import alarm, failure
+from prodrome.cds_hooks.population import ExportError, Results, Table
 from prodrome.cds_hooks.protocol import Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable, Withheld, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
@@ -84,6 +86,8 @@ class _Workbench:
             "/rules/<rule_id>": self.rule,
             "/feedback": self.feedback,
             "/check": self.check_page,
+            "/population": self.population,
+            "/population/<rule_id>": self.population_list,
         }
         sent: dict[str, View] = {
             "/open": self.open,
@@ -93,6 +97,8 @@ class _Workbench:
             "/case/<key>/cards/<card>/accept": self.accept,
             "/case/<key>/cards/<card>/override": self.override,
             "/check": self.check_request,
+            "/population/<rule_id>": self.population_search,
+            "/population-patient": self.population_patient,
         }
         for rule, view in shown.items():
             routes.get(rule, endpoint=view.__name__)(view)
@@ -493,6 +499,48 @@ class _Workbench:
         except (StoreUnavailable, DatabaseAway):
             raise Unavailable("The database cannot be asked now. Try again in a moment.", retry_after=2) from None
         return self._page("feedback", rows=rows, rules=self.environment.guideline.rulebook.rules)
+
+    # The results of a whole population
+
+    def population(self) -> Response:
+        return self._page("population", results=self._results(), rules=self.environment.guideline.rulebook.rules)
+
+    def population_list(self, rule_id: str) -> Response:
+        return self._population_list(rule_id, "")
+
+    def population_search(self, rule_id: str) -> Response:
+        """The same list by part of an id, which is sent and not put into the address: addresses are logged."""
+        return self._population_list(rule_id, request.form.get("patient", "").strip())
+
+    def _population_list(self, rule_id: str, patient: str) -> Response:
+        results = self._results()
+        rule = self.environment.guideline.rulebook.rules.get(rule_id)
+        if results is None or rule is None or rule_id not in results.counts["rules"]:
+            raise NotFound("These results have no such rule.")
+        table: Table = "unjudged" if request.args.get("of") == "unjudged" else "findings"
+        number = request.args.get("page", "0")
+        page = int(number) if number.isdecimal() and len(number) < 9 else 0
+        only = request.args.get("only", "")
+        rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
+        shown = {"rule": rule, "results": results, "of": table, "only": only, "patient": patient, "page": page}
+        return self._page("population_list", rows=rows, more=more, counts=results.counts["rules"][rule_id], **shown)
+
+    def population_patient(self) -> AnyResponse:
+        """Open one patient of the results as a case of patient-view, judged on the day of the run."""
+        results, patient = self._results(), request.form.get("patient", "")
+        chart = results.chart(patient) if results else []
+        if results is None or not chart:
+            raise NotFound("The chart of this patient was not kept: run `prodrome population` with --charts.")
+        environment = asking.on_day(self.environment, date.fromisoformat(results.manifest["today"]), remember=False)
+        document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
+        return self._kept(asking.opened(f"Patient {patient} of the population", document, environment))
+
+    def _results(self) -> Results | None:
+        folder = self.environment.settings.population_results
+        try:
+            return Results.of(folder) if folder else None
+        except ExportError as error:
+            raise Unavailable(str(error), retry_after=60) from None
 
     # Checking a request
 

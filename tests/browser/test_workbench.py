@@ -407,7 +407,17 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
 # For everyone
 
 
-PAGES = ["/", "/rules", "/rules/DTT-01", "/rules/SAF-01", "/feedback", "/check", "/case/gone", "/no-such-page"]
+PAGES = [
+    "/",
+    "/population",
+    "/rules",
+    "/rules/DTT-01",
+    "/rules/SAF-01",
+    "/feedback",
+    "/check",
+    "/case/gone",
+    "/no-such-page",
+]
 OF_A_CASE = ["", "/why", "/understood", "/eligibility", "/prior-authorisation", "/what-if", "/take-away"]
 
 

@@ -1,0 +1,68 @@
+"""The results of a run as a page shows them: counts, the patients of a rule, and one patient's chart."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+from prodrome.cds_hooks.population import embedded
+from prodrome.cds_hooks.population.comparing import manifest
+from prodrome.cds_hooks.population.export import ExportError
+from prodrome.cds_hooks.population.results import COUNTS
+
+Table = Literal["findings", "unjudged"]
+PAGE = 100
+"""Patients on one page of a list."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A folder of results: what its run said of itself, and its counts."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    counts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Results":
+        """Read a folder. Raises :class:`ExportError` where it holds no results."""
+        said = manifest(folder)
+        try:
+            counts = json.loads((folder / COUNTS).read_bytes())
+        except (OSError, ValueError):
+            raise ExportError(f"{folder}: expected the results of `prodrome population`, found no {COUNTS}.") from None
+        return cls(folder, said, counts)
+
+    @property
+    def has_charts(self) -> bool:
+        """Whether each patient can be opened."""
+        return (self.folder / embedded.CHARTS).is_dir()
+
+    def listed(
+        self, rule: str, table: Table, *, only: str = "", patient: str = "", page: int = 0
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """A page of the patients of a rule, and whether there are more.
+
+        ``only`` is an indicator of findings, or a kind that was missing; ``patient`` is part of an id.
+        """
+        rows = list(islice(self._rows(rule, table, only, patient), page * PAGE, (page + 1) * PAGE + 1))
+        return rows[:PAGE], len(rows) > PAGE
+
+    def _rows(self, rule: str, table: Table, only: str, patient: str) -> Iterator[dict[str, Any]]:
+        named = rule.encode()
+        with (self.folder / f"{table}.ndjson").open("rb") as stream:
+            for line in stream:
+                if named not in line:
+                    continue
+                row = orjson.loads(line)
+                matches = not only or only == row.get("indicator") or only in row.get("missing", ())
+                if row["rule"] == rule and matches and patient in row["patient"]:
+                    yield row
+
+    def chart(self, patient: str) -> list[dict[str, Any]]:
+        """The rows that a patient was judged by; none where the charts were not kept, or for another patient."""
+        return embedded.chart(self.folder, patient, int(self.manifest["partitions"])) if self.has_charts else []

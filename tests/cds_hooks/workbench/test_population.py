@@ -1,0 +1,79 @@
+"""The page of a whole population: counts with denominators, lists, and each patient at a click."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from prodrome.cds_hooks.population import judge_population
+from tests.cds_hooks.population.exports import TODAY, examples, healthy, labelled, plan, write_export
+from tests.serving import service
+
+CHARTS = [chart for chart in [*labelled()[:12], *examples(), *healthy(2)] if not chart.absent]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("population")
+    judge_population(plan(write_export(folder / "in", CHARTS), folder / "out", charts=True))
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def client(results: Path) -> FlaskClient:
+    return service(today=TODAY, population_results=results).test_client()
+
+
+def token(client: FlaskClient) -> str:
+    found = re.search(r'name="token" value="(\w+)"', client.get("/").text)
+    assert found
+    return found[1]
+
+
+def test_the_counts_stand_with_their_denominators(client: FlaskClient, results: Path) -> None:
+    page = client.get("/population").text
+    counts = json.loads((results / "counts.json").read_text())
+    assert (
+        f"{counts['patients']} patients read, {counts['judged']} judged, {counts['withFindings']} with findings" in page
+    )
+    for rule, row in counts["rules"].items():
+        if row["gap"]:
+            assert f"{rule}: {row['gap']} with a finding" in page
+
+
+def test_a_list_holds_the_patients_of_a_rule_and_can_be_narrowed(client: FlaskClient, results: Path) -> None:
+    rows = [json.loads(line) for line in (results / "findings.ndjson").read_text().splitlines()]
+    mine = [row for row in rows if row["rule"] == "DTT-01"]
+    page = client.get("/population/DTT-01").text
+    assert all(row["patient"] in page for row in mine)
+    found = client.post("/population/DTT-01", data={"token": token(client), "patient": mine[0]["patient"]}).text
+    assert mine[0]["patient"] in found
+    assert not any(row["patient"] in found for row in mine[1:])
+    other = {row["patient"] for row in mine if row["indicator"] != mine[0]["indicator"]}
+    only = client.get(f"/population/DTT-01?only={mine[0]['indicator']}").text
+    assert not any(patient in only for patient in other)
+
+
+def test_a_patient_is_one_click_from_the_history_and_the_why(client: FlaskClient, results: Path) -> None:
+    rows = [json.loads(line) for line in (results / "findings.ndjson").read_text().splitlines()]
+    patient = next(row["patient"] for row in rows if row["rule"] == "DTT-01")
+    answer = client.post("/population-patient", data={"token": token(client), "patient": patient})
+    assert answer.status_code == 303
+    case = client.get(str(answer.location)).text
+    assert "DTT-01" in case
+    assert "<svg" in case
+    assert client.get(f"{answer.location}/why").status_code == 200
+
+
+def test_a_patient_whose_chart_was_not_kept_cannot_be_opened(client: FlaskClient) -> None:
+    answer = client.post("/population-patient", data={"token": token(client), "patient": "nobody"})
+    assert answer.status_code == 404
+    assert "--charts" in answer.text
+
+
+def test_without_results_the_page_says_how_to_have_them(results: Path, tmp_path: Path) -> None:
+    assert "population_results" in service(today=TODAY).test_client().get("/population").text
+    assert service(today=TODAY, population_results=tmp_path).test_client().get("/population").status_code == 503
+    assert service(today=TODAY).test_client().get("/population/DTT-01").status_code == 404
