@@ -67,4 +67,5 @@ lock:
 docs: install
 	$(BIN)/python -m tests.docs.rules_reference
 	$(BIN)/python -m tests.docs.settings_reference
+	$(BIN)/python -m tests.docs.population_page
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

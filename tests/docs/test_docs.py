@@ -31,6 +31,7 @@ SHOWN_ELSEWHERE = (
     "prodrome sandbox",
     "prodrome check",
     "prodrome population",
+    "prodrome export",
     "> prodrome.toml",
 )
 """Commands that need a server of their own, or are this very test; other tests run them."""
