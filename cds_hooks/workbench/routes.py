@@ -522,7 +522,14 @@ class _Workbench:
         page = int(number) if number.isdecimal() and len(number) < 9 else 0
         only = request.args.get("only", "")
         rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
-        shown = {"rule": rule, "results": results, "of": table, "only": only, "patient": patient, "page": page}
+        shown: dict[str, Any] = {
+            "rule": rule,
+            "results": results,
+            "of": table,
+            "only": only,
+            "patient": patient,
+            "page": page,
+        }
         return self._page("population_list", rows=rows, more=more, counts=results.counts["rules"][rule_id], **shown)
 
     def population_patient(self) -> AnyResponse:
@@ -533,7 +540,7 @@ class _Workbench:
             raise NotFound("The chart of this patient was not kept: run `prodrome population` with --charts.")
         environment = asking.on_day(self.environment, date.fromisoformat(results.manifest["today"]), remember=False)
         document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
-        return self._kept(asking.opened(f"Patient {patient} of the population", document, environment))
+        return self._kept(asking.opened("A patient of the population", "population", document, environment))
 
     def _results(self) -> Results | None:
         folder = self.environment.settings.population_results
