@@ -31,11 +31,13 @@ from prodrome.rules.facts import (
     Trial,
 )
 from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.judge import judge
 from tests.rules.patients import (
     CHRONIC,
     DTT,
     MIGRAINE,
     THREE_FAILED,
+    TODAY,
     acute_use,
     ago,
     emergency,
@@ -644,3 +646,16 @@ def test_an_option_to_be_used_with_care_says_why() -> None:
     trials = (stopped("candesartan"), stopped("topiramate"), stopped("amitriptyline"))
     detail = card("PRV-04", patient(conditions=(MIGRAINE, copd), trials=trials, headache_months=HEAVY))["detail"]
     assert "or bisoprolol (caution: COPD)" in detail
+
+
+@pytest.mark.parametrize("locale", ["US", "UK", "EU"])
+def test_what_has_to_be_shown_for_a_drug_is_short(locale: str) -> None:
+    guideline = load_guideline()
+    asked = {(drug, use) for row in guideline.eligibility.rows for drug in row.drugs for use in row.uses}
+    for drug, use in sorted(asked):
+        facts = patient(trials=THREE_FAILED[:2], headache_months=months(9, 3), orders=(order(drug, use),))
+        judgement = judge(facts, guideline, TODAY, locale=locale, hook="order-sign", engine="reference")
+        for card in building.build(judgement, facts, request(facts, "order-sign")):
+            if card["source"]["topic"]["code"] == "ELG-01":
+                assert len(card["detail"]) < 1200, drug
+                assert len(card["summary"]) < 140
