@@ -13,6 +13,8 @@ from prodrome.cds_hooks.web.workers import BACKLOG, SIGNALS
 
 HEAD_BYTES = 64 * 1024
 """Longest head of a request."""
+FRAMING_PER_BYTE = 8
+"""Bytes in which each one of a body may come, chunks and all: alone in a chunk it takes six."""
 HEAD_SECONDS = 30.0
 """Longest time for the head of a request to arrive, and for a new connection to send its first."""
 KEEP_ALIVE_SECONDS = 75
@@ -21,10 +23,14 @@ SETTLE_SECONDS = 0.05
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a bound on the head of a request, in bytes and in time."""
+    """HTTP/1.1 with a bound on the head of a request, in bytes and in time, and on what frames its body.
+
+    Trailers are dropped: what they say would come after the request was judged by its head.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the head of a request."""
+        self._heads = 0
         super().connection_made(transport)
         self._await_head()
 
@@ -34,15 +40,34 @@ class Protocol(HttpToolsProtocol):
         if self._patience is None:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header field; none of a trailer."""
+        if self._patience is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is there: wait no longer."""
         self._stop_waiting()
+        self._framing = 0
+        self._heads += 1
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._framing -= FRAMING_PER_BYTE * len(body)
+        super().on_body(body)
+
     def data_received(self, data: bytes) -> None:
-        """Take bytes; refuse with 431 a head larger than ``HEAD_BYTES``."""
+        """Take bytes; refuse with 431 a head larger than ``HEAD_BYTES``, and hang up on a body that is mostly frame."""
+        patience, heads = self._patience, self._heads
         super().data_received(data)
-        if self._patience is not None:
+        if self._patience is not patience or self._heads != heads:  # a head began or ended: what comes next is counted
+            return
+        if self._patience is None:
+            self._framing += len(data)
+            if self._framing > HEAD_BYTES:
+                self.transport.abort()
+        else:
             self._head += len(data)
             if self._head > HEAD_BYTES:
                 self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
@@ -55,7 +80,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
-        self._head = 0
+        self._head = self._framing = 0
         self._patience: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _stop_waiting(self) -> None:

@@ -114,6 +114,91 @@ def test_a_body_without_a_length_is_read_up_to_the_limit() -> None:
         assert ask(port, iter([b"x" * 1000] * 101)).status_code == 413
 
 
+def chunks(size: int, count: int) -> bytes:
+    return (b"%x\r\n" % size + b"x" * size + b"\r\n") * count + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 90_000), (50_000, 2)])
+def test_a_body_in_chunks_of_any_size_is_read_and_the_next_requests_too(size: int, count: int) -> None:
+    app = Application()
+    following = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n" * 3000  # more than a head may have
+    with serving(app) as port, head(port, "Transfer-Encoding: chunked") as connection:
+        connection.sendall(chunks(size, count) + following + b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert rest(connection).count(b"HTTP/1.1 200") == 3002
+    assert app.asked[0] == ("/x", b"x" * size * count)
+
+
+@pytest.mark.withstands("large bodies")
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"2\r\nxx\r\n0\r\n", b"Name: value\r\n" * 1000),  # trailers
+        (b"2;", b"x" * 10_000),  # an extension of a chunk
+        (b"", b"1;" + b"x" * 100 + b"\r\nx\r\n"),
+    ],
+)
+def test_a_body_that_is_mostly_frame_is_hung_up_on(begin: bytes, more: bytes) -> None:
+    app = Application()
+    sent = 0
+    with serving(app) as port, head(port, "Transfer-Encoding: chunked") as connection:
+        time.sleep(0.05)
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(begin)
+            while sent < 50_000_000:
+                connection.sendall(more)
+                sent += len(more)
+        assert sent < 50_000_000
+    assert app.asked == []
+
+
+def test_what_comes_in_a_trailer_says_nothing() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def app(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        seen.append(environ)
+        start("200 OK", [("Content-Length", "0")])
+        return []
+
+    front = Front(app, max_body_bytes=LIMIT, max_waiting=2, patience_seconds=5)
+    with listening(front) as port, head(port, "Transfer-Encoding: chunked", "Connection: close") as connection:
+        connection.sendall(b"1\r\nx\r\n0\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
+        rest(connection)
+    assert seen[0].keys().isdisjoint({"HTTP_AUTHORIZATION", "HTTP_X_FORWARDED_FOR"})
+
+
+@pytest.mark.withstands("two requests in one")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Content-Length: 6", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked", "Content-Length: 6"),
+        ("Content-Length: 5", "Content-Length: 0"),
+        ("Content-Length: 5", "Content-Length: 5"),
+        ("Content-Length: 5, 5",),
+        ("Content-Length: +5",),
+        ("Content-Length : 5",),
+        ("Transfer-Encoding: xchunked",),
+        ("Transfer-Encoding: identity",),
+        ("Transfer-Encoding: chunked, identity",),
+        ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
+        ("X: y", " Transfer-Encoding: chunked"),
+        ("X: y\rTransfer-Encoding: chunked",),
+        ("X: y\nTransfer-Encoding: chunked", "Content-Length: 0"),
+        ("X: \0",),
+        ("X",),
+        (": x",),
+    ],
+)
+def test_a_head_that_others_may_read_otherwise_is_refused_and_nothing_after_it_is_read(fields: tuple[str, ...]) -> None:
+    app = Application()
+    with serving(app) as port, head(port, *fields) as connection:
+        connection.sendall(b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        answered = rest(connection)
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert "/smuggled" not in [path for path, _ in app.asked]
+
+
 @pytest.mark.withstands("large bodies")
 def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
     app = Application()
