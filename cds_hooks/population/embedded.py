@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -23,8 +24,8 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, Export, ExportError, Task
-from prodrome.cds_hooks.population.steps import BadLine, Judge, Line, Sieve, place, shared
+from prodrome.cds_hooks.population.export import Changes, Export, ExportError, Line, Task
+from prodrome.cds_hooks.population.steps import BadLine, Judge, Sieve, place, shared
 from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
@@ -244,9 +245,7 @@ def _each(
 
 
 def _lines(task: Task) -> Iterator[Line]:
-    for piece in task.pieces:
-        for offset, raw in exports.lines(_PLAN.export.folder, piece):
-            yield Line(piece.file, offset, raw)
+    return chain.from_iterable(exports.lines(_PLAN.export.folder, piece) for piece in task.pieces)
 
 
 def _sieve_task(number: int, task: Task) -> None:

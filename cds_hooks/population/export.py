@@ -187,13 +187,13 @@ def changes(export: Export) -> Changes:
     deleted: dict[str, int] = {}
     for number, part in enumerate(export.parts):
         for file in sorted(part.files) if number else ():
-            for _, line in lines(export.folder, Piece(file, 0, export.files[file])):
+            for _, _, line in lines(export.folder, Piece(file, 0, export.files[file])):
                 resource = _loaded(line)
                 key = f"{resource.get('resourceType')}/{resource.get('id')}"
                 newest[key] = max(newest.get(key, (0.0, 0)), updated(resource, number))
         for file in part.deleted:
             size = (export.folder / file).stat().st_size
-            for _, line in lines(export.folder, Piece(file, 0, size)):
+            for _, _, line in lines(export.folder, Piece(file, 0, size)):
                 for entry in _objects(_loaded(line), "entry"):
                     asked = entry.get("request")
                     if isinstance(asked, dict) and asked.get("method") == "DELETE":
@@ -243,13 +243,17 @@ def tasks(export: Export, task_bytes: int = TASK_BYTES) -> tuple[Task, ...]:
     return tuple(made)
 
 
-def lines(folder: Path, piece: Piece) -> Iterator[tuple[int, bytes]]:
-    """The non-empty lines that begin in a piece, each with its byte offset. Raises ExportError for a broken archive."""
+Line = tuple[str, int, bytes]
+"""A line of an export: its file, the byte offset where it begins, its bytes. Plain tuples: there are very many."""
+
+
+def lines(folder: Path, piece: Piece) -> Iterator[Line]:
+    """The non-empty lines that begin in a piece. Raises ExportError for a broken archive."""
     path = folder / piece.file
     if piece.file.endswith(".gz"):
         try:
             with gzip.open(path, "rb") as stream:
-                yield from _numbered(cast(BinaryIO, stream), 0, None)
+                yield from _numbered(piece.file, cast(BinaryIO, stream), 0, None)
         except (OSError, EOFError) as error:
             raise ExportError(f"{piece.file}: the archive is broken ({type(error).__name__}).") from None
         return
@@ -258,15 +262,15 @@ def lines(folder: Path, piece: Piece) -> Iterator[tuple[int, bytes]]:
         if start:
             stream.seek(start - 1)
             start += len(stream.readline()) - 1  # the line before, which another piece has, or just its end
-        yield from _numbered(stream, start, piece.end)
+        yield from _numbered(piece.file, stream, start, piece.end)
 
 
-def _numbered(stream: BinaryIO, offset: int, end: int | None) -> Iterator[tuple[int, bytes]]:
+def _numbered(file: str, stream: BinaryIO, offset: int, end: int | None) -> Iterator[Line]:
     for line in stream:
         if end is not None and offset >= end:
             return
         if not line.isspace():
-            yield offset, line
+            yield file, offset, line
         offset += len(line)
 
 
@@ -318,7 +322,7 @@ def _failed(folder: Path, outcomes: set[str]) -> Iterator[str]:
     """The kinds that OperationOutcomes of the export name as failed; all, where one does not say which."""
     for file in sorted(outcomes):
         size = (folder / file).stat().st_size
-        for _, line in lines(folder, Piece(file, 0, size)):
+        for _, _, line in lines(folder, Piece(file, 0, size)):
             text = line.decode("utf-8", "replace")
             if '"severity":"information"' in text.replace(" ", "") or '"severity":"warning"' in text.replace(" ", ""):
                 continue

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from prodrome.cds_hooks.population.export import Changes
+from prodrome.cds_hooks.population.export import Changes, Line
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import (
     ALIASES,
@@ -49,14 +49,6 @@ _PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
 _SAYING = frozenset(kind.encode() for kind in DIAGNOSING)
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 NO_CHANGES = Changes()
-
-
-class Line(NamedTuple):
-    """One line of an export: where it begins, and its bytes."""
-
-    file: str
-    offset: int
-    raw: bytes
 
 
 class BadLine(NamedTuple):
@@ -197,17 +189,17 @@ def place(
 
 def shared(lines: Iterable[Line], wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
     """The Medications and PractitionerRoles among these lines that rows refer to, by ``Type/id``."""
-    for line in lines:
-        found = _KIND.search(line.raw)
+    for _, _, raw in lines:
+        found = _KIND.search(raw)
         if found is None or found.group(1).decode() not in SHARED:
             continue
         try:
-            resource = orjson.loads(line.raw)
+            resource = orjson.loads(raw)
         except orjson.JSONDecodeError:
             continue  # the rows that need it say that it did not come
         key = f"{resource.get('resourceType')}/{resource.get('id')}" if isinstance(resource, dict) else ""
         if key in wanted:
-            yield key, line.raw
+            yield key, raw
 
 
 Said = tuple[str, dict[str, Any]]
@@ -324,7 +316,7 @@ def _whole(raw: bytes) -> bool:
 
 def _parsed(line: Line, bad: list[BadLine]) -> dict[str, Any] | None:
     try:
-        resource = orjson.loads(line.raw)
+        resource = orjson.loads(line[2])
     except orjson.JSONDecodeError:
         _set_aside(line, bad)
         return None
@@ -335,11 +327,12 @@ def _parsed(line: Line, bad: list[BadLine]) -> dict[str, Any] | None:
 
 
 def _set_aside(line: Line, bad: list[BadLine]) -> None:
-    kind, patients = _KIND.search(line.raw), set(_PATIENT.findall(line.raw))
+    file, offset, raw = line
+    kind, patients = _KIND.search(raw), set(_PATIENT.findall(raw))
     bad.append(
         BadLine(
-            file=line.file,
-            offset=line.offset,
+            file=file,
+            offset=offset,
             kind=kind.group(1).decode() if kind else None,
             patient=patients.pop().decode() if len(patients) == 1 else None,
             why="not a whole JSON object",

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.cds_hooks.population import judge_population
-from prodrome.cds_hooks.population.steps import Judge, Line, Sieve, place
+from prodrome.cds_hooks.population.export import Line
+from prodrome.cds_hooks.population.steps import Judge, Sieve, place
 from prodrome.fhir_mappers import KINDS, whose
 from prodrome.rules import Completeness
 from prodrome.rules.engine.matching import Pattern
@@ -35,7 +36,7 @@ def condition(code: object, patient: str = "p", **more: Any) -> dict[str, Any]:
 
 
 def as_lines(resources: Iterable[object]) -> list[Line]:
-    return [Line("f", number, json.dumps(one).encode() + b"\n") for number, one in enumerate(resources)]
+    return [("f", number, json.dumps(one).encode() + b"\n") for number, one in enumerate(resources)]
 
 
 def candidates(*resources: object, guideline: Guideline = GUIDELINE, orders: bool = False) -> set[str]:
@@ -125,14 +126,14 @@ def test_a_rule_that_may_speak_without_migraine_turns_the_sieve_off_and_the_run_
 @pytest.mark.parametrize("slash", ["/", "\\/"])
 def test_a_row_is_placed_whatever_the_id_of_its_patient(id_: str, slash: str) -> None:
     raw = json.dumps(condition({"system": ICD, "code": "G43.709"}, id_), ensure_ascii=False).replace("/", slash)
-    [row] = place([Line("f", 0, raw.encode() + b"\n")], frozenset({id_})).rows
+    [row] = place([("f", 0, raw.encode() + b"\n")], frozenset({id_})).rows
     assert row.patient == id_
-    assert not place([Line("f", 0, raw.encode() + b"\n")], frozenset({"other"})).rows
+    assert not place([("f", 0, raw.encode() + b"\n")], frozenset({"other"})).rows
 
 
 def test_an_id_that_is_cut_off_names_no_patient() -> None:
     cut = b'{"resourceType":"Condition","subject":{"reference":"Patient/ab'
-    [whole] = Sieve(GUIDELINE)([Line("f", 0, cut + b'c"}\n')]).bad
-    [half] = Sieve(GUIDELINE)([Line("f", 0, cut + b"\n")]).bad
+    [whole] = Sieve(GUIDELINE)([("f", 0, cut + b'c"}\n')]).bad
+    [half] = Sieve(GUIDELINE)([("f", 0, cut + b"\n")]).bad
     assert whole.patient == "abc"
     assert half.patient is None
