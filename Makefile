@@ -1,10 +1,11 @@
-# The developer's interface: install, run, test, lint, bench, conformance, security-table (and lock, after a dependency changed).
+# The developer's interface: install, run, test, lint, coverage, bench, conformance, security-table (and lock, after a dependency changed).
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: docs format install run test lint bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock
+.PHONY: coverage docs format install run test test-lowest lint bench bench-compare bench-hostile bench-population load conformance
+.PHONY: security-table audit sbom lock
 
 install: $(READY)
 
@@ -22,6 +23,23 @@ format: install
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
+# The suite, measured: lines and branches, in the processes it starts, too.
+coverage: install
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --include="rules/*,fhir_mappers/*" --fail-under=97
+	$(BIN)/coverage report --fail-under=93
+
+# The core of the suite on the lowest versions that pyproject.toml allows.
+test-lowest: install
+	uv pip compile pyproject.toml --all-extras --resolution lowest-direct --python-version 3.11 --no-header --quiet \
+		-o build/lowest.txt
+	uv venv --quiet --clear --seed --python $(BIN)/python build/lowest
+	uv pip install --quiet --python build/lowest/bin/python -r build/lowest.txt --group dev
+	uv pip install --quiet --python build/lowest/bin/python --no-deps --no-build-isolation -e .
+	build/lowest/bin/python -m pytest -q -n auto --dist loadfile -p no:cacheprovider -m "not slow" \
+		tests/rules tests/fhir_mappers tests/vignettes tests/cds_hooks
 
 lint: install
 	$(BIN)/ruff check .
