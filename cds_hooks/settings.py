@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 
 from prodrome.fhir_mappers import locate, plain_code
 from prodrome.rules import ConfigurationError
-from prodrome.rules.guideline import Guideline, GuidelineError, Site, load_guideline
+from prodrome.rules.guideline import DIARY, Guideline, GuidelineError, Site, load_guideline
 
 PREFIX = "PRODROME_"
 FILE_VARIABLE = "PRODROME_SETTINGS"
@@ -349,6 +349,14 @@ class Settings(BaseSettings):
             example='"our-payers.yaml"',
         ),
     ] = None
+    diary_system: Annotated[
+        str,
+        Field(min_length=1, max_length=500, pattern=r"^[^\s|,]+$"),
+        _said(
+            "The code system of the headache diary's codes, which no standard has: its address in this site's charts.",
+            example='"https://ehr.example.org/CodeSystem/headache-diary"',
+        ),
+    ] = DIARY
     tell_eligibility: Annotated[
         bool, _said("Put every class and every body's criteria into each answer's extension.", example="true")
     ] = False
@@ -642,7 +650,13 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
 def site_guideline(settings: Settings) -> Guideline:
     """The guideline as these settings say. Raises GuidelineError for what they name and is not there."""
     licensed = settings.snomed_ct == "all"
-    own = (settings.parameters, settings.codes, settings.more_codes, settings.eligibility)
+    own = (
+        settings.parameters,
+        settings.codes,
+        settings.more_codes,
+        settings.eligibility,
+        settings.diary_system != DIARY,
+    )
     if licensed and not any(own):
         return load_guideline()
     codes = {
@@ -656,6 +670,7 @@ def site_guideline(settings: Settings) -> Guideline:
             licensed=licensed,
             more_codes=settings.more_codes,
             eligibility=settings.eligibility,
+            diary=settings.diary_system,
         )
     )
 

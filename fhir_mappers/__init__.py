@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
-from prodrome.fhir_mappers.code_systems import ACT_CODE, DIARY, ICD10CM, RXNORM, SNOMED, locate, plain_code
+from prodrome.fhir_mappers.code_systems import ACT_CODE, ICD10CM, RXNORM, SNOMED, locate, plain_code
 from prodrome.fhir_mappers.collecting import ALIASES, Entry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
@@ -35,7 +35,6 @@ __all__ = [
     "ACT_CODE",
     "ALIASES",
     "DIAGNOSING",
-    "DIARY",
     "ICD10CM",
     "KINDS",
     "RXNORM",

@@ -6,6 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from prodrome.rules.guideline import DIARY
+
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
@@ -19,7 +21,6 @@ LOINC = "http://loinc.org"
 CPT = "http://www.ama-assn.org/go/cpt"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 EDQM = "http://standardterms.edqm.eu"
-DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"  # a site that has its own renames it here
 
 DRUG_SYSTEMS = frozenset({RXNORM, ATC, SNOMED, NDC})
 DIAGNOSIS_SYSTEMS = frozenset({ICD10CM, ICD10, ICD9CM, ICPC, ICPC2, SNOMED})

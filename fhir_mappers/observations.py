@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart, seconds, unique
-from prodrome.fhir_mappers.code_systems import DIARY, LOINC
+from prodrome.fhir_mappers.code_systems import LOINC
 from prodrome.fhir_mappers.codes import Code, read_concept, sets_of
 from prodrome.fhir_mappers.courses import ACUTE, use_of
 from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
@@ -103,12 +103,14 @@ class _Reader:
         self.measured = _measured_by(chart.guideline)
         self.alone: dict[When, list[tuple[str, float, str]]] = defaultdict(list)
         self.wanted = _wanted(chart.guideline)
+        self.diary_system = chart.guideline.diary
+        self.by_code = _by_code(chart.guideline)
 
     def read(self, ref: str, resource: JsonObject) -> None:
         if not self._may_matter(resource.get("code")) or read_text(resource, "status") not in VALID:
             return
         for code in read_concept(resource, "code").codes:
-            if read := _BY_CODE.get(code) or _BY_SET.get(self.measured.get(code, "")):
+            if read := self.by_code.get(code) or _BY_SET.get(self.measured.get(code, "")):
                 read(self, ref, resource)
                 return
 
@@ -161,7 +163,7 @@ class _Reader:
         for component in read_objects(resource, "component"):
             value = _days(component, last_of_month(month).day)
             for system, code in read_concept(component, "code").codes:
-                if system == DIARY and (code in OVERUSE_CLASSES or code == ANY) and value is not None:
+                if system == self.diary_system and (code in OVERUSE_CLASSES or code == ANY) and value is not None:
                     counts[code] = _Count(value, stamp, ref)
         row = self.acute_days[month]
         for overuse_class, count in counts.items():
@@ -182,7 +184,7 @@ class _Reader:
         for component in read_objects(resource, "component"):
             value = read_count(component, "valueInteger")
             for system, code in read_concept(component, "code").codes:
-                if system == DIARY and value is not None:
+                if system == self.diary_system and value is not None:
                     counts[code] = value
         treated, relieved = counts.get("attacks-treated"), counts.get("attacks-relieved")
         if treated is None or relieved is None:
@@ -291,12 +293,17 @@ def _pressure(name: str) -> _Read:
     return lambda reader, ref, resource: reader.pressure_alone(name, ref, resource)
 
 
-_BY_CODE: Mapping[Code, _Read] = {
-    **{(DIARY, code): _day_count(field) for code, field in DAY_FIELDS.items()},
-    (DIARY, "acute-medication-days"): _Reader.acute_medication_days,
-    (DIARY, "attack-response"): _Reader.attack_response,
-    (LOINC, "65380-8"): _Reader.three_months,
-}
+@per_guideline
+def _by_code(guideline: Guideline) -> Mapping[Code, _Read]:
+    """What reads a row of the diary, by its code in the site's code system of one."""
+    return {
+        **{(guideline.diary, code): _day_count(field) for code, field in DAY_FIELDS.items()},
+        (guideline.diary, "acute-medication-days"): _Reader.acute_medication_days,
+        (guideline.diary, "attack-response"): _Reader.attack_response,
+        (LOINC, "65380-8"): _Reader.three_months,
+    }
+
+
 _BY_SET: Mapping[str, _Read] = {
     PREGNANCY: _Reader.pregnancy,
     PANEL: _Reader.blood_pressure,

@@ -19,7 +19,6 @@ from prodrome.rules.guideline import Guideline
 
 Json = dict[str, Any]
 
-DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"
 IDENTIFIERS = "https://example.org/prodrome/prior-authorisation"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
@@ -168,7 +167,7 @@ class _Document:
                 observation: Json = {
                     "resourceType": "Observation",
                     "status": "final",
-                    "code": {"coding": [{"system": DIARY, "code": code, "display": display}]},
+                    "code": {"coding": [{"system": self.guideline.diary, "code": code, "display": display}]},
                     "subject": self.subject,
                     "effectiveDateTime": f"{month.month:%Y-%m}",
                     "valueQuantity": {

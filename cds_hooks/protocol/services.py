@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from prodrome.cds_hooks.protocol.hooks import HOOKS, Hook
-from prodrome.fhir_mappers import DIARY
 from prodrome.rules import READ_FROM
 from prodrome.rules.engine import Rule, Rulebook
 from prodrome.rules.guideline import Guideline
@@ -129,7 +128,7 @@ def _queries(guideline: Guideline, today: date) -> tuple[tuple[tuple[str, str], 
     readings = _since(
         guideline, today, "heart_rate_lookback_days", "blood_pressure_lookback_days", "pregnancy_max_days"
     )
-    diary = ",".join([*(f"{DIARY}|{code}" for code in _DIARY_CODES), f"{_LOINC}|{_HEADACHE_DAYS}"])
+    diary = ",".join([*(f"{guideline.diary}|{code}" for code in _DIARY_CODES), f"{_LOINC}|{_HEADACHE_DAYS}"])
     measured = sorted({code for name in _MEASURED for code in guideline.code_sets[f"reading.{name}"].exact[_LOINC]})
     measurements = ",".join(f"{_LOINC}|{code}" for code in measured)
     mine = f"patient={PATIENT}"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
-from prodrome.fhir_mappers import ACT_CODE, DIARY, ICD10CM, SNOMED
+from prodrome.fhir_mappers import ACT_CODE, ICD10CM, SNOMED
 from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
@@ -170,10 +170,10 @@ class _Chart:
         return {
             **self.about("Observation", f"attacks-{number}"),
             "status": "final",
-            "code": _diary("attack-response"),
+            "code": self.diary_code("attack-response"),
             "partOf": [{"reference": f"MedicationStatement/{statement['id']}"}],
             "effectiveDateTime": self.on(20),
-            "component": [{"code": _diary(code), "valueInteger": count} for code, count in counts.items()],
+            "component": [{"code": self.diary_code(code), "valueInteger": count} for code, count in counts.items()],
         }
 
     def dose_given(self, number: int, count: int, drug: Drug, dose: float, ago: int) -> Resource:
@@ -194,12 +194,13 @@ class _Chart:
             row: Resource = {
                 **self.about("Observation", f"{code}-{back}"),
                 "status": "final",
-                "code": _diary("acute-medication-days" if code in OVERUSE_CLASSES else code),
+                "code": self.diary_code("acute-medication-days" if code in OVERUSE_CLASSES else code),
                 "effectivePeriod": {"start": first.isoformat(), "end": last.isoformat()},
             }
             if code in OVERUSE_CLASSES:
                 row["component"] = [
-                    {"code": _diary(each), "valueInteger": days if each == code else 0} for each in OVERUSE_CLASSES
+                    {"code": self.diary_code(each), "valueInteger": days if each == code else 0}
+                    for each in OVERUSE_CLASSES
                 ]
             else:
                 row["valueInteger"] = days
@@ -259,6 +260,9 @@ class _Chart:
         patient = self.example.patient_id
         return {"resourceType": kind, "id": f"{patient}-{name}", "subject": {"reference": f"Patient/{patient}"}}
 
+    def diary_code(self, code: str) -> Resource:
+        return {"coding": [{"system": self.guideline.diary, "code": code}]}
+
     def concept(self, name: str) -> Resource:
         code = self.example.codes[name]
         coding = {"system": _SYSTEMS[code["system"]], "code": code["code"], "display": code["display"]}
@@ -273,10 +277,6 @@ class _Chart:
         first = date(index // 12, index % 12 + 1, 1)
         following = date((index + 1) // 12, (index + 1) % 12 + 1, 1)
         return first, following - timedelta(days=1)
-
-
-def _diary(code: str) -> Resource:
-    return {"coding": [{"system": DIARY, "code": code}]}
 
 
 def transaction(made: Sequence[Resource]) -> Resource:

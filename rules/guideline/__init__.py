@@ -2,11 +2,12 @@
 
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
-from prodrome.rules.guideline.site import Site
+from prodrome.rules.guideline.site import DIARY, Site
 from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, read_entry
 from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
 
 __all__ = [
+    "DIARY",
     "Days",
     "DaysAsked",
     "Drug",

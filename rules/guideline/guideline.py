@@ -255,6 +255,11 @@ class Guideline:
         """The expression (SNOMED CT ECL) by which a terminology server knows more codes of a set, by set."""
         return read_expressions(self.folder)
 
+    @property
+    def diary(self) -> str:
+        """The address of the code system that the headache diary is kept in."""
+        return self.site.diary
+
     def for_site(self, site: Site) -> "Guideline":
         """The guideline as a site uses it. Raises GuidelineError for what the site names and is not there."""
         return _assemble(self.folder, site)

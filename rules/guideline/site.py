@@ -19,13 +19,17 @@ SPECIALTIES = {"neurology": ("neurology",), "pain_management": ("pain_management
 STOP_REASON = "stop_reason."
 KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
 
+DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"
+"""The code system of the diary's codes where a site has none of its own: no standard has them."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """``parameters`` replace the guideline's; ``codes`` maps a kind of KINDS to codes and what each means here.
 
     ``licensed``: whether SNOMED CT codes outside the Global Patient Set are read. ``more_codes`` is a table read
     beside ours, as ``prodrome codes expand`` writes it; ``eligibility`` a file of the form of eligibility.yaml.
+    ``diary`` is the address of the code system that the headache diary is kept in.
     """
 
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -33,6 +37,7 @@ class Site:
     licensed: bool = True
     more_codes: Path | None = None
     eligibility: Path | None = None
+    diary: str = DIARY
 
 
 def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[Code, str]:
