@@ -78,8 +78,10 @@ def _serve(asked: argparse.Namespace) -> int:
     configure()
     processes = settings.workers or cores()
     with ExitStack() as ending:
-        folder = ending.enter_context(TemporaryDirectory(prefix="prodrome-"))
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the processes bring their numbers together
+        folder = Path(ending.enter_context(TemporaryDirectory(prefix="prodrome-")))
+        numbers = folder / "metrics"  # of all processes; there must be no other file ending in .db
+        numbers.mkdir()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(numbers)
         ending.callback(os.environ.pop, "PROMETHEUS_MULTIPROC_DIR", None)
         if settings.in_memory:  # as short-lived as memory, but seen by all processes
             settings = settings.model_copy(update={"database_url": f"sqlite:///{folder}/prodrome.db"})

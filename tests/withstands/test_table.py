@@ -14,3 +14,7 @@ def test_tests_name_rows_that_exist() -> None:
 
 def test_the_page_says_that_every_row_holds_and_which_tests_show_it() -> None:
     assert DOCUMENT.read_text(encoding="utf-8") == document({}), "run make security-table"
+
+
+def test_each_row_is_shown_by_a_test() -> None:
+    assert {row.id for of in rows().values() for row in of} <= marked().keys()
