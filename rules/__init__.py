@@ -18,6 +18,7 @@ from prodrome.rules.eligibility import (
     eligibility,
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
+from prodrome.rules.evidence import preference
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
     UNKNOWN_CODE,
@@ -115,6 +116,7 @@ __all__ = [
     "length",
     "listed",
     "months_ago",
+    "preference",
     "rows",
     "trial_name",
     "years",

@@ -16,7 +16,7 @@ from jinja2 import Environment, Template
 
 from prodrome.cds_hooks.cards import suggestions
 from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
-from prodrome.cds_hooks.cards.finding_words import Kind, ParameterName, View
+from prodrome.cds_hooks.cards.finding_words import Answer, Kind, ParameterName, RuleId, View
 from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, plain, tidy
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
@@ -42,6 +42,9 @@ PARTS = "_parts.md.j2"
 
 MAX_OVERRIDE_REASONS = 6
 
+LONGEST_TOGETHER = 2500
+"""Characters of detail that the cards of one chart hold together, where they call the migraine difficult to treat."""
+
 MOST_FACTS_TOGETHER = 1500
 """Facts the traces of all cards tell of, which keeps an answer below 2 MB."""
 
@@ -50,10 +53,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What goes with the cards of a rule: kinds of suggestion, and override reasons as codings."""
+    """What goes with the cards of a rule: kinds of suggestion, and override reasons as codings.
+
+    ``difficult``: it calls the migraine difficult to treat; ``counts_classes``: by the classes of the definition.
+    """
 
     suggest: tuple[str, ...]
     override: tuple[Mapping[str, str], ...]
+    difficult: bool = False
+    counts_classes: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,9 +117,9 @@ def build(
     ends the building. The same request on the same day gives the same bytes.
     """
     sheet = Sheet(judgement, facts)
-    maker = _Maker(sheet, request, dialect)
     named = [(finding, key(finding, facts)) for finding in shown(judgement)]
     said = [(finding, name) for finding, name in named if name not in suppressed]
+    maker = _Maker(sheet, request, dialect, _answer([finding.rule.id for finding, _ in said]))
     most_facts = min(MOST_FACTS, MOST_FACTS_TOGETHER // max(1, len(said)))
     cards = []
     for finding, name in said:
@@ -121,7 +129,17 @@ def build(
     missing = _missing(judgement)
     if missing and INCOMPLETE not in suppressed:
         cards.append(maker.incomplete(missing))
+    if maker.answer.first_difficult and sum(len(card["detail"]) for card in cards) >= LONGEST_TOGETHER:
+        for card, (finding, _) in zip(cards, said, strict=False):
+            card["detail"] = maker.text(finding, brief=True)[1]
     return cards
+
+
+def _answer(said: list[str]) -> Answer:
+    named = manners()
+    difficult = [rule for rule in said if rule in named and named[rule].difficult]
+    counts = any(named[rule].counts_classes for rule in difficult)
+    return Answer(tuple(said), difficult[0] if difficult else None, counts)
 
 
 def _missing(judgement: Judgement) -> tuple[Unjudged, ...]:
@@ -133,12 +151,17 @@ def _missing(judgement: Judgement) -> tuple[Unjudged, ...]:
 class _Maker:
     """Makes the cards of one answer."""
 
-    def __init__(self, sheet: Sheet, request: HookRequest, dialect: str) -> None:
+    def __init__(self, sheet: Sheet, request: HookRequest, dialect: str, answer: Answer) -> None:
         self.sheet = sheet
         self.options = Options(sheet)
         self.judgement = sheet.judgement
         self.request = request
         self.dialect = dialect
+        self.answer = answer
+
+    def text(self, finding: Finding, *, brief: bool = False) -> tuple[str, str]:
+        """The summary and the detail of a finding."""
+        return _parts(_template(finding.rule.id).render(self._context(finding, brief=brief)))
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
@@ -146,7 +169,7 @@ class _Maker:
         sources = tuple(guideline.sources[id_] for id_ in rule.sources)
         if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
             sources = context["eligibility"].sources
-        summary, detail = _parts(_template(rule.id).render({**context, "sources": sources}))
+        summary, detail = _parts(_template(rule.id).render(context))
         uuid = self._uuid(rule.id, finding.order or "")
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
@@ -167,9 +190,9 @@ class _Maker:
         site_codes = self.sheet.facts.site_codes
         return trace(self.judgement, rules, facts, name, most_facts=most_facts, site_codes=site_codes)
 
-    def _context(self, finding: Finding) -> Json:
+    def _context(self, finding: Finding, *, brief: bool = False) -> Json:
         """What the template of a finding may name: :func:`names_of` says so beforehand."""
-        view = View(finding, self.sheet, self.options)
+        view = View(finding, self.sheet, self.options, self.answer, brief=brief)
         draft = self.sheet.facts.order(finding.order)
         order = Order(draft, view) if draft else None
         context: Json = {"view": view, "sheet": self.sheet, "order": order}
@@ -238,12 +261,6 @@ def _parts(text: str) -> tuple[str, str]:
     return fitted(summary), tidy(detail)
 
 
-def cited(sources: Iterable[Source]) -> Trusted:
-    """Sources with their links, for the end of a detail."""
-    named = (f"[{one.citation}]({one.url})" if one.url else one.citation for one in sources)
-    return Trusted("Source: " + "; ".join(named))
-
-
 def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
     primary = next((source for source in sources if source.url), None)
     said = {"label": primary.citation, "url": primary.url} if primary else {"label": PRODUCT}
@@ -251,16 +268,15 @@ def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
 
 
 def _links(sources: tuple[Source, ...]) -> Json:
-    links = [
-        {"label": plain(source.citation), "url": source.url, "type": "absolute"} for source in sources if source.url
-    ]
+    """The sources but the first one, which :func:`_source` names: a card cites each once."""
+    linked = [source for source in sources if source.url][1:]
+    links = [{"label": plain(source.citation), "url": source.url, "type": "absolute"} for source in linked]
     return {"links": links} if links else {}
 
 
 @cache
 def _environment(folder: Path = FOLDER) -> Environment:
     found = environment(folder)
-    found.filters["cited"] = cited
     found.globals["parts"] = found.get_template(PARTS).module  # imported once, not by each card
     return found
 
@@ -293,7 +309,12 @@ def _manner(entry: Entry, displays: Mapping[str, str], default: tuple[str, ...])
     codes = entry.texts("override", default, known=displays)
     if not 0 < len(codes) <= MAX_OVERRIDE_REASONS:
         raise entry.wrong("override", f"1 to {MAX_OVERRIDE_REASONS} reasons")
-    manner = Manner(entry.texts("suggest", (), known=suggestions.KINDS), _reasons(codes, displays))
+    manner = Manner(
+        entry.texts("suggest", (), known=suggestions.KINDS),
+        _reasons(codes, displays),
+        difficult=entry.flag("difficult", False),
+        counts_classes=entry.flag("counts_classes", False),
+    )
     entry.done()
     return manner
 
@@ -317,7 +338,7 @@ def check(guideline: Guideline, folder: Path = FOLDER) -> None:
         if not (folder / name).exists():
             raise CardsError(f"templates/cards/{name}: there is no template for the rule")
     numbers = [name for name, one in guideline.parameters.items() if one.kind in ("integer", "number")]
-    words = {ParameterName: numbers, Kind: KIND_WORDS}
+    words = {ParameterName: numbers, Kind: KIND_WORDS, RuleId: cards}
     written = _environment(folder)
     check_templates(written, templates, {"parts": macros_in(written, PARTS)}, words)
     _check_named(manners(), cards)
@@ -329,7 +350,7 @@ def names_of(rule: Rule, rulebook: Rulebook) -> dict[str, Any]:
     Raises :class:`CardsError`.
     """
     assert rule.card is not None
-    names: dict[str, Any] = {"view": View, "sheet": Sheet, "sources": tuple[Source, ...]}
+    names: dict[str, Any] = {"view": View, "sheet": Sheet}
     types = {pattern.alias: pattern.fact for pattern in rule.when}
     about = rule.card.about
     if about and _always_known(rulebook, types[about.alias], about.field):

@@ -125,11 +125,6 @@ class EligibilityWords:
         said = ["; ".join(failed_words(failed, self._guideline))] if failed else []
         return Trusted("; ".join([*said, days_words(months)] if months else said))
 
-    @property
-    def main_sources(self) -> tuple[Source, ...]:
-        """The first source; the card's links name all."""
-        return self.sources[:1]
-
     @cached_property
     def examples(self) -> bool:
         """Whether funders are examples among many."""

@@ -1,13 +1,13 @@
 """One finding as its card's template sees it, in words. Templates loop and choose; they compute nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import Literal, NewType
 
 from prodrome.cds_hooks.cards import preventives_tried
-from prodrome.cds_hooks.cards.markdown import Trusted
+from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.options_words import Choice, Options
 from prodrome.cds_hooks.cards.patient_words import (
     MEDICATION,
@@ -53,6 +53,47 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
+class Firsts:
+    """What may be used first in pregnancy or while breastfeeding, and what may not; classes where all of them may not.
+
+    ``advice`` says of each drug under which condition.
+    """
+
+    title: Trusted
+    drugs: tuple[Trusted, ...]
+    advice: tuple[Trusted, ...]
+    barred_preventives: tuple[Trusted, ...]
+    barred_acutes: tuple[Trusted, ...]
+
+    @classmethod
+    def of(cls, options: Options) -> "Firsts":
+        """What holds for the patient of these options."""
+        sheet = options.sheet
+        order = sheet.guideline.evidence_order
+        listed = order.pregnancy if sheet.expecting else order.breastfeeding
+        known = [one for one in listed if not sheet.barred(sheet.drug(one.drug)) and one.drug not in sheet.failed_drugs]
+        return cls(
+            title=Trusted("Options in pregnancy" if sheet.expecting else "Options while breastfeeding"),
+            drugs=sheet.names(one.drug for one in known),
+            advice=tuple(
+                Trusted(f"{sheet.name(one.drug)}: {one.only}" if one.only else sheet.name(one.drug)) for one in known
+            ),
+            barred_preventives=tuple(_barred(options.preventives, sheet, {one.drug for one in known})),
+            barred_acutes=tuple(_barred(options.acutes, sheet, {one.drug for one in known})),
+        )
+
+
+def _barred(choices: Iterable[Choice], sheet: Sheet, firsts: set[str]) -> Iterator[Trusted]:
+    """The drugs but the first ones that something speaks against, by class where that is so for the whole class."""
+    for choice in choices:
+        out = [member for member in choice.members.all if member.drug.id not in firsts and sheet.reasons(member.drug)]
+        if len(out) == len(choice.members.all):
+            yield choice.name
+        elif out:
+            yield from (member.name for member in out)
+
+
+@dataclass(frozen=True, slots=True)
 class Overuse:
     """Days of a class of acute drugs in the last months, the oldest first.
 
@@ -73,16 +114,58 @@ ParameterName = NewType("ParameterName", str)
 """The name of a parameter that is a number, as a template writes it."""
 Kind = NewType("Kind", str)
 """A kind of FHIR resource, as a template writes it."""
+RuleId = NewType("RuleId", str)
+"""The id of a rule that has a card, as a template writes it."""
 OptionKind = Literal["combination", "procedure", "device", "non_drug"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rules that have a card in the answer, in its order; the first that calls the migraine difficult to treat.
+
+    ``counts_classes``: whether one of them counts the classes of the definition.
+    """
+
+    rules: tuple[str, ...]
+    first_difficult: str | None
+    counts_classes: bool
 
 
 class View:
     """What a template may ask about its finding; ``sheet`` answers for the patient."""
 
-    def __init__(self, finding: Finding, sheet: Sheet, options: Options) -> None:
+    def __init__(self, finding: Finding, sheet: Sheet, options: Options, answer: Answer, *, brief: bool) -> None:
         self.finding = finding
         self.sheet = sheet
         self.options = options
+        self.answer = answer
+        self._brief = brief
+
+    @property
+    def brief(self) -> bool:
+        """Whether the card leaves out what can be missed, because it is one of many."""
+        return self._brief
+
+    # The cards beside this one
+
+    def is_beside(self, rule: RuleId) -> bool:
+        """Whether the answer holds a card of the rule."""
+        return rule in self.answer.rules
+
+    @property
+    def first_difficult(self) -> bool:
+        """Whether this is the first card of the answer that calls the migraine difficult to treat."""
+        return self.finding.rule.id == self.answer.first_difficult
+
+    @property
+    def beside_the_definition(self) -> bool:
+        """Whether a card of the answer counts the classes of the definition."""
+        return self.answer.counts_classes
+
+    @property
+    def at_discharge(self) -> bool:
+        """Whether the patient is being discharged."""
+        return self.sheet.judgement.hook == "encounter-discharge"
 
     def parameter(self, name: ParameterName) -> float:
         """The value in force of a parameter that is a number."""
@@ -230,14 +313,35 @@ class View:
         """The names of the acute classes still open."""
         return tuple(choice.name for choice in self.acutes.open)
 
-    def others(self, kind: OptionKind) -> tuple[tuple[Trusted, Trusted | None], ...]:
-        """Combinations, procedures, devices or non-drug treatments left, by who should avoid them."""
-        found: dict[str | None, list[Trusted]] = {}
-        for option in self.options.others(kind):
-            found.setdefault(option.avoid, []).append(Trusted(option.name))
-        return tuple((Trusted("; ".join(names)), Trusted(avoid) if avoid else None) for avoid, names in found.items())
+    def others(self, kind: OptionKind) -> tuple[Trusted, ...]:
+        """Combinations, procedures, devices or non-drug treatments left, with who should avoid them."""
+        return tuple(
+            Trusted(f"{option.name} (not with {option.avoid})" if option.avoid else option.name)
+            for option in self.options.others(kind)
+        )
+
+    @property
+    def ordered_by(self) -> Trusted:
+        """The body whose recommendations order the preventives, and for which migraine."""
+        body = self.sheet.guideline.evidence_order.bodies[self.sheet.judgement.locale]
+        return Trusted(f"{body.name} for {'chronic' if self.sheet.chronic else 'episodic'} migraine")
+
+    @property
+    def emergency_drugs(self) -> Trusted:
+        """What an emergency department may give."""
+        return joined(self.sheet.names(drug.id for drug in self.options.emergency), "or")
+
+    @property
+    def firsts(self) -> Firsts:
+        """What may be used first in pregnancy or while breastfeeding."""
+        return Firsts.of(self.options)
 
     # Overuse
+
+    @property
+    def must_taper(self) -> bool:
+        """Whether opioids, or combinations that may hold butalbital, are among what was used."""
+        return any(use.overuse_class in ("opioid", "combination-analgesic") for use in self._rows(rows.AcuteUse))
 
     @property
     def overuse(self) -> tuple[Overuse, ...]:

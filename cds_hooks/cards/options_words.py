@@ -1,16 +1,19 @@
-"""What is left to try: classes and treatments neither tried nor contraindicated nor unavailable.
+"""What is left to try, the most fitting first: classes neither tried nor contraindicated nor unavailable, and the rest.
 
 Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
-from prodrome.rules import ABSOLUTE, rows
+from prodrome.rules import ABSOLUTE, preference, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
+
+MOST_NAMED = 3
+"""Drugs of a class that are named before the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,18 @@ class Members:
         left = [member for member in members if not member.barred]
         return cls(
             all=members,
-            left=joined((member.name for member in left), "or"),
+            left=_named([member.name for member in left]),
             barred=tuple(member for member in members if member.barred),
             reasons=tuple(dict.fromkeys(reason for member in members for reason in member.barred)),
             cautions=tuple(dict.fromkeys(caution for member in left for caution in member.cautions)),
         )
+
+
+def _named(names: list[Trusted]) -> Trusted:
+    """``a, b or c``; of a long list the first ones, and how many more."""
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], Trusted(f"{len(names) - MOST_NAMED + 1} more")]
+    return joined(names, "or")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Options:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self._shelf = _shelf(_Same(sheet.guideline), sheet.judgement.locale)
+        self._fitting = preference(sheet.facts, sheet.guideline, sheet.judgement.locale, chronic=sheet.chronic)
 
     @cached_property
     def preventives(self) -> tuple[Choice, ...]:
@@ -82,11 +93,22 @@ class Options:
         too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
         found = []
         for class_ in self._shelf.preventives:
-            choice = self._choice(class_, running, tried, too_briefly)
+            choice = self._choice(self._in_order(class_), running, tried, too_briefly)
             if choice.status == "open" and class_.only_in_chronic and not sheet.chronic:
                 choice = Choice(choice.id, choice.name, "not for this migraine", choice.members)
             found.append(choice)
-        return tuple(found)
+        return tuple(sorted(found, key=self._first_fitting))
+
+    def _in_order(self, class_: "_Class") -> "_Class":
+        """The class with its drugs in the order of preference."""
+        members = sorted(class_.members.all, key=lambda member: self._fitting(member.drug.id))
+        if members == list(class_.members.all):
+            return class_
+        return replace(class_, members=Members.of(members))
+
+    def _first_fitting(self, choice: Choice) -> tuple[bool, bool, int]:
+        left = [member for member in choice.members.all if not member.barred] or choice.members.all
+        return min(self._fitting(member.drug.id) for member in left)
 
     @cached_property
     def acutes(self) -> tuple[Choice, ...]:
@@ -96,6 +118,11 @@ class Options:
         running = set(self._acute_classes(trial.drug for trial in trials if trial.running))
         tried = set(self._acute_classes([*(trial.drug for trial in trials), *sheet.options.in_attacks]))
         return tuple(self._choice(class_, running, tried, set()) for class_ in self._shelf.acutes)
+
+    @cached_property
+    def emergency(self) -> tuple[Drug, ...]:
+        """The acute drugs for an emergency department that nothing rules out."""
+        return tuple(drug for drug in self._shelf.emergency if not self.sheet.barred(drug))
 
     def others(self, kind: str) -> tuple[Option, ...]:
         """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.
@@ -116,26 +143,38 @@ class Options:
         )
 
     def replacements(self, count: int) -> tuple[Drug, ...]:
-        """Drugs to order instead: the first of each open preventive class that no active reason speaks against.
+        """Drugs to order instead, the most fitting first: one of each EHF class that is still open.
 
-        None in pregnancy and while breastfeeding, which the tables do not cover drug by drug. A drug that is harmful
-        in pregnancy is for the clinician to think of, unless the patient is recorded as male.
+        None that SAF-01 would warn of, and no second drug against CGRP beside one that runs. None in pregnancy and
+        while breastfeeding, which the tables do not cover drug by drug. A drug that is harmful in pregnancy is for the
+        clinician to think of, unless the patient is recorded as male.
         """
         if self.sheet.expecting_or_nursing:
             return ()
+        spent = {
+            used_up.id for used_up in self.sheet.judgement.rows(rows.UsedUpClass) if used_up.how != "perhaps failed"
+        }
+        running = {trial.drug for trial in self.sheet.facts.trials if trial.running}
+        spent |= {use.ehf_class for drug in running if (use := self.sheet.drug(drug).preventive)}
+        fitting = [
+            member.drug
+            for choice in self.preventives
+            if choice.status == "open"
+            for member in choice.members.all
+            if self._may_be_offered(member.drug)
+        ]
+        found: dict[str, Drug] = {}
+        for drug in sorted(fitting, key=lambda drug: self._fitting(drug.id)):
+            if drug.preventive and drug.preventive.ehf_class not in spent:
+                found.setdefault(drug.preventive.ehf_class, drug)
+        return tuple(found.values())[:count]
+
+    def _may_be_offered(self, drug: Drug) -> bool:
         patient = self.sheet.facts.patient
         male = patient is not None and patient.sex == "male"
-        found = []
-        for choice in self.preventives:
-            if choice.status == "open":
-                fitting = (
-                    member.drug
-                    for member in choice.members.all
-                    if not self.sheet.reasons(member.drug)
-                    and (male or "childbearing_potential" not in member.drug.contraindications)
-                )
-                found += [drug for drug in [next(fitting, None)] if drug]
-        return tuple(found[:count])
+        if not male and "childbearing_potential" in drug.contraindications:
+            return False
+        return all(reason.level == "caution" for reason in self.sheet.reasons(drug))
 
     def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
         members = class_.members
@@ -185,6 +224,7 @@ class _Shelf:
 
     preventives: tuple[_Class, ...]
     acutes: tuple[_Class, ...]
+    emergency: tuple[Drug, ...]
 
 
 class _Same:
@@ -209,11 +249,16 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
         drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
         ehf = {guideline.classes[drug.preventive.ehf_class] for drug in drugs if drug.preventive}
         preventives.append(_class(id_, name, drugs, any(class_.only_if == "chronic_migraine" for class_ in ehf)))
+    acute = [drug for drug in here if drug.acute and drug.acute.suggest]
     acutes = [
-        _class(id_, name, [d for d in here if d.acute and d.acute.drug_class == id_ and d.acute.suggest])
+        _class(id_, name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
         for id_, name in ACUTE_CLASSES.items()
     ]
-    return _Shelf(tuple(c for c in preventives if c.members.all), tuple(c for c in acutes if c.members.all))
+    return _Shelf(
+        tuple(c for c in preventives if c.members.all),
+        tuple(c for c in acutes if c.members.all),
+        tuple(drug for drug in acute if drug.acute and drug.acute.emergency),
+    )
 
 
 def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:

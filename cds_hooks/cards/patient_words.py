@@ -176,7 +176,18 @@ class Sheet:
     @property
     def expecting_or_nursing(self) -> bool:
         """Pregnant or breastfeeding: a drug that lists neither is not thereby known to be safe."""
-        return not self.active.keys().isdisjoint(("pregnancy", "pregnancy_20w", "lactation"))
+        return self.expecting or "lactation" in self.active
+
+    @property
+    def expecting(self) -> bool:
+        """Pregnant."""
+        return not self.active.keys().isdisjoint(("pregnancy", "pregnancy_20w"))
+
+    @cached_property
+    def failed_drugs(self) -> frozenset[str]:
+        """The drugs that failed, or may have."""
+        failed = {failure.drug for failure in self.judgement.rows(rows.Failure)}
+        return frozenset(failed | {failure.drug for failure in self.judgement.rows(rows.AcuteFailure)})
 
     def not_evaluated(self, drug: Drug) -> tuple[Trusted, ...]:
         """What the drug lists and no chart can show: the hour of another dose."""

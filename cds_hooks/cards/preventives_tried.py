@@ -11,16 +11,18 @@ from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred
 from prodrome.rules.guideline import PreventiveUse
 
 ClassStatus = Literal["failed", "contraindicated", "perhaps failed"]
+MOST_COURSES = 2
+"""Courses of one class that a card names."""
 STATUSES: tuple[ClassStatus, ...] = ("failed", "contraindicated", "perhaps failed")
 """What becomes of a class that is used up; the first that holds is told."""
 
 ENDINGS: Mapping[StopReason, str] = {
-    StopReason.INEFFICACY: "stopped as ineffective",
-    StopReason.INTOLERANCE: "stopped for side effects",
-    StopReason.CONTRAINDICATED: "stopped as contraindicated",
-    StopReason.SUCCEEDED: "stopped because it had worked",
-    StopReason.OTHER: "stopped for another reason",
-    StopReason.UNKNOWN: "stopped, reason not recorded",
+    StopReason.INEFFICACY: "ineffective",
+    StopReason.INTOLERANCE: "side effects",
+    StopReason.CONTRAINDICATED: "contraindicated",
+    StopReason.SUCCEEDED: "had worked",
+    StopReason.OTHER: "another reason",
+    StopReason.UNKNOWN: "reason not recorded",
 }
 
 
@@ -39,12 +41,16 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it."""
+    """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it.
+
+    ``more``: how many courses show it beside those named.
+    """
 
     name: Trusted
     status: ClassStatus
     courses: tuple[Course, ...]
     reasons: tuple[Trusted, ...] = ()
+    more: int = 0
 
 
 def course(sheet: Sheet, name: str) -> Course:
@@ -113,7 +119,8 @@ def _row(sheet: Sheet, id_: str, status: ClassStatus) -> ClassRow:
         for failure in sheet.judgement.rows(rows.Failure)
         if failure.ehf_class == id_ and failure.counts and failure.certainty == certainty
     )
-    return ClassRow(name, status, tuple(failed_course(sheet, trial, drug) for trial, drug in named))
+    courses = tuple(failed_course(sheet, trial, drug) for trial, drug in [*named][:MOST_COURSES])
+    return ClassRow(name, status, courses, more=len(named) - len(courses))
 
 
 def _lasting(sheet: Sheet, id_: str) -> tuple[Trusted, ...]:

@@ -142,8 +142,8 @@ def other_class(asked: Asked) -> Iterator[Offer]:
         label = f"Order {name} ({asked.sheet.class_name(drug)}) instead"
         if asked.dialect == "epic":  # one action per suggestion
             yield Offer(label, (create,), alone=True)
-        else:
-            yield Offer(label, (_delete(order.ref, str(asked.sheet.name(order.drug))), create), alone=True)
+        else:  # the new order first: a client that applies one action only must not leave the patient without any
+            yield Offer(label, (create, _delete(order.ref, str(asked.sheet.name(order.drug)))), alone=True)
 
 
 def full_single_dose(asked: Asked) -> Iterator[Offer]:

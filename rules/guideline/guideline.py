@@ -34,6 +34,7 @@ from prodrome.rules.guideline.readers import (
     read_contraindications,
     read_dose_limits,
     read_drugs,
+    read_evidence_order,
     read_expressions,
     read_locales,
     read_more_code_rows,
@@ -56,6 +57,7 @@ from prodrome.rules.guideline.types import (
     DoseLimit,
     Drug,
     EhfClass,
+    EvidenceOrder,
     Locale,
     Option,
     Parameter,
@@ -101,6 +103,7 @@ class Guideline:
     classes_of_single_drugs: frozenset[str]
     options: Mapping[str, Option]
     dose_limits: tuple[DoseLimit, ...]
+    evidence_order: EvidenceOrder
     classes_not_together: frozenset[str]
     eligibility: EligibilityTable
     contraindications: Mapping[str, Contraindication]
@@ -280,7 +283,17 @@ def _load(folder: Path) -> Guideline:
 
 
 def _assemble(folder: Path, site: Site) -> Guideline:
-    names = ("sources", "locales", "parameters", "codes", "contraindications", "drugs", "dose_limits", "eligibility")
+    names = (
+        "sources",
+        "locales",
+        "parameters",
+        "codes",
+        "contraindications",
+        "drugs",
+        "dose_limits",
+        "evidence_order",
+        "eligibility",
+    )
     file = {name: read_file(folder, f"{name}.yaml") for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
@@ -297,6 +310,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, locales)
     options = read_options(file["drugs"], sources, code_sets, drugs)
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
+    order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     own = read_file(site.eligibility.parent, site.eligibility.name) if site.eligibility else None
     eligibility = read_eligibility(file["eligibility"], Known(drugs, code_sets, sources, locales), own)
@@ -315,6 +329,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         classes_of_single_drugs=frozenset(single_drugs),
         options=frozen(options),
         dose_limits=limits,
+        evidence_order=order,
         classes_not_together=frozenset(not_together),
         eligibility=eligibility,
         contraindications=frozen(contraindications),

@@ -17,16 +17,20 @@ from prodrome.rules.guideline.types import (
     AcuteDose,
     AcuteUse,
     CodeSet,
+    Comorbidity,
     Contraindication,
     DoseException,
     DoseLimit,
     Drug,
     EhfClass,
+    EvidenceOrder,
+    First,
     Locale,
     Option,
     Parameter,
     ParameterValue,
     PreventiveUse,
+    Ranking,
     SideEffects,
     Source,
     Who,
@@ -441,6 +445,7 @@ def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:
         suggest=entry.flag("suggest"),
         sources=entry.texts("sources", (), known=sources),
         not_evaluated=entry.texts("not_evaluated", ()),
+        emergency=entry.flag("emergency", False),
     )
     entry.done()
     if len({dose.route for dose in doses}) != len(doses):
@@ -481,6 +486,65 @@ def read_dose_limits(
     together.one_of("source", sources)
     together.done()
     return tuple(limits), classes
+
+
+def read_evidence_order(
+    file: Entry,
+    sources: Mapping[str, Source],
+    code_sets: Mapping[str, CodeSet],
+    drugs: Mapping[str, Drug],
+    locales: Collection[str],
+) -> EvidenceOrder:
+    """Which drugs come first. Every locale has a body, and no body ranks a drug twice."""
+    bodies = {}
+    named = file.named("bodies")
+    for locale in locales:
+        if locale not in named:
+            raise GuidelineError(f"{file.where}: bodies: {locale} is missing")
+    for locale, entry in named.items():
+        entry.known("locale", locale, locales)
+        bodies[locale] = Ranking(
+            name=entry.text("name"),
+            source=entry.one_of("source", sources),
+            episodic=_ranks(entry, "episodic", drugs),
+            chronic=_ranks(entry, "chronic", drugs),
+        )
+        entry.done()
+    comorbidities = []
+    for code_set, entry in file.named("comorbidities").items():
+        entry.known("comorbidities", code_set, code_sets)
+        prefer, avoid = entry.texts("prefer", (), known=drugs), entry.texts("avoid", (), known=drugs)
+        comorbidities.append(Comorbidity(code_set, prefer, avoid, entry.one_of("source", sources)))
+        entry.done()
+    return EvidenceOrder(
+        frozen(bodies),
+        tuple(comorbidities),
+        _firsts(file.entry("pregnancy"), sources, drugs),
+        _firsts(file.entry("breastfeeding"), sources, drugs),
+    )
+
+
+def _ranks(entry: Entry, name: str, drugs: Mapping[str, Drug]) -> tuple[tuple[str, ...], ...]:
+    ranks = entry.get(name)
+    if not isinstance(ranks, list) or not all(isinstance(rank, list) for rank in ranks):
+        raise entry.wrong(name, "a list of lists of drugs")
+    seen: set[str] = set()
+    for drug in (drug for rank in ranks for drug in rank):
+        entry.known(name, drug, drugs)
+        if drug in seen:
+            raise entry.wrong(name, f"each drug once, and {drug} once")
+        seen.add(drug)
+    return tuple(tuple(rank) for rank in ranks)
+
+
+def _firsts(entry: Entry, sources: Mapping[str, Source], drugs: Mapping[str, Drug]) -> tuple[First, ...]:
+    firsts = []
+    for first in entry.entries("first"):
+        firsts.append(First(first.one_of("drug", drugs), first.text("only", None)))
+        first.done()
+    entry.one_of("source", sources)
+    entry.done()
+    return tuple(firsts)
 
 
 def read_options(

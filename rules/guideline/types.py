@@ -113,7 +113,11 @@ class DoseException:
 
 @dataclass(frozen=True, slots=True)
 class AcuteUse:
-    """A drug as attack treatment. ``overuse_class`` is its ICHD-3 8.2 class; ``suggest`` False: never proposed."""
+    """A drug as attack treatment.
+
+    ``overuse_class`` is its ICHD-3 8.2 class; ``suggest`` False: never proposed; ``emergency``: given in an emergency
+    department.
+    """
 
     drug_class: str
     overuse_class: str | None
@@ -122,6 +126,7 @@ class AcuteUse:
     suggest: bool
     sources: tuple[str, ...]
     not_evaluated: tuple[str, ...] = ()
+    emergency: bool = False
 
     def dose(self, route: str) -> AcuteDose | None:
         """The doses by ``route``; ``None`` where the table has none."""
@@ -210,6 +215,44 @@ class Option:
     code_set: str | None
     drugs: tuple[str, ...]
     sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The preventives as a body of a locale ranks them, the strongest recommendation first, and where it is read."""
+
+    name: str
+    source: str
+    episodic: tuple[tuple[str, ...], ...]
+    chronic: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comorbidity:
+    """What an active condition (a code set) speaks for and against among the preventives."""
+
+    code_set: str
+    prefer: tuple[str, ...]
+    avoid: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """A drug that may be used first, and under which condition."""
+
+    drug: str
+    only: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceOrder:
+    """Which drugs come first: by locale, beside other conditions, in pregnancy and while breastfeeding."""
+
+    bodies: Mapping[str, Ranking]
+    comorbidities: tuple[Comorbidity, ...]
+    pregnancy: tuple[First, ...]
+    breastfeeding: tuple[First, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What cards offer: valid drafts for the right patient, and orders changed in nothing but the dose."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,7 +165,8 @@ def test_another_class_is_offered_in_place_of_the_order() -> None:
     assert behaviour == "at-most-one"
     assert 1 < len(offered) <= 3
     for suggestion in offered:
-        remove, create = suggestion["actions"]
+        create, remove = suggestion["actions"]  # a client that applies the first only leaves the patient with a drug
+        assert create["type"] == "create"
         assert (remove["type"], remove["resourceId"]) == ("delete", "MedicationRequest/metoprolol")
         assert create["resource"]["medicationCodeableConcept"]["coding"][0]["system"].endswith("rxnorm")
 
@@ -189,12 +191,39 @@ def offered_drugs(facts: Facts) -> set[str]:
 
 
 def test_what_something_speaks_against_is_not_offered() -> None:
-    assert "lisinopril" in offered_drugs(CLASS_FAILED)
+    assert "candesartan" in offered_drugs(CLASS_FAILED)
     angioedema = Condition(frozenset({"angioedema_history"}), refs=("Condition/a",))
     facts = patient(
         conditions=(MIGRAINE, angioedema), trials=(stopped("propranolol"),), orders=(order("metoprolol", "preventive"),)
     )
-    assert "lisinopril" not in offered_drugs(facts)
+    assert offered_drugs(facts).isdisjoint({"lisinopril", "candesartan"})
+
+
+def test_one_drug_of_each_open_class_is_offered_by_the_evidence_of_the_locale() -> None:
+    assert [r["medicationCodeableConcept"]["text"] for r in created("PRV-01", CLASS_FAILED, "order-select")] == [
+        "candesartan",
+        "erenumab",
+        "amitriptyline",
+    ]
+
+
+def test_what_else_the_patient_has_moves_a_drug_up_or_down() -> None:
+    depressed = Condition(frozenset({"depression"}), refs=("Condition/d",))
+    facts = replace(CLASS_FAILED, conditions=(MIGRAINE, depressed))
+    first = created("PRV-01", facts, "order-select")[0]
+    assert first["medicationCodeableConcept"]["text"] == "amitriptyline"
+    obese = Condition(frozenset({"obesity"}), refs=("Condition/o",))
+    facts = replace(CLASS_FAILED, conditions=(MIGRAINE, obese))
+    assert [r["medicationCodeableConcept"]["text"] for r in created("PRV-01", facts, "order-select")][-1] in (
+        "nortriptyline",
+        "venlafaxine",
+    )
+
+
+def test_no_second_drug_against_cgrp_is_offered_beside_one_that_runs() -> None:
+    running_antibody = replace(stopped("erenumab"), running=True, end=None)
+    facts = replace(CLASS_FAILED, trials=(*CLASS_FAILED.trials, running_antibody))
+    assert offered_drugs(facts).isdisjoint({"erenumab", "fremanezumab", "atogepant", "rimegepant"})
 
 
 def test_what_harms_in_pregnancy_is_offered_to_men_only() -> None:
