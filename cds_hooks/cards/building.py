@@ -56,12 +56,14 @@ class Manner:
     """What goes with the cards of a rule: kinds of suggestion, and override reasons as codings.
 
     ``difficult``: it calls the migraine difficult to treat; ``counts_classes``: by the classes of the definition.
+    ``cites``: what of an order the sources are about (``drug``, ``limit``), "" for those of the rule.
     """
 
     suggest: tuple[str, ...]
     override: tuple[Mapping[str, str], ...]
     difficult: bool = False
     counts_classes: bool = False
+    cites: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class _Maker:
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
         context = self._context(finding)
-        sources = tuple(guideline.sources[id_] for id_ in rule.sources)
+        sources = tuple(guideline.sources[id_] for id_ in self._cited(rule, context["order"]))
         if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
             sources = context["eligibility"].sources
         summary, detail = _parts(_template(rule.id).render(context))
@@ -185,6 +187,14 @@ class _Maker:
             **_links(sources),
             "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
         }
+
+    def _cited(self, rule: Rule, order: Order | None) -> tuple[str, ...]:
+        """The rule's sources; of a rule about many drugs, those that speak of the one ordered."""
+        cites = manners()[rule.id].cites if rule.id in manners() else ""
+        if order is None or not cites:
+            return rule.sources
+        own = order.drug_sources if cites == "drug" else order.limit_sources
+        return tuple(id_ for id_ in rule.sources if id_ in own) or own or rule.sources
 
     def _why(self, rules: Iterable[Rule], facts: Iterable[Fact], name: str, most_facts: int) -> Json:
         site_codes = self.sheet.facts.site_codes
@@ -314,6 +324,7 @@ def _manner(entry: Entry, displays: Mapping[str, str], default: tuple[str, ...])
         _reasons(codes, displays),
         difficult=entry.flag("difficult", False),
         counts_classes=entry.flag("counts_classes", False),
+        cites=entry.one_of("cites", ("drug", "limit"), ""),
     )
     entry.done()
     return manner

@@ -4,17 +4,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from math import ceil
 
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.patient_words import Reason, amount, number
 from prodrome.rules import Broken, DraftOrder, broken_limits, rows
-from prodrome.rules.guideline import SideEffects
+from prodrome.rules.guideline import PreventiveUse, SideEffects
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What to expect of a preventive. ``judge_on`` counts from today."""
+    """What to expect of a preventive as it was ordered.
+
+    ``starts``: how its dose rises; ``reach_on``: the day its target can be reached, where a schedule says;
+    ``judge_on``: so many weeks from there, or from today where the drug needs no titration or none was read;
+    ``by_doses``: it is told as a regimen and needs no titration.
+    """
 
     common: tuple[Trusted, ...]
     usually_lessen: tuple[Trusted, ...]
@@ -23,6 +29,39 @@ class Profile:
     judge_weeks: int
     judge_on: date
     target: Trusted | None
+    starts: Trusted | None
+    reach_on: date | None
+    by_doses: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """When an ordered preventive can be judged: the day its target can be reached, if known, and so many weeks on."""
+
+    reach_on: date | None
+    weeks: int
+    on: date
+
+    @classmethod
+    def of(cls, use: PreventiveUse, draft: DraftOrder, today: date) -> "Judging":
+        """For a preventive with a profile of side effects."""
+        assert use.side_effects is not None
+        regimen = use.regimen(draft.single_dose)
+        weeks = (regimen.judge_weeks if regimen else None) or use.side_effects.judge_weeks
+        rising = _weeks_to_target(use, draft.per_day)
+        reach_on = None if rising is None else today + timedelta(weeks=rising)
+        return cls(reach_on, weeks, (reach_on or today) + timedelta(weeks=weeks))
+
+
+def _weeks_to_target(use: PreventiveUse, per_day: float | None) -> int | None:
+    """The least weeks until the target dose, from the ordered one; ``None`` where no schedule says."""
+    if use.regimens or use.target is None or (per_day is not None and per_day >= use.target):
+        return 0
+    if use.titration is None or use.titration.weeks is None:
+        return None
+    rise = use.target - use.titration.start
+    left = use.target - max(per_day or 0, use.titration.start)
+    return ceil(use.titration.weeks * left / rise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +117,53 @@ class Order:
         assert use is not None
         effects = use.side_effects
         assert isinstance(effects, SideEffects)
+        judging = Judging.of(use, self.draft, self.sheet.today)
+        regimen = use.regimen(self.draft.single_dose)
+        target: Trusted | None
+        if regimen:
+            target = Trusted(regimen.chronic if regimen.chronic and self.sheet.chronic else regimen.says)
+        else:
+            target = amount(use.target, use.unit, use.per) if use.target else None
         return Profile(
             common=_trusted(effects.common),
             usually_lessen=_trusted(effects.usually_lessen),
             stop_and_call=_trusted(effects.stop_and_call),
             onset_weeks=Trusted(effects.onset_weeks),
-            judge_weeks=effects.judge_weeks,
-            judge_on=self.sheet.today + timedelta(weeks=effects.judge_weeks),
-            target=amount(use.target, use.unit, use.per) if use.target else None,
+            judge_weeks=judging.weeks,
+            judge_on=judging.on,
+            target=target,
+            starts=Trusted(use.titration.says) if use.titration else None,
+            reach_on=judging.reach_on,
+            by_doses=bool(use.regimens),
         )
+
+    @property
+    def beside_cgrp(self) -> tuple[Trusted, ...]:
+        """Other preventives against CGRP that run or are in hand, where one is ordered."""
+        use = self.ordered.preventive
+        if use is None or not self.ordered.targets_cgrp:
+            return ()
+        facts = self.sheet.facts
+        running = [trial.drug for trial in facts.trials if trial.running and trial.use == "preventive"]
+        others = [*running, *(draft.drug for draft in facts.orders if draft.use == "preventive")]
+        return self.sheet.names(
+            id_
+            for id_ in others
+            if id_ != self.ordered.id and self.sheet.drug(id_).preventive and self.sheet.drug(id_).targets_cgrp
+        )
+
+    @property
+    def drug_sources(self) -> tuple[str, ...]:
+        """The sources on the drug in the use that it is ordered for."""
+        use = self.ordered.acute if self.draft.use == "acute" else self.ordered.preventive
+        return use.sources if use else ()
+
+    @property
+    def limit_sources(self) -> tuple[str, ...]:
+        """The sources of the limits that the order breaks."""
+        sheet = self.sheet
+        broken = broken_limits(sheet.facts, sheet.guideline, self.draft, sheet.judgement.locale)
+        return tuple(dict.fromkeys(limit.row.source for limit in broken))
 
     @cached_property
     def dangers(self) -> tuple[Reason, ...]:

@@ -43,9 +43,11 @@ class SingleDose:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """A trial too short or too low to count: what was done, and what it takes."""
+    """A trial too short or too low to count: what was done and what it takes, in short (``flaw``) and at length."""
 
     course: preventives_tried.Course
+    too_low: bool
+    flaw: Trusted
     enough: Trusted
     needed: Trusted
 
@@ -201,13 +203,23 @@ def _brief(sheet: Sheet, name: str) -> Brief:
     use = sheet.drug(trial.drug).preventive
     assert use is not None
     least, at_least = preventives_tried.enough(sheet, trial, use)
+    done = preventives_tried.course(sheet, name)
+    doses = [*(step.amount for step in trial.steps), *(given.amount for given in trial.administrations)]
+    amounts = [one for one in doses if one is not None]
     dose = f" at {amount(least, use.unit, use.per)} or more" if least is not None else ""
-    if use.per == "day":
-        return Brief(preventives_tried.course(sheet, name), days(at_least), Trusted(f"{use.min_days} days{dose}"))
     given = len(trial.administrations)
-    done = Trusted(f"{given} given over {days(length(trial.start, trial.end))}" if given else days(at_least))
+    too_low = least is not None and bool(amounts) and max(amounts) < least
+    if too_low and least is not None:
+        flaw = f"at {amount(max(amounts), use.unit, use.per)}, of {amount(least, use.unit, use.per)} needed"
+    elif use.per != "day" and 0 < given < use.min_administrations:
+        flaw = f"after {given} of {use.min_administrations} doses needed"
+    else:
+        flaw = f"after {days(at_least)} at a sufficient dose, of {use.min_days} needed"
+    if use.per == "day":
+        return Brief(done, too_low, Trusted(flaw), days(at_least), Trusted(f"{use.min_days} days{dose}"))
+    told = Trusted(f"{given} given over {days(length(trial.start, trial.end))}" if given else days(at_least))
     needed = f"{use.min_administrations} administrations{dose}, over {use.min_days} days"
-    return Brief(preventives_tried.course(sheet, name), done, Trusted(needed))
+    return Brief(done, too_low, Trusted(flaw), told, Trusted(needed))
 
 
 def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None) -> SingleDose | None:

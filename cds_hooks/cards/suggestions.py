@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from math import isclose
 from typing import Any, TypeGuard
@@ -19,6 +19,7 @@ from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
 from fhir.resources.R4B import servicerequest as r4b_servicerequest
 
 from prodrome.cds_hooks.cards.options_words import Options
+from prodrome.cds_hooks.cards.order_words import Judging
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import DraftOrder, Finding, allowed_share, broken_limits, full_dose, rows
@@ -113,7 +114,7 @@ def follow_up(asked: Asked) -> Iterator[Offer]:
     order = asked.order
     use = asked.sheet.drug(order.drug).preventive if order else None
     if order and use and use.side_effects:
-        when = asked.sheet.today + timedelta(weeks=use.side_effects.judge_weeks)
+        when = Judging.of(use, order, asked.sheet.today).on
         name = asked.sheet.name(order.drug)
         code = _snomed("390906007", "Follow-up encounter", f"Follow-up: judge the benefit of {name}")
         description = f"Draft follow-up on {when} to judge the benefit of {name}"
@@ -295,7 +296,8 @@ def _medication_request(drug: Drug, asked: Asked) -> Json:
     resource |= _reason({"text": "Migraine prevention"}, _diagnosis(asked), version)
     use = drug.preventive
     if use and use.target:
-        target = amount(use.target, use.unit, use.per)
+        regimen = use.regimen(None)
+        target = regimen.says if regimen else amount(use.target, use.unit, use.per)
         resource["dosageInstruction"] = [{"text": f"Starting dose to be set; target {target} where tolerated"}]
     return resource
 

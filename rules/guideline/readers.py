@@ -31,8 +31,10 @@ from prodrome.rules.guideline.types import (
     ParameterValue,
     PreventiveUse,
     Ranking,
+    Regimen,
     SideEffects,
     Source,
+    Titration,
     Who,
     plain,
 )
@@ -407,6 +409,8 @@ def _preventive(
         side_effects=profiles[profile] if profile else None,
         sources=entry.texts("sources", (), known=sources),
         washout_months=entry.integer("washout_months", None),
+        regimens=tuple(_regimen(one) for one in entry.entries("regimens", ())),
+        titration=_titration(entry.entry("titration", None)),
     )
     if (use.min_adequate or 0) > (use.target or use.min_adequate or 0) or (use.target or 0) > (use.maximum or 1e9):
         raise entry.wrong("dose", "ordered: min_adequate <= target <= maximum")
@@ -418,6 +422,25 @@ def _preventive(
         if part:
             part.done()
     return use
+
+
+def _regimen(entry: Entry) -> Regimen:
+    regimen = Regimen(
+        says=entry.text("says"),
+        chronic=entry.text("chronic", None),
+        from_amount=entry.number("from", 0),
+        judge_weeks=entry.integer("judge_weeks", None),
+    )
+    entry.done()
+    return regimen
+
+
+def _titration(entry: Entry | None) -> Titration | None:
+    if entry is None:
+        return None
+    titration = Titration(entry.number("start"), entry.text("says"), entry.integer("weeks", None))
+    entry.done()
+    return titration
 
 
 def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:

@@ -63,6 +63,28 @@ class SideEffects:
 
 
 @dataclass(frozen=True, slots=True)
+class Regimen:
+    """How a preventive is given, in words: for orders of at least ``from_amount``, and in ``chronic`` migraine.
+
+    ``judge_weeks`` stands where it is not that of the drug's side effects.
+    """
+
+    says: str
+    chronic: str | None
+    from_amount: float
+    judge_weeks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Titration:
+    """The dose a day that a preventive starts with, in words how it rises, and the weeks from there to its target."""
+
+    start: float
+    says: str
+    weeks: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PreventiveUse:
     """A drug as a preventive: its classes, and what an adequate trial of it is.
 
@@ -90,6 +112,13 @@ class PreventiveUse:
     side_effects: SideEffects | None
     sources: tuple[str, ...]
     washout_months: int | None = None
+    regimens: tuple[Regimen, ...] = ()
+    titration: Titration | None = None
+
+    def regimen(self, amount: float | None) -> Regimen | None:
+        """The regimen that an order of so much at once belongs to."""
+        fitting = [regimen for regimen in self.regimens if regimen.from_amount <= (amount or 0)]
+        return fitting[-1] if fitting else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,15 @@ def test_a_new_preventive_comes_with_what_to_expect_and_when_to_judge() -> None:
     said = card("PRV-02", patient(orders=(order("topiramate", "preventive"),)), "order-select")
     assert said["summary"].startswith("Starting topiramate")
     assert "8 weeks at target dose" in said["summary"]
-    for word in ("**Common**", "**Usually ease**", "**Stop and call**", "100 mg a day", "2026-08-10"):
+    for word in (
+        "**Common**",
+        "**Usually ease**",
+        "**Stop and call**",
+        "100 mg a day",
+        "25 mg at night",
+        "2026-07-06",
+        "2026-08-31",
+    ):
         assert word in said["detail"]
 
 
@@ -275,9 +283,64 @@ def test_a_brief_trial_is_measured_against_what_it_takes() -> None:
     facts = patient(trials=(stopped("propranolol", start="2025-05-01", end="2025-05-20"),))
     said = card("PRV-03", facts)
     assert said["summary"] == (
-        "propranolol was stopped as ineffective after 19 days at 160 mg a day: too short or too low to count as failed"
+        "propranolol was stopped as ineffective after 19 days at a sufficient dose, of 56 needed: "
+        "too short to count as failed"
     )
     assert "At a sufficient dose: 19 days. Needed: 56 days at 80 mg a day or more" in said["detail"]
+
+
+def test_a_dose_too_low_is_named_with_both_numbers() -> None:
+    low = replace(stopped("propranolol", start="2025-05-01", end="2025-12-01"), steps=())
+    low = replace(low, steps=(replace(stopped("propranolol").steps[0], amount=40, start=low.start, end=low.end),))
+    assert card("PRV-03", patient(trials=(low,)))["summary"] == (
+        "propranolol was stopped as ineffective at 40 mg a day, of 80 mg a day needed: dose too low to count as failed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("drug", "fields", "regimen", "reached", "judged_on"),
+    [  # today is 2026-06-15
+        ("topiramate", {"per_day": 25.0}, "25 mg more each week", "2026-07-06", "2026-08-31"),
+        ("topiramate", {"per_day": 50.0}, "25 mg more each week", "2026-06-29", "2026-08-24"),
+        ("topiramate", {"per_day": 100.0}, "100 mg a day", "2026-06-15", "2026-08-10"),
+        ("valproate", {}, "200 mg more every 2 weeks", "2026-08-10", "2026-10-05"),
+        ("amitriptyline", {"per_day": 10.0}, "10 mg more", "2026-07-13", "2026-09-07"),
+        ("erenumab", {"single_dose": 70.0}, "70 mg or 140 mg once a month", "", "2026-09-07"),
+        ("fremanezumab", {"single_dose": 225.0}, "225 mg once a month", "", "2026-09-07"),
+        ("fremanezumab", {"single_dose": 675.0}, "675 mg every 3 months", "", "2026-11-30"),
+        ("galcanezumab", {"single_dose": 240.0}, "240 mg first, then 120 mg once a month", "", "2026-09-07"),
+        ("eptinezumab", {"single_dose": 100.0}, "every 12 weeks", "", "2026-11-30"),
+        ("atogepant", {"per_day": 10.0}, "10, 30 or 60 mg once a day", "", "2026-09-07"),
+        ("rimegepant", {}, "75 mg every other day", "", "2026-09-07"),
+    ],
+)
+def test_a_new_preventive_is_told_as_ordered_with_the_day_to_judge(
+    drug: str, fields: dict[str, float], regimen: str, reached: str, judged_on: str
+) -> None:
+    facts = patient(orders=(replace(order(drug, "preventive"), **fields),))  # type: ignore[arg-type]
+    said = card("PRV-02", facts, "order-select")
+    assert regimen in said["detail"]
+    assert reached in said["detail"]
+    assert f", on {judged_on}" in said["summary"]
+    assert said["suggestions"][0]["label"] == f"Plan follow-up on {judged_on}"
+
+
+def test_two_preventives_against_cgrp_at_once_are_named() -> None:
+    antibody = replace(stopped("erenumab"), running=True, end=None)
+    facts = patient(trials=(antibody,), orders=(order("atogepant", "preventive"),))
+    assert "**Two drugs against CGRP at once**: erenumab too" in card("PRV-02", facts, "order-select")["detail"]
+    assert "at once" not in card("PRV-02", replace(facts, trials=()), "order-select")["detail"]
+
+
+@pytest.mark.parametrize(
+    ("drug", "use", "cited", "not_cited"),
+    [("propranolol", "preventive", "Table 4", "Table 3"), ("sumatriptan", "acute", "Table 3", "Table 4")],
+)
+def test_the_table_of_the_ordered_drug_is_cited_and_no_other(drug: str, use: str, cited: str, not_cited: str) -> None:
+    ill = ASTHMA if use == "preventive" else HEART
+    said = card("SAF-01", patient(conditions=(MIGRAINE, ill), orders=(order(drug, use),)), "order-sign")
+    assert cited in said["source"]["label"]
+    assert not_cited not in str([said["source"], said.get("links")])
 
 
 def test_the_latest_brief_trial_is_named_and_others_follow() -> None:
