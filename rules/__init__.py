@@ -83,6 +83,7 @@ __all__ = [
     "HospitalVisit",
     "Indication",
     "Judgement",
+    "Judging",
     "MonthDays",
     "NonDrugTreatment",
     "NotUnderstood",

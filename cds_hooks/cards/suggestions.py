@@ -19,10 +19,9 @@ from fhir.resources.R4B import medicationrequest as r4b_medicationrequest
 from fhir.resources.R4B import servicerequest as r4b_servicerequest
 
 from prodrome.cds_hooks.cards.options_words import Options
-from prodrome.cds_hooks.cards.order_words import Judging
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import DraftOrder, Finding, allowed_share, broken_limits, full_dose, rows
+from prodrome.rules import DraftOrder, Finding, Judging, allowed_share, broken_limits, full_dose, rows
 from prodrome.rules.guideline import Drug
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
