@@ -53,6 +53,7 @@ from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import Span, length, months_ago, years
+from prodrome.rules.titration import Judging
 
 __all__ = [
     "ABSOLUTE",
