@@ -290,13 +290,13 @@ def test_an_update_keeps_what_it_does_not_know(client: Client) -> None:
 
 
 @pytest.mark.requirement("SUG-06", "SUG-17")
-def test_a_replacement_removes_the_order_before_it_makes_another(cases: list[Case]) -> None:
+def test_a_replacement_makes_the_new_order_before_it_removes_the_old_one(cases: list[Case]) -> None:
     for case in cases:
         for card in case.answer["cards"]:
             if card["source"]["topic"]["code"] == "PRV-01":
                 for suggestion in card["suggestions"]:
                     types = [action["type"] for action in suggestion["actions"]]
-                    assert types in ([["delete", "create"]] if case.dialect == "generic" else [["create"], ["delete"]])
+                    assert types in ([["create", "delete"]] if case.dialect == "generic" else [["create"], ["delete"]])
 
 
 @pytest.mark.requirement("SUG-17", "CARD-15")
