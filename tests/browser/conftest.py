@@ -76,7 +76,7 @@ def fhir_server() -> Flask:
     return app
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # closed before other tests: while it is open this thread has a running event loop
 def browser() -> Iterator["Browser"]:
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

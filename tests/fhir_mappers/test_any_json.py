@@ -164,7 +164,7 @@ def test_deep_nesting_is_read() -> None:
 def test_the_whole_chart_is_read() -> None:
     read = facts(*WHOLE_CHART)
     assert read.skipped == ()
-    elsewhere = {"skipped", "not_understood", "orders", "orders_beside", "declared", "co_medications"}
+    elsewhere = {"skipped", "not_understood", "orders", "orders_beside", "declared", "co_medications", "site_codes"}
     assert {name for name in Facts.__slots__ if not getattr(read, name)} <= elsewhere
 
 
