@@ -22,6 +22,7 @@ from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.shown_words import SHOWN
+from prodrome.cds_hooks.cards.spelling import spelt
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
 from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in, meant
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
@@ -163,7 +164,7 @@ class _Maker:
 
     def text(self, finding: Finding, *, brief: bool = False) -> tuple[str, str]:
         """The summary and the detail of a finding."""
-        return _parts(_template(finding.rule.id).render(self._context(finding, brief=brief)))
+        return self._parts(_template(finding.rule.id).render(self._context(finding, brief=brief)))
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
@@ -171,7 +172,7 @@ class _Maker:
         sources = tuple(guideline.sources[id_] for id_ in self._cited(rule, context["order"]))
         if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
             sources = context["eligibility"].sources
-        summary, detail = _parts(_template(rule.id).render(context))
+        summary, detail = self._parts(_template(rule.id).render(context))
         uuid = self._uuid(rule.id, finding.order or "")
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
@@ -231,7 +232,7 @@ class _Maker:
             kinds=tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
             unknown_codes=all(one.unknown_codes for one in unjudged),
         )
-        summary, detail = _parts(_template(INCOMPLETE).render(vars(context)))
+        summary, detail = self._parts(_template(INCOMPLETE).render(vars(context)))
         said = self._why(rules.values(), (), INCOMPLETE, MOST_FACTS) | {"missing": list(kinds)}
         return {
             "uuid": self._uuid(INCOMPLETE, ""),
@@ -242,6 +243,12 @@ class _Maker:
             "overrideReasons": [dict(reason) for reason in manners()[INCOMPLETE].override],
             "extension": {EXTENSION: said},
         }
+
+    def _parts(self, text: str) -> tuple[str, str]:
+        """A rendered template as summary and detail, as the place spells."""
+        spelling = self.judgement.guideline.locales[self.judgement.locale].spelling
+        summary, _, detail = spelt(text.strip(), spelling).partition("\n")
+        return fitted(summary), tidy(detail)
 
     def _suggestions(self, card: str, offers: list[Offer]) -> Json:
         if not offers:
@@ -263,12 +270,6 @@ class _Maker:
 def _uuid(*parts: str) -> str:
     """A UUID in version 4's form that depends on nothing but its parts: a repeated request gets the same card."""
     return str(UUID(bytes=sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16], version=4))
-
-
-def _parts(text: str) -> tuple[str, str]:
-    """A rendered template as summary and detail."""
-    summary, _, detail = text.strip().partition("\n")
-    return fitted(summary), tidy(detail)
 
 
 def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
