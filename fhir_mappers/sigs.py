@@ -57,7 +57,11 @@ class NotRead(Exception):
 
 
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+(?:['.][^\W\d_]+)*\.?|[/x'-]")
-_FRACTIONS = (("½", " 0.5"), ("¼", " 0.25"), ("¾", " 0.75"))
+_FRACTIONS = (  # as one sign, and as that sign is taken apart
+    *(("½", " 0.5"), ("1\u20442", " 0.5")),
+    *(("¼", " 0.25"), ("1\u20444", " 0.25")),
+    *(("¾", " 0.75"), ("3\u20444", " 0.75")),
+)
 _FRACTION = re.compile(r"(?:(\d+)\s+(?:and\s+)?)?\b([13])/([24])\b")
 _DECIMAL = re.compile(r"(\d),(\d)(?!\d\d\b)")
 _AND_HALF = re.compile(r"(\d+) 0\.5\b")

@@ -4,13 +4,11 @@ from prodrome.cds_hooks.cards.building import build, check, key, load_templates,
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
-from prodrome.cds_hooks.cards.preventives_tried import ENDINGS
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
     "ACUTE_CLASSES",
-    "ENDINGS",
     "EXTENSION",
     "KIND_WORDS",
     "CardsError",

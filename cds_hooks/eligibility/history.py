@@ -3,11 +3,11 @@
 Nothing here goes beyond the chart: what is not recorded is said to be so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from prodrome.cds_hooks.cards import ACUTE_CLASSES, ENDINGS, KIND_WORDS, Sheet, days_in_words
+from prodrome.cds_hooks.cards import ACUTE_CLASSES, KIND_WORDS, Sheet, days_in_words
 from prodrome.rules import (
     ABSOLUTE,
     Completeness,
@@ -18,6 +18,7 @@ from prodrome.rules import (
     Judgement,
     Refs,
     Span,
+    StopReason,
     Trial,
     When,
     days_at,
@@ -29,6 +30,15 @@ from prodrome.rules import (
 
 MONTHS = 6
 """Calendar months of the diary that a summary tells of."""
+
+ENDED: Mapping[StopReason, str] = {
+    StopReason.INEFFICACY: "stopped as ineffective",
+    StopReason.INTOLERANCE: "stopped for side effects",
+    StopReason.CONTRAINDICATED: "stopped as contraindicated",
+    StopReason.SUCCEEDED: "stopped because it had worked",
+    StopReason.OTHER: "stopped for another reason",
+    StopReason.UNKNOWN: "stopped, reason not recorded",
+}
 
 KINDS = (
     "Condition",
@@ -173,7 +183,7 @@ def _course(sheet: Sheet, name: str) -> Course:
         days=_days(whole),
         at_target=_days(days_at(steps, use.target)) if use and use.target else None,
         at_sufficient=_days(days_at(steps, use.min_adequate)) if use and use.min_adequate else None,
-        ended="taken now" if trial.running else ENDINGS[trial.stop.reason],
+        ended="taken now" if trial.running else ENDED[trial.stop.reason],
         doubts=tuple(doubts),
         recorded=trial.refs,
         not_recorded=tuple(lacking),

@@ -394,7 +394,7 @@ def test_a_code_of_a_table_is_not_judged_by_its_display() -> None:
 
 
 def test_a_code_in_no_table_leaves_the_word_to_its_display() -> None:
-    stop = one(statement(why=concept(SNOMED, "73211009", display="ineffective"))).stop
+    stop = one(statement(why=concept(SNOMED, "195662009", display="ineffective"))).stop
     assert (stop.reason, stop.coded) == (StopReason.INEFFICACY, False)
 
 

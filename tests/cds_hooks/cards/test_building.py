@@ -168,7 +168,7 @@ def test_the_red_flags_are_listed(facts: Facts) -> None:
         ((), (), "not known"),
         ((attacks("sumatriptan", 6, 1, 100),), (), "not met, 1 failed"),
         ((attacks("sumatriptan", 6, 1, 100), attacks("rizatriptan", 4, 2, 10)), (), "met, 2 failed"),
-        ((), (HEART,), "met, triptans are contraindicated (Ischaemic heart disease)"),
+        ((), (HEART,), "met, triptans are contraindicated (Ischemic heart disease)"),
     ],
 )
 def test_the_triptan_clause_is_reported_and_does_not_gate(
@@ -368,7 +368,7 @@ def test_no_option_is_an_opioid_or_butalbital_or_not_to_be_had_here() -> None:
 def test_what_is_contraindicated_is_said_to_be_ruled_out_with_its_reason() -> None:
     facts = replace(DTT, conditions=(MIGRAINE, HEART))
     detail = card("PRV-04", facts)["detail"]
-    assert "- Ruled out: triptan (Ischaemic heart disease)" in detail
+    assert "- Ruled out: triptan (Ischemic heart disease)" in detail
     assert "~~" not in detail
     assert "triptan with an NSAID" not in detail
 
