@@ -26,9 +26,9 @@ def service(**settings: Any) -> Flask:
 
 
 @contextmanager
-def listening(app: Flask) -> Iterator[str]:
-    """The application on a free port of this machine, served as the product serves it; its base address."""
-    with listen("127.0.0.1", 0) as listener:
+def listening(app: Flask, port: int = 0) -> Iterator[str]:
+    """The application on a port of this machine (0: a free one), served as the product serves it; its base address."""
+    with listen("127.0.0.1", port) as listener:
         port = listener.getsockname()[1]
         server = Server(front_of(app), grace_seconds=5)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

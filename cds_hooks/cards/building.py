@@ -24,11 +24,11 @@ from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.shown_words import SHOWN
 from prodrome.cds_hooks.cards.spelling import spelt
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
-from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in, meant
+from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
-from prodrome.rules.engine import Fact, Rule, Rulebook
+from prodrome.rules.engine import Fact, Rule, Rulebook, meant
 from prodrome.rules.guideline import Entry, Guideline, Source, read_entry
 
 FOLDER = Path(__file__).parents[2] / "templates" / "cards"

@@ -8,7 +8,6 @@ have is a :class:`CardsError` with template and line. So a misspelt name is foun
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from functools import cached_property
 from inspect import isfunction, signature
 from types import NoneType, UnionType
@@ -18,6 +17,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.rules import ConfigurationError, When
+from prodrome.rules.engine import meant
 
 Type = Any
 """A Python type, a union or tuple of types, or a :class:`Macros`."""
@@ -359,10 +359,3 @@ def _named(of: Type) -> str:
     if isinstance(of, Macros):
         return of.template
     return getattr(of, "__name__", None) or str(of)
-
-
-def meant(word: str, choices: Iterable[str]) -> str:
-    """The end of an error: the choice that was probably meant, else all there are."""
-    choices = sorted(choices)
-    close = get_close_matches(word, choices, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(choices) or 'none'}"

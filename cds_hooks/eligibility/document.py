@@ -20,8 +20,6 @@ from prodrome.rules.guideline import Guideline
 Json = dict[str, Any]
 
 IDENTIFIERS = "https://example.org/prodrome/prior-authorisation"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-ATC = "http://www.whocc.no/atc"
 EMPTY = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "unavailable"}],
     "text": "Nothing is recorded",
@@ -153,8 +151,8 @@ class _Document:
     def medication(self, course: Course) -> Json:
         codes = self.guideline.drugs[course.drug_id].codes
         coding = [
-            {"system": url, "code": code}
-            for system, url in (("rxnorm", RXNORM), ("atc", ATC))
+            {"system": self.guideline.systems[system], "code": code}
+            for system in ("rxnorm", "atc")
             for code in codes[system][:1]
         ]
         return {**({"coding": coding} if coding else {}), "text": course.drug}

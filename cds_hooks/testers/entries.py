@@ -16,8 +16,8 @@ def draft_problem(text: str, patient_id: str, guideline: Guideline) -> dict[str,
     return {
         "resourceType": "Condition",
         "id": ENTRY_ID,
-        "clinicalStatus": _status("clinical", "active"),
-        "verificationStatus": _status("ver-status", "confirmed"),
+        "clinicalStatus": status("clinical", "active"),
+        "verificationStatus": status("ver-status", "confirmed"),
         "subject": {"reference": f"Patient/{patient_id}"},
         "code": {"coding": [{"system": system, "code": code}]} if bar else {"text": code},
     }
@@ -34,5 +34,6 @@ def draft_allergy(name: str, patient_id: str, guideline: Guideline) -> dict[str,
     }
 
 
-def _status(of: str, code: str) -> dict[str, Any]:
+def status(of: str, code: str) -> dict[str, Any]:
+    """A status of a Condition: *of* is ``clinical`` or ``ver-status``."""
     return {"coding": [{"system": f"{_TERMINOLOGY}/condition-{of}", "code": code}]}

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from prodrome.cds_hooks.testers.entries import status
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
 from prodrome.fhir_mappers import ACT_CODE, ICD10CM, SNOMED
 from prodrome.rules.guideline import Drug, Guideline
@@ -22,7 +23,6 @@ _SYSTEMS = {"icd10cm": ICD10CM, "snomed": SNOMED}
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 # Says to every system that the record is of no living person.
 _TEST_DATA = {"system": f"{_TERMINOLOGY}/v3-ActReason", "code": "HTEST", "display": "test health data"}
-_STATUS = {name: {"system": f"{_TERMINOLOGY}/condition-{name}"} for name in ("clinical", "ver-status")}
 
 Resource = dict[str, Any]
 
@@ -135,8 +135,8 @@ class _Chart:
         return [
             {
                 **self.about("Condition", f"condition-{number}"),
-                "clinicalStatus": {"coding": [{**_STATUS["clinical"], "code": "active"}]},
-                "verificationStatus": {"coding": [{**_STATUS["ver-status"], "code": "confirmed"}]},
+                "clinicalStatus": status("clinical", "active"),
+                "verificationStatus": status("ver-status", "confirmed"),
                 "code": self.concept(of),
                 "onsetDateTime": self.on(ago),
             }

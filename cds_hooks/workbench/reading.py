@@ -8,6 +8,7 @@ from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.workbench.editing import written
 from prodrome.rules import Judgement
 from prodrome.rules.engine import (
+    FINDING,
     TALLY,
     Bindings,
     Explanation,
@@ -26,7 +27,6 @@ DEEPEST = 6
 DEEPEST_STEPS = 3
 MOST_GROUNDS = 40
 MOST_ALTERNATIVES = 2
-FINDING = "finding"
 
 VERDICTS: Mapping[Verdict, str] = {
     Verdict.FIRED: "fired",

@@ -3,6 +3,7 @@
 from prodrome.rules.engine.evaluation import EngineDisagreement, engine_in_force
 from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
 from prodrome.rules.engine.matching import Bindings, EngineError, Fact, Join, LimitError, Pattern, Test, Value
+from prodrome.rules.engine.reading import meant
 from prodrome.rules.engine.rulebook import (
     FINDING,
     TALLY,
@@ -42,5 +43,6 @@ __all__ = [
     "Verdict",
     "condition_in_words",
     "engine_in_force",
+    "meant",
     "why",
 ]

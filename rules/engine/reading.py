@@ -88,10 +88,11 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def meant(word: object, choices: Collection[str]) -> str:
+def meant(word: object, choices: Iterable[str]) -> str:
     """The end of an error: the choice that was probably meant, else all there are."""
-    close = get_close_matches(str(word), list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(sorted(choices)) or 'none'}"
+    known = sorted(choices)
+    close = get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(known) or 'none'}"
 
 
 def _number(value: object) -> bool:

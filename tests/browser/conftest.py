@@ -129,12 +129,6 @@ def looking(browser: "Browser", base: str) -> Iterator[Looking]:
         yield looked_at
 
 
-@pytest.fixture
-def small_page(browser: "Browser", base: str) -> Iterator["Page"]:
-    """The same on a telephone."""
-    yield from _page(browser, base, viewport={"width": 390, "height": 844})
-
-
 def _page(browser: "Browser", base: str, **options: Any) -> Iterator["Page"]:
     context = browser.new_context(
         **{"base_url": base, "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}

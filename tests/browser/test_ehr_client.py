@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +22,8 @@ from prodrome.cds_hooks.database import Database
 from prodrome.cds_hooks.feedback import report
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.cds_hooks.testers import PRIVATE, SANDBOX_SETTINGS, new_key
-from prodrome.cds_hooks.web import front_of
-from prodrome.cds_hooks.web.server import Server
-from prodrome.cds_hooks.web.workers import listen
 from tests.browser.conftest import expect, fhir_server
-from tests.serving import service, serving
+from tests.serving import listening, service, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -79,15 +75,8 @@ def listening_with_tokens(**settings: Any) -> Iterator[str]:
     """A service that wants tokens addressed to the port it listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with listen("127.0.0.1", port) as listener:
-        server = Server(front_of(service(port=port, **settings)), grace_seconds=5)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
+    with listening(service(port=port, **settings), port) as address:
+        yield address
 
 
 @pytest.fixture
