@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 
 from bench.charts import PATIENT, TODAY, chart
-from prodrome.cds_hooks.population import Plan, judge_population, open_export
+from prodrome.cds_hooks.population import RunPlan, judge_population, open_export
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import load_guideline
 
@@ -109,7 +109,7 @@ def run(export: Path, out: Path, *, every_patient: bool, today: date) -> Took:
     read, wrote = os.pipe()
     child = os.fork()
     if child == 0:
-        plan = Plan(
+        plan = RunPlan(
             export=open_export(export),
             out=out,
             guideline=load_guideline(),

@@ -12,15 +12,15 @@ from typing import Any
 from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import Shown, Visit
-from prodrome.cds_hooks.fhir_client import NOT_THERE, Progress
+from prodrome.cds_hooks.feedback import Showing, Shown
+from prodrome.cds_hooks.fhir_client import NOT_THERE, FetchProgress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
 from prodrome.cds_hooks.traces import stage
 from prodrome.fhir_mappers import Record, counted, read_facts
 from prodrome.rules import Completeness, Facts, Judgement, judge
 
-EXTENSION = "org.prodrome.judgement"
+_EXTENSION = "org.prodrome.judgement"
 """The key of the response's extension: what could not be judged, and what was set aside."""
 
 JUDGING_SECONDS = 0.25
@@ -70,7 +70,7 @@ def consult(
     environment: Environment,
     *,
     caller: Caller = ANYONE,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
 ) -> Consultation:
     """Answer one request.
 
@@ -109,7 +109,7 @@ def consult(
             in_time=in_time,
         )
     judged = time.perf_counter()
-    visit = Visit(
+    visit = Showing(
         service=service.id,
         hook_instance=request.hook_instance,
         rulebook_version=judgement.rulebook.version,
@@ -122,7 +122,7 @@ def consult(
         notes = (*gathered.notes, *overridden)
         response: dict[str, Any] = {
             "cards": with_numbers_as_written(answered, request),
-            "extension": {EXTENSION: _extension(service, judgement, facts, gathered, notes)},
+            "extension": {_EXTENSION: _extension(service, judgement, facts, gathered, notes)},
         }
         if environment.settings.tell_eligibility or eligibility.asked_for(request.extension):
             response["extension"][eligibility.EXTENSION] = eligibility.as_json(facts, judgement)
@@ -157,7 +157,7 @@ def _cards(
     facts: Facts,
     request: HookRequest,
     environment: Environment,
-    visit: Visit,
+    visit: Showing,
     in_time: Callable[[], None],
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The cards, without the findings this user overrode for this patient lately, and what to say of these.
@@ -170,7 +170,7 @@ def _cards(
     safety = judgement.rulebook.safety_rules
     candidates = {
         cards.key(finding, facts)
-        for finding in cards.shown(judgement)
+        for finding in cards.findings_shown(judgement)
         if finding.rule.id not in safety and finding.indicator != "critical"
     }
     overridden = store.suppressed(visit, candidates)

@@ -28,7 +28,7 @@ class Environment:
     def of(cls, settings: Settings, *, store: Store | None = None) -> "Environment":
         """The environment these settings describe. Raises ``GuidelineError`` for a parameter that does not fit."""
         guideline = site_guideline(settings)
-        cards.check(guideline)
+        cards.check_cards(guideline)
         return cls(settings, guideline, clock(settings.today), store)
 
     def services(self) -> Mapping[str, Service]:

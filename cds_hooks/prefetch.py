@@ -10,11 +10,11 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
-from prodrome.cds_hooks.fhir_client import Fetched, Progress, Resolved, complete, resolve, resolve_references
+from prodrome.cds_hooks.fhir_client import Fetched, FetchProgress, Resolved, complete, resolve, resolve_references
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
-from prodrome.fhir_mappers import Entry, Record, bare_id, collect, is_answer, worse
+from prodrome.fhir_mappers import BundleEntry, Record, bare_id, collect, is_answer, worse
 from prodrome.rules import Completeness
 
 
@@ -40,7 +40,7 @@ def gather(
     *,
     deadline: float,
     issuer: str | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
 ) -> Gathered:
     """Bring together what came and what can be fetched, and say of each kind how much of it there is.
 
@@ -113,7 +113,7 @@ class _Server:
     settings: Settings
     deadline: float
     issuer: str | None
-    progress: Progress | None
+    progress: FetchProgress | None
 
     def for_queries(self, plan: Mapping[str, tuple[str, str]]) -> Mapping[str, Fetched]:
         if not plan or self.request.fhir_server is None:
@@ -217,9 +217,9 @@ def _is_another_patient(value: object, patient_id: str) -> bool:
     return bare_id(resource.get("id")) not in (None, patient_id)
 
 
-def _own(request: HookRequest) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+def _own(request: HookRequest) -> tuple[tuple[BundleEntry, ...], tuple[str, ...]]:
     """The orders in hand without those that name another patient (wrong-patient safety), and what to say of these."""
-    orders = [Entry(order, url) for order, url in zip_longest(request.orders, request.order_urls)]
+    orders = [BundleEntry(order, url) for order, url in zip_longest(request.orders, request.order_urls)]
     own = tuple(order for order in orders if not _names_another(order.resource, request.patient_id))
     if len(own) == len(orders):
         return own, ()
@@ -230,7 +230,7 @@ _CODED = ("clinicalStatus", "verificationStatus")
 """Elements that earlier releases and the published examples write as one word."""
 
 
-def _declare(request: HookRequest, resources: dict[str, list[Entry]]) -> tuple[frozenset[str], tuple[str, ...]]:
+def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Put what is being written into the chart in the place of its rows of the same id, or beside them.
 
     Returns the references of these resources, and what to say of those that name another patient.
@@ -249,7 +249,7 @@ def _declare(request: HookRequest, resources: dict[str, list[Entry]]) -> tuple[f
         rows[:] = [
             row for row in rows if not (isinstance(row.resource, dict) and bare_id(row.resource.get("id")) == id_)
         ]
-        rows.append(Entry({**resource, **words, "id": id_}))
+        rows.append(BundleEntry({**resource, **words, "id": id_}))
         references.add(f"{kind}/{id_}")
     if len(own) == len(of_kind):
         return frozenset(references), ()

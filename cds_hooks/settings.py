@@ -36,7 +36,7 @@ from prodrome.fhir_mappers import locate, plain_code
 from prodrome.rules import ConfigurationError
 from prodrome.rules.guideline import DIARY, Guideline, GuidelineError, Site, load_guideline
 
-PREFIX = "PRODROME_"
+_PREFIX = "PRODROME_"
 FILE_VARIABLE = "PRODROME_SETTINGS"
 DEFAULT_FILE = Path("prodrome.toml")
 IN_MEMORY = "sqlite://"
@@ -265,7 +265,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix=PREFIX,
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         hide_input_in_errors=True,
         validate_default=True,
@@ -574,7 +574,7 @@ class Settings(BaseSettings):
         return self
 
 
-class Line(NamedTuple):
+class SettingInForce(NamedTuple):
     """One setting in force: its name, its value as text (secrets hidden), where it came from, and what it is for."""
 
     name: str
@@ -583,7 +583,7 @@ class Line(NamedTuple):
     meaning: str
 
 
-class Meaning(NamedTuple):
+class SettingMeaning(NamedTuple):
     """What a setting is for: its name, description, unit, default and an example, as in TOML."""
 
     name: str
@@ -683,10 +683,10 @@ def _code(kind: str, written: str) -> tuple[str, str]:
     return system, plain_code(address, system, code)
 
 
-def describe(settings: Settings) -> list[Line]:
+def describe(settings: Settings) -> list[SettingInForce]:
     """Every setting in force and where it came from, secrets hidden."""
     return [
-        Line(
+        SettingInForce(
             meaning.name,
             _shown(meaning.name, getattr(settings, meaning.name)),
             settings._origins.get(meaning.name, "default"),
@@ -696,10 +696,10 @@ def describe(settings: Settings) -> list[Line]:
     ]
 
 
-def meanings(part: type[BaseModel]) -> list[Meaning]:
+def meanings(part: type[BaseModel]) -> list[SettingMeaning]:
     """What each setting of a part is for, in order."""
     return [
-        Meaning(
+        SettingMeaning(
             name,
             str(field.description),
             str(field.json_schema_extra["unit"]) if isinstance(field.json_schema_extra, dict) else "",
@@ -725,10 +725,10 @@ def _environment() -> Mapping[str, object]:
     unknown = [
         name
         for name in os.environ
-        if name.startswith(PREFIX) and name != FILE_VARIABLE and _field(name) not in Settings.model_fields
+        if name.startswith(_PREFIX) and name != FILE_VARIABLE and _field(name) not in Settings.model_fields
     ]
     if unknown:
-        raise SettingsError([f"{name}: unknown variable{_meant(_field(name), PREFIX)}" for name in sorted(unknown)])
+        raise SettingsError([f"{name}: unknown variable{_meant(_field(name), _PREFIX)}" for name in sorted(unknown)])
     try:
         values = EnvSettingsSource(Settings)()
     except UnreadableVariable as error:
@@ -740,7 +740,7 @@ def _environment() -> Mapping[str, object]:
 
 
 def _field(variable: str) -> str:
-    return variable.removeprefix(PREFIX).lower().split("__")[0]
+    return variable.removeprefix(_PREFIX).lower().split("__")[0]
 
 
 def _scalar(value: object) -> object:

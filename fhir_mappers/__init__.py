@@ -12,7 +12,7 @@ from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import KINDS, Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
 from prodrome.fhir_mappers.code_systems import ACT_CODE, ICD10CM, RXNORM, SNOMED, locate, plain_code
-from prodrome.fhir_mappers.collecting import ALIASES, Entry, collect, is_answer, kind_of, lacks_some, worse
+from prodrome.fhir_mappers.collecting import ALIASES, BundleEntry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
@@ -40,7 +40,7 @@ __all__ = [
     "RXNORM",
     "SITE",
     "SNOMED",
-    "Entry",
+    "BundleEntry",
     "Meaning",
     "MigraineCodes",
     "Orders",

@@ -12,7 +12,7 @@ from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
 from prodrome.rules import When
 from prodrome.rules.guideline import Drug
 
-DONE = frozenset({"completed", "in-progress"})
+_DONE = frozenset({"completed", "in-progress"})
 NOT_DONE = "not-done"
 CHEMODENERVATION = "chemodenervation"  # code set
 
@@ -40,7 +40,7 @@ def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
 
     def read_administration(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
-        if status not in DONE and status != NOT_DONE:
+        if status not in _DONE and status != NOT_DONE:
             return
         medicine = lexicon.recognise(read_named(chart, resource))
         if medicine is None or not medicine.drug.preventive or medicine.drug.preventive.per != "administration":
@@ -64,7 +64,7 @@ def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
 
     def read_procedure(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
-        if toxin is None or (status not in DONE and status != NOT_DONE):
+        if toxin is None or (status not in _DONE and status != NOT_DONE):
             return
         if CHEMODENERVATION not in sets_of(chart.guideline, read_concept(resource, "code").codes):
             return

@@ -6,16 +6,16 @@ from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import SNOMED
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
-from prodrome.fhir_mappers.medications import Lexicon, Named
+from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
 from prodrome.rules import Allergy
 from prodrome.rules.guideline import Drug, Guideline
 
-KINDS = frozenset({"allergy", "intolerance"})
-NOT_SO = frozenset({"refuted", "entered-in-error"})
+_ALLERGY_TYPES = frozenset({"allergy", "intolerance"})
+_NOT_SO = frozenset({"refuted", "entered-in-error"})
 OVER = frozenset({"inactive", "resolved", "refuted"})
-NSAID = "nsaid"
+_NSAID = "nsaid"
 NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
 CLASS = "class."  # of the phrases that name a class of drugs
 
@@ -33,7 +33,7 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
 
     def read(ref: str, resource: JsonObject) -> None:
         status = status_codes(resource, "clinicalStatus")
-        if not status.isdisjoint(OVER) or not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+        if not status.isdisjoint(OVER) or not status_codes(resource, "verificationStatus").isdisjoint(_NOT_SO):
             return
         refs = (ref,) if ref else ()
         concepts = [read_concept(resource, "code")]
@@ -57,11 +57,11 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     """Whether a code says to what somebody is allergic, and to which drugs (or to NSAIDs)."""
     guideline = lexicon.guideline
     if NSAID_CODES in sets_of(guideline, said.codes):
-        return True, frozenset({NSAID})
+        return True, frozenset({_NSAID})
     named = {to for system, code in said.codes if system == SNOMED and (to := guideline.allergy_to(code))}
     if named:
         return True, frozenset().union(*(_members(guideline, to) for to in named))
-    medicine = lexicon.recognise(Named(said))
+    medicine = lexicon.recognise(NamedMedicine(said))
     if medicine:
         return medicine.coded, frozenset({medicine.drug.id})
     classes = {
@@ -79,7 +79,7 @@ def _class_names(guideline: Guideline) -> Phrases:
 
 def _members(guideline: Guideline, to: str) -> frozenset[str]:
     """The drugs that an allergy to a drug or to a class speaks against; NSAIDs stay one."""
-    if to == NSAID or to in guideline.drugs:
+    if to == _NSAID or to in guideline.drugs:
         return frozenset({to})
     if to in _BY_NAME:
         return _BY_NAME[to] & guideline.drugs.keys()
@@ -99,4 +99,4 @@ def _type(resource: JsonObject) -> str | None:
         said = [read_text(each, "code") for each in codings]
     else:
         said = [read_text(resource, "type")]
-    return next((each for each in said if each in KINDS), None)
+    return next((each for each in said if each in _ALLERGY_TYPES), None)

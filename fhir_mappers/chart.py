@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TypeVar, cast
 
-from prodrome.fhir_mappers.collecting import Entry, kind_of
+from prodrome.fhir_mappers.collecting import BundleEntry, kind_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
     MODIFIER,
@@ -58,16 +58,16 @@ BESIDE_ORDERS = words("""
 
 LONGEST_VALUE = 200  # characters kept of what was not understood
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-Row = tuple[str, JsonObject]  # "Type/id" and the resource
+ChartRow = tuple[str, JsonObject]  # "Type/id" and the resource
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What the wire gave us about one patient, still FHIR JSON.
 
-    ``resources`` maps a kind to its resources: unchecked JSON, or :class:`Entry` where the ``fullUrl`` is known.
+    ``resources`` maps a kind to its resources: unchecked JSON, or :class:`BundleEntry` where the ``fullUrl`` is known.
     A kind that ``completeness`` does not name is missing. ``orders`` are the entries (or resources) of
     ``context.draftOrders``; ``selections`` are the ids of those that are selected, ``None`` for all. ``declared`` are
     the ``Type/id`` of the resources that are only now being written into the chart.
@@ -96,7 +96,7 @@ class Chart:
         self._targets: dict[str, JsonObject] = {}
         self._bare: dict[str, JsonObject | None] = {}
         self._read: dict[tuple[object, int], object] = {}
-        self._resources: dict[str, list[Row]] = {}
+        self._resources: dict[str, list[ChartRow]] = {}
         self._places: dict[str, int] = {}  # where in its kind a Type/id stands
         for kind, values in record.resources.items():
             for value in values:
@@ -110,10 +110,10 @@ class Chart:
         self.patient_id = self._whose(record.patient_id)
         self._plain = f"Patient/{self.patient_id}"
         self.ordered = frozenset(reference for _, reference, _ in self.orders if reference)
-        self.rows: dict[str, list[Row]] = {kind: self._own(kind, rows) for kind, rows in self._resources.items()}
+        self.rows: dict[str, list[ChartRow]] = {kind: self._own(kind, rows) for kind, rows in self._resources.items()}
 
     def _add(self, kind: str, value: object) -> None:
-        resource, full_url = value if type(value) is Entry else (value, None)
+        resource, full_url = value if type(value) is BundleEntry else (value, None)
         kind = kind_of(resource, kind)
         if type(resource) is not dict:
             self.skip(kind, "", "not an object", resource)
@@ -141,7 +141,7 @@ class Chart:
                 self._bare[id_] = None  # it may mean either
 
     def _add_order(self, place: int, value: object) -> None:
-        entry = value if isinstance(value, Entry) else Entry(value)
+        entry = value if isinstance(value, BundleEntry) else BundleEntry(value)
         resource, full_url = entry
         if type(resource) is dict and "resourceType" not in resource and type(resource.get("resource")) is dict:
             wrapped_url = resource.get("fullUrl")
@@ -186,7 +186,7 @@ class Chart:
         patients = self._resources.get("Patient", ())
         return bare_id(patients[0][1].get("id")) if len(patients) == 1 else None
 
-    def _own(self, kind: str, rows: list[Row]) -> list[Row]:
+    def _own(self, kind: str, rows: list[ChartRow]) -> list[ChartRow]:
         own = []
         for row in rows:
             try:
@@ -268,7 +268,7 @@ class Chart:
         kind, _, id_ = reference.removeprefix("#").rpartition("/")
         return self.once(_contained, within).get((kind, id_))
 
-    def once(self, read: Callable[["Chart", JsonObject], T], resource: JsonObject) -> T:
+    def once(self, read: Callable[["Chart", JsonObject], _T], resource: JsonObject) -> _T:
         """What ``read`` makes of a resource that many others may refer to, read once. Raises Unreadable."""
         key = read, id(resource)
         if key not in self._read:
@@ -279,7 +279,7 @@ class Chart:
         made = self._read[key]
         if isinstance(made, Unreadable):
             raise Unreadable(str(made))
-        return cast(T, made)
+        return cast(_T, made)
 
     def completeness(self, given: Mapping[str, Completeness]) -> dict[str, Completeness]:
         """The state of every kind: as given, and incomplete where a resource of it could not be read."""
@@ -348,7 +348,7 @@ def stop_type(resource: JsonObject) -> str | None:
     return found
 
 
-def _by_reference(row: Row) -> str:
+def _by_reference(row: ChartRow) -> str:
     return row[0]
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from functools import cache
 
-from prodrome.fhir_mappers.courses import Row
+from prodrome.fhir_mappers.courses import CourseRow
 from prodrome.fhir_mappers.medications import Lexicon
 from prodrome.rules import CoMedication
 
 
-def read_co_medications(rows: Iterable[Row], lexicon: Lexicon) -> list[CoMedication]:
+def read_co_medications(rows: Iterable[CourseRow], lexicon: Lexicon) -> list[CoMedication]:
     """The co-medication groups among running rows; ointments and shampoos are left out."""
     groups_of = cache(lexicon.co_medications)  # for this chart
     return [

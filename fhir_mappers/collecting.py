@@ -15,12 +15,12 @@ COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, 
 
 ALIASES: Mapping[str, str] = {"DeviceUsage": "DeviceUseStatement"}  # R5 names of kinds that R4 names otherwise
 HARMLESS = frozenset({"warning", "information", "success"})
-DEEPEST = 4  # wrappings and Bundles inside one another
+_DEEPEST = 4  # wrappings and Bundles inside one another
 
 _WORSE = {COMPLETE: 0, INCOMPLETE: 1, MISSING: 2}
 
 
-class Entry(NamedTuple):
+class BundleEntry(NamedTuple):
     """A resource (unchecked JSON) and the ``fullUrl`` of the Bundle entry it came in."""
 
     resource: object
@@ -33,21 +33,21 @@ def kind_of(resource: object, otherwise: str = "") -> str:
     return ALIASES.get(kind, kind) if isinstance(kind, str) else otherwise
 
 
-def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]], dict[str, Completeness]]:
+def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleEntry]], dict[str, Completeness]]:
     """Sort (kind asked for, value) pairs into resources by kind and the completeness of each kind asked for.
 
     ``null`` is complete and empty; an OperationOutcome, or what is no FHIR at all, is missing; a Bundle that goes on,
     lacks some of its total or reports an error inside is incomplete. A kind asked for twice is as complete as the
     worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
     """
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[BundleEntry]] = {}
     counted: Counter[_Nameless] = Counter()
     completeness: dict[str, Completeness] = {}
     read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
         kind = ALIASES.get(asked, asked)
         if value is None or id(value) not in read:  # one value may be asked for several kinds, or under several keys
-            came: dict[str, list[Entry]] = {}
+            came: dict[str, list[BundleEntry]] = {}
             state = _collect_value(kind, value, came, 0)
             read[id(value)] = kind, state
             _add(came, found, counted)
@@ -61,7 +61,7 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[Entry]]
 _Nameless = tuple[str, str | None, bytes]  # kind, fullUrl and content of a row without an id
 
 
-def _add(came: dict[str, list[Entry]], found: dict[str, list[Entry]], counted: Counter[_Nameless]) -> None:
+def _add(came: dict[str, list[BundleEntry]], found: dict[str, list[BundleEntry]], counted: Counter[_Nameless]) -> None:
     """Add the rows of one value. A row without an id counts once however many values it comes in.
 
     Equal rows of one value are as many rows as there are of them; those with an id are told apart by it, later.
@@ -110,12 +110,12 @@ def worse(one: Completeness, other: Completeness) -> Completeness:
     return one if _WORSE[one] >= _WORSE[other] else other
 
 
-def _collect_value(kind: str, value: object, found: dict[str, list[Entry]], depth: int) -> Completeness:
+def _collect_value(kind: str, value: object, found: dict[str, list[BundleEntry]], depth: int) -> Completeness:
     if value is None:
         return COMPLETE
     if isinstance(value, list):  # a Bundle's entries without the Bundle
         value = {"resourceType": "Bundle", "entry": value} if value else None
-    if not isinstance(value, dict) or depth > DEEPEST:
+    if not isinstance(value, dict) or depth > _DEEPEST:
         return MISSING
     type_ = value.get("resourceType")
     if type_ == "Bundle":
@@ -127,11 +127,13 @@ def _collect_value(kind: str, value: object, found: dict[str, list[Entry]], dept
             return _collect_value(kind, value["resource"], found, depth + 1)
         return MISSING
     own = kind_of(value)
-    found.setdefault(own, []).append(Entry(value))
+    found.setdefault(own, []).append(BundleEntry(value))
     return COMPLETE if own == kind else MISSING
 
 
-def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[Entry]], depth: int) -> Completeness:
+def _collect_bundle(
+    kind: str, bundle: dict[str, object], found: dict[str, list[BundleEntry]], depth: int
+) -> Completeness:
     state = INCOMPLETE if _goes_on(bundle) else COMPLETE
     matches = included = outcomes = 0
     entries = bundle.get("entry")
@@ -153,7 +155,7 @@ def _collect_bundle(kind: str, bundle: dict[str, object], found: dict[str, list[
             state = worse(state, _collect_value(kind, resource, found, depth + 1))
         else:
             full_url = entry.get("fullUrl")
-            found.setdefault(own, []).append(Entry(resource, full_url if isinstance(full_url, str) else None))
+            found.setdefault(own, []).append(BundleEntry(resource, full_url if isinstance(full_url, str) else None))
             is_match = own == kind and _is_match(entry)
             matches += is_match
             included += not is_match

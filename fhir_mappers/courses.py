@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.dispenses import supply, told_elsewhere
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
-from prodrome.fhir_mappers.medications import Lexicon, Medicine, Named, read_named
+from prodrome.fhir_mappers.medications import Lexicon, Medicine, NamedMedicine, read_named
 from prodrome.fhir_mappers.stop_reasons import read_stop
 from prodrome.rules import Stop, StopReason, When
 
@@ -45,22 +45,22 @@ class Course(NamedTuple):
     ordered: bool = False
 
 
-class Row(NamedTuple):
+class CourseRow(NamedTuple):
     """A row that counts, before anybody asks which medicine it is of."""
 
     ref: str
     resource: JsonObject
-    named: Named
+    named: NamedMedicine
     recognised: bool
     running: bool
     course: Course | None
 
 
-def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
+def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
     """Every medication row that counts, recognised or not."""
-    rows: list[Row] = []
+    rows: list[CourseRow] = []
 
-    def add(row: Row, kind: str) -> None:
+    def add(row: CourseRow, kind: str) -> None:
         rows.append(row)
         if row.recognised or lexicon.co_medications(row.named):
             chart.understood(kind, "drug")
@@ -99,7 +99,7 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[Row]:
     return rows
 
 
-def _name(row: Row) -> str:
+def _name(row: CourseRow) -> str:
     return row.course.medicine.drug.id if row.course else ""
 
 
@@ -205,12 +205,12 @@ def _row(
     state: str,
     dosage: str,
     dates: _Dates,
-) -> Row:
+) -> CourseRow:
     named = read_named(chart, resource)
     medicine = lexicon.recognise(named)
     running = _is_running(state, dates, chart.today)
     course = _course(chart, ref, resource, medicine, dosage, state, dates, running) if medicine else None
-    return Row(ref, resource, named, medicine is not None, running, course)
+    return CourseRow(ref, resource, named, medicine is not None, running, course)
 
 
 def _course(

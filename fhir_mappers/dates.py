@@ -12,10 +12,10 @@ from prodrome.fhir_mappers.elements import Unreadable, read_object, read_text
 from prodrome.rules import When
 
 LATEST = 2199  # the last year that a chart can tell of
-LONGEST = 40  # characters; a FHIR instant with nine digits of a second has 35
+_LONGEST = 40  # characters; a FHIR instant with nine digits of a second has 35
 
 Period = tuple[When | None, When | None]
-NOTHING: Period = (None, None)
+_NOTHING: Period = (None, None)
 
 
 @lru_cache(maxsize=4096)
@@ -70,7 +70,7 @@ def read_when(parent: Mapping[str, Any], name: str) -> When | None:
     if text is None:
         return None
     text = text.strip()
-    if len(text) <= LONGEST:
+    if len(text) <= _LONGEST:
         try:
             when = parse_when(text)
         except ValueError:
@@ -86,10 +86,10 @@ def read_period(parent: Mapping[str, Any], name: str) -> Period:
     """Start and end of a Period. One that ends before it starts says nothing."""
     period = read_object(parent, name)
     if period is None:
-        return NOTHING
+        return _NOTHING
     start, end = read_when(period, "start"), read_when(period, "end")
     if start and end and is_before(end, start):
-        return NOTHING
+        return _NOTHING
     return start, end
 
 

@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.doses import LONGEST_COURSE, days_in, later
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_text
 from prodrome.rules import When
 
-COUNTED = frozenset({"completed", "in-progress"})
+_COUNTED = frozenset({"completed", "in-progress"})
 Days = tuple[date, date]
 
 
@@ -20,7 +20,7 @@ def supply(resource: JsonObject) -> tuple[When, When | None] | None:
 
     Raises Unreadable for a supply beyond a century.
     """
-    if read_text(resource, "status") not in COUNTED:
+    if read_text(resource, "status") not in _COUNTED:
         return None
     start = read_when(resource, "whenHandedOver") or read_when(resource, "whenPrepared")
     if start is None:

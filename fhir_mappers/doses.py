@@ -60,7 +60,7 @@ class Dosing(NamedTuple):
     from_text: bool = False
 
 
-UNKNOWN = Dosing()
+_UNKNOWN = Dosing()
 
 
 class _Part(NamedTuple):
@@ -78,7 +78,7 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     Entries add up, unless ``sequence`` puts them in order: then the last one stands.
     """
     if not entries:
-        return UNKNOWN
+        return _UNKNOWN
     parts = []
     route: str | None = None
     systemic = True

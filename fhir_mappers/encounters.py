@@ -32,7 +32,7 @@ from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_speci
 from prodrome.rules import FollowUp, HospitalVisit, Indication
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
-COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
+_COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
 HOSPITAL, AMBULATORY, EMERGENCY = "hospital_class", "ambulatory_class", "emergency"  # code sets
 IN_PREGNANCY = "nervous_disease_in_pregnancy"  # code set
 _CLASSES = frozenset({HOSPITAL, AMBULATORY, EMERGENCY})
@@ -66,7 +66,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
 
     def read(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
-        if status not in COUNTED:
+        if status not in _COUNTED:
             return
         types = read_concepts(resource, "type")
         services = service_types(resource)

@@ -80,7 +80,7 @@ class Ingredient(NamedTuple):
     per_ml: float | None = None
 
 
-class Named(NamedTuple):
+class NamedMedicine(NamedTuple):
     """How a resource names its medicine, before any recognition: its concept, and the form and contents of it.
 
     These may be of a Medication that many rows share; ``beside`` is what a row says itself beside its reference.
@@ -106,24 +106,24 @@ class Named(NamedTuple):
         return self.concept._replace(texts=self.concept.texts + self.beside) if self.beside else self.concept
 
 
-def read_named(chart: Chart, resource: JsonObject) -> Named:
+def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
     """The medicine element of a statement, request or administration (R4 and R5), references followed.
 
     Raises Unreadable where a reference leads nowhere and nothing else names the medicine.
     """
     own = read_object(resource, "medicationCodeableConcept")
     if own is not None:
-        return Named(concept(own))
+        return NamedMedicine(concept(own))
     reference = read_object(resource, "medicationReference")
     if reference is None:
         medication = read_object(resource, "medication")  # R5
         if medication is None:
-            return Named(NOTHING)
+            return NamedMedicine(NOTHING)
         if "concept" in medication:
-            return Named(read_concept(medication, "concept"))
+            return NamedMedicine(read_concept(medication, "concept"))
         reference = read_object(medication, "reference")
         if reference is None:
-            return Named(NOTHING)
+            return NamedMedicine(NOTHING)
     display = read_text(reference, "display")
     said = (display,) if display else ()
     key = read_reference(reference)
@@ -131,17 +131,17 @@ def read_named(chart: Chart, resource: JsonObject) -> Named:
     if target is None:
         if key and not said:
             raise Unreadable("medication: the Medication it refers to did not come")
-        return Named(Concept((), said, ()))
+        return NamedMedicine(Concept((), said, ()))
     own = resource.get("contained")  # a contained one may refer to its neighbours
     is_own = any(target is each for each in (own if type(own) is list else [own]))
     named = _medication(chart, target, resource) if is_own else chart.once(_medication, target)
     return named._replace(beside=said) if said and said[0] not in named.concept.texts else named
 
 
-def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> Named:
+def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> NamedMedicine:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
     ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
-    return Named(read_concept(medication, "code"), form, ingredients)
+    return NamedMedicine(read_concept(medication, "code"), form, ingredients)
 
 
 _DEPTH = 3  # Medications inside Medications that are followed
@@ -284,7 +284,7 @@ class Lexicon:
         self._is_toxin_product = cache(_names_toxin_product)
         self._is_local = cache(self._says_local)
 
-    def recognise(self, named: Named) -> Medicine | None:
+    def recognise(self, named: NamedMedicine) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'.
 
         A code decides, the most specific first; else the ingredients of its Medication by code; else the words.
@@ -293,7 +293,7 @@ class Lexicon:
             return self._recognise(named)
         return self._recognise_again(named)
 
-    def _recognise(self, named: Named) -> Medicine | None:
+    def _recognise(self, named: NamedMedicine) -> Medicine | None:
         said = self._said(named.concept)
         known, medicine = self._coded(said) if said.codes else (False, None)
         if not known and named.ingredients:
@@ -318,7 +318,7 @@ class Lexicon:
     def _with_unknown(self, said: Concept) -> Concept:
         return with_unknown(said, self._knows) if said.codes else said
 
-    def is_systemic(self, named: Named) -> bool:
+    def is_systemic(self, named: NamedMedicine) -> bool:
         """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
         said, form = self._said(named.concept), named.form
         return not any(self._texts(texts).local for texts in (said.texts, named.beside, form.texts, form.displays))
@@ -327,7 +327,7 @@ class Lexicon:
         around = self._words_in(text)
         return not NOT_SYSTEMIC.isdisjoint(around) or is_local(around)
 
-    def _strength(self, named: Named) -> tuple[float | None, float | None]:
+    def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
         """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
         if len(named.ingredients) == 1 and named.ingredients[0][1:] != (None, None):
             return named.ingredients[0].strength, named.ingredients[0].per_ml
@@ -335,7 +335,7 @@ class Lexicon:
         singles, per_ml = zip(*map(self._strengths_of, (said.texts, said.displays, named.beside)), strict=True)
         return _only(frozenset().union(*singles)), _only(frozenset().union(*per_ml))
 
-    def _form(self, named: Named) -> tuple[str | None, bool]:
+    def _form(self, named: NamedMedicine) -> tuple[str | None, bool]:
         """The route that the form of a Medication is for, by code, and whether it acts only where it is put."""
         routes = {
             name.removeprefix("route.")
@@ -517,7 +517,7 @@ class Lexicon:
                 return False
         return not any(self._is_toxin_product(text) for text in (*said.texts, *said.displays, *beside))
 
-    def co_medications(self, named: Named) -> frozenset[str]:
+    def co_medications(self, named: NamedMedicine) -> frozenset[str]:
         """The co-medication groups (``maoi``...) a medicine belongs to, by code, display, text or ingredient."""
         groups = self._groups_of(named.concept)
         if named.ingredients:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.phrases import fold
 
-LONGEST = 300  # characters of a text that is looked at; longer ones are instructions, not sigs
+_LONGEST = 300  # characters of a text that is looked at; longer ones are instructions, not sigs
 
 OFTEN, NEEDED, NUMBER, PIECE, MASS, ML, UNIT = "often", "as needed", "number", "piece", "mass", "ml", "unit"
 AT_MOST, REPEAT, WEEKDAY, TWICE = "at most", "repeat", "weekday", "twice"
@@ -132,7 +132,7 @@ def _tokens(text: str) -> list[str]:
 @lru_cache(maxsize=2048)
 def read_sig(text: str) -> Sig | None:
     """What a dosage text says, ``None`` where it is not read."""
-    if len(text) > LONGEST:
+    if len(text) > _LONGEST:
         return None
     try:
         return _sig(_items(_prepared(text)), is_bare=len(text.split()) == 2)
@@ -143,7 +143,7 @@ def read_sig(text: str) -> Sig | None:
 @lru_cache(maxsize=2048)
 def read_frequency(text: str) -> tuple[float, float] | None:
     """How often a text says, times in days, where it says nothing else ("Daily", "2 times a day")."""
-    if len(text) > LONGEST:
+    if len(text) > _LONGEST:
         return None
     try:
         items = _items(_prepared(text))

@@ -20,16 +20,16 @@ ORDER = (
 
 FAILURES = frozenset({StopReason.INTOLERANCE, StopReason.INEFFICACY})
 
-PREFIX = "stop_reason."
-NONADHERENCE = PREFIX + "nonadherence"
-SUSPECTED = PREFIX + "suspected"
-_BY_SET = {PREFIX + reason.value: reason for reason in StopReason}
+_PREFIX = "stop_reason."
+NONADHERENCE = _PREFIX + "nonadherence"
+SUSPECTED = _PREFIX + "suspected"
+_BY_SET = {_PREFIX + reason.value: reason for reason in StopReason}
 
 
 @per_guideline
 def _phrases(guideline: Guideline) -> Phrases:
-    named = {name: texts for name, texts in guideline.words.items() if name.startswith(PREFIX)}
-    return phrases(named, negations=named.pop(PREFIX + "negation"))
+    named = {name: texts for name, texts in guideline.words.items() if name.startswith(_PREFIX)}
+    return phrases(named, negations=named.pop(_PREFIX + "negation"))
 
 
 def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.codes import Concept
-from prodrome.fhir_mappers.medications import Named, lexicon_of
+from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
 from prodrome.fhir_mappers.phrases import found_in, phrases
 from prodrome.rules.guideline import Guideline
 
@@ -41,7 +41,7 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
     elif drug := guideline.drug_of(url, code):
         found.append(Meaning("drug", drug, "drugs.yaml"))
     else:
-        medicine = lexicon_of(guideline).recognise(Named(Concept(((url, code),), (), ("",))))
+        medicine = lexicon_of(guideline).recognise(NamedMedicine(Concept(((url, code),), (), ("",))))
         if medicine is not None:
             found.append(Meaning("drug", medicine.drug.id, _table(guideline.folder, code, ("drugs.yaml",))))
     names = sorted(guideline.sets_of(url, code))
@@ -57,7 +57,7 @@ def words_taken_for(text: str, guideline: Guideline) -> tuple[Meaning, ...]:
 
 
 def _of_words(text: str, guideline: Guideline) -> Iterator[Meaning]:
-    named = Named(Concept((), (text,), ()))
+    named = NamedMedicine(Concept((), (text,), ()))
     lexicon = lexicon_of(guideline)
     medicine = lexicon.recognise(named)
     if medicine is not None:

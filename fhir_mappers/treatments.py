@@ -9,10 +9,10 @@ from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
 from prodrome.fhir_mappers.phrases import found_in, phrases
 from prodrome.rules import NonDrugTreatment, When
 
-DONE = frozenset({"completed", "in-progress"})
+_DONE = frozenset({"completed", "in-progress"})
 USED = frozenset({"active", "completed", "stopped"})
 NEUROSTIMULATION = "neurostimulation"
-KINDS = ("acupuncture", "biofeedback", "cbt", "relaxation", NEUROSTIMULATION)  # code sets
+_TREATMENTS = ("acupuncture", "biofeedback", "cbt", "relaxation", NEUROSTIMULATION)  # code sets
 
 _NERVES = ("vagus", "vagal", "trigeminal", "supraorbital", "occipital", "transcranial magnetic", "remote electrical")
 _WORDS = phrases(
@@ -49,7 +49,7 @@ def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
 
     def read_procedure(ref: str, resource: JsonObject) -> None:
         status = read_text(resource, "status")
-        if status in DONE and (kinds := _kinds(chart, read_concept(resource, "code"))):
+        if status in _DONE and (kinds := _kinds(chart, read_concept(resource, "code"))):
             add(ref, resource, kinds, _last_used(chart, resource, ("performed", "occurrence"), status))
 
     def read_service_request(ref: str, resource: JsonObject) -> None:
@@ -74,7 +74,7 @@ def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
 
 
 def _kinds(chart: Chart, said: Concept) -> set[str]:
-    kinds = set(sets_of(chart.guideline, said.codes).intersection(KINDS)) if said.codes else set()
+    kinds = set(sets_of(chart.guideline, said.codes).intersection(_TREATMENTS)) if said.codes else set()
     for text in said.texts:
         kinds |= found_in(text, _WORDS)
     return kinds

@@ -20,14 +20,14 @@ def shares(facts: Facts) -> tuple[Share, ...]:
     skipped = Counter(row.kind for row in facts.skipped)
     rows = {kind: (read, read + skipped[kind]) for kind, read in facts.read.items()}
     puzzles = Counter((each.kind, each.what) for each in facts.not_understood)
-    found = [Share(kind, ROWS, *counts) for kind, counts in rows.items()]
+    found = [Share(kind, _ROWS, *counts) for kind, counts in rows.items()]
     for key in {**facts.understood, **puzzles}:
         told = facts.understood.get(key, 0)
         found.append(Share(*key, told, told + puzzles[key]))
-    return tuple(sorted(found, key=lambda share: (share.kind, share.what != ROWS, share.what)))
+    return tuple(sorted(found, key=lambda share: (share.kind, share.what != _ROWS, share.what)))
 
 
-ROWS = "rows"
+_ROWS = "rows"
 
 
 def counted(facts: Facts) -> list[dict[str, Any]]:

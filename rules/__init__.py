@@ -4,9 +4,9 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 """
 
 from prodrome.rules import rows
-from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, is_lastingly_barred, listed
+from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, contraindications_of, is_lastingly_barred
 from prodrome.rules.dose_limits import Broken, allowed_share, broken_limits
-from prodrome.rules.doses import DoseException, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
+from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.eligibility import (
     ClassState,
     Criterion,
@@ -72,10 +72,10 @@ __all__ = [
     "Condition",
     "ConfigurationError",
     "Criterion",
-    "DoseException",
     "DraftOrder",
     "DrugOptions",
     "Eligibility",
+    "ExceptionalDose",
     "Facts",
     "Failed",
     "Finding",
@@ -109,6 +109,7 @@ __all__ = [
     "answers_for",
     "at_full_dose",
     "broken_limits",
+    "contraindications_of",
     "days_at",
     "dose_exceptions",
     "eligibility",
@@ -116,7 +117,6 @@ __all__ = [
     "is_lastingly_barred",
     "judge",
     "length",
-    "listed",
     "months_ago",
     "preference",
     "rows",

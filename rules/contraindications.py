@@ -16,7 +16,7 @@ from prodrome.rules.spans import days_ago, years
 Strength = Literal["absolute", "relative", "caution"]
 ABSOLUTE: Literal["absolute"] = "absolute"
 RELATIVE: Literal["relative"] = "relative"
-NSAID = "nsaid"
+_NSAID = "nsaid"
 _MORE_THAN_LISTS = frozenset({"pregnancy", "pregnancy_20w", "uncontrolled_hypertension", "nsaid_hypersensitivity"})
 """The contraindications that more may show than a problem of their code set or a drug of their group."""
 
@@ -61,14 +61,17 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
     return {id_: active for id_, active in found.items() if active.contraindication.superseded_by not in found}
 
 
-def listed(drug: Drug, active: Mapping[str, Active]) -> list[Active]:
+def contraindications_of(drug: Drug, active: Mapping[str, Active]) -> list[Active]:
     """The active contraindications that a drug lists."""
     return [active[id_] for id_ in drug.contraindications if id_ in active] if active else []
 
 
 def is_lastingly_barred(drug: Drug, active: Mapping[str, Active]) -> bool:
     """Whether a lasting condition rules the drug out: absolute, and of the kind that counts for its class."""
-    return any(a.strength(drug.id) == ABSOLUTE and a.contraindication.counts_for_class for a in listed(drug, active))
+    return any(
+        a.strength(drug.id) == ABSOLUTE and a.contraindication.counts_for_class
+        for a in contraindications_of(drug, active)
+    )
 
 
 class _Evidence(Protocol):
@@ -91,7 +94,7 @@ def _evidence(
     if contraindication.id == "uncontrolled_hypertension":
         evidence += _high_pressure(facts, guideline, today)
     if contraindication.id == "nsaid_hypersensitivity":
-        allergies = [a for a in facts.allergies if a.drug == NSAID or is_nsaid(guideline.drugs.get(a.drug))]
+        allergies = [a for a in facts.allergies if a.drug == _NSAID or is_nsaid(guideline.drugs.get(a.drug))]
         if not evidence:
             grade = ABSOLUTE if any(a.kind == "allergy" for a in allergies) else RELATIVE
         evidence += allergies
@@ -102,7 +105,7 @@ def _evidence(
 
 def is_nsaid(drug: Drug | None) -> bool:
     """Whether it is a non-steroidal anti-inflammatory drug for attacks."""
-    return drug is not None and drug.acute is not None and drug.acute.drug_class == NSAID
+    return drug is not None and drug.acute is not None and drug.acute.drug_class == _NSAID
 
 
 def _conditions(contraindication: Contraindication, facts: Facts, today: date) -> list[Condition]:

@@ -32,13 +32,13 @@ def full_dose(guideline: Guideline, drug: Drug, single_dose: float, route: str |
     return next((dose.min_full for dose in drug.acute.doses if dose.route == route), None)
 
 
-DoseException = tuple[str, float, Refs]
+ExceptionalDose = tuple[str, float, Refs]
 """Why a smaller dose is the full one, that dose in mg, and what in the chart shows it."""
 
 
-def dose_exceptions(facts: Facts, drug: Drug) -> list[DoseException]:
+def dose_exceptions(facts: Facts, drug: Drug) -> list[ExceptionalDose]:
     """The dose exceptions of a drug that apply to the patient."""
-    found: list[DoseException] = []
+    found: list[ExceptionalDose] = []
     for exception in drug.acute.exceptions if drug.acute else ():
         evidence: Sequence[Trial | CoMedication | Condition]
         if exception.when == "propranolol":
@@ -54,7 +54,11 @@ def dose_exceptions(facts: Facts, drug: Drug) -> list[DoseException]:
 
 
 def at_full_dose(
-    guideline: Guideline, drug: Drug, single_dose: float | None, route: str | None, exceptions: Iterable[DoseException]
+    guideline: Guideline,
+    drug: Drug,
+    single_dose: float | None,
+    route: str | None,
+    exceptions: Iterable[ExceptionalDose],
 ) -> str:
     """Whether a single dose is a full one: "yes", "no" or "unknown". ``exceptions``: those that apply to it."""
     full = full_dose(guideline, drug, single_dose, route) if single_dose is not None else None

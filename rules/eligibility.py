@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from prodrome.rules import rows
-from prodrome.rules.contraindications import ABSOLUTE, is_lastingly_barred, listed
+from prodrome.rules.contraindications import ABSOLUTE, contraindications_of, is_lastingly_barred
 from prodrome.rules.doses import days_at
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
@@ -404,8 +404,8 @@ def _preventives_failed(chart: _Chart, asked: FailuresAsked) -> Iterator[Failed]
             if failed:
                 yield failed
     if "tolerability" in asked.reasons:  # a recorded allergy that stands for a trial
-        for fact in chart.judgement.of_type(rows.Failure.fact):
-            failure = rows.read(rows.Failure, fact)
+        for fact in chart.judgement.of_type(rows.PreventiveFailure.fact):
+            failure = rows.read(rows.PreventiveFailure, fact)
             if failure.drug in group_of and failure.trial not in chart.purposes:
                 certain = failure.certainty == "high"
                 yield Failed(failure.drug, group_of[failure.drug], "lack of tolerability", certain, refs=fact.refs)
@@ -468,7 +468,7 @@ def _barred_groups(chart: _Chart, asked: FailuresAsked, found: Sequence[Failed])
             because = {
                 one.contraindication.id: one.refs
                 for drug in members
-                for one in listed(drug, active)
+                for one in contraindications_of(drug, active)
                 if one.strength(drug.id) == ABSOLUTE and one.contraindication.counts_for_class
             }
             refs = tuple(ref for refs in because.values() for ref in refs)
@@ -557,8 +557,8 @@ def _class_of(chart: _Chart, drug: str) -> str:
 
 
 def _class_failures(chart: _Chart, id_: str) -> Iterator[Failed]:
-    for fact in chart.judgement.of_type(rows.Failure.fact):
-        failure = rows.read(rows.Failure, fact)
+    for fact in chart.judgement.of_type(rows.PreventiveFailure.fact):
+        failure = rows.read(rows.PreventiveFailure, fact)
         if failure.drug_class == id_:
             because = tuple(words for words, _ in chart.doubts.get(failure.trial, ()))
             trial = failure.trial if failure.trial in chart.purposes else ""

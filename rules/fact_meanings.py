@@ -5,11 +5,11 @@ A field that several facts share is explained once, under ``SHARED``.
 
 from collections.abc import Mapping
 
-SHARED: Mapping[str, str] = {
+SHARED_FIELDS: Mapping[str, str] = {
     "drug": "the id of the drug in drugs.yaml; a combination counts as its main ingredient",
     "ehf_class": "its class by the EHF consensus of 2022 (E1 to E8)",
     "drug_class": "its narrower class of preventives, or its class of acute drugs",
-    "seed_class": "the class for which a failed preventive speaks; antiseizure drugs speak for themselves alone",
+    "statement_class": "the class for which a failed preventive speaks; antiseizure drugs speak for themselves alone",
     "acute_class": "its class of acute drugs",
     "counts": "whether it counts towards resistant and refractory migraine (drugs.yaml)",
     "suggested": "whether cards may suggest it",
@@ -173,4 +173,4 @@ MEANINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 def meaning_of(fact: str, field: str) -> str:
     """What a field of a measured fact means. Raises ``KeyError`` for one that nobody explained."""
     own = MEANINGS[fact][1]
-    return own[field] if field in own else SHARED[field]
+    return own[field] if field in own else SHARED_FIELDS[field]

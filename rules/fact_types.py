@@ -55,7 +55,7 @@ EXCEPTIONS = (
     "strong_cyp3a4_inhibitor",
 )
 
-HOOKS: tuple[str, ...] = (
+HOOK_NAMES: tuple[str, ...] = (
     "patient-view",
     "order-select",
     "order-sign",
@@ -70,7 +70,7 @@ HOOKS: tuple[str, ...] = (
 """The CDS Hooks hooks a rule may speak at."""
 
 FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
-    "hook": {"name": HOOKS},
+    "hook": {"name": HOOK_NAMES},
     "patient": {"age": float, "age_known": bool},
     "diagnosis": {"name": DIAGNOSES},
     "other_use": {"drug": DrugId},
@@ -80,7 +80,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "use": USES,
         "ehf_class": EhfClassId,
         "drug_class": DrugClassId,
-        "seed_class": str,
+        "statement_class": str,
         "counts": bool,
         "suggested": bool,
         "coded": bool,
@@ -108,7 +108,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "drug": DrugId,
         "ehf_class": EhfClassId,
         "drug_class": DrugClassId,
-        "seed_class": str,
+        "statement_class": str,
         "acute_class": ACUTE_CLASSES,
         "suggested": bool,
         "counts": bool,
@@ -151,7 +151,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "order": str,
         "drug": DrugId,
         "use": USES,
-        "seed_class": str,
+        "statement_class": str,
         "acute_class": ACUTE_CLASSES,
         "overuse_class": OVERUSE_CLASSES,
         "suggested": bool,

@@ -14,11 +14,11 @@ from prodrome.rules.contraindications import (
     RELATIVE,
     Active,
     active_contraindications,
+    contraindications_of,
     is_lastingly_barred,
-    listed,
 )
 from prodrome.rules.dose_limits import broken_limits
-from prodrome.rules.doses import DoseException, adequacy, adequacy_now, at_full_dose, dose_exceptions, full_dose
+from prodrome.rules.doses import ExceptionalDose, adequacy, adequacy_now, at_full_dose, dose_exceptions, full_dose
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
@@ -26,7 +26,7 @@ from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
-Value = str | float | bool
+FlatValue = str | float | bool
 
 MAX_ORDERS = 50
 """Orders in hand of drugs the tables know: nobody reads the cards of more."""
@@ -58,7 +58,7 @@ def measure(
     return found
 
 
-_Measured = tuple[str, dict[str, Value], Refs]
+_Measured = tuple[str, dict[str, FlatValue], Refs]
 
 
 class _Sheet:
@@ -72,13 +72,13 @@ class _Sheet:
         self.unavailable_classes = guideline.unavailable_classes(locale)
         self.active = active
         self._allergic_to: dict[str, Mapping[str, Refs]] = {}
-        self._exceptions: dict[str, Sequence[DoseException]] = {}
+        self._exceptions: dict[str, Sequence[ExceptionalDose]] = {}
         self.options = DrugOptions(facts, guideline, active, locale)
 
     def refs_of(self, name: str) -> Refs:
         return tuple(ref for c in self.facts.conditions if name in c.names for ref in c.refs)
 
-    def seed_class(self, drug: Drug) -> str:
+    def statement_class(self, drug: Drug) -> str:
         """What a failure of a preventive speaks for: its narrow class, or the drug alone where that is too wide."""
         assert drug.preventive is not None
         class_ = drug.preventive.drug_class
@@ -104,7 +104,7 @@ class _Sheet:
             self._allergic_to[drug.id] = found
         return self._allergic_to[drug.id]
 
-    def exceptions(self, drug: Drug) -> Sequence[DoseException]:
+    def exceptions(self, drug: Drug) -> Sequence[ExceptionalDose]:
         """The dose exceptions of a drug that apply."""
         if drug.id not in self._exceptions:
             self._exceptions[drug.id] = dose_exceptions(self.facts, drug)
@@ -153,7 +153,7 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
 
 def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
     drug = sheet.guideline.drugs[trial.drug]
-    fields: dict[str, Value] = {
+    fields: dict[str, FlatValue] = {
         "trial": name,
         "drug": sheet.options.base(drug.id),
         "use": trial.use,
@@ -175,7 +175,7 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
         fields |= {
             "ehf_class": use.ehf_class,
             "drug_class": use.drug_class,
-            "seed_class": sheet.seed_class(drug),
+            "statement_class": sheet.statement_class(drug),
             "counts": use.counts,
             "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.options.available(drug),
             "only_in_chronic": sheet.guideline.classes[use.ehf_class].only_if == "chronic_migraine",
@@ -239,7 +239,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
         drug = sheet.guideline.drugs.get(name)
         if drug is None:  # to a whole class: a contraindication, no drug that failed
             continue
-        fields: dict[str, Value] = {
+        fields: dict[str, FlatValue] = {
             "drug": sheet.options.base(drug.id),
             "coded": coded,
             "cgrp": drug.targets_cgrp,
@@ -250,7 +250,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
             fields |= {
                 "ehf_class": use.ehf_class,
                 "drug_class": use.drug_class,
-                "seed_class": sheet.seed_class(drug),
+                "statement_class": sheet.statement_class(drug),
                 "counts": use.counts,
             }
         if drug.acute:
@@ -266,7 +266,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
             if id_ not in sheet.unavailable_classes
             else []
         )
-        fields: dict[str, Value] = {
+        fields: dict[str, FlatValue] = {
             "id": id_,
             "required": class_.required and id_ not in sheet.unavailable_classes,
             "only_in_chronic": class_.only_if == "chronic_migraine",
@@ -280,7 +280,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
                     dict.fromkeys(
                         ref
                         for drug in barred
-                        for active in listed(drug, lasting)
+                        for active in contraindications_of(drug, lasting)
                         if active.strength(drug.id) == ABSOLUTE
                         for ref in active.refs
                     )
@@ -291,7 +291,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
 def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for acute_class, members in sheet.guideline.acute_members.items():
         available = [drug for drug in members if sheet.options.available(drug)]
-        fields: dict[str, Value] = {
+        fields: dict[str, FlatValue] = {
             "id": acute_class,
             "untried_members": float(len(sheet.options.untried(acute_class))),
             "barred": bool(available) and all(map(sheet.options.barred, available)),
@@ -317,7 +317,7 @@ def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
         acute, treated = sheet.guideline.drugs[drug_id].acute, sum(record.treated for record in records)
         if acute and treated:
             relieved = sum(record.relieved for record in records)
-            fields: dict[str, Value] = {
+            fields: dict[str, FlatValue] = {
                 "drug": drug_id,
                 "acute_class": acute.drug_class,
                 "suggested": acute.suggest,
@@ -333,7 +333,7 @@ def _months(sheet: _Sheet) -> Iterator[_Measured]:
         ago = months_ago(month.month, sheet.today)
         if ago < 1:
             continue
-        fields: dict[str, Value] = {"month": f"{month.month:%Y-%m}", "months_ago": float(ago)}
+        fields: dict[str, FlatValue] = {"month": f"{month.month:%Y-%m}", "months_ago": float(ago)}
         if month.debilitating is not None:
             fields["debilitating"] = float(month.debilitating)
         if month.headache is not None:
@@ -348,7 +348,7 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
         ago = months_ago(row.month, sheet.today)
         if ago < 1:
             continue
-        key: dict[str, Value] = {"month": f"{row.month:%Y-%m}", "months_ago": float(ago)}
+        key: dict[str, FlatValue] = {"month": f"{row.month:%Y-%m}", "months_ago": float(ago)}
         used = {name: float(days) for name, days in sorted(row.days.items()) if days > 0}
         for name, days in used.items():
             yield "acute_use", key | {"overuse_class": name, "days": days}, row.refs
@@ -365,7 +365,7 @@ def _hospital(sheet: _Sheet) -> Iterator[_Measured]:
     by_kind = {kind: decisive(each for each in sheet.facts.follow_ups if each.kind == kind) for kind in kinds}
     for index, episode in enumerate(joined):
         ago = days_ago(episode.reckoned_from, sheet.today)
-        fields: dict[str, Value] = {
+        fields: dict[str, FlatValue] = {
             "episode": f"episode-{index}",
             "reason": episode.reason.value,
             "running": episode.running,
@@ -397,7 +397,7 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
         drug = sheet.guideline.drugs[order.drug]
         if not order.systemic:
             continue
-        fields: dict[str, Value] = {
+        fields: dict[str, FlatValue] = {
             "order": order.name,
             "drug": drug.id,
             "use": order.use,
@@ -408,7 +408,7 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             "only_for_headache": drug.only_for_headache,
         }
         if order.use == "preventive" and drug.preventive:
-            fields["seed_class"] = sheet.seed_class(drug)
+            fields["statement_class"] = sheet.statement_class(drug)
         if order.use == "acute" and drug.acute:
             fields |= {"acute_class": drug.acute.drug_class, "suggested": drug.acute.suggest}
             if drug.acute.overuse_class:
@@ -425,14 +425,14 @@ def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterato
     """What the bodies of the site ask of the patient's history and migraine before the drug is given."""
     for row in sheet.guideline.eligibility.rows_in(sheet.locale, drug.id, order.use):
         for asks in row.limits:
-            fields: dict[str, Value] = {"order": order.name, "drug": drug.id, "body": row.body.id}
+            fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id, "body": row.body.id}
             yield "eligibility_limit", fields | {"kind": row.body.kind, "asks": asks}, (order.ref,)
 
 
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
-    fields: dict[str, Value] = {"order": order.name, "drug": drug.id}
-    for active in listed(drug, sheet.active):
-        reason: dict[str, Value] = {
+    fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id}
+    for active in contraindications_of(drug, sheet.active):
+        reason: dict[str, FlatValue] = {
             "contraindication": active.contraindication.id,
             "strength": active.strength(drug.id),
         }
@@ -468,9 +468,9 @@ def _declared(sheet: _Sheet) -> Iterator[_Measured]:
 def _against_running(
     drug: Drug, name: str, trial: Trial, new: Mapping[str, Active], allergies: Sequence[Allergy]
 ) -> Iterator[_Measured]:
-    fields: dict[str, Value] = {"trial": name, "drug": drug.id}
-    for active in listed(drug, new):
-        reason: dict[str, Value] = {
+    fields: dict[str, FlatValue] = {"trial": name, "drug": drug.id}
+    for active in contraindications_of(drug, new):
+        reason: dict[str, FlatValue] = {
             "contraindication": active.contraindication.id,
             "strength": active.strength(drug.id),
         }
@@ -484,7 +484,7 @@ def _against_running(
 def _dose_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
     """Limits that the order goes beyond, at once or in a day, with what makes each hold."""
     for limit in broken_limits(sheet.facts, sheet.guideline, order, sheet.locale):
-        fields: dict[str, Value] = {"order": order.name, "drug": drug.id, "for_migraine": limit.row.for_migraine}
+        fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id, "for_migraine": limit.row.for_migraine}
         yield "above_limit", fields, (order.ref, *limit.refs)
 
 
@@ -506,7 +506,7 @@ def _single_dose(
     full = full_dose(sheet.guideline, drug, dose, route) if dose is not None else None
     if dose is None or not full or drug.acute is None:
         return
-    fields: dict[str, Value] = {
+    fields: dict[str, FlatValue] = {
         "subject": subject,
         "drug": drug.id,
         "acute_class": drug.acute.drug_class,

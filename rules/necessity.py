@@ -37,7 +37,7 @@ class Lack:
 MIGRAINE = (Lack("order"), Lack("diagnosis", "name", "migraine"), Lack("episode", "reason", "migraine"))
 """Neither an order in hand, nor a diagnosis of migraine, nor a hospital visit for it."""
 
-HOOKS = ("patient-view", "encounter-start", "encounter-discharge")
+SIEVED_HOOKS = ("patient-view", "encounter-start", "encounter-discharge")
 """The hooks at which a patient is judged without an order."""
 
 
@@ -61,7 +61,7 @@ def may_speak(rulebook: Rulebook, hook: str, lacking: Iterable[Lack]) -> tuple[s
 def against_the_sieve(rulebook: Rulebook, lacking: Iterable[Lack] = MIGRAINE) -> tuple[str, ...]:
     """The rules that forbid the sieve, since they may speak for a patient who lacks all this. None: it holds."""
     lacks = tuple(lacking)
-    return tuple(dict.fromkeys(id_ for hook in HOOKS for id_ in may_speak(rulebook, hook, lacks)))
+    return tuple(dict.fromkeys(id_ for hook in SIEVED_HOOKS for id_ in may_speak(rulebook, hook, lacks)))
 
 
 def _may_hold(rulebook: Rulebook, rule: Rule, hook: str, lacks: tuple[Lack, ...], holding: Collection[str]) -> bool:

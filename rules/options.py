@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, listed
+from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
 from prodrome.rules.facts import AttackRecord, Facts, Indication, Refs, Trial
 from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
 
@@ -37,7 +37,10 @@ class DrugOptions:
 
     def against(self, drug: Drug) -> tuple[Against, ...]:
         """Every contraindication, allergy and intolerance that speaks against a drug now."""
-        found = [Against(one.contraindication, one.strength(drug.id), one.refs) for one in listed(drug, self.active)]
+        found = [
+            Against(one.contraindication, one.strength(drug.id), one.refs)
+            for one in contraindications_of(drug, self.active)
+        ]
         for allergy in self.facts.allergies:
             if drug.holds(allergy.drug):
                 found.append(Against(None, ABSOLUTE if allergy.kind == "allergy" else RELATIVE, allergy.refs))

@@ -1,8 +1,8 @@
 """The flat facts that are read outside the rulebook, as types: what cards tell of, and what options are made of.
 
 A type names its fact type, the fields it reads with their kinds, and in a ``Literal`` the values it knows. The rulebook
-may be edited without a look at the code: :func:`check` compares the two when the service starts, so that nothing is
-looked for under a name that nobody gives.
+may be edited without a look at the code: :func:`check_rows` compares the two when the service starts, so that nothing
+is looked for under a name that nobody gives.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Doubt(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure(Row):
+class PreventiveFailure(Row):
     """A preventive that failed. ``trial`` names no trial where an allergy stands for one."""
 
     fact: ClassVar = "failure"
@@ -150,7 +150,7 @@ class TriptanIneligible(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class AcuteUse(Row):
+class AcuteDays(Row):
     """Days of one overuse class in a calendar month."""
 
     fact: ClassVar = "acute_use"
@@ -240,7 +240,7 @@ class NotTogether(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class Episode(Row):
+class HospitalEpisode(Row):
     """A hospital visit."""
 
     fact: ClassVar = "episode"
@@ -253,7 +253,7 @@ ROWS: tuple[type[Row], ...] = (
     Diagnosis,
     Purpose,
     Doubt,
-    Failure,
+    PreventiveFailure,
     Inadequate,
     UsedUpClass,
     HeavyMonth,
@@ -263,7 +263,7 @@ ROWS: tuple[type[Row], ...] = (
     Criteria,
     AcuteSetback,
     TriptanIneligible,
-    AcuteUse,
+    AcuteDays,
     AcuteUseTogether,
     OveruseMonth,
     LowDose,
@@ -273,7 +273,7 @@ ROWS: tuple[type[Row], ...] = (
     Unexplained,
     NotTogether,
     RunningDanger,
-    Episode,
+    HospitalEpisode,
 )
 
 REFS = "refs"
@@ -290,7 +290,7 @@ def read(row: type[R], fact: Fact) -> R:
 _NAMES: Mapping[type[Row], tuple[str, ...]] = {row: tuple(field.name for field in fields(row)) for row in ROWS}
 
 
-def check(rulebook: Rulebook) -> None:
+def check_rows(rulebook: Rulebook) -> None:
     """Compare what is read here with what the rulebook has. Raises :class:`RulebookError`."""
     for row in ROWS:
         _check_row(row, rulebook)

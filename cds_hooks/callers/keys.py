@@ -24,11 +24,11 @@ PAUSE_SECONDS = 10.0
 """Shortest time between two fetches of one key set, whatever unknown key ids callers send."""
 FETCH_SECONDS = 2.0
 """Longest time a fetch takes by the clock, however the host answers."""
-WAIT_SECONDS = 1.0
+_WAIT_SECONDS = 1.0
 """Longest time a caller waits for a fetch."""
 MOST_WAITING = 2
 """Most callers that wait for one host at once: the other threads answer those who need not wait for it."""
-MAX_BYTES = 256 * 1024
+MAX_KEY_SET_BYTES = 256 * 1024
 
 Key = Mapping[str, Any]
 
@@ -106,7 +106,7 @@ async def _get(url: str) -> bytes:
                 raise Unusable(f"the key set was answered with status {response.status_code}")
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > MAX_BYTES:
+                if len(body) > MAX_KEY_SET_BYTES:
                     raise Unusable("the key set is too large")
     except TimeoutError:
         raise Unusable("the key set did not come in time") from None
@@ -184,7 +184,7 @@ class KeySets:
                 return
             cached.waiting += 1
             try:
-                cached.changed.wait_for(lambda: not cached.fetching, WAIT_SECONDS)
+                cached.changed.wait_for(lambda: not cached.fetching, _WAIT_SECONDS)
             finally:
                 cached.waiting -= 1
 

@@ -28,7 +28,7 @@ __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 DISCOVERY = "/cds-services"
 LEEWAY_SECONDS = 60
 MAX_TOKEN = 16_384
-MAX_TEXT = 1024
+_MAX_TEXT = 1024
 AGAIN = "Tokens cannot be checked now. Send the request again."
 LAST_SECOND = 1e11  # in the year 5138; neither infinity nor what is no number is below it
 
@@ -204,7 +204,7 @@ def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 def _is_text(value: object) -> TypeGuard[str]:
     """Text that can be kept and compared: JSON also escapes halves of characters, which no encoding has."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT and not _HALF.search(value)
+    return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and not _HALF.search(value)
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float | None:

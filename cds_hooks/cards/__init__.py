@@ -1,14 +1,14 @@
 """What was judged, in the words of cards."""
 
-from prodrome.cds_hooks.cards.building import build, check, key, load_templates, shown
+from prodrome.cds_hooks.cards.building import build, check_cards, findings_shown, key, load_templates
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
-    "ACUTE_CLASSES",
+    "ACUTE_CLASS_WORDS",
     "EXTENSION",
     "KIND_WORDS",
     "CardsError",
@@ -17,11 +17,11 @@ __all__ = [
     "Sheet",
     "asks_in_words",
     "build",
-    "check",
+    "check_cards",
     "class_words",
     "days_in_words",
+    "findings_shown",
     "key",
     "load_templates",
     "row_words",
-    "shown",
 ]

@@ -17,7 +17,7 @@ from jinja2 import Environment, Template
 from prodrome.cds_hooks.cards import suggestions
 from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import Answer, Kind, ParameterName, RuleId, View
-from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, plain, tidy
+from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, one_line, tidy
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
@@ -29,9 +29,9 @@ from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
 from prodrome.rules.engine import Fact, Rule, Rulebook, meant
-from prodrome.rules.guideline import Entry, Guideline, Source, read_entry
+from prodrome.rules.guideline import Guideline, Source, YamlEntry, read_entry
 
-FOLDER = Path(__file__).parents[2] / "templates" / "cards"
+TEMPLATES_FOLDER = Path(__file__).parents[2] / "templates" / "cards"
 
 RULES_SYSTEM = "https://example.org/prodrome/CodeSystem/rules"
 OVERRIDES_SYSTEM = "https://example.org/prodrome/CodeSystem/override-reasons"
@@ -86,7 +86,7 @@ class Incomplete:
     unknown_codes: bool
 
 
-def shown(judgement: Judgement) -> tuple[Finding, ...]:
+def findings_shown(judgement: Judgement) -> tuple[Finding, ...]:
     """The findings that have a card at the judgement's hook, the most urgent first, else in the rulebook's order."""
     found = (finding for finding in judgement.findings if judgement.hook in finding.rule.hooks)
     return tuple(sorted(found, key=lambda finding: SEVERITY.index(finding.indicator)))
@@ -98,7 +98,9 @@ def key(finding: Finding, facts: Facts) -> str:
     Overrides are remembered under it. It holds no id and no text of the chart.
     """
     order = facts.order(finding.order)
-    episodes = (rows.read(rows.Episode, fact) for fact in finding.facts if fact.type == rows.Episode.fact)
+    episodes = (
+        rows.read(rows.HospitalEpisode, fact) for fact in finding.facts if fact.type == rows.HospitalEpisode.fact
+    )
     starts = {episode.start for episode in episodes}
     about = order.drug if order else finding.order  # the drug that runs, where the card is not about an order
     return " ".join([finding.rule.id, *([about] if about else ()), *sorted(starts)])
@@ -120,7 +122,7 @@ def build(
     ends the building. The same request on the same day gives the same bytes.
     """
     sheet = Sheet(judgement, facts)
-    named = [(finding, key(finding, facts)) for finding in shown(judgement)]
+    named = [(finding, key(finding, facts)) for finding in findings_shown(judgement)]
     said = [(finding, name) for finding, name in named if name not in suppressed]
     maker = _Maker(sheet, request, dialect, _answer([finding.rule.id for finding, _ in said]))
     most_facts = min(MOST_FACTS, MOST_FACTS_TOGETHER // max(1, len(said)))
@@ -281,12 +283,12 @@ def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
 def _links(sources: tuple[Source, ...]) -> Json:
     """The sources but the first one, which :func:`_source` names: a card cites each once."""
     linked = [source for source in sources if source.url][1:]
-    links = [{"label": plain(source.citation), "url": source.url, "type": "absolute"} for source in linked]
+    links = [{"label": one_line(source.citation), "url": source.url, "type": "absolute"} for source in linked]
     return {"links": links} if links else {}
 
 
 @cache
-def _environment(folder: Path = FOLDER) -> Environment:
+def _environment(folder: Path = TEMPLATES_FOLDER) -> Environment:
     found = environment(folder)
     found.globals["parts"] = found.get_template(PARTS).module  # imported once, not by each card
     return found
@@ -308,7 +310,7 @@ def load_templates(guideline: Guideline) -> None:
 @cache
 def manners() -> Mapping[str, Manner]:
     """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises ``GuidelineError``."""
-    file = read_entry(FOLDER, "cards.yaml")
+    file = read_entry(TEMPLATES_FOLDER, "cards.yaml")
     displays = file.text_map("override_reasons")
     default = file.texts("default", known=displays)
     named = {rule: _manner(entry, displays, default) for rule, entry in file.named("cards").items()}
@@ -316,12 +318,12 @@ def manners() -> Mapping[str, Manner]:
     return {"": Manner((), _reasons(default, displays)), **named}
 
 
-def _manner(entry: Entry, displays: Mapping[str, str], default: tuple[str, ...]) -> Manner:
+def _manner(entry: YamlEntry, displays: Mapping[str, str], default: tuple[str, ...]) -> Manner:
     codes = entry.texts("override", default, known=displays)
     if not 0 < len(codes) <= MAX_OVERRIDE_REASONS:
         raise entry.wrong("override", f"1 to {MAX_OVERRIDE_REASONS} reasons")
     manner = Manner(
-        entry.texts("suggest", (), known=suggestions.KINDS),
+        entry.texts("suggest", (), known=suggestions.SUGGESTIONS),
         _reasons(codes, displays),
         difficult=entry.flag("difficult", False),
         counts_classes=entry.flag("counts_classes", False),
@@ -335,14 +337,14 @@ def _reasons(codes: Iterable[str], displays: Mapping[str, str]) -> tuple[Mapping
     return tuple({"system": OVERRIDES_SYSTEM, "code": code, "display": displays[code]} for code in codes)
 
 
-def check(guideline: Guideline, folder: Path = FOLDER) -> None:
+def check_cards(guideline: Guideline, folder: Path = TEMPLATES_FOLDER) -> None:
     """Compare rulebook, templates and cards.yaml, so that a mistake is an error at start and not a missing card.
 
     *folder* holds the templates.
 
     Raises :class:`CardsError` and ``RulebookError``.
     """
-    rows.check(guideline.rulebook)
+    rows.check_rows(guideline.rulebook)
     cards = {rule.id: rule for rule in guideline.rulebook.rules.values() if rule.card}
     templates = {f"{rule.id}.md.j2": names_of(rule, guideline.rulebook) for rule in cards.values()}
     templates[f"{INCOMPLETE}.md.j2"] = get_type_hints(Incomplete)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, KIND_WORDS, Sheet
-from prodrome.cds_hooks.cards.preventives_tried import ENDINGS
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.preventives_tried import TRIAL_ENDINGS
 from prodrome.rules import ClassState, Criterion, Failed, MonthDays, RowAnswer, answers_for
 from prodrome.rules.guideline import Days, DaysAsked, EligibilityRow, FailuresAsked, Guideline, Source
 
@@ -298,7 +298,7 @@ class ClassWords:
 def class_words(state: ClassState, sheet: Sheet) -> ClassWords:
     """What was tried of a class and how it ended, what rules drugs out, what is left."""
     guideline = sheet.guideline
-    name = ACUTE_CLASSES[state.id] if state.use == "acute" else guideline.drug_classes[state.id]
+    name = ACUTE_CLASS_WORDS[state.id] if state.use == "acute" else guideline.drug_classes[state.id]
     return ClassWords(Trusted(name), Trusted("; ".join(dict.fromkeys(_class_why(state, sheet)))))
 
 
@@ -309,7 +309,8 @@ def _class_why(state: ClassState, sheet: Sheet) -> Iterable[str]:
     for name in state.trials:
         trial = sheet.trial(name)
         if name not in named:
-            yield f"{guideline.drugs[trial.drug].name} {'taken now' if trial.running else ENDINGS[trial.stop.reason]}"
+            ending = "taken now" if trial.running else TRIAL_ENDINGS[trial.stop.reason]
+            yield f"{guideline.drugs[trial.drug].name} {ending}"
     if state.contraindications:
         known = guideline.contraindications
         labels = (known[id_].label if id_ in known else "allergy" for id_ in state.contraindications)

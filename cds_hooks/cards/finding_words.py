@@ -15,12 +15,12 @@ from prodrome.cds_hooks.cards.patient_words import (
     Sheet,
     number,
 )
-from prodrome.rules import AttackRecord, DoseException, Finding, at_full_dose, dose_exceptions, rows
+from prodrome.rules import AttackRecord, ExceptionalDose, Finding, at_full_dose, dose_exceptions, rows
 from prodrome.rules.engine import Indicator
 
 
 @dataclass(frozen=True, slots=True)
-class AcuteFailure:
+class FailedAcute:
     """An acute drug that failed. Attacks are ``None`` where it was not tolerated."""
 
     drug: Trusted
@@ -267,26 +267,26 @@ class View:
         return "unmet" if known and not self.unseen_medication else "unknown"
 
     @cached_property
-    def acute_failures(self) -> tuple[AcuteFailure, ...]:
+    def acute_failures(self) -> tuple[FailedAcute, ...]:
         """The acute drugs that failed, by id, each with how; in how many attacks is told where it is known."""
-        found: dict[str, AcuteFailure] = {}
+        found: dict[str, FailedAcute] = {}
         attacks = {row.drug for row in self._rows(rows.Attacks)}
         for failure in self._rows(rows.AcuteFailure):
             id_, by = failure.drug, Trusted(failure.by)
             if failure.by == "lack of efficacy" and id_ in attacks:
                 found[id_] = self._in_attacks(id_, by)
             else:
-                found.setdefault(id_, AcuteFailure(self.sheet.name(id_), by))
+                found.setdefault(id_, FailedAcute(self.sheet.name(id_), by))
         return tuple(found[id_] for id_ in sorted(found))
 
-    def _in_attacks(self, id_: str, by: Trusted) -> AcuteFailure:
+    def _in_attacks(self, id_: str, by: Trusted) -> FailedAcute:
         exceptions = dose_exceptions(self.sheet.facts, self.sheet.drug(id_))
         records = [record for record in self.sheet.facts.attack_records if self._counts(record, id_, exceptions)]
         doses = dict.fromkeys(number(record.single_dose) for record in records if record.single_dose is not None)
         treated, relieved = sum(record.treated for record in records), sum(record.relieved for record in records)
-        return AcuteFailure(self.sheet.name(id_), by, tuple(doses), treated, relieved)
+        return FailedAcute(self.sheet.name(id_), by, tuple(doses), treated, relieved)
 
-    def _counts(self, record: AttackRecord, id_: str, exceptions: Iterable[DoseException]) -> bool:
+    def _counts(self, record: AttackRecord, id_: str, exceptions: Iterable[ExceptionalDose]) -> bool:
         sheet = self.sheet
         full = at_full_dose(sheet.guideline, sheet.drug(id_), record.single_dose, record.route, exceptions)
         return sheet.base(record.drug) == id_ and full == "yes" and record.drug in sheet.options.in_attacks
@@ -341,14 +341,14 @@ class View:
     @property
     def must_taper(self) -> bool:
         """Whether opioids, or combinations that may hold butalbital, are among what was used."""
-        return any(use.overuse_class in ("opioid", "combination-analgesic") for use in self._rows(rows.AcuteUse))
+        return any(use.overuse_class in ("opioid", "combination-analgesic") for use in self._rows(rows.AcuteDays))
 
     @property
     def overuse(self) -> tuple[Overuse, ...]:
         """Each class used in the last months, and their days together where there is more than one."""
         months = range(int(self._number("moh_months")), 0, -1)
         used: dict[str, dict[int, tuple[float, float]]] = {}
-        for use in self._rows(rows.AcuteUse):
+        for use in self._rows(rows.AcuteDays):
             used.setdefault(use.overuse_class, {})[int(use.months_ago)] = (float(use.days), float(use.days))
         if len(used) > 1:
             used["all together"] = {

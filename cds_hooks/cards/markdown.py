@@ -45,7 +45,7 @@ _START, _BETWEEN, _END = "\ue000", "\ue001", "\ue002"
 _LIST = re.compile(f"{_START}([^{_END}]*){_END}")
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One line of visible characters: no controls, no invisible or direction-changing ones, single spaces."""
     if not text.isascii() or not text.isprintable():
         kept = []
@@ -64,7 +64,7 @@ def escaped(text: str) -> Trusted:
 
     Addresses are broken by a space, because viewers make links of bare ones whatever is escaped around them.
     """
-    text = plain(text)
+    text = one_line(text)
     if len(text) > MAX_CHART_TEXT:
         text = text[: MAX_CHART_TEXT - 1].rstrip() + "…"
     text = _ADDRESS.sub(r"\g<0> ", text)

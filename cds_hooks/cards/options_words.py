@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, Sheet
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
 from prodrome.rules import ABSOLUTE, preference, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
@@ -89,7 +89,7 @@ class Options:
         brief = {inadequate.trial for inadequate in sheet.judgement.rows(rows.Inadequate)}
         running = {id_ for id_, _, runs in courses if runs}
         tried = {id_ for id_, name, _ in courses if name not in brief}
-        tried |= {failure.drug_class for failure in sheet.judgement.rows(rows.Failure)}
+        tried |= {failure.drug_class for failure in sheet.judgement.rows(rows.PreventiveFailure)}
         too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
         found = []
         for class_ in self._shelf.preventives:
@@ -252,7 +252,7 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
     acute = [drug for drug in here if drug.acute and drug.acute.suggest]
     acutes = [
         _class(id_, name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
-        for id_, name in ACUTE_CLASSES.items()
+        for id_, name in ACUTE_CLASS_WORDS.items()
     ]
     return _Shelf(
         tuple(c for c in preventives if c.members.all),

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import Reason, amount, number
+from prodrome.cds_hooks.cards.patient_words import WhyNot, amount, number
 from prodrome.rules import Broken, DraftOrder, Judging, broken_limits, rows
 from prodrome.rules.guideline import SideEffects
 
@@ -135,7 +135,7 @@ class Order:
         return tuple(dict.fromkeys(limit.row.source for limit in broken))
 
     @cached_property
-    def dangers(self) -> tuple[Reason, ...]:
+    def dangers(self) -> tuple[WhyNot, ...]:
         """What speaks against the order, the strongest first."""
         return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level != "caution")
 
@@ -146,7 +146,7 @@ class Order:
         return tuple(dict.fromkeys(reason.label for reason in self.dangers if reason.level == wanted))
 
     @cached_property
-    def cautions(self) -> tuple[Reason, ...]:
+    def cautions(self) -> tuple[WhyNot, ...]:
         """The active reasons that call for caution and do not bar it."""
         return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level == "caution")
 

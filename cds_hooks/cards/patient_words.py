@@ -50,7 +50,7 @@ KIND_WORDS: Mapping[str, str] = {
 
 MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
 
-ACUTE_CLASSES: Mapping[str, str] = {
+ACUTE_CLASS_WORDS: Mapping[str, str] = {
     "triptan": "triptan",
     "ditan": "ditan",
     "gepant": "gepant",
@@ -68,7 +68,7 @@ LEVELS: tuple[Strength, ...] = (ABSOLUTE, "relative", "caution")
 MOST_EVIDENCE = 8
 """Entries of the chart that one reason shows."""
 
-EXCEPTIONS: Mapping[str, str] = {
+EXCEPTION_WORDS: Mapping[str, str] = {
     "hepatic_impairment": "hepatic impairment",
     "renal_impairment": "renal impairment",
     "hepatic_or_renal_impairment": "hepatic or renal impairment",
@@ -95,7 +95,7 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class WhyNot:
     """Why a drug should not be given: the guideline's words for it, and what in the chart shows it."""
 
     label: Trusted
@@ -147,7 +147,7 @@ class Sheet:
 
     def acute_class(self, id_: str) -> Trusted:
         """A class of acute drugs in words."""
-        return Trusted(ACUTE_CLASSES[id_])
+        return Trusted(ACUTE_CLASS_WORDS[id_])
 
     # Reasons not to give a drug
 
@@ -156,7 +156,7 @@ class Sheet:
         """The contraindications that hold now, by id."""
         return self.judgement.active
 
-    def reasons(self, drug: Drug) -> tuple[Reason, ...]:
+    def reasons(self, drug: Drug) -> tuple[WhyNot, ...]:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
         if not self.active and not self.facts.allergies:
             return ()
@@ -164,9 +164,9 @@ class Sheet:
         for one in self.options.against(drug):
             allergy = "allergy to it" if one.strength == ABSOLUTE else "intolerance to it"
             label = Trusted(one.contraindication.label if one.contraindication else allergy)
-            found.append(Reason(label, one.strength, self.evidence(one.refs)))
+            found.append(WhyNot(label, one.strength, self.evidence(one.refs)))
         for active in (self.active[id_] for id_ in drug.cautions if id_ in self.active):
-            found.append(Reason(Trusted(active.contraindication.label), "caution", self.evidence(active.refs)))
+            found.append(WhyNot(Trusted(active.contraindication.label), "caution", self.evidence(active.refs)))
         return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
 
     def barred(self, drug: Drug) -> tuple[Trusted, ...]:
@@ -186,7 +186,7 @@ class Sheet:
     @cached_property
     def failed_drugs(self) -> frozenset[str]:
         """The drugs that failed, or may have."""
-        failed = {failure.drug for failure in self.judgement.rows(rows.Failure)}
+        failed = {failure.drug for failure in self.judgement.rows(rows.PreventiveFailure)}
         return frozenset(failed | {failure.drug for failure in self.judgement.rows(rows.AcuteFailure)})
 
     def not_evaluated(self, drug: Drug) -> tuple[Trusted, ...]:

@@ -13,10 +13,10 @@ from prodrome.rules.guideline import PreventiveUse
 ClassStatus = Literal["failed", "contraindicated", "perhaps failed"]
 MOST_COURSES = 2
 """Courses of one class that a card names."""
-STATUSES: tuple[ClassStatus, ...] = ("failed", "contraindicated", "perhaps failed")
+_STATUSES: tuple[ClassStatus, ...] = ("failed", "contraindicated", "perhaps failed")
 """What becomes of a class that is used up; the first that holds is told."""
 
-ENDINGS: Mapping[StopReason, str] = {
+TRIAL_ENDINGS: Mapping[StopReason, str] = {
     StopReason.INEFFICACY: "ineffective",
     StopReason.INTOLERANCE: "side effects",
     StopReason.CONTRAINDICATED: "contraindicated",
@@ -27,7 +27,7 @@ ENDINGS: Mapping[StopReason, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TriedCourse:
     """One course of a preventive for migraine. ``doubts`` say why a failure is not certain."""
 
     drug: Trusted
@@ -48,20 +48,20 @@ class ClassRow:
 
     name: Trusted
     status: ClassStatus
-    courses: tuple[Course, ...]
+    courses: tuple[TriedCourse, ...]
     reasons: tuple[Trusted, ...] = ()
     more: int = 0
 
 
-def course(sheet: Sheet, name: str) -> Course:
+def course(sheet: Sheet, name: str) -> TriedCourse:
     """The course behind the flat fact ``name`` (a trial)."""
     trial = sheet.trial(name)
     use = sheet.drug(trial.drug).preventive
     doubts = dict.fromkeys(doubt.because for doubt in sheet.judgement.rows(rows.Doubt) if doubt.trial == name)
-    return Course(
+    return TriedCourse(
         drug=sheet.name(trial.drug),
         drug_id=trial.drug,
-        outcome=Trusted("taken now" if trial.running else ENDINGS[trial.stop.reason]),
+        outcome=Trusted("taken now" if trial.running else TRIAL_ENDINGS[trial.stop.reason]),
         dose=dose(trial, use) if use else Trusted(),
         dates=dates(trial),
         days=days(length(trial.start, trial.end)),
@@ -69,7 +69,7 @@ def course(sheet: Sheet, name: str) -> Course:
     )
 
 
-def failed_course(sheet: Sheet, name: str, drug_id: str) -> Course:
+def failed_course(sheet: Sheet, name: str, drug_id: str) -> TriedCourse:
     """The course behind a failure: a trial, or an allergy that stands for one."""
     if sheet.is_trial(name):
         return course(sheet, name)
@@ -80,7 +80,7 @@ def failed_course(sheet: Sheet, name: str, drug_id: str) -> Course:
         for ref in allergy.refs
     ]
     outcome = sheet.evidence(refs) or (Trusted("allergy or intolerance on record"),)
-    return Course(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted(), Trusted())
+    return TriedCourse(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted(), Trusted())
 
 
 def dose(trial: Trial, use: PreventiveUse) -> Trusted:
@@ -104,7 +104,7 @@ def enough(sheet: Sheet, trial: Trial, use: PreventiveUse) -> tuple[float | None
 def used_up(sheet: Sheet) -> tuple[ClassRow, ...]:
     """The classes that failed, are contraindicated, or may have failed, in the guideline's order."""
     status: dict[str, ClassStatus] = {}
-    for class_ in sorted(sheet.judgement.rows(rows.UsedUpClass), key=lambda class_: STATUSES.index(class_.how)):
+    for class_ in sorted(sheet.judgement.rows(rows.UsedUpClass), key=lambda class_: _STATUSES.index(class_.how)):
         status.setdefault(class_.id, class_.how)
     return tuple(_row(sheet, id_, status[id_]) for id_ in sheet.guideline.classes if id_ in status)
 
@@ -116,7 +116,7 @@ def _row(sheet: Sheet, id_: str, status: ClassStatus) -> ClassRow:
     certainty = "high" if status == "failed" else "low"
     named = dict.fromkeys(
         (failure.trial, failure.drug)
-        for failure in sheet.judgement.rows(rows.Failure)
+        for failure in sheet.judgement.rows(rows.PreventiveFailure)
         if failure.ehf_class == id_ and failure.counts and failure.certainty == certainty
     )
     courses = tuple(failed_course(sheet, trial, drug) for trial, drug in [*named][:MOST_COURSES])

@@ -13,7 +13,7 @@ from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASSES, EXCEPTIONS, KIND_WORDS, Sheet, amount, days
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, EXCEPTION_WORDS, KIND_WORDS, Sheet, amount, days
 from prodrome.rules import When, full_dose, length, rows
 from prodrome.rules.guideline import Drug
 
@@ -22,7 +22,7 @@ from prodrome.rules.guideline import Drug
 class Failures:
     """The failures in the ordered drug's class. ``same_again``: the ordered drug is one of them."""
 
-    courses: tuple[preventives_tried.Course, ...]
+    courses: tuple[preventives_tried.TriedCourse, ...]
     same_again: bool
     only_tolerability: bool
 
@@ -45,7 +45,7 @@ class SingleDose:
 class Brief:
     """A trial too short or too low to count: what was done and what it takes, in short (``flaw``) and at length."""
 
-    course: preventives_tried.Course
+    course: preventives_tried.TriedCourse
     too_low: bool
     flaw: Trusted
     enough: Trusted
@@ -63,7 +63,7 @@ class OpenClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class HospitalStay:
     """A hospital visit, and whether the stay goes on."""
 
     start: Trusted
@@ -90,7 +90,7 @@ class RunningDrug:
     reasons: tuple[Trusted, ...]
 
 
-def failures(found: tuple[rows.Failure, ...], view: View, order: Order) -> Failures:
+def failures(found: tuple[rows.PreventiveFailure, ...], view: View, order: Order) -> Failures:
     """The failures in the ordered drug's class."""
     named = dict.fromkeys((failure.trial, failure.drug) for failure in found)
     return Failures(
@@ -125,10 +125,10 @@ def setbacks(found: tuple[rows.AcuteSetback, ...], view: View, order: Order | No
     return tuple(_open_class(view, class_, drugs) for class_, drugs in failed.items())
 
 
-def visits(found: tuple[rows.Episode, ...], view: View, order: Order | None) -> tuple[Visit, ...]:
+def visits(found: tuple[rows.HospitalEpisode, ...], view: View, order: Order | None) -> tuple[HospitalStay, ...]:
     """The hospital episodes, the latest first."""
     episodes = sorted(found, key=lambda episode: episode.days_ago_least)
-    return tuple(Visit(Trusted(episode.start), episode.running) for episode in episodes)
+    return tuple(HospitalStay(Trusted(episode.start), episode.running) for episode in episodes)
 
 
 def uncontrolled(found: tuple[rows.RunningTrial, ...], view: View, order: Order | None) -> tuple[Uncontrolled, ...]:
@@ -138,7 +138,7 @@ def uncontrolled(found: tuple[rows.RunningTrial, ...], view: View, order: Order 
 
 def unexplained(
     found: tuple[rows.Unexplained, ...], view: View, order: Order | None
-) -> tuple[preventives_tried.Course, ...]:
+) -> tuple[preventives_tried.TriedCourse, ...]:
     """The preventives that ended for no recorded reason."""
     return tuple(preventives_tried.course(view.sheet, trial.trial) for trial in found)
 
@@ -234,14 +234,14 @@ def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None
         usual=row.usual if row else None,
         max_24h=row.max_24h if row else None,
         repeat_hours=row.repeat_hours if row else None,
-        exceptions=tuple(dict.fromkeys(Trusted(EXCEPTIONS[one.when]) for one in drug.acute.exceptions)),
+        exceptions=tuple(dict.fromkeys(Trusted(EXCEPTION_WORDS[one.when]) for one in drug.acute.exceptions)),
         not_evaluated=tuple(Trusted(what) for what in drug.acute.not_evaluated),
     )
 
 
 def _open_class(view: View, class_: str, failed: list[str]) -> OpenClass:
     return OpenClass(
-        name=Trusted(ACUTE_CLASSES[class_]),
+        name=Trusted(ACUTE_CLASS_WORDS[class_]),
         failed=view.sheet.names(failed),
         untried=tuple(
             Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in view.sheet.options.untried(class_)

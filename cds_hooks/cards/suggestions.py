@@ -84,7 +84,7 @@ def _named(order: object, reference: str) -> TypeGuard[Json]:
 
 def offers(kind: str, asked: Asked) -> tuple[Offer, ...]:
     """The suggestions of one kind, an entry of ``suggest`` in cards.yaml."""
-    return tuple(KINDS[kind](asked))
+    return tuple(SUGGESTIONS[kind](asked))
 
 
 def referral(asked: Asked) -> Iterator[Offer]:
@@ -180,7 +180,7 @@ def highest_dose(asked: Asked) -> Iterator[Offer]:
         yield Offer(f"Change to {number(most)}", ({"type": "update", "description": description, "resource": changed},))
 
 
-KINDS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
+SUGGESTIONS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
     "referral": referral,
     "headache_diary": headache_diary,
     "non_drug_referral": non_drug_referral,

@@ -24,7 +24,7 @@ from prodrome.rules.guideline import Guideline
 
 HELP = "what a code or word is taken for, and what in a site's data is not recognised"
 TOKEN_VARIABLE = "TERMINOLOGY_TOKEN"
-SECONDS = 120.0
+_SECONDS = 120.0
 """What one page of an expansion may take: some servers compute it on demand."""
 BATCH = 5_000
 """Lines of an export read together: references between them are followed, those to Medications everywhere."""
@@ -80,7 +80,7 @@ def _expand(asked: argparse.Namespace, environment: Environment) -> int:
     token = os.environ.get(TOKEN_VARIABLE)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     rows: list[tuple[str, str, str, str]] = []
-    with httpx.Client(timeout=SECONDS, headers=headers) as http:
+    with httpx.Client(timeout=_SECONDS, headers=headers) as http:
         for name, expression in expressions.items():
             if asked.sets and name not in asked.sets:
                 continue

@@ -5,7 +5,7 @@ import sys
 from datetime import date
 
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback import as_csv, as_json, as_table, report
+from prodrome.cds_hooks.feedback import as_csv, as_table, feedback_report, report_as_json
 from prodrome.cds_hooks.settings import load_settings
 
 HELP = "how often each rule's cards were shown, accepted and overridden, and why"
@@ -14,7 +14,7 @@ HELP = "how often each rule's cards were shown, accepted and overridden, and why
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_const", dest="write", const=as_json, help="as JSON")
+    form.add_argument("--json", action="store_const", dest="write", const=report_as_json, help="as JSON")
     form.add_argument("--csv", action="store_const", dest="write", const=as_csv, help="as CSV")
     parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or later")
     parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or before")
@@ -27,6 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.in_memory:
         print("No feedback is kept: the settings name no database (database_url).", file=sys.stderr)
         return 1
-    rules = report(Database(settings.database_url), since=arguments.since, until=arguments.until)
+    rules = feedback_report(Database(settings.database_url), since=arguments.since, until=arguments.until)
     print(arguments.write(rules).rstrip("\n"))
     return 0

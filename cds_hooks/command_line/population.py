@@ -14,8 +14,8 @@ from typing import Any
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.population import (
-    Plan,
     Population,
+    RunPlan,
     cell,
     compare,
     counted,
@@ -102,7 +102,7 @@ def run(asked: argparse.Namespace) -> int:
         parquet.ready()
     settings = load_settings(overrides={"today": asked.today, "engine": asked.engine})
     environment = Environment.of(settings)
-    plan = Plan(
+    plan = RunPlan(
         export=open_export(*asked.folders),
         out=asked.out,
         guideline=environment.guideline,

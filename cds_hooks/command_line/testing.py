@@ -32,7 +32,7 @@ from prodrome.cds_hooks.testers import (
 )
 from prodrome.rules import Completeness
 
-USER = "Practitioner/prodrome-tester"
+_USER = "Practitioner/prodrome-tester"
 FAR_AWAY_SECONDS = 3600
 
 
@@ -109,7 +109,7 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
     if not asked.patient:
         raise UsageError("--patient is missing: whose chart is to be judged?")
     hook = asked.hook or _hook_of(asked)
-    context: dict[str, Any] = {"patientId": asked.patient, "userId": USER}
+    context: dict[str, Any] = {"patientId": asked.patient, "userId": _USER}
     if asked.encounter:
         context["encounterId"] = asked.encounter
     if asked.order:

@@ -28,7 +28,7 @@ from prodrome.cds_hooks.turns import waiting
 from prodrome.rules import ProdromeError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-WAIT_SECONDS = 2
+_WAIT_SECONDS = 2
 """Longest wait for a lock, a connection or a statement."""
 UNHURRIED_SECONDS = 300
 """Longest wait of who said that it may take its time."""
@@ -175,14 +175,14 @@ def _in_memory(address: str) -> bool:
 def _engine(address: str) -> Engine:
     url = make_url(address)
     if url.get_backend_name() == "postgresql":
-        limits = f"-c statement_timeout={WAIT_SECONDS * 1000} -c lock_timeout={WAIT_SECONDS * 1000}"
+        limits = f"-c statement_timeout={_WAIT_SECONDS * 1000} -c lock_timeout={_WAIT_SECONDS * 1000}"
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
-            pool_timeout=WAIT_SECONDS,
+            pool_timeout=_WAIT_SECONDS,
             connect_args={
-                "connect_timeout": WAIT_SECONDS,
-                "tcp_user_timeout": WAIT_SECONDS * 1000,
+                "connect_timeout": _WAIT_SECONDS,
+                "tcp_user_timeout": _WAIT_SECONDS * 1000,
                 "options": limits,
             },
             hide_parameters=True,
@@ -197,8 +197,8 @@ def _engine(address: str) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
-        pool_timeout=WAIT_SECONDS,
-        connect_args={"check_same_thread": False, "timeout": WAIT_SECONDS},
+        pool_timeout=_WAIT_SECONDS,
+        connect_args={"check_same_thread": False, "timeout": _WAIT_SECONDS},
         hide_parameters=True,
         **pool,
     )
@@ -234,14 +234,14 @@ def _connect_postgresql(_: object, __: object, args: Any, more: Any) -> Any:
     from prodrome.cds_hooks.database.impatient import ImpatientConnection  # the driver is there only where it is wanted
 
     connection = ImpatientConnection.connect(*args, **more)
-    connection.longest_wait = WAIT_SECONDS
+    connection.longest_wait = _WAIT_SECONDS
     return connection
 
 
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     driver: Any = connection.connection.driver_connection
-    driver.longest_wait = WAIT_SECONDS
+    driver.longest_wait = _WAIT_SECONDS
     if options.get("unhurried"):
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {UNHURRIED_SECONDS * 1000}")
         driver.longest_wait = UNHURRIED_SECONDS

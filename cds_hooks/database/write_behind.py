@@ -14,9 +14,9 @@ from prodrome.cds_hooks.database.connecting import Database, DatabaseAway
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.turns import waiting
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 
-LINGER_SECONDS = 0.05
+_LINGER_SECONDS = 0.05
 """How long a group gathers before it is written."""
 GROUP = 500
 """Most rows in one transaction: a few hundredths of a second, in which others cannot write."""
@@ -34,7 +34,7 @@ class WriteBehind:
     def __init__(
         self,
         database: Database,
-        write: Callable[[Connection, Sequence[Row]], object],
+        write: Callable[[Connection, Sequence[TableRow]], object],
         after: Callable[[], object] = lambda: None,
         capacity: int = CAPACITY,
     ) -> None:
@@ -42,7 +42,7 @@ class WriteBehind:
         self._write = write
         self._after = after
         self._capacity = capacity
-        self._rows: deque[Row] = deque()
+        self._rows: deque[TableRow] = deque()
         self._state = threading.Lock()
         self._writing = threading.Lock()
         self._running = False
@@ -54,7 +54,7 @@ class WriteBehind:
         """How many rows are not written yet."""
         return len(self._rows)
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[TableRow]) -> None:
         """Have *rows* written soon. Never waits and never fails."""
         with self._state:
             self._rows.extend(rows)
@@ -86,11 +86,11 @@ class WriteBehind:
             if self._thread is not None:
                 self._thread.join()
 
-    def _next_group(self) -> list[Row]:
+    def _next_group(self) -> list[TableRow]:
         with self._state:
             return [self._rows.popleft() for _ in range(min(GROUP, len(self._rows)))]
 
-    def _write_singly(self, group: list[Row]) -> None:
+    def _write_singly(self, group: list[TableRow]) -> None:
         """One row that the database does not take must not keep back the others."""
         for number, row in enumerate(group):
             try:
@@ -120,7 +120,7 @@ class WriteBehind:
 
     def _run(self) -> None:
         while True:
-            time.sleep(LINGER_SECONDS)
+            time.sleep(_LINGER_SECONDS)
             try:
                 self.flush()
                 self._after()

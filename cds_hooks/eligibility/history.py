@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from prodrome.cds_hooks.cards import ACUTE_CLASSES, KIND_WORDS, Sheet, days_in_words
+from prodrome.cds_hooks.cards import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet, days_in_words
 from prodrome.rules import (
     ABSOLUTE,
     Completeness,
@@ -21,9 +21,9 @@ from prodrome.rules import (
     StopReason,
     Trial,
     When,
+    contraindications_of,
     days_at,
     length,
-    listed,
     months_ago,
     rows,
 )
@@ -137,7 +137,7 @@ def history(facts: Facts, judgement: Judgement, patient_id: str) -> History:
             if any(
                 one is active and one.strength(drug.id) == ABSOLUTE
                 for drug in drugs
-                for one in listed(drug, judgement.active)
+                for one in contraindications_of(drug, judgement.active)
             )
         ),
         not_recorded=(),
@@ -195,7 +195,7 @@ def _class_of(sheet: Sheet, trial: Trial) -> str:
     drug = sheet.drug(trial.drug)
     if trial.use == "preventive" and drug.preventive:
         return sheet.guideline.drug_classes[drug.preventive.drug_class]
-    return ACUTE_CLASSES[drug.acute.drug_class] if drug.acute else ""
+    return ACUTE_CLASS_WORDS[drug.acute.drug_class] if drug.acute else ""
 
 
 def _days(span: Span) -> str:

@@ -14,7 +14,7 @@ from prodrome.rules import ProdromeError
 
 MAX_ENTRIES = 5_000
 """Most entries of one batch: a client that has more sends several."""
-MAX_TEXT = 4096
+_MAX_TEXT = 4096
 """Longest id or comment that is read."""
 MAX_CODE = 256
 """Longest code, and code system, of a reason."""
@@ -25,7 +25,7 @@ _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FeedbackEntry:
     """What one user did with one card."""
 
     card: str
@@ -59,7 +59,7 @@ class Malformed(ProdromeError):
         super().__init__("; ".join(f"{member} {text}" for member, text in faults))
 
 
-def read_feedback(document: Mapping[str, Any]) -> list[Entry]:
+def read_feedback(document: Mapping[str, Any]) -> list[FeedbackEntry]:
     """The entries of a batch. Raises Malformed with every fault of every entry, and TooLarge: nothing of it is kept."""
     batch = document.get("feedback")
     if not isinstance(batch, list):
@@ -87,7 +87,7 @@ class _Reader:
     def fault(self, member: str, text: str) -> None:
         self.faults.append((f"{self.path}.{member}" if member else self.path, text))
 
-    def entry(self, item: object) -> Entry | None:
+    def entry(self, item: object) -> FeedbackEntry | None:
         if not isinstance(item, dict):
             self.fault("", "must be an object")
             return None
@@ -104,7 +104,7 @@ class _Reader:
             reason = self.reason(item)
         if card is None or at is None or not isinstance(outcome, str):
             return None
-        return Entry(card, outcome, at, suggestions, **reason)
+        return FeedbackEntry(card, outcome, at, suggestions, **reason)
 
     def suggestions(self, item: Mapping[str, Any], *, required: bool) -> tuple[str, ...]:
         accepted = item.get("acceptedSuggestions")
@@ -141,7 +141,7 @@ class _Reader:
             return {}
         found = {
             f"reason_{name}": self.text(coding, name, f"{here}.{name}", longest=longest)
-            for name, longest in (("system", MAX_CODE), ("code", MAX_CODE), ("display", MAX_TEXT))
+            for name, longest in (("system", MAX_CODE), ("code", MAX_CODE), ("display", _MAX_TEXT))
         }
         found["reason_display"] = _cut(found["reason_display"])
         comment = self.text(override, "userComment", f"{member}.userComment")
@@ -173,7 +173,7 @@ class _Reader:
         }
 
     def text(
-        self, item: Mapping[str, Any], name: str, member: str, *, required: bool = False, longest: int = MAX_TEXT
+        self, item: Mapping[str, Any], name: str, member: str, *, required: bool = False, longest: int = _MAX_TEXT
     ) -> str | None:
         value = item.get(name)
         if value is None or value == "":

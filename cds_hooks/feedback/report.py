@@ -15,7 +15,7 @@ COLUMNS = ("rule", "shown", "accepted", "overridden", "unanswered", "first_shown
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class OverrideReason:
     """Why cards were overridden, and how many; system and code are None where the user gave no reason."""
 
     system: str | None
@@ -37,7 +37,7 @@ class RuleReport:
     overridden: int
     first_shown: date
     last_shown: date
-    reasons: tuple[Reason, ...]
+    reasons: tuple[OverrideReason, ...]
 
     @property
     def unanswered(self) -> int:
@@ -45,7 +45,7 @@ class RuleReport:
         return self.shown - self.accepted - self.overridden
 
 
-def report(database: Database, *, since: date | None = None, until: date | None = None) -> list[RuleReport]:
+def feedback_report(database: Database, *, since: date | None = None, until: date | None = None) -> list[RuleReport]:
     """Per rule, over the cards shown from *since* to *until* (UTC days, both included)."""
     shown_then = []
     if since is not None:
@@ -65,12 +65,12 @@ def report(database: Database, *, since: date | None = None, until: date | None 
     )
     with database.reading(unhurried=True) as connection:
         accepted: dict[str, int] = {}
-        reasons: dict[str, list[Reason]] = {}
+        reasons: dict[str, list[OverrideReason]] = {}
         for row in connection.execute(_last_answers(shown_then)):
             if row.outcome == "accepted":
                 accepted[row.rule] = accepted.get(row.rule, 0) + row.cards
             else:
-                reasons.setdefault(row.rule, []).append(Reason(row.system, row.code, row.display, row.cards))
+                reasons.setdefault(row.rule, []).append(OverrideReason(row.system, row.code, row.display, row.cards))
         return [
             RuleReport(
                 rule=row.rule,
@@ -111,7 +111,7 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def as_json(rules: Sequence[RuleReport]) -> str:
+def report_as_json(rules: Sequence[RuleReport]) -> str:
     """The report as a JSON list."""
     return orjson.dumps(
         [{name: _plain(getattr(rule, name)) for name in COLUMNS} for rule in rules], option=orjson.OPT_INDENT_2
@@ -157,5 +157,5 @@ def _cell(value: object) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _printable(reason: Reason) -> str:
+def _printable(reason: OverrideReason) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in str(reason))

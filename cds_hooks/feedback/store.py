@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, select
 
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
-from prodrome.cds_hooks.feedback.reading import Entry
+from prodrome.cds_hooks.feedback.reading import FeedbackEntry
 from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.turns import waiting
@@ -34,7 +34,7 @@ _MOST_LOOKING_AGAIN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Showing:
     """One call: who looked at which patient. ``user`` and ``patient`` are used to make hashes, and not kept."""
 
     service: str
@@ -104,7 +104,7 @@ class Store:
         self._forget_again = now()
         atexit.register(_close, weakref.ref(self._shown))
 
-    def remember(self, visit: Visit, cards: Sequence[Shown]) -> None:
+    def remember(self, visit: Showing, cards: Sequence[Shown]) -> None:
         """Note the cards of an answer, so that feedback to them is known. They are written soon."""
         if not cards:
             return
@@ -145,7 +145,7 @@ class Store:
         _close(weakref.ref(self._shown))
         self.database.close()
 
-    def suppressed(self, visit: Visit, findings: Collection[str]) -> frozenset[str]:
+    def suppressed(self, visit: Showing, findings: Collection[str]) -> frozenset[str]:
         """Those findings that this user overrode for this patient within the days the site set."""
         if not findings or not self._override_days:
             return frozenset()
@@ -167,7 +167,7 @@ class Store:
         except DatabaseAway:
             return frozenset()
 
-    def record(self, entries: Sequence[Entry], caller: Caller = ANYONE) -> Receipt:
+    def record(self, entries: Sequence[FeedbackEntry], caller: Caller = ANYONE) -> Receipt:
         """Keep a batch, all of it on disk before this returns. The same entry again changes nothing.
 
         A card not shown, or shown to another issuer, is not known. Raises StoreUnavailable: then part of the batch may
@@ -182,7 +182,7 @@ class Store:
             raise StoreUnavailable from None
         return Receipt(len(entries) - len(unknown), tuple(unknown))
 
-    def _look_again(self, unknown: Sequence[int], entries: Sequence[Entry], caller: Caller) -> Sequence[int]:
+    def _look_again(self, unknown: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller) -> Sequence[int]:
         if not self._looking_again.acquire(blocking=False):
             raise StoreUnavailable
         try:
@@ -196,7 +196,7 @@ class Store:
             self._looking_again.release()
         return unknown
 
-    def _keep(self, wanted: Sequence[int], entries: Sequence[Entry], caller: Caller) -> Sequence[int]:
+    def _keep(self, wanted: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller) -> Sequence[int]:
         """Keep the *wanted* of the entries, part by part; the positions of those whose card is not known."""
         unknown: list[int] = []
         now = self._now()
@@ -227,7 +227,7 @@ class Store:
             gone = len(cards)
         self._forget_again = now + timedelta(days=1)
 
-    def _row(self, entry: Entry, offered: Collection[str], now: datetime) -> dict[str, object]:
+    def _row(self, entry: FeedbackEntry, offered: Collection[str], now: datetime) -> dict[str, object]:
         return {
             "card": entry.card,
             "outcome": entry.outcome,
@@ -243,12 +243,12 @@ class Store:
             "digest": entry.digest,
         }
 
-    def _hash_unless_safety(self, visit: Visit, card: Shown) -> str | None:
+    def _hash_unless_safety(self, visit: Showing, card: Shown) -> str | None:
         if card.finding is None or card.safety or card.indicator == "critical":
             return None
         return self._hash(visit, card.finding)
 
-    def _hash(self, visit: Visit, finding: str) -> str | None:
+    def _hash(self, visit: Showing, finding: str) -> str | None:
         if self._secret is None or not visit.user or not visit.patient:
             return None
         said = [visit.caller.issuer, visit.caller.tenant, visit.user, visit.patient, finding]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from prodrome.cds_hooks.fhir_client import bulk_data
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
-from prodrome.cds_hooks.fhir_client.client import Client, Plan, Progress, Request
+from prodrome.cds_hooks.fhir_client.client import Client, FetchPlan, FetchProgress, Request
 from prodrome.cds_hooks.fhir_client.exchange import JSON, NOT_THERE, Failure, is_json
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched
@@ -26,10 +26,10 @@ __all__ = [
     "Allowing",
     "Client",
     "Failure",
+    "FetchPlan",
+    "FetchProgress",
     "Fetched",
     "NotAllowed",
-    "Plan",
-    "Progress",
     "Request",
     "Resolved",
     "allowed",
@@ -47,13 +47,13 @@ atexit.register(_CLIENT.close)
 
 
 def complete(
-    plan: Plan,
+    plan: FetchPlan,
     request: Request,
     settings: Allowing,
     deadline: float,
     *,
     issuer: str | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     client: Client | None = None,
 ) -> dict[str, Fetched]:
     """What the request's FHIR server answers to each query of *plan*; one answer per key, never an exception.
@@ -76,7 +76,7 @@ def resolve_references(
     deadline: float,
     *,
     issuer: str | None = None,
-    progress: Progress | None = None,
+    progress: FetchProgress | None = None,
     client: Client | None = None,
 ) -> Resolved:
     """The Medications, Conditions and PractitionerRoles that *resources* refer to but that are not among them.

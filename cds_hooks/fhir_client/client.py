@@ -36,10 +36,10 @@ FAIR_SECONDS = 0.5
 R5_KINDS: Mapping[str, str] = {"DeviceUseStatement": "DeviceUsage"}
 """Kinds that R5 renamed; asked for by their R4 name first: most servers are R4, and some are slow to say so."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-Plan = Mapping[str, tuple[str, str]]
-Progress = Callable[[str, Fetched], None]
+FetchPlan = Mapping[str, tuple[str, str]]
+FetchProgress = Callable[[str, Fetched], None]
 
 
 class Authorization(Protocol):
@@ -94,13 +94,13 @@ class Client:
 
     def complete(
         self,
-        plan: Plan,
+        plan: FetchPlan,
         request: Request,
         settings: Allowing,
         deadline: float,
         *,
         issuer: str | None = None,
-        progress: Progress | None = None,
+        progress: FetchProgress | None = None,
     ) -> dict[str, Fetched]:
         """See :func:`prodrome.cds_hooks.fhir_client.complete`."""
         if not plan:
@@ -130,7 +130,7 @@ class Client:
         deadline: float,
         *,
         issuer: str | None = None,
-        progress: Progress | None = None,
+        progress: FetchProgress | None = None,
     ) -> Resolved:
         """See :func:`prodrome.cds_hooks.fhir_client.resolve_references`."""
         wanted = references.wanted(resources, base=request.fhir_server)
@@ -171,9 +171,9 @@ class Client:
         asyncio.run_coroutine_threadsafe(close(), loop).result(CLOSING_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
 
-    def _run(self, work: Coroutine[Any, Any, T], deadline: float) -> T:
+    def _run(self, work: Coroutine[Any, Any, _T], deadline: float) -> _T:
         """*work* on the loop; TimeoutError should the loop be too busy to keep the time itself."""
-        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._running())
+        future: Future[_T] = asyncio.run_coroutine_threadsafe(work, self._running())
         try:
             return future.result(max(0.0, deadline - time.monotonic()) + GRACE_SECONDS)
         finally:
@@ -215,12 +215,12 @@ class Client:
 
     async def _complete(
         self,
-        plan: Plan,
+        plan: FetchPlan,
         searches: dict[str, Search],
         target: Target,
         request: Request,
         deadline: float,
-        progress: Progress | None,
+        progress: FetchProgress | None,
     ) -> None:
         """Fills *searches*, which hold what came at any moment; raises :class:`Failure` where none was begun."""
         async with self._using(target) as session:
@@ -228,12 +228,12 @@ class Client:
 
     async def _ask(
         self,
-        plan: Plan,
+        plan: FetchPlan,
         searches: dict[str, Search],
         session: Session,
         request: Request,
         deadline: float,
-        progress: Progress | None,
+        progress: FetchProgress | None,
     ) -> None:
         target = session.target
         begun = time.monotonic()

@@ -17,7 +17,7 @@ import orjson
 
 from prodrome.cds_hooks.fhir_client.addresses import FhirServerError, NotAllowed
 
-MAX_BYTES = 10_000_000
+MAX_ANSWER_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""
 MAX_RESOURCES = 20_000
 """How many resources one answer may hold: more are not even parsed, which takes time that others need."""
@@ -26,7 +26,7 @@ MAX_MEMBERS = 1_000_000
 NOT_THERE = "does not have this"
 """What a server says with 404."""
 TRIES = 3
-PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
 
 HEADERS = {
@@ -54,7 +54,7 @@ class _Again(Exception):
 
 
 async def ask(
-    http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int = MAX_BYTES
+    http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int = MAX_ANSWER_BYTES
 ) -> tuple[Any, int]:
     """The JSON a server answers with, read to its end, and its size in bytes; raises :class:`Failure`.
 
@@ -118,7 +118,7 @@ def _check(response: httpx.Response, *, may_repeat: bool, may_repeat_error: bool
         if status in (429, 503) and may_repeat:
             raise _Again(failure, retry_after(response.headers.get("Retry-After")))
         if status >= 500 and may_repeat_error:
-            raise _Again(failure, PAUSE_SECONDS)
+            raise _Again(failure, _PAUSE_SECONDS)
         raise failure
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not is_json(content_type):
@@ -149,7 +149,7 @@ def _refusal(status: int) -> str:
 def retry_after(value: str | None) -> float:
     """Seconds to wait (RFC 9110, 10.2.3): a number, or a date."""
     if value is None:
-        return PAUSE_SECONDS
+        return _PAUSE_SECONDS
     try:
         return max(0.0, float(int(value)))
     except ValueError:
@@ -157,7 +157,7 @@ def retry_after(value: str | None) -> float:
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
-        return PAUSE_SECONDS
+        return _PAUSE_SECONDS
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 

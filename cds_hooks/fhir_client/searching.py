@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 import httpx
 
 from prodrome.cds_hooks.fhir_client.addresses import Target
-from prodrome.cds_hooks.fhir_client.exchange import MAX_BYTES, Failure, ask, errors
+from prodrome.cds_hooks.fhir_client.exchange import MAX_ANSWER_BYTES, Failure, ask, errors
 from prodrome.fhir_mappers import lacks_some
 from prodrome.rules import Completeness
 
 MAX_PAGES = 50
-MAX_ENTRIES = 10_000
-PAGE_SIZE = 250
+_MAX_ENTRIES = 10_000
+_PAGE_SIZE = 250
 LONG_QUERY = 1800
 """Characters of a query from which it is sent as POST _search: some servers cut addresses at 2,000."""
 
@@ -138,7 +138,7 @@ class Search:
 
     async def _follow(self, http: httpx.AsyncClient, way: "_Way", deadline: float, *, last: bool) -> None:
         """Every page of every query of one way. Raises :class:`_Refused` for a refusal that is not the *last*."""
-        room = MAX_BYTES
+        room = MAX_ANSWER_BYTES
         seen: set[str] = set()
         for query in way.queries:
             self._before = self.total or 0
@@ -160,7 +160,7 @@ class Search:
                 url = _next(bundle, url) or ""
                 if url in seen:
                     raise Failure("repeats its pages without end")
-                if url and (len(seen) >= MAX_PAGES or len(self.entries) >= MAX_ENTRIES or room <= 0):
+                if url and (len(seen) >= MAX_PAGES or len(self.entries) >= _MAX_ENTRIES or room <= 0):
                     raise Failure("has more than can be taken")
                 if url:
                     request = self._request(http, url)
@@ -173,7 +173,7 @@ class Search:
             raise Failure("sends a Bundle that cannot be read")
         total = bundle.get("total")
         self.total = max(self.total or 0, self._before + (total if isinstance(total, int) and total > 0 else 0))
-        space = MAX_ENTRIES - len(self.entries)
+        space = _MAX_ENTRIES - len(self.entries)
         self.entries += entries[:space]
         if len(entries) > space:
             raise Failure("has more than can be taken")
@@ -260,7 +260,7 @@ def _paged(query: str) -> str:
     path, _, parameters = query.partition("?")
     if "_count" in dict(parse_qsl(parameters)):
         return query
-    return f"{path}?{parameters}&_count={PAGE_SIZE}" if parameters else f"{path}?_count={PAGE_SIZE}"
+    return f"{path}?{parameters}&_count={_PAGE_SIZE}" if parameters else f"{path}?_count={_PAGE_SIZE}"
 
 
 def _shorter(query: str) -> Iterator[str]:

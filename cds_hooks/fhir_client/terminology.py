@@ -12,7 +12,7 @@ import httpx
 
 from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, is_json
 
-PAGE_SIZE = 1_000
+_PAGE_SIZE = 1_000
 MOST_CODES = 100_000
 """Codes taken of one expression: one that means more is not one of ours."""
 
@@ -43,7 +43,7 @@ def expand(http: httpx.Client, base: str, expression: str) -> dict[str, str]:
 
 def _page(http: httpx.Client, base: str, expression: str, offset: int) -> Mapping[str, Any]:
     url = f"http://snomed.info/sct?fhir_vs=ecl/{quote(expression, safe='')}"
-    parameters = {"url": url, "offset": str(offset), "count": str(PAGE_SIZE)}
+    parameters = {"url": url, "offset": str(offset), "count": str(_PAGE_SIZE)}
     try:
         answer = http.get(f"{base.rstrip('/')}/ValueSet/$expand", params=parameters, headers=HEADERS)
     except httpx.TimeoutException:

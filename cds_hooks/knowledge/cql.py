@@ -221,7 +221,7 @@ class _Writer:
 
     def comment(self, rule: Rule) -> Iterator[str]:
         says = [f"{rule.id}: {rule.title}." if rule.title else f"{rule.id}.", rule.why]
-        for id_ in filter(self.guideline.statements.__contains__, rule.seed):
+        for id_ in filter(self.guideline.statements.__contains__, rule.statements):
             says.append(f"Statement: {self.guideline.statements[id_]}")
         for id_ in rule.sources:
             says.append(f"Source: {self.guideline.sources[id_].citation}")

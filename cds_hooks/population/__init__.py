@@ -2,7 +2,7 @@
 
 from prodrome.cds_hooks.population import measures, parquet
 from prodrome.cds_hooks.population.comparing import Change, compare, counted, summary
-from prodrome.cds_hooks.population.embedded import Plan
+from prodrome.cds_hooks.population.embedded import RunPlan
 from prodrome.cds_hooks.population.export import Export, ExportError, open_export
 from prodrome.cds_hooks.population.results import cell
 from prodrome.cds_hooks.population.running import Population, judge_population
@@ -12,9 +12,9 @@ __all__ = [
     "Change",
     "Export",
     "ExportError",
-    "Plan",
     "Population",
     "Results",
+    "RunPlan",
     "Table",
     "cell",
     "compare",

@@ -41,12 +41,12 @@ MERGED = 256
 """How many partitions are merged at once: each is an open file."""
 
 T = TypeVar("T")
-Progress = Callable[[str, int, int], None]
+RunProgress = Callable[[str, int, int], None]
 """Told of each piece of work done: the step, and how much of how much (bytes, or partitions)."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run does, and over what."""
 
     export: Export
@@ -104,7 +104,7 @@ def overridden(guideline: Guideline) -> dict[str, str]:
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """What a run came to: counts, and the rows that could not be read (file, line, why; never content)."""
 
     patients: int = 0
@@ -115,7 +115,7 @@ class Outcome:
     unplaced: int = 0
 
 
-def run(plan: Plan, progress: Progress = lambda *_: None) -> Outcome:
+def run_plan(plan: RunPlan, progress: RunProgress = lambda *_: None) -> RunOutcome:
     """Sieve, place and judge; the judged partitions are then in ``plan.work / "judged"``, to be gathered.
 
     Raises :class:`ExportError` where the output folder holds another run, or more rows than allowed cannot be placed.
@@ -123,7 +123,7 @@ def run(plan: Plan, progress: Progress = lambda *_: None) -> Outcome:
     _begin(plan)
     tasks = exports.tasks(plan.export)
     changed = exports.changes(plan.export)
-    outcome = Outcome()
+    outcome = RunOutcome()
     bad: dict[tuple[str, int], BadLine] = {}
     candidates: set[str] = set()
     with _pool(plan, changed) as pool:
@@ -157,7 +157,7 @@ def run(plan: Plan, progress: Progress = lambda *_: None) -> Outcome:
     return outcome
 
 
-def judged(plan: Plan) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def judged(plan: RunPlan) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Every row of every partition by patient: the number of its guideline, its table, the row.
 
     Partitions are sorted and are merged, a few hundred at a time: no more than a line of each is in memory.
@@ -186,7 +186,7 @@ def _by_patient(file: Path) -> Iterator[tuple[str, bytes]]:
             yield orjson.loads(line)[2]["patient"], line
 
 
-def _completeness(plan: Plan, outcome: Outcome, seen: Sequence[Mapping[str, int]]) -> dict[str, Completeness]:
+def _completeness(plan: RunPlan, outcome: RunOutcome, seen: Sequence[Mapping[str, int]]) -> dict[str, Completeness]:
     states = plan.export.completeness(seen)
     states |= dict.fromkeys(plan.excluded, Completeness.MISSING)
     unplaced = [one for one in outcome.bad if one.patient is None]
@@ -201,29 +201,29 @@ def _completeness(plan: Plan, outcome: Outcome, seen: Sequence[Mapping[str, int]
 
 # --- Tasks: each runs in a worker process, which got the plan and the step's state when it was made -------------------
 
-_PLAN: Plan
+_PLAN: RunPlan
 _STATE: Any
 
 
-def _pool(plan: Plan, state: Any = None) -> ProcessPoolExecutor:
+def _pool(plan: RunPlan, state: Any = None) -> ProcessPoolExecutor:
     plan.guideline.rulebook  # noqa: B018  loaded before the workers are made, which share it
     return ProcessPoolExecutor(
         plan.workers, mp_context=multiprocessing.get_context("fork"), initializer=_enter, initargs=(plan, state)
     )
 
 
-def _enter(plan: Plan, state: Any) -> None:
+def _enter(plan: RunPlan, state: Any) -> None:
     global _PLAN, _STATE
     _PLAN, _STATE = plan, state
 
 
 def _each(
     pool: ProcessPoolExecutor,
-    plan: Plan,
+    plan: RunPlan,
     step: str,
     tasks: Sequence[T],
     work: Callable[[int, T], object],
-    progress: Progress,
+    progress: RunProgress,
 ) -> Iterator[tuple[T, dict[str, Any]]]:
     """Each task of a step and what it found, done now or by an earlier run, in the order of the tasks."""
     folder = plan.work / step
@@ -370,7 +370,7 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
     unfinished.replace(path)
 
 
-def _begin(plan: Plan) -> None:
+def _begin(plan: RunPlan) -> None:
     """Make the work folder, or go on with the one that a run of the same kind left."""
     mark = plan.work / "run.json"
     mine = plan.fingerprint()
@@ -391,7 +391,7 @@ def _begin(plan: Plan) -> None:
     _write(mark, json.dumps(mine).encode())
 
 
-def clear(plan: Plan) -> None:
+def clear(plan: RunPlan) -> None:
     """Remove what only a run that was stopped would need; the charts are kept where that is asked for."""
     if plan.charts:
         (plan.out / CHARTS).mkdir(exist_ok=True)

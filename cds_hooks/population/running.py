@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prodrome.cds_hooks.population import embedded, results
-from prodrome.cds_hooks.population.embedded import Plan, Progress
+from prodrome.cds_hooks.population.embedded import RunPlan, RunProgress
 from prodrome.cds_hooks.population.export import line_number
 from prodrome.cds_hooks.population.results import Tables
 from prodrome.cds_hooks.population.steps import HOOK
@@ -27,7 +27,11 @@ class Population:
 
 
 def judge_population(
-    plan: Plan, progress: Progress = lambda *_: None, *, other_out: Path | None = None, also: Sequence[Writer] = ()
+    plan: RunPlan,
+    progress: RunProgress = lambda *_: None,
+    *,
+    other_out: Path | None = None,
+    also: Sequence[Writer] = (),
 ) -> Population:
     """Judge an export and write the results to ``plan.out``; a run that was stopped goes on.
 
@@ -38,7 +42,7 @@ def judge_population(
     against = tuple(dict.fromkeys(id_ for one in plan.guidelines for id_ in against_the_sieve(one.rulebook)))
     if against and not plan.every_patient:
         plan = replace(plan, every_patient=True)
-    outcome = embedded.run(plan, progress)
+    outcome = embedded.run_plan(plan, progress)
     outs = [plan.out] if plan.other is None else [plan.out, other_out or plan.out / "other"]
     tables = [
         Tables(out, [rule.id for rule in guideline.rulebook.rules.values() if rule.card and rule.enabled])
@@ -81,7 +85,7 @@ def judge_population(
     return done[0]
 
 
-def _bad(plan: Plan, outcome: embedded.Outcome) -> Iterator[dict[str, Any]]:
+def _bad(plan: RunPlan, outcome: embedded.RunOutcome) -> Iterator[dict[str, Any]]:
     for one in outcome.bad:
         line = line_number(plan.export.folder, one.file, one.offset)
         yield {"patient": one.patient, "resource": one.kind, "file": one.file, "line": line, "why": one.why}

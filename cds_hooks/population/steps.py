@@ -70,7 +70,7 @@ class Sieved:
     bad: list[BadLine] = field(default_factory=list)
 
 
-class Row(NamedTuple):
+class ExportRow(NamedTuple):
     """A row that concerns a candidate, still bytes, with the shared resources it refers to."""
 
     patient: str
@@ -83,7 +83,7 @@ class Row(NamedTuple):
 class Placed:
     """What was kept of some lines; ``seen`` counts all their rows by kind."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ExportRow] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     bad: list[BadLine] = field(default_factory=list)
 
@@ -182,7 +182,7 @@ def place(
         refers_to = tuple(dict.fromkeys(f"{type_.decode()}/{id_.decode()}" for type_, id_ in _SHARED.findall(raw)))
         for patient in whose(resource):
             if candidates is None or patient in candidates:
-                placed.rows.append(Row(patient, kind_of(resource), raw, refers_to))
+                placed.rows.append(ExportRow(patient, kind_of(resource), raw, refers_to))
     placed.seen.update((kind.decode(), count) for kind, count in counts.items())
     return placed
 

@@ -1,10 +1,10 @@
 """What integration testers use: example patients for a sandbox FHIR server, and consultations without an EHR."""
 
 from prodrome.cds_hooks.testers.check import arguments as check_arguments
-from prodrome.cds_hooks.testers.check import run as run_check
+from prodrome.cds_hooks.testers.check import run_check as run_check
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem
 from prodrome.cds_hooks.testers.errors import TesterError
-from prodrome.cds_hooks.testers.example_patients import PREFIX, Ask, Example, entry_of, examples, resources
+from prodrome.cds_hooks.testers.example_patients import EXAMPLE_PREFIX, Ask, Example, entry_of, examples, resources
 from prodrome.cds_hooks.testers.keys import KEY_SET, PRIVATE, new_key
 from prodrome.cds_hooks.testers.loading import LoadingError, load
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
@@ -12,8 +12,8 @@ from prodrome.cds_hooks.testers.sandbox import SANDBOX_SETTINGS
 
 __all__ = [
     "DRAFT_ID",
+    "EXAMPLE_PREFIX",
     "KEY_SET",
-    "PREFIX",
     "PRIVATE",
     "SANDBOX_SETTINGS",
     "Ask",

@@ -31,11 +31,11 @@ from prodrome.fhir_mappers import ICD10CM
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import load_guideline
 
-SECONDS = 30.0
+_SECONDS = 30.0
 SLOW_SECONDS = 0.5
 """What the specification asks of a service (REQ-20)."""
-FETCH_SECONDS = 20.0
-TOKEN_SECONDS = 300
+_FETCH_SECONDS = 20.0
+_TOKEN_SECONDS = 300
 
 SHOULD = frozenset(
     {"CARD-06", "CARD-16", "DISC-06", "DISC-13", "EXT-02", "RSP-07", "RSP-11", "RSP-13", "SRC-07", "REQ-20", "GEN-11"}
@@ -47,7 +47,7 @@ _USER = "Practitioner/prodrome-tester"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CheckStep:
     """One request and what was found wrong with its answer."""
 
     what: str
@@ -64,7 +64,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class PrefetchSource:
     """Where the prefetch comes from: a FHIR server and a patient on it."""
 
     url: str
@@ -83,7 +83,7 @@ class Signer:
     def headers(self, url: str) -> dict[str, str]:
         """A fresh token for one request (CDS Hooks, "Trusting CDS Clients")."""
         now = int(time.time())
-        claims = {"iss": self.issuer, "aud": url, "iat": now, "exp": now + TOKEN_SECONDS, "jti": str(uuid.uuid4())}
+        claims = {"iss": self.issuer, "aud": url, "iat": now, "exp": now + _TOKEN_SECONDS, "jti": str(uuid.uuid4())}
         algorithm = "RS384" if isinstance(load_pem_private_key(self.key.encode(), None), RSAPrivateKey) else "ES384"
         token = jwt.encode(claims, self.key, algorithm=algorithm, headers={"kid": self.kid, "typ": "JWT"})
         return {"Authorization": f"Bearer {token}"}
@@ -94,8 +94,8 @@ class _Session:
     base: str
     http: httpx.Client
     signer: Signer | None
-    steps: list[Step] = field(default_factory=list)
-    told: Callable[[Step], None] = lambda step: None
+    steps: list[CheckStep] = field(default_factory=list)
+    told: Callable[[CheckStep], None] = lambda step: None
 
     def ask(
         self,
@@ -113,36 +113,36 @@ class _Session:
             headers = {**(self.signer.headers(url) if self.signer else {}), **content.pop("headers", {})}
             response = self.http.request(method, url, headers=headers, **content)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            self.note(Step(what, time.monotonic() - begun, "no answer", (_fault("GEN-01", type(error).__name__),)))
+            self.note(CheckStep(what, time.monotonic() - begun, "no answer", (_fault("GEN-01", type(error).__name__),)))
             return None
         seconds = time.monotonic() - begun
         said, faults = judged(response)
         if seconds > SLOW_SECONDS:
             faults.append(_fault("REQ-20", f"takes longer than {SLOW_SECONDS} s"))
-        self.note(Step(what, seconds, said, tuple(faults)))
+        self.note(CheckStep(what, seconds, said, tuple(faults)))
         return response
 
-    def note(self, step: Step) -> None:
+    def note(self, step: CheckStep) -> None:
         self.steps.append(step)
         self.told(step)
 
 
-def check(
+def check_service(
     base: str,
     today: date,
     *,
-    chart: Chart | None = None,
+    chart: PrefetchSource | None = None,
     signer: Signer | None = None,
-    progress: Callable[[Step], None] = lambda step: None,
+    progress: Callable[[CheckStep], None] = lambda step: None,
     transport: httpx.BaseTransport | None = None,
-) -> list[Step]:
+) -> list[CheckStep]:
     """Every step of the check of the service at *base* (the address without ``/cds-services``).
 
     *today* fills relative dates; *transport* is for tests. Raises :class:`TesterError` where nobody answers there.
     """
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
         raise TesterError(f"{base}: expected the address of a service, as in http://127.0.0.1:8080")
-    with httpx.Client(timeout=SECONDS, transport=transport, follow_redirects=False) as http:
+    with httpx.Client(timeout=_SECONDS, transport=transport, follow_redirects=False) as http:
         session = _Session(base.rstrip("/").removesuffix("/cds-services"), http, signer, told=progress)
         answer = session.ask("discovery", "/cds-services", _discovery, method="GET")
         if answer is None:
@@ -214,7 +214,9 @@ def _refused(response: httpx.Response) -> str:
     return f"{response.status_code} {text}" if isinstance(text, str) else f"{response.status_code}"
 
 
-def _call(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> httpx.Response | None:
+def _call(
+    session: _Session, service: Mapping[str, Any], chart: PrefetchSource | None, today: date
+) -> httpx.Response | None:
     """The service as a client calls it."""
     request, missing = _request(service, chart, today)
     drafts = {f"MedicationRequest/{DRAFT_ID}"} if "draftOrders" in request["context"] else None
@@ -242,7 +244,7 @@ def _cards(document: Any) -> str:
     return f"{len(cards)} cards" + (f": {', '.join(topics or names)}" if cards else "")
 
 
-def _request(service: Mapping[str, Any], chart: Chart | None, today: date) -> tuple[dict[str, Any], list[str]]:
+def _request(service: Mapping[str, Any], chart: PrefetchSource | None, today: date) -> tuple[dict[str, Any], list[str]]:
     """A request for a service with its prefetch, and the keys that could not be filled."""
     patient = chart.patient_id if chart else _NOBODY
     context = _context(str(service["hook"]), patient, today)
@@ -263,9 +265,9 @@ def _request(service: Mapping[str, Any], chart: Chart | None, today: date) -> tu
     queries = {key: resolve(template, context, today) for key, template in templates.items()}
     plan = {key: (_kind(query), query) for key, query in queries.items() if query}
     server = FhirServer(url=chart.url, open=chart.token is None, private=True)
-    token = chart.token and FhirAuthorization(chart.token, TOKEN_SECONDS, "patient/*.read", "prodrome")
+    token = chart.token and FhirAuthorization(chart.token, _TOKEN_SECONDS, "patient/*.read", "prodrome")
     asked = HookRequest(str(service["hook"]), "check", patient, fhir_server=chart.url, authorization=token or None)
-    fetched = complete(plan, asked, Settings(fhir_servers=(server,)), time.monotonic() + FETCH_SECONDS)
+    fetched = complete(plan, asked, Settings(fhir_servers=(server,)), time.monotonic() + _FETCH_SECONDS)
     request["prefetch"] = {
         key: answer.value for key, answer in fetched.items() if answer.state is not Completeness.MISSING
     }
@@ -305,7 +307,7 @@ def _context(hook: str, patient: str, today: date) -> dict[str, Any]:
     return {"userId": _USER, "patientId": patient, **{name: examples[name] for name in required if name in examples}}
 
 
-def _provoke(session: _Session, service: Mapping[str, Any], chart: Chart | None, today: date) -> None:
+def _provoke(session: _Session, service: Mapping[str, Any], chart: PrefetchSource | None, today: date) -> None:
     """Requests that no client should send, and what a service does with them."""
     path = f"/cds-services/{service['id']}"
     request, _ = _request({**service, "prefetch": {}}, chart, today)
@@ -348,7 +350,7 @@ def _error(response: httpx.Response) -> list[Fault]:
     return [_fault("RSP-07", "does not say why in an OperationOutcome")]
 
 
-def report(steps: Iterable[Step]) -> str:
+def check_report(steps: Iterable[CheckStep]) -> str:
     """The steps as a table, with every fault below its step."""
     steps = list(steps)
     width = max((len(step.what) for step in steps), default=0)
@@ -364,7 +366,7 @@ def report(steps: Iterable[Step]) -> str:
     return "\n".join(lines)
 
 
-def as_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+def as_json(steps: Iterable[CheckStep]) -> list[dict[str, Any]]:
     """The steps as a program reads them."""
     return [
         {
@@ -398,21 +400,21 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 
-def run(asked: argparse.Namespace, today: date) -> int:
+def run_check(asked: argparse.Namespace, today: date) -> int:
     """Checks and prints the report; 1 where a MUST is broken."""
     if bool(asked.fhir) != bool(asked.patient):
         raise TesterError("--fhir and --patient belong together.")
     if len({bool(asked.key), bool(asked.issuer), bool(asked.kid)}) > 1:
         raise TesterError("--key, --issuer and --kid belong together.")
     token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
-    chart = Chart(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
+    chart = PrefetchSource(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
     signer = Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None
-    steps = check(
+    steps = check_service(
         asked.url,
         today,
         chart=chart,
         signer=signer,
         progress=lambda step: print(f"  {step.what}", file=sys.stderr, flush=True),
     )
-    print(json.dumps(as_json(steps), indent=2) if asked.json else report(steps))
+    print(json.dumps(as_json(steps), indent=2) if asked.json else check_report(steps))
     return int(any(step.verdict == "FAULT" for step in steps))

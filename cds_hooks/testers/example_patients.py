@@ -15,7 +15,7 @@ from prodrome.fhir_mappers import ACT_CODE, ICD10CM, SNOMED
 from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
-PREFIX = "prodrome-"
+EXAMPLE_PREFIX = "prodrome-"
 AGE = 38
 OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
 
@@ -63,7 +63,7 @@ def examples() -> tuple[Example, ...]:
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return tuple(
         Example(
-            patient_id=PREFIX + timeline["id"],
+            patient_id=EXAMPLE_PREFIX + timeline["id"],
             title=timeline["title"],
             asks=tuple(
                 Ask(ask["hook"], tuple(ask["cards"]), ask.get("order"), ask.get("entry")) for ask in timeline["asks"]

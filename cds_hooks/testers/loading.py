@@ -10,7 +10,7 @@ from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import Example, examples, in_parts, resources, transaction
 from prodrome.rules.guideline import Guideline
 
-SECONDS = 60.0
+_SECONDS = 60.0
 
 
 class LoadingError(TesterError):
@@ -35,7 +35,7 @@ def load(
     if token:
         headers["Authorization"] = f"Bearer {token}"
     written = 0
-    with httpx.Client(headers=headers, timeout=SECONDS) as http:
+    with httpx.Client(headers=headers, timeout=_SECONDS) as http:
         _is_r4(http, url)
         for lot in in_parts(tuple(chosen or examples())):
             made = [resource for example in lot for resource in resources(example, guideline, today)]

@@ -40,7 +40,7 @@ from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
-from prodrome.cds_hooks.workbench import install as install_workbench
+from prodrome.cds_hooks.workbench import install_workbench as install_workbench
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import EngineDisagreement, LimitError
 
@@ -66,7 +66,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     def begin() -> None:
         g.request_id, g.began = uuid.uuid4().hex, time.perf_counter()
 
-    cors.install(app, settings)
+    cors.allow_origins(app, settings)
 
     @app.before_request
     def found_by_the_head() -> None:
@@ -74,7 +74,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         if isinstance(refusal, Exception):
             raise refusal
 
-    guards.install(app, settings)
+    guards.install_guards(app, settings)
 
     @app.get("/cds-services")
     def discovery() -> Response:
@@ -121,7 +121,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         def numbers() -> Response:
             return Response(metrics.page(), content_type=MEDIA_TYPE)
 
-    app.register_blueprint(feedback.blueprint(environment, authenticator))
+    app.register_blueprint(feedback.feedback_blueprint(environment, authenticator))
     install_workbench(app, environment, status_of)
     _install_errors(app)
 

@@ -16,7 +16,7 @@ PREFLIGHT_SECONDS = 600
 PATHS = ("/cds-services",)
 
 
-def install(app: Flask, settings: Settings) -> None:
+def allow_origins(app: Flask, settings: Settings) -> None:
     """Answer preflights of discovery, services and feedback without a token, and mark what may be read elsewhere."""
     origins = frozenset(settings.cors_origins)
 

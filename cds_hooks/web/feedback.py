@@ -34,7 +34,7 @@ class Context(Protocol):
         """The ids of the services."""
 
 
-def blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
+def feedback_blueprint(context: Context, authenticator: Authenticator) -> Blueprint:
     """The feedback address of each service; not found where there is no store."""
     routes = Blueprint("feedback", __name__)
 

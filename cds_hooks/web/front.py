@@ -24,7 +24,7 @@ from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
 from prodrome.cds_hooks.turns import Turn
 from prodrome.cds_hooks.web.metrics import Metrics
 from prodrome.cds_hooks.web.statuses import outcome
-from prodrome.cds_hooks.web.wsgi import Answer, Application, Scope, called, environ_of, headers_of
+from prodrome.cds_hooks.web.wsgi import Application, HttpAnswer, Scope, called, environ_of, headers_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -45,7 +45,7 @@ HELD_BYTES = 256 * 1024 * 1024
 """Bodies that one process holds together."""
 BODY_SECONDS = 30.0
 """Longest time for a body to arrive."""
-LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 2.0
 """How long what a client still sends is thrown away after it was refused, so that it reads the answer."""
 PAGE_FILES = "/workbench/static/"
 ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
@@ -190,7 +190,7 @@ class Front:
 
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], environ: dict[str, Any], receive: Receive
-    ) -> Answer:
+    ) -> HttpAnswer:
         if not _always_answered(environ["PATH_INFO"]):
             self._check_room()
         loop = asyncio.get_running_loop()
@@ -214,7 +214,7 @@ class Front:
 
     def _outcome(
         self, scope: Scope, headers: Mapping[str, str], status: int, text: str, retry_after: str | None = None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """An answer that the application did not give, with what its answers have."""
         request_id = uuid.uuid4().hex
         content = orjson.dumps(outcome(status, text, request_id=request_id))
@@ -255,11 +255,11 @@ class _Call:
     environ: dict[str, Any]
     due: float
     loop: asyncio.AbstractEventLoop
-    result: "asyncio.Future[Answer | Exception | None]"
+    result: "asyncio.Future[HttpAnswer | Exception | None]"
     begun: bool = False
     wanted: bool = True
 
-    def run(self) -> Answer | Exception | None:
+    def run(self) -> HttpAnswer | Exception | None:
         self.begun = True
         if not self.wanted or time.monotonic() > self.due:
             return None
@@ -324,7 +324,7 @@ async def _gone(receive: Receive) -> None:
 async def _throw_away(receive: Receive, most: int) -> None:
     """Read what a refused client still sends: closing on it would lose the answer it was given."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(LINGER_SECONDS):
+        async with asyncio.timeout(_LINGER_SECONDS):
             thrown, more = 0, True
             while more and thrown < most:
                 message = await receive()

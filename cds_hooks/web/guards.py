@@ -21,9 +21,9 @@ PAGE_POLICY = (
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install_guards(app: Flask, settings: Settings) -> None:
     """Set every guard, in the order in which they look at a request."""
-    for guard in (size, proxies, host, origin, rate, headers):
+    for guard in (size, proxies, host, _origin, rate, headers):
         guard(app, settings)
 
 
@@ -49,7 +49,7 @@ def host(app: Flask, settings: Settings) -> None:
             raise Invalid("This service answers on this machine only.")
 
 
-def origin(app: Flask, settings: Settings) -> None:
+def _origin(app: Flask, settings: Settings) -> None:
     """Let no page of elsewhere post: it could make one post without a preflight, though not read the answer."""
     known = frozenset(settings.cors_origins)
 

@@ -15,7 +15,7 @@ from prodrome.cds_hooks.environment import Environment
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder in which processes bring their numbers together; read when metrics are made."""
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 OTHER = "other"
 _REASONS = frozenset({"not an object", "draft order, not an object", "draft order, of a kind that is not read"})
 
@@ -42,7 +42,7 @@ class Metrics:
             "prodrome_stage_seconds",
             "How long each stage of a call took; whole is the call from its last byte on.",
             ("stage",),
-            buckets=SECONDS,
+            buckets=_SECONDS,
             registry=registry,
         )
         self._cards = Counter("prodrome_cards", "Cards shown.", ("rule", "indicator"), registry=registry)

@@ -9,7 +9,7 @@ from prodrome.cds_hooks.logs import LOGGER
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+HttpAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, header fields and body."""
 
 CHECKED = "prodrome.checked"
@@ -17,7 +17,7 @@ CHECKED = "prodrome.checked"
 exception with which the request is to be refused. The body is empty then."""
 
 
-def called(app: Application, environ: dict[str, Any]) -> Answer:
+def called(app: Application, environ: dict[str, Any]) -> HttpAnswer:
     """The answer of the application, whole."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 

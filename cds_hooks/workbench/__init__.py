@@ -7,15 +7,15 @@ from flask import Flask
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.workbench.review import review
-from prodrome.cds_hooks.workbench.routes import blueprint
+from prodrome.cds_hooks.workbench.routes import workbench_blueprint
 
-__all__ = ["install", "review"]
+__all__ = ["install_workbench", "review"]
 
 
-def install(app: Flask, environment: Environment, status_of: Callable[[Refused], int]) -> None:
+def install_workbench(app: Flask, environment: Environment, status_of: Callable[[Refused], int]) -> None:
     """Serve the pages at ``/`` where the settings say so: by default only where just this machine can reach them.
 
     *status_of* says what HTTP calls a refusal.
     """
     if environment.settings.workbench:
-        app.register_blueprint(blueprint(environment, status_of))
+        app.register_blueprint(workbench_blueprint(environment, status_of))

@@ -11,10 +11,10 @@ import orjson
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, read_feedback
 from prodrome.cds_hooks.protocol import Invalid, NotFound, Unavailable
-from prodrome.cds_hooks.workbench.cases import Answer, Case, Change
+from prodrome.cds_hooks.workbench.cases import CardAnswer, Case, Change
 
 
-def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Environment) -> Answer:
+def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Environment) -> CardAnswer:
     """Accept a suggestion: its changes, and the feedback an EHR sends. Raises :class:`Refused`."""
     card = card_of(case, card_uuid)
     suggestion = next((one for one in card.get("suggestions", ()) if one["uuid"] == suggestion_uuid), None)
@@ -25,7 +25,7 @@ def accept(case: Case, card_uuid: str, suggestion_uuid: str, environment: Enviro
     return _sent(case, card_uuid, feedback, environment, changes)
 
 
-def override(case: Case, card_uuid: str, reason_code: str, comment: str, environment: Environment) -> Answer:
+def override(case: Case, card_uuid: str, reason_code: str, comment: str, environment: Environment) -> CardAnswer:
     """Override a card, for one of its reasons or for none. Raises :class:`Refused`."""
     card = card_of(case, card_uuid)
     said: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def _feedback(card_uuid: str, outcome: str) -> dict[str, Any]:
 
 def _sent(
     case: Case, card_uuid: str, feedback: dict[str, Any], environment: Environment, changes: tuple[Change, ...]
-) -> Answer:
+) -> CardAnswer:
     body = {"feedback": [feedback]}
     kept = False
     if environment.store is not None:
@@ -64,7 +64,7 @@ def _sent(
             kept = environment.store.record(read_feedback(body)).taken == 1
         except StoreUnavailable:
             raise Unavailable("Feedback cannot be kept now. Try again later.") from None
-    answered = Answer(feedback["outcome"], body, kept, changes)
+    answered = CardAnswer(feedback["outcome"], body, kept, changes)
     case.answers[card_uuid] = answered
     return answered
 

@@ -16,7 +16,7 @@ from prodrome.cds_hooks.protocol import HOOKS, Invalid, NotFound, Service, parse
 from prodrome.cds_hooks.settings import FhirServer
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
-    PREFIX,
+    EXAMPLE_PREFIX,
     Ask,
     BadOrder,
     Example,
@@ -26,18 +26,18 @@ from prodrome.cds_hooks.testers import (
     resources,
 )
 from prodrome.cds_hooks.workbench.cases import Case
-from prodrome.fhir_mappers import Entry
+from prodrome.fhir_mappers import BundleEntry
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
 
-USER = "Practitioner/workbench"
-TOKEN_SECONDS = 300
+_USER = "Practitioner/workbench"
+_TOKEN_SECONDS = 300
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedAsk:
     """One ask about an example patient, under the name it has in addresses."""
 
     name: str
@@ -51,10 +51,10 @@ class Named:
         return self.example.title
 
 
-def named_examples() -> tuple[Named, ...]:
+def named_examples() -> tuple[NamedAsk, ...]:
     """Every ask of every example patient."""
     return tuple(
-        Named(example.patient_id.removeprefix(PREFIX), number, example, ask)
+        NamedAsk(example.patient_id.removeprefix(EXAMPLE_PREFIX), number, example, ask)
         for example in examples()
         for number, ask in enumerate(example.asks, start=1)
     )
@@ -101,7 +101,7 @@ def _without_token(consultation: Consultation) -> Consultation:
 
 
 def example_request(
-    named: Named, environment: Environment, *, hook: str | None = None, order: str | None = None
+    named: NamedAsk, environment: Environment, *, hook: str | None = None, order: str | None = None
 ) -> Document:
     """The request of an example; *hook* and *order* replace its own."""
     today = environment.clock()
@@ -172,7 +172,7 @@ def server_request(
         document["fhirAuthorization"] = {
             "access_token": token,
             "token_type": "Bearer",
-            "expires_in": TOKEN_SECONDS,
+            "expires_in": _TOKEN_SECONDS,
             "scope": "patient/*.read",
             "subject": "workbench",
         }
@@ -221,7 +221,7 @@ def _context(
     environment: Environment,
     entry: Mapping[str, Any] | None = None,
 ) -> Document:
-    context: Document = {"userId": USER, "patientId": patient_id}
+    context: Document = {"userId": _USER, "patientId": patient_id}
     if encounter_id or "encounterId" in service.hook.required:
         context["encounterId"] = encounter_id or "none"
     if service.hook.orders:
@@ -331,7 +331,9 @@ def _as_fetched(document: Document, consultation: Consultation, environment: Env
     service = environment.service_for(consultation.request.hook)
     record = consultation.record
     by_kind = {
-        kind: [entry.resource for entry in entries if isinstance(entry, Entry) and isinstance(entry.resource, dict)]
+        kind: [
+            entry.resource for entry in entries if isinstance(entry, BundleEntry) and isinstance(entry.resource, dict)
+        ]
         for kind, entries in record.resources.items()
     }
     filled = prefetch(service, by_kind)

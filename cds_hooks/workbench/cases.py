@@ -21,7 +21,7 @@ MOST_BYTES = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CardAnswer:
     """What the user did with a card: the feedback as it was sent, and what accepting would write to the chart."""
 
     outcome: str
@@ -56,7 +56,7 @@ class Case:
     permalink: str | None = None
     edits: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, CardAnswer] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
 

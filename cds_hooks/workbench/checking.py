@@ -36,7 +36,7 @@ class Report:
     refused: Refused | None
 
 
-def check(text: str, environment: Environment) -> Report:
+def check_request(text: str, environment: Environment) -> Report:
     """Read a request strictly for its faults, then have it answered as the service would.
 
     Raises ``EngineError``.

@@ -13,7 +13,7 @@ from prodrome.rules.guideline import Guideline, Parameter, ParameterValue
 
 DATE, NUMBER, REASON, CHOICE, YES_NO = "date", "number", "reason", "choice", "yes_no"
 
-REASONS = {
+_REASONS = {
     "": "none recorded",
     StopReason.INEFFICACY.value: "not effective",
     StopReason.INTOLERANCE.value: "not tolerated",
@@ -175,7 +175,7 @@ def parameter_fields(guideline: Guideline) -> list[Field]:
             parameter.name,
             parameter.name.replace("_", " "),
             _KINDS[parameter.kind],
-            written(parameter.value),
+            parameter_words(parameter.value),
             _choices(parameter),
             f"{parameter.decides} ({parameter.unit})" if parameter.unit else parameter.decides,
         )
@@ -207,7 +207,7 @@ def parameter_values(guideline: Guideline, given: Mapping[str, str]) -> dict[str
     return values
 
 
-def written(value: ParameterValue) -> str:
+def parameter_words(value: ParameterValue) -> str:
     """A parameter's value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -252,7 +252,7 @@ def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Fie
     if isinstance(resource.get("adherence"), dict):
         recorded = resource["adherence"].get("reason")
     concept = recorded[0] if isinstance(recorded, list) and recorded else recorded
-    choices = tuple(REASONS.items())
+    choices = tuple(_REASONS.items())
     value = ""
     if isinstance(concept, dict):
         value = _known_reason(concept, guideline) or AS_RECORDED
@@ -264,7 +264,7 @@ def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Fie
 def _known_reason(concept: Mapping[str, Any], guideline: Guideline) -> str | None:
     for coding in _codings(concept):
         names = guideline.sets_of(str(coding.get("system")), str(coding.get("code")))
-        for reason in REASONS:
+        for reason in _REASONS:
             if reason and f"stop_reason.{reason}" in names:
                 return reason
     return None
@@ -327,10 +327,10 @@ def _number(text: str, label: str) -> int | float:
 
 def _concept(reason: str, guideline: Guideline) -> dict[str, Any]:
     """The first SNOMED CT code the guideline takes for a reason."""
-    if reason not in REASONS:
+    if reason not in _REASONS:
         raise BadEdit("Why it ended: expected one of the reasons offered.")
     code = min(guideline.code_sets[f"stop_reason.{reason}"].exact[SNOMED])
-    return {"coding": [{"system": SNOMED, "code": code, "display": REASONS[reason]}]}
+    return {"coding": [{"system": SNOMED, "code": code, "display": _REASONS[reason]}]}
 
 
 def _set(document: dict[str, Any], pointer: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 Time runs from left to right. Each drug class has a lane, in which every trial is a bar with its dose steps; below are
 hospital visits, specialist care, and headache days per month with the threshold. Everything drawn names an
-:class:`Entry`: the words, and the FHIR references it was read from. Units of all coordinates are SVG user units.
+:class:`HistoryEntry`: the words, and the FHIR references it was read from. Units of all coordinates are SVG user units.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +43,7 @@ MOST_DAYS = 31.0
 LONGEST_YEARS = 40
 
 
-class Ending(StrEnum):
+class TrialEnding(StrEnum):
     """How a trial ended, as the picture tells by colour and shape."""
 
     INEFFICACY = "inefficacy"
@@ -54,20 +54,20 @@ class Ending(StrEnum):
     OTHER = "other"
 
 
-ENDINGS: dict[Ending, str] = {
-    Ending.INEFFICACY: "no efficacy",
-    Ending.INTOLERANCE: "not tolerated",
-    Ending.CONTRAINDICATED: "contraindicated",
-    Ending.ONGOING: "ongoing",
-    Ending.SUCCEEDED: "ended after success",
-    Ending.OTHER: "other or unknown reason",
+_ENDINGS: dict[TrialEnding, str] = {
+    TrialEnding.INEFFICACY: "no efficacy",
+    TrialEnding.INTOLERANCE: "not tolerated",
+    TrialEnding.CONTRAINDICATED: "contraindicated",
+    TrialEnding.ONGOING: "ongoing",
+    TrialEnding.SUCCEEDED: "ended after success",
+    TrialEnding.OTHER: "other or unknown reason",
 }
 
 _BY_REASON = {
-    StopReason.INEFFICACY: Ending.INEFFICACY,
-    StopReason.INTOLERANCE: Ending.INTOLERANCE,
-    StopReason.CONTRAINDICATED: Ending.CONTRAINDICATED,
-    StopReason.SUCCEEDED: Ending.SUCCEEDED,
+    StopReason.INEFFICACY: TrialEnding.INEFFICACY,
+    StopReason.INTOLERANCE: TrialEnding.INTOLERANCE,
+    StopReason.CONTRAINDICATED: TrialEnding.CONTRAINDICATED,
+    StopReason.SUCCEEDED: TrialEnding.SUCCEEDED,
 }
 
 _ACUTE_NAMES = {
@@ -84,7 +84,7 @@ _ACUTE_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One thing the picture shows, in words: a heading, labelled lines, and where in the chart it stands."""
 
     id: str
@@ -113,7 +113,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Stretch:
     """A stretch of one bar: ``x`` and ``width``."""
 
     x: float
@@ -134,8 +134,8 @@ class Adequate:
 class Bar:
     """One trial. ``uncertain`` are the ends that the chart dates only roughly or not at all."""
 
-    entry: Entry
-    ending: Ending
+    entry: HistoryEntry
+    ending: TrialEnding
     label: str
     label_x: float
     anchor: str
@@ -143,7 +143,7 @@ class Bar:
     x: float
     width: float
     parts: tuple[Part, ...]
-    uncertain: tuple[Span, ...]
+    uncertain: tuple[Stretch, ...]
     given: tuple[float, ...]
     adequate: Adequate | None
     sign_x: float
@@ -164,7 +164,7 @@ class Lane:
 class Mark:
     """A visit or a contact. ``width`` is more than 0 for a stay; ``kind`` decides the shape."""
 
-    entry: Entry
+    entry: HistoryEntry
     kind: str
     x: float
     y: float
@@ -196,7 +196,7 @@ class Column:
 class Year:
     """The months of one calendar year: one stop for the keyboard."""
 
-    entry: Entry
+    entry: HistoryEntry
     columns: tuple[Column, ...]
 
 
@@ -237,7 +237,7 @@ class Picture:
     lanes: tuple[Lane, ...]
     mark_lanes: tuple[MarkLane, ...]
     months: Months | None
-    entries: tuple[Entry, ...]
+    entries: tuple[HistoryEntry, ...]
     summary: str
 
     @property
@@ -246,18 +246,18 @@ class Picture:
         return not (self.lanes or self.mark_lanes or self.months)
 
     @property
-    def groups(self) -> dict[str, list[Entry]]:
+    def groups(self) -> dict[str, list[HistoryEntry]]:
         """The entries by what they are, in the order drawn."""
-        found: dict[str, list[Entry]] = {}
+        found: dict[str, list[HistoryEntry]] = {}
         for entry in self.entries:
             found.setdefault(entry.group, []).append(entry)
         return found
 
     @property
-    def endings(self) -> tuple[tuple[Ending, str], ...]:
+    def endings(self) -> tuple[tuple[TrialEnding, str], ...]:
         """The ways of ending that occur: the legend."""
         shown = {bar.ending for lane in self.lanes for bar in lane.bars}
-        return tuple((ending, words) for ending, words in ENDINGS.items() if ending in shown)
+        return tuple((ending, words) for ending, words in _ENDINGS.items() if ending in shown)
 
 
 def draw(facts: Facts, guideline: Guideline, today: date) -> Picture:
@@ -270,7 +270,7 @@ class _Drawing:
     facts: Facts
     guideline: Guideline
     today: date
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[HistoryEntry] = field(default_factory=list)
 
     def picture(self) -> Picture:
         self.scale = _Scale.over(self._days(), self.today)
@@ -322,8 +322,8 @@ class _Drawing:
         yield from (care.when.first for care in self.facts.follow_ups if care.when)
         yield from (month.month for month in self.facts.headache_months)
 
-    def _entry(self, group: str, heading: str, lines: Iterable[tuple[str, str]], refs: Refs) -> Entry:
-        entry = Entry(f"read-{len(self.entries) + 1}", group, heading, tuple(lines), refs)
+    def _entry(self, group: str, heading: str, lines: Iterable[tuple[str, str]], refs: Refs) -> HistoryEntry:
+        entry = HistoryEntry(f"read-{len(self.entries) + 1}", group, heading, tuple(lines), refs)
         self.entries.append(entry)
         return entry
 
@@ -383,31 +383,31 @@ class _Drawing:
     def _chronic(self) -> bool:
         return any("chronic_migraine" in condition.names for condition in self.facts.conditions)
 
-    def _ends(self, trial: Trial) -> tuple[float, float, list[Span]]:
+    def _ends(self, trial: Trial) -> tuple[float, float, list[Stretch]]:
         """Where a bar starts and ends, and which stretches of it are uncertain."""
         start, end = trial.start, trial.end
         last_day = self.today if trial.running else end.last if end else None
         known_end = self.scale.x(last_day) if last_day else None
         known_start = self.scale.x(start.first) if start else None
         if known_start is None and known_end is None:
-            return LEFT, LEFT + 2 * STUB, [Span(LEFT, 2 * STUB)]
+            return LEFT, LEFT + 2 * STUB, [Stretch(LEFT, 2 * STUB)]
         if known_start is None:
             assert known_end is not None
             x = max(LEFT, known_end - STUB)
-            return x, known_end, [Span(x, known_end - x)]
+            return x, known_end, [Stretch(x, known_end - x)]
         uncertain = []
         if start and start.first != start.last:
             uncertain.append(self._stretch(start.first, start.last))
         if known_end is None:
             known_end = min(RIGHT, known_start + STUB)
-            uncertain.append(Span(known_start, known_end - known_start))
+            uncertain.append(Stretch(known_start, known_end - known_start))
         elif end and not trial.running and end.first != end.last:
             uncertain.append(self._stretch(end.first, end.last))
         return known_start, max(known_end, known_start + 3), uncertain
 
-    def _stretch(self, first: date, last: date) -> Span:
+    def _stretch(self, first: date, last: date) -> Stretch:
         x = self.scale.x(first)
-        return Span(x, max(2.0, self.scale.x(last) - x))
+        return Stretch(x, max(2.0, self.scale.x(last) - x))
 
     def _parts(self, trial: Trial, use: PreventiveUse | None, x: float, end: float, y: float) -> Iterator[Part]:
         """The dose steps: as high as the dose is, beside the target or the highest one taken."""
@@ -449,7 +449,7 @@ class _Drawing:
         x = self.scale.x(first)
         return Adequate(x, max(2.0, self.scale.x(_later(first, use.min_days)) - x), y, met)
 
-    def _trial_entry(self, trial: Trial, drug: Drug, use: PreventiveUse | None, met: str | None) -> Entry:
+    def _trial_entry(self, trial: Trial, drug: Drug, use: PreventiveUse | None, met: str | None) -> HistoryEntry:
         lines = [("When", _period(trial))]
         doses = [(step, _dose(step.amount, use)) for step in trial.steps]
         if len(doses) == 1:
@@ -609,8 +609,8 @@ def _when(trial: Trial) -> tuple[date, date]:
     return (start.first, start.last) if start else (date.min, date.min)
 
 
-def _ending(trial: Trial) -> Ending:
-    return Ending.ONGOING if trial.running else _BY_REASON.get(trial.stop.reason, Ending.OTHER)
+def _ending(trial: Trial) -> TrialEnding:
+    return TrialEnding.ONGOING if trial.running else _BY_REASON.get(trial.stop.reason, TrialEnding.OTHER)
 
 
 def _label(drug: Drug, trial: Trial) -> str:
@@ -643,7 +643,7 @@ def _why_ended(trial: Trial) -> str:
     if trial.running:
         return "ongoing"
     stop = trial.stop
-    words = ENDINGS[_BY_REASON[stop.reason]] if stop.reason in _BY_REASON else "reason not recorded"
+    words = _ENDINGS[_BY_REASON[stop.reason]] if stop.reason in _BY_REASON else "reason not recorded"
     if stop.reason is StopReason.OTHER:
         words = "another reason"
     doubts = []

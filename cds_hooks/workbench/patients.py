@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodrome.cds_hooks.workbench.cases import Case
-from prodrome.fhir_mappers import Entry
+from prodrome.fhir_mappers import BundleEntry
 from prodrome.rules import years
 
 SEXES = {"female": "female", "male": "male", "other": "other sex", "unknown": "sex unknown"}
@@ -47,7 +47,7 @@ def _age(case: Case) -> str:
 
 def _patient(case: Case) -> Mapping[str, Any]:
     for entry in case.consultation.record.resources.get("Patient", ()):
-        if isinstance(entry, Entry) and isinstance(entry.resource, dict):
+        if isinstance(entry, BundleEntry) and isinstance(entry.resource, dict):
             return entry.resource
     return {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation
-from prodrome.cds_hooks.workbench.editing import written
+from prodrome.cds_hooks.workbench.editing import parameter_words
 from prodrome.rules import Judgement
 from prodrome.rules.engine import (
     FINDING,
@@ -23,12 +23,12 @@ from prodrome.rules.engine import (
 )
 from prodrome.rules.guideline import Guideline, Parameter, Source
 
-DEEPEST = 6
+_DEEPEST = 6
 DEEPEST_STEPS = 3
 MOST_GROUNDS = 40
 MOST_ALTERNATIVES = 2
 
-VERDICTS: Mapping[Verdict, str] = {
+_VERDICTS: Mapping[Verdict, str] = {
     Verdict.FIRED: "fired",
     Verdict.UNJUDGED: "unjudged",
     Verdict.BLOCKED: "silenced",
@@ -49,16 +49,16 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RuleStep:
     """A rule that could have concluded the fact another one lacked, and what stopped it in turn."""
 
     rule: str
     verdict: str
-    stop: "Condition | None"
+    stop: "RuleCondition | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class RuleCondition:
     """A condition in words and whether it held: yes, no, or unasked because one before it failed.
 
     ``near`` is the fact that nearly met it, and ``failed`` the fields it failed on. Where there was none, ``steps``
@@ -69,11 +69,11 @@ class Condition:
     held: str
     near: Ground | None = None
     failed: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class RuleMatch:
     """One way in which a rule held, or would have held: the facts, and what came between."""
 
     grounds: tuple[Ground, ...]
@@ -82,22 +82,22 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RuleReading:
     """One rule on the page that asks why."""
 
     rule: Rule
     verdict: str
     style: str
     elsewhere: bool
-    conditions: tuple[Condition, ...]
+    conditions: tuple[RuleCondition, ...]
     unless: tuple[str, ...]
-    matches: tuple[Match, ...]
+    matches: tuple[RuleMatch, ...]
     parameters: tuple[Parameter, ...]
     sources: tuple[Source, ...]
     short: str
 
 
-def readings(consultation: Consultation) -> list[Reading]:
+def readings(consultation: Consultation) -> list[RuleReading]:
     """Every rule, in the order of the rulebook."""
     explained = _Explained(consultation)
     return [explained.reading(one) for one in explained.all.values()]
@@ -110,12 +110,12 @@ class _Explained:
         self.all = {one.rule.id: one for one in why(judgement.rulebook, judgement.outcome)}
         self.facts = {fact.id: fact for fact in judgement.facts}
 
-    def reading(self, explanation: Explanation) -> Reading:
+    def reading(self, explanation: Explanation) -> RuleReading:
         rule, guideline = explanation.rule, self.consultation.judgement.guideline
-        return Reading(
+        return RuleReading(
             rule=rule,
             verdict=explanation.verdict.value,
-            style=VERDICTS[explanation.verdict],
+            style=_VERDICTS[explanation.verdict],
             elsewhere=bool(rule.hooks) and self.consultation.request.hook not in rule.hooks,
             conditions=tuple(self.conditions(explanation)),
             unless=unless_in_words(rule),
@@ -125,22 +125,22 @@ class _Explained:
             short=_short(explanation, self.consultation.judgement.rulebook),
         )
 
-    def conditions(self, explanation: Explanation) -> Iterator[Condition]:
+    def conditions(self, explanation: Explanation) -> Iterator[RuleCondition]:
         stop = explanation.stop
         for index, words in enumerate(conditions_in_words(explanation.rule)):
             if stop is not None and index == stop.index:
                 yield self.stopped(explanation, DEEPEST_STEPS)
             else:
-                yield Condition(words, "unasked" if stop is not None and index > stop.index else "yes")
+                yield RuleCondition(words, "unasked" if stop is not None and index > stop.index else "yes")
 
-    def stopped(self, explanation: Explanation, depth: int) -> Condition:
+    def stopped(self, explanation: Explanation, depth: int) -> RuleCondition:
         """The condition at which a rule stopped; where no fact of the kind was there, why there was none."""
         stop, rule = explanation.stop, explanation.rule
         assert stop is not None
         near = ground(stop.near, self.facts) if stop.near else None
         pattern = rule.when[stop.index]
         producers = [] if near or not depth else concluding(self.consultation.judgement.rulebook, pattern.fact)
-        return Condition(
+        return RuleCondition(
             conditions_in_words(rule)[stop.index],
             "no",
             near,
@@ -148,10 +148,10 @@ class _Explained:
             tuple(self.step(producer, depth - 1) for producer in producers),
         )
 
-    def step(self, rule: Rule, depth: int) -> Step:
+    def step(self, rule: Rule, depth: int) -> RuleStep:
         explanation = self.all[rule.id]
         stop = self.stopped(explanation, depth) if explanation.stop else None
-        return Step(rule.id, explanation.verdict.value, stop)
+        return RuleStep(rule.id, explanation.verdict.value, stop)
 
 
 def concluding(rulebook: Rulebook, fact: str) -> list[Rule]:
@@ -182,20 +182,20 @@ def _number_in_words(test: Test) -> str:
     return condition_in_words(Pattern("count", "", (test,))).removeprefix("count with count ")
 
 
-def _matches(explanation: Explanation, facts: Mapping[str, Fact]) -> Iterator[Match]:
+def _matches(explanation: Explanation, facts: Mapping[str, Fact]) -> Iterator[RuleMatch]:
     for fired in explanation.fired:
-        yield Match(_grounds(fired.bindings, facts))
+        yield RuleMatch(_grounds(fired.bindings, facts))
     for unjudged in explanation.unjudged:
-        yield Match(_grounds(unjudged.bindings, facts), missing=unjudged.missing)
+        yield RuleMatch(_grounds(unjudged.bindings, facts), missing=unjudged.missing)
     for blocked in explanation.blocked:
-        yield Match(_grounds(blocked.bindings, facts), silenced_by=ground(blocked.by, facts))
+        yield RuleMatch(_grounds(blocked.bindings, facts), silenced_by=ground(blocked.by, facts))
 
 
 def _grounds(bindings: Bindings, facts: Mapping[str, Fact]) -> tuple[Ground, ...]:
     return tuple(ground(fact, facts) for fact in bindings.values())
 
 
-def ground(fact: Fact, facts: Mapping[str, Fact], depth: int = DEEPEST) -> Ground:
+def ground(fact: Fact, facts: Mapping[str, Fact], depth: int = _DEEPEST) -> Ground:
     """A fact with what it rests on, as deep as a page bears."""
     basis = fact.basis[:MOST_GROUNDS] if depth else ()
     return Ground(
@@ -279,7 +279,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class VerdictChange:
     """A rule whose verdict is another than before, and why now."""
 
     rule: str
@@ -319,18 +319,20 @@ def _by_rule(cards: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], Mappin
     return found
 
 
-def turns(before: Judgement, after: Judgement) -> list[Turn]:
+def turns(before: Judgement, after: Judgement) -> list[VerdictChange]:
     """The rules with cards whose verdict differs."""
     was = {one.rule.id: one for one in why(before.rulebook, before.outcome)}
     found = []
     for one in why(after.rulebook, after.outcome):
         if one.rule.card and one.verdict is not was[one.rule.id].verdict:
             old = was[one.rule.id].verdict.value
-            found.append(Turn(one.rule.id, one.rule.title, old, one.verdict.value, _short(one, after.rulebook)))
+            found.append(
+                VerdictChange(one.rule.id, one.rule.title, old, one.verdict.value, _short(one, after.rulebook))
+            )
     return found
 
 
 def parameter_in_words(parameter: Parameter) -> str:
     """A parameter's value with its unit."""
     unit = f" {parameter.unit}" if parameter.unit else ""
-    return f"{written(parameter.value)}{unit}"
+    return f"{parameter_words(parameter.value)}{unit}"

@@ -78,7 +78,7 @@ def review(environment: Environment) -> str:
     )
 
 
-def _answers(environment: Environment, today: date) -> Sequence[tuple[asking.Named, dict[str, dict[str, Any]]]]:
+def _answers(environment: Environment, today: date) -> Sequence[tuple[asking.NamedAsk, dict[str, dict[str, Any]]]]:
     """Every call about an example patient with its cards by rule, as of today and kept nowhere."""
     quiet = asking.on_day(environment, today, remember=False)
     found = []
@@ -89,7 +89,7 @@ def _answers(environment: Environment, today: date) -> Sequence[tuple[asking.Nam
 
 
 def _sheet(
-    rule: Rule, guideline: Guideline, answered: Sequence[tuple[asking.Named, dict[str, dict[str, Any]]]]
+    rule: Rule, guideline: Guideline, answered: Sequence[tuple[asking.NamedAsk, dict[str, dict[str, Any]]]]
 ) -> RuleSheet:
     labelled = [
         Labelled(
@@ -103,7 +103,7 @@ def _sheet(
     ]
     return RuleSheet(
         rule=rule,
-        statements=tuple(guideline.statements[seed] for seed in rule.seed if seed in guideline.statements),
+        statements=tuple(guideline.statements[id_] for id_ in rule.statements if id_ in guideline.statements),
         conditions=reading.conditions_in_words(rule),
         unless=reading.unless_in_words(rule),
         parameters=reading.parameters_of(rule, guideline),

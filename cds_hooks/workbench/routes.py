@@ -20,13 +20,13 @@ from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.eligibility import History, as_document, as_text, history, told
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import StoreUnavailable, report
+from prodrome.cds_hooks.feedback import StoreUnavailable, feedback_report
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.population import ExportError, Results, Table
 from prodrome.cds_hooks.protocol import Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable, Withheld, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
-from prodrome.cds_hooks.workbench.checking import check
+from prodrome.cds_hooks.workbench.checking import check_request
 from prodrome.cds_hooks.workbench.history import draw
 from prodrome.cds_hooks.workbench.patients import banner
 from prodrome.cds_hooks.workbench.rendering import as_json, pages
@@ -38,13 +38,15 @@ COOKIE = "prodrome_workbench"
 MOST_PARTS = 20_000
 LONGEST_INLINE_CURL = 60_000
 
-View = Callable[..., AnyResponse]
+WorkbenchView = Callable[..., AnyResponse]
 
 FEATURED = (("resistant", 1), ("triptan", 1), ("class-failed", 1), ("emergency", 1), ("coronary", 1), ("possible", 1))
 """The examples the first page offers at a click: name and number of the ask."""
 
 
-def blueprint(environment: Environment, status_of: Callable[[Refused], int], cases: Cases | None = None) -> Blueprint:
+def workbench_blueprint(
+    environment: Environment, status_of: Callable[[Refused], int], cases: Cases | None = None
+) -> Blueprint:
     """The pages, at ``/``. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on."""
     return _Workbench(environment, status_of, cases or Cases()).blueprint()
 
@@ -58,7 +60,7 @@ class _Workbench:
         self.templates = pages()
         self.templates.globals |= {
             "url": url_for,
-            "written": editing.written,
+            "written": editing.parameter_words,
             "parameter_in_words": reading.parameter_in_words,
             "banner": banner,
         }
@@ -68,7 +70,7 @@ class _Workbench:
         routes.before_request(self._begin)
         routes.after_request(self._finish)
         routes.after_app_request(self._unknown)
-        shown: dict[str, View] = {
+        shown: dict[str, WorkbenchView] = {
             "/": self.choose,
             "/examples/<name>/<int:number>": self.example,
             "/case/<key>": self.cards,
@@ -89,7 +91,7 @@ class _Workbench:
             "/population": self.population,
             "/population/<rule_id>": self.population_list,
         }
-        sent: dict[str, View] = {
+        sent: dict[str, WorkbenchView] = {
             "/open": self.open,
             "/case/<key>/what-if": self.try_changes,
             "/case/<key>/reset": self.reset,
@@ -469,7 +471,7 @@ class _Workbench:
         return self._page(
             "rule",
             rule=rule,
-            statements=[(seed, guideline.statements.get(seed, "")) for seed in rule.seed],
+            statements=[(id_, guideline.statements.get(id_, "")) for id_ in rule.statements],
             conditions=reading.conditions_in_words(rule),
             unless=reading.unless_in_words(rule),
             parameters=reading.parameters_of(rule, guideline),
@@ -491,7 +493,7 @@ class _Workbench:
         if store is None:
             return {}
         store.flush()
-        return {row.rule: row for row in report(store.database)}
+        return {row.rule: row for row in feedback_report(store.database)}
 
     def feedback(self) -> Response:
         try:
@@ -557,12 +559,12 @@ class _Workbench:
     def check_request(self) -> Response:
         text = request.form.get("request", "")
         tried = asking.on_day(self.environment, self.environment.clock(), remember=False)
-        report = check(text, tried)
-        status = report.refused and self.status_of(report.refused)
-        return self._page("check", text=text, report=report, answers=status)
+        feedback_report = check_request(text, tried)
+        status = feedback_report.refused and self.status_of(feedback_report.refused)
+        return self._page("check", text=text, report=feedback_report, answers=status)
 
 
-def _named(name: str, number: int) -> asking.Named:
+def _named(name: str, number: int) -> asking.NamedAsk:
     named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
     if named is None:
         raise NotFound("There is no such example.")

@@ -74,7 +74,7 @@ class DurableMatcher:
             free.append(ruleset)
 
 
-def number(value: float) -> str:
+def decimal(value: float) -> str:
     """A number as the library reads it: plain decimal digits, never an exponent; whole numbers without a point.
 
     Raises :class:`EngineError` for what it cannot compare exactly (NaN, infinity, 1e15 and beyond).
@@ -192,7 +192,7 @@ class _Ruleset:
         elif isinstance(value, str):
             comparison = {f"p{index}": self._literals.setdefault(value, f"l{len(self._literals)}")}
         else:
-            comparison = {f"n{index}": orjson.Fragment(number(value))}
+            comparison = {f"n{index}": orjson.Fragment(decimal(value))}
         return comparison if op == "=" else {_OPERATORS[op]: comparison}
 
     def _render(self, facts: FactsByType) -> Iterator[tuple[Fact, str]]:
@@ -224,7 +224,7 @@ class _Ruleset:
                             token = tokens[value] = f"x{len(tokens)}"
                         text += f'{way.text}{token}"{way.mark}'
                     else:
-                        text += f"{way.number}{number(value)}{way.mark}"
+                        text += f"{way.number}{decimal(value)}{way.mark}"
                 yield fact, text + "}"
 
     def match(self, facts: FactsByType) -> frozenset[Match]:

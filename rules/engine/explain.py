@@ -33,7 +33,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Obstacle:
     """Why a rule did not fire: the first of its conditions that nothing satisfied.
 
     ``index`` is its place in ``when`` (from 0), ``taken`` what the conditions before it took in the match that came
@@ -57,7 +57,7 @@ class Explanation:
     fired: tuple[Fired, ...] = ()
     unjudged: tuple[UnjudgedRule, ...] = ()
     blocked: tuple[Blocked, ...] = ()
-    stop: Stop | None = None
+    stop: Obstacle | None = None
 
 
 def why(rulebook: Rulebook, outcome: Outcome) -> tuple[Explanation, ...]:
@@ -95,7 +95,7 @@ def _by_rule(verdicts: Iterable[_V]) -> Mapping[str, list[_V]]:
     return found
 
 
-def _stop(rule: Rule, facts: FactsByType) -> Stop:
+def _stop(rule: Rule, facts: FactsByType) -> Obstacle:
     """Where the conditions gave out. A layer reads only what was there before it, so all facts may be asked now."""
     partial: list[Bindings] = [{}]
     for index, pattern in enumerate(rule.when):
@@ -106,7 +106,7 @@ def _stop(rule: Rule, facts: FactsByType) -> Stop:
     raise AssertionError(f"rule {rule.id} matched and has no verdict")
 
 
-def _nearest(index: int, pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> Stop:
+def _nearest(index: int, pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> Obstacle:
     tried = [
         (_failed(pattern, fact, taken), taken, fact)
         for taken in partial
@@ -115,9 +115,9 @@ def _nearest(index: int, pattern: Pattern, partial: Sequence[Bindings], facts: S
     ]
     words = condition_in_words(pattern)
     if not tried:
-        return Stop(index, words, partial[0], None, ())
+        return Obstacle(index, words, partial[0], None, ())
     failed, taken, near = min(tried, key=lambda one: len(one[0]))
-    return Stop(index, words, taken, near, failed)
+    return Obstacle(index, words, taken, near, failed)
 
 
 def _failed(pattern: Pattern, fact: Fact, taken: Bindings) -> tuple[str, ...]:

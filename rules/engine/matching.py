@@ -171,7 +171,7 @@ def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
     return mine is not None and other is not None and (mine == other) == (join.op == "=")
 
 
-def joined(pattern: Pattern, fact: Fact, taken: Bindings) -> bool:
+def is_joined(pattern: Pattern, fact: Fact, taken: Bindings) -> bool:
     """Whether a fact agrees with the facts taken so far in every join of a condition."""
     return not pattern.joins or all(passes_join(join, fact, taken) for join in pattern.joins)
 
@@ -209,7 +209,7 @@ class Joined:
         if not self._pattern.joins:
             return self._found.get((), ())
         known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
-        return (fact for fact in self._found.get(known, ()) if joined(self._pattern, fact, taken))
+        return (fact for fact in self._found.get(known, ()) if is_joined(self._pattern, fact, taken))
 
 
 def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:

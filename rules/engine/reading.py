@@ -32,7 +32,7 @@ from prodrome.rules.engine.rulebook import (
     discriminated,
 )
 
-SEEDS = (*(f"S{number}" for number in range(1, 12)), "guard")
+STATEMENTS = (*(f"S{number}" for number in range(1, 12)), "guard")
 
 MAX_CONDITIONS = 14
 MAX_TESTS = 20
@@ -48,13 +48,13 @@ _OPERATION = re.compile(r"(<=|>=|!=|<|>)\s*(.+)", re.DOTALL)
 
 FactTypes = Mapping[str, Mapping[str, type | Collection[str]]]
 Schema = dict[str, dict[str, type]]
-ParameterValue = Value | Sequence[Value]
+RuleParameter = Value | Sequence[Value]
 
 
 def load_rulebook(
     source: Path | str,
     *,
-    parameters: Mapping[str, ParameterValue],
+    parameters: Mapping[str, RuleParameter],
     fact_types: FactTypes,
     sources: Collection[str],
     kinds: Collection[str],
@@ -143,7 +143,7 @@ class _Reader:
     """Reads one rulebook. ``where`` is the place in the file that errors name."""
 
     name: str
-    parameters: Mapping[str, ParameterValue]
+    parameters: Mapping[str, RuleParameter]
     measured: FactTypes
     sources: Collection[str]
     kinds: Collection[str]
@@ -248,9 +248,11 @@ class _Reader:
         self.where = f"rule {raw['id']}"
         self.used, self.drawn = {}, {}
         is_card = bool(_CARD_ID.fullmatch(raw["id"]))
-        required = ("id", "why", "when") + (("title", "seed", "sources", "hooks", "card") if is_card else ("then",))
+        required = ("id", "why", "when") + (
+            ("title", "statements", "sources", "hooks", "card") if is_card else ("then",)
+        )
         optional = ("if", "unless", "absence_needs", "concludes_absence_for") + (
-            ("incomplete_card",) if is_card else ("title", "seed", "sources", "about")
+            ("incomplete_card",) if is_card else ("title", "statements", "sources", "about")
         )
         if is_card and "then" in raw:
             raise self.fail("a card rule's conclusion is its finding: leave out 'then'")
@@ -280,7 +282,7 @@ class _Reader:
             layer=layer,
             title=self.text(entries, "title") if "title" in entries else "",
             why=self.text(entries, "why"),
-            seed=self.choices(entries, "seed", SEEDS),
+            statements=self.choices(entries, "statements", STATEMENTS),
             sources=self.choices(entries, "sources", self.sources),
             hooks=self.choices(entries, "hooks", self.hooks),
             when=when,
@@ -404,7 +406,7 @@ class _Reader:
             raise self.fail(f"{self.drawn[alias]!r} has no field {name!r}{meant(name, schema)}")
         return FieldOf(alias, name)
 
-    def parameter(self, reference: str) -> ParameterValue:
+    def parameter(self, reference: str) -> RuleParameter:
         name = reference.removeprefix("$")
         if name not in self.parameters:
             raise self.fail(f"unknown parameter {name!r}{meant(name, self.parameters)}")

@@ -68,7 +68,7 @@ class Rule:
     layer: str
     title: str
     why: str
-    seed: tuple[str, ...]
+    statements: tuple[str, ...]
     sources: tuple[str, ...]
     hooks: tuple[str, ...]
     when: tuple[Pattern, ...]

@@ -3,7 +3,7 @@
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.site import DIARY, Site
-from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, read_entry
+from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry, read_entry
 from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Drug",
     "EligibilityRow",
     "EligibilityTable",
-    "Entry",
     "FailuresAsked",
     "Guideline",
     "GuidelineError",
@@ -24,6 +23,7 @@ __all__ = [
     "SideEffects",
     "Site",
     "Source",
+    "YamlEntry",
     "load_guideline",
     "read_entry",
 ]

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from prodrome.rules.fact_types import BODY_KINDS
 from prodrome.rules.guideline.readers import read_source
-from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError
+from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry
 from prodrome.rules.guideline.types import Drug, Source
 
 Kind = Literal["guideline", "appraisal", "payer", "referral", "label"]
@@ -151,7 +151,7 @@ class Known:
     sources: Mapping[str, Source]
     locales: Collection[str]
 
-    def members(self, entry: Entry, key: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+    def members(self, entry: YamlEntry, key: str, ids: tuple[str, ...]) -> tuple[str, ...]:
         """The drugs behind ids of drugs and classes."""
         found: dict[str, None] = {}
         for id_ in ids:
@@ -171,7 +171,7 @@ class Known:
         return {id_: tuple(drugs) for id_, drugs in found.items()}
 
 
-def read_eligibility(file: Entry, known: Known, site_file: Entry | None = None) -> EligibilityTable:
+def read_eligibility(file: YamlEntry, known: Known, site_file: YamlEntry | None = None) -> EligibilityTable:
     """The shipped table, with what a site's file adds. Raises GuidelineError."""
     bodies, lists = _bodies(file, {}), _lists(file, known, {})
     rows = _rows(file, known, bodies, lists, ())
@@ -195,16 +195,16 @@ def read_eligibility(file: Entry, known: Known, site_file: Entry | None = None) 
     return EligibilityTable(MappingProxyType(bodies), rows, MappingProxyType(by_locale), site)
 
 
-def site_sources(file: Entry) -> dict[str, Source]:
+def site_sources(file: YamlEntry) -> dict[str, Source]:
     """The sources that a site's file brings for its own rows."""
     return {id_: read_source(id_, entry) for id_, entry in _named(file, "sources").items()}
 
 
-def _named(file: Entry, key: str) -> dict[str, Entry]:
+def _named(file: YamlEntry, key: str) -> dict[str, YamlEntry]:
     return file.named(key) if file.get(key, None) is not None else {}
 
 
-def _bodies(file: Entry, taken: Collection[str]) -> dict[str, Body]:
+def _bodies(file: YamlEntry, taken: Collection[str]) -> dict[str, Body]:
     bodies = {}
     for id_, entry in _named(file, "bodies").items():
         if id_ in taken:
@@ -223,7 +223,7 @@ def _bodies(file: Entry, taken: Collection[str]) -> dict[str, Body]:
 Lists = Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
-def _lists(file: Entry, known: Known, taken: Collection[str]) -> dict[str, Mapping[str, tuple[str, ...]]]:
+def _lists(file: YamlEntry, known: Known, taken: Collection[str]) -> dict[str, Mapping[str, tuple[str, ...]]]:
     lists: dict[str, Mapping[str, tuple[str, ...]]] = {}
     for id_, entry in _named(file, "lists").items():
         if id_ in taken:
@@ -237,7 +237,7 @@ def _lists(file: Entry, known: Known, taken: Collection[str]) -> dict[str, Mappi
 
 
 def _rows(
-    file: Entry, known: Known, bodies: Mapping[str, Body], lists: Lists, before: tuple[EligibilityRow, ...]
+    file: YamlEntry, known: Known, bodies: Mapping[str, Body], lists: Lists, before: tuple[EligibilityRow, ...]
 ) -> tuple[EligibilityRow, ...]:
     found: list[EligibilityRow] = []
     taken = {row.id for row in before}
@@ -252,7 +252,7 @@ def _rows(
     return tuple(found)
 
 
-def _row(entry: Entry, id_: str, known: Known, bodies: Mapping[str, Body], lists: Lists) -> EligibilityRow:
+def _row(entry: YamlEntry, id_: str, known: Known, bodies: Mapping[str, Body], lists: Lists) -> EligibilityRow:
     uses = entry.texts("uses", known=get_args(Use))
     row = EligibilityRow(
         id=id_,
@@ -290,7 +290,7 @@ def _row(entry: Entry, id_: str, known: Known, bodies: Mapping[str, Body], lists
     return row
 
 
-def _days_asked(entry: Entry) -> DaysAsked:
+def _days_asked(entry: YamlEntry) -> DaysAsked:
     asked = DaysAsked(
         days=tuple(_each_days(entry)),
         type=entry.one_of("type", get_args(MigraineType), None),
@@ -302,7 +302,7 @@ def _days_asked(entry: Entry) -> DaysAsked:
     return asked
 
 
-def _each_days(entry: Entry) -> Iterator[Days]:
+def _each_days(entry: YamlEntry) -> Iterator[Days]:
     for of in get_args(DaysOf):
         numbers = entry.entry(of, None)
         if numbers is None:
@@ -314,7 +314,7 @@ def _each_days(entry: Entry) -> Iterator[Days]:
         yield days
 
 
-def _failures_asked(entry: Entry, known: Known, lists: Lists) -> FailuresAsked:
+def _failures_asked(entry: YamlEntry, known: Known, lists: Lists) -> FailuresAsked:
     reasons = entry.texts("reasons", ("efficacy", "tolerability"), known=get_args(Reason))
     asked = FailuresAsked(
         least=entry.integer("least"),

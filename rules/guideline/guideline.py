@@ -15,7 +15,7 @@ from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.fact_types import (
     ACUTE_CLASSES,
     FACT_TYPES,
-    HOOKS,
+    HOOK_NAMES,
     KINDS,
     BodyId,
     ContraindicationId,
@@ -27,7 +27,7 @@ from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_e
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
-    read_allergies,
+    read_allergy_codes,
     read_classes,
     read_code_rows,
     read_codes,
@@ -48,7 +48,7 @@ from prodrome.rules.guideline.readers import (
 from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.strict_yaml import GuidelineError, meant, read_file
 from prodrome.rules.guideline.types import (
-    NOT_SYSTEMIC,
+    LOCAL_FORMS,
     AcuteDose,
     AcuteUse,
     CodeSet,
@@ -90,7 +90,7 @@ __all__ = [
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 SNOMED = "http://snomed.info/sct"
-FOLDER = Path(__file__).parent.parent / "migraine"
+GUIDELINE_FOLDER = Path(__file__).parent.parent / "migraine"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Guideline:
             fact_types=self._fact_types(),
             sources=self.sources,
             kinds=KINDS,
-            hooks=HOOKS,
+            hooks=HOOK_NAMES,
         )
 
     def _fact_types(self) -> FactTypes:
@@ -233,7 +233,7 @@ class Guideline:
             strength=float(strength) if strength else None,
             per_ml=float(per_ml) if per_ml else None,
             route=route or None,
-            systemic=form not in NOT_SYSTEMIC,
+            systemic=form not in LOCAL_FORMS,
         )
 
     def allergy_to(self, code: str) -> str | None:
@@ -274,7 +274,7 @@ class Guideline:
 
 def load_guideline(folder: Path | None = None) -> Guideline:
     """The guideline in ``folder`` (default: migraine), read once and kept. Raises GuidelineError."""
-    return _load(folder or FOLDER)
+    return _load(folder or GUIDELINE_FOLDER)
 
 
 @functools.lru_cache(maxsize=8)
@@ -349,7 +349,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         site=site,
         _index=_CodeIndex(code_sets, drugs, systems, site),
         _products=functools.partial(_products_of, folder, tuple(drugs), site.licensed),
-        _allergies=functools.partial(read_allergies, folder, licensed=site.licensed),
+        _allergies=functools.partial(read_allergy_codes, folder, licensed=site.licensed),
     )
 
 

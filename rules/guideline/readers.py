@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from prodrome.rules.fact_types import ACUTE_CLASSES, EXCEPTIONS, OVERUSE_CLASSES
-from prodrome.rules.guideline.strict_yaml import Entry, GuidelineError, meant, shown
+from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry, excerpt, meant
 from prodrome.rules.guideline.types import (
     ROUTES,
-    STRENGTHS,
+    WRITTEN_STRENGTHS,
     AcuteDose,
     AcuteUse,
     CodeSet,
@@ -36,7 +36,7 @@ from prodrome.rules.guideline.types import (
     Source,
     Titration,
     Who,
-    plain,
+    without_dots,
 )
 
 K = TypeVar("K")
@@ -48,7 +48,7 @@ def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
     return MappingProxyType(dict(mapping))
 
 
-def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
+def read_sources(file: YamlEntry) -> tuple[dict[str, str], dict[str, Source]]:
     """``sources.yaml``: its statements, and the publications by id."""
     sources = {}
     for id_, entry in file.named("sources").items():
@@ -56,7 +56,7 @@ def read_sources(file: Entry) -> tuple[dict[str, str], dict[str, Source]]:
     return file.text_map("statements"), sources
 
 
-def read_source(id_: str, entry: Entry) -> Source:
+def read_source(id_: str, entry: YamlEntry) -> Source:
     """One publication that something rests on."""
     source = Source(
         id=id_,
@@ -70,7 +70,7 @@ def read_source(id_: str, entry: Entry) -> Source:
     return source
 
 
-def read_locales(file: Entry) -> dict[str, Locale]:
+def read_locales(file: YamlEntry) -> dict[str, Locale]:
     """``locales.yaml``: countries whose practice differs, by id."""
     locales = {}
     for id_, entry in file.named("locales").items():
@@ -79,7 +79,7 @@ def read_locales(file: Entry) -> dict[str, Locale]:
     return locales
 
 
-def read_parameters(file: Entry, sources: Mapping[str, Source], classes: Collection[str]) -> dict[str, Parameter]:
+def read_parameters(file: YamlEntry, sources: Mapping[str, Source], classes: Collection[str]) -> dict[str, Parameter]:
     """``parameters.yaml``: every number or choice that a site may change, by name."""
     parameters = {}
     for name, entry in file.named("parameters").items():
@@ -123,7 +123,7 @@ def _parameter_value(parameter: Parameter, value: object, where: str, classes: C
     """``value`` if it fits the parameter's kind and range. Raises GuidelineError."""
 
     def wrong(expected: str) -> GuidelineError:
-        return GuidelineError(f"{where}: value should be {expected}, found {shown(value)}")
+        return GuidelineError(f"{where}: value should be {expected}, found {excerpt(value)}")
 
     if parameter.kind == "yes_no":
         if not isinstance(value, bool):
@@ -159,7 +159,7 @@ class CodeRow(NamedTuple):
 
 
 def read_codes(
-    file: Entry, more: Sequence[CodeRow], *, licensed: bool
+    file: YamlEntry, more: Sequence[CodeRow], *, licensed: bool
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
     """The systems with all their addresses, the code sets with the rows of the tables, and words by group."""
     systems: dict[str, tuple[str, ...]] = {}
@@ -188,12 +188,12 @@ def read_codes(
             if entry.get(system, None) is None and not listed:
                 continue
             if system in by_prefix:
-                codes = [plain(code) for code in entry.texts(system)]
+                codes = [without_dots(code) for code in entry.texts(system)]
                 prefixes |= dict.fromkeys(urls, tuple(code for code in codes if "_" not in code))
                 if wild := [re.escape(code).replace("_", ".") for code in codes if "_" in code]:
                     patterns |= dict.fromkeys(urls, re.compile("|".join(wild)))
                 if excluded:
-                    without |= dict.fromkeys(urls, tuple(plain(code) for code in excluded.texts(system, ())))
+                    without |= dict.fromkeys(urls, tuple(without_dots(code) for code in excluded.texts(system, ())))
             else:
                 exact |= dict.fromkeys(urls, frozenset({*entry.text_map(system, {}), *listed}))
         title = entry.text("title")
@@ -243,7 +243,7 @@ def read_expressions(folder: Path) -> Mapping[str, str]:
 
 
 def read_contraindications(
-    file: Entry,
+    file: YamlEntry,
     sources: Mapping[str, Source],
     code_sets: Mapping[str, CodeSet],
     words: Mapping[str, tuple[str, ...]],
@@ -255,11 +255,11 @@ def read_contraindications(
     for id_, entry in ids.items():
         by_drug = entry.text_map("by_drug", {})
         for strength in by_drug.values():
-            entry.known("by_drug", strength, STRENGTHS)
+            entry.known("by_drug", strength, WRITTEN_STRENGTHS)
         contraindications[id_] = Contraindication(
             id=id_,
             label=entry.text("label"),
-            strength=entry.one_of("strength", STRENGTHS),
+            strength=entry.one_of("strength", WRITTEN_STRENGTHS),
             counts_for_class=entry.flag("counts_for_class"),
             by_drug=frozen(by_drug),
             code_set=entry.one_of("code_set", code_sets, id_ if id_ in code_sets else None),
@@ -279,7 +279,7 @@ def read_contraindications(
     return contraindications
 
 
-def _strengths_by_locale(entry: Entry, locales: Collection[str]) -> Mapping[str, Mapping[str, str]]:
+def _strengths_by_locale(entry: YamlEntry, locales: Collection[str]) -> Mapping[str, Mapping[str, str]]:
     by_locale = entry.entry("by_locale", None)
     if by_locale is None:
         return frozen({})
@@ -288,12 +288,12 @@ def _strengths_by_locale(entry: Entry, locales: Collection[str]) -> Mapping[str,
         by_locale.known("locale", str(locale), locales)
         found[str(locale)] = frozen(by_locale.text_map(str(locale)))
         for strength in found[str(locale)].values():
-            by_locale.known(str(locale), strength, STRENGTHS)
+            by_locale.known(str(locale), strength, WRITTEN_STRENGTHS)
     by_locale.done()
     return frozen(found)
 
 
-def _who(entry: Entry) -> Who | None:
+def _who(entry: YamlEntry) -> Who | None:
     said = entry.entry("who", None)
     if said is None:
         return None
@@ -302,7 +302,7 @@ def _who(entry: Entry) -> Who | None:
     return who
 
 
-def read_classes(file: Entry) -> tuple[dict[str, EhfClass], dict[str, str]]:
+def read_classes(file: YamlEntry) -> tuple[dict[str, EhfClass], dict[str, str]]:
     """``drugs.yaml``: the classes that a definition counts, and the narrow drug classes in words."""
     classes = {}
     for id_, entry in file.named("classes").items():
@@ -317,7 +317,7 @@ def read_classes(file: Entry) -> tuple[dict[str, EhfClass], dict[str, str]]:
 
 
 def read_drugs(
-    file: Entry,
+    file: YamlEntry,
     sources: Mapping[str, Source],
     code_sets: Mapping[str, CodeSet],
     contraindications: Mapping[str, Contraindication],
@@ -364,11 +364,11 @@ def read_drugs(
     return drugs
 
 
-def _sources_of(*uses: Entry | None) -> tuple[str, ...]:
+def _sources_of(*uses: YamlEntry | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(source for use in uses if use for source in use.texts("sources", ())))
 
 
-def _side_effects(entry: Entry) -> SideEffects:
+def _side_effects(entry: YamlEntry) -> SideEffects:
     profile = SideEffects(
         common=entry.texts("common"),
         usually_lessen=entry.texts("usually_lessen"),
@@ -381,7 +381,7 @@ def _side_effects(entry: Entry) -> SideEffects:
 
 
 def _preventive(
-    entry: Entry,
+    entry: YamlEntry,
     sources: Mapping[str, Source],
     profiles: Mapping[str, SideEffects],
     classes: Mapping[str, EhfClass],
@@ -424,7 +424,7 @@ def _preventive(
     return use
 
 
-def _regimen(entry: Entry) -> Regimen:
+def _regimen(entry: YamlEntry) -> Regimen:
     regimen = Regimen(
         says=entry.text("says"),
         chronic=entry.text("chronic", None),
@@ -435,7 +435,7 @@ def _regimen(entry: Entry) -> Regimen:
     return regimen
 
 
-def _titration(entry: Entry | None) -> Titration | None:
+def _titration(entry: YamlEntry | None) -> Titration | None:
     if entry is None:
         return None
     titration = Titration(entry.number("start"), entry.text("says"), entry.integer("weeks", None))
@@ -443,7 +443,7 @@ def _titration(entry: Entry | None) -> Titration | None:
     return titration
 
 
-def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:
+def _acute(entry: YamlEntry, sources: Mapping[str, Source]) -> AcuteUse:
     doses = []
     for dose in entry.entries("doses", ()):
         doses.append(
@@ -477,7 +477,7 @@ def _acute(entry: Entry, sources: Mapping[str, Source]) -> AcuteUse:
 
 
 def read_dose_limits(
-    file: Entry,
+    file: YamlEntry,
     sources: Mapping[str, Source],
     code_sets: Mapping[str, CodeSet],
     drugs: Mapping[str, Drug],
@@ -512,7 +512,7 @@ def read_dose_limits(
 
 
 def read_evidence_order(
-    file: Entry,
+    file: YamlEntry,
     sources: Mapping[str, Source],
     code_sets: Mapping[str, CodeSet],
     drugs: Mapping[str, Drug],
@@ -547,7 +547,7 @@ def read_evidence_order(
     )
 
 
-def _ranks(entry: Entry, name: str, drugs: Mapping[str, Drug]) -> tuple[tuple[str, ...], ...]:
+def _ranks(entry: YamlEntry, name: str, drugs: Mapping[str, Drug]) -> tuple[tuple[str, ...], ...]:
     ranks = entry.get(name)
     if not isinstance(ranks, list) or not all(isinstance(rank, list) for rank in ranks):
         raise entry.wrong(name, "a list of lists of drugs")
@@ -560,7 +560,7 @@ def _ranks(entry: Entry, name: str, drugs: Mapping[str, Drug]) -> tuple[tuple[st
     return tuple(tuple(rank) for rank in ranks)
 
 
-def _firsts(entry: Entry, sources: Mapping[str, Source], drugs: Mapping[str, Drug]) -> tuple[First, ...]:
+def _firsts(entry: YamlEntry, sources: Mapping[str, Source], drugs: Mapping[str, Drug]) -> tuple[First, ...]:
     firsts = []
     for first in entry.entries("first"):
         firsts.append(First(first.one_of("drug", drugs), first.text("only", None)))
@@ -571,7 +571,7 @@ def _firsts(entry: Entry, sources: Mapping[str, Source], drugs: Mapping[str, Dru
 
 
 def read_options(
-    file: Entry, sources: Mapping[str, Source], code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug]
+    file: YamlEntry, sources: Mapping[str, Source], code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug]
 ) -> dict[str, Option]:
     """``drugs.yaml``: what is left beside single drugs, by id."""
     options = {}
@@ -648,7 +648,7 @@ def read_products(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[s
 
 
 @functools.lru_cache(maxsize=8)
-def read_allergies(folder: Path, *, licensed: bool) -> Mapping[str, str]:
+def read_allergy_codes(folder: Path, *, licensed: bool) -> Mapping[str, str]:
     """SNOMED CT code -> the drug or class that an allergy is to, read at the first look-up and kept."""
     tables = ("allergies.csv", "allergies_snomed.csv") if licensed else ("allergies.csv",)
     return frozen({code: to for table in tables for code, to, _ in _rows(folder, table, 3)})

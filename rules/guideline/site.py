@@ -7,7 +7,7 @@ from pathlib import Path
 from prodrome.rules.guideline.strict_yaml import GuidelineError, meant
 from prodrome.rules.guideline.types import CodeSet, Drug
 
-Code = tuple[str, str]  # system, code
+SiteCode = tuple[str, str]  # system, code
 
 VISIT_CLASSES = {
     "emergency": ("hospital_class", "emergency"),
@@ -17,7 +17,7 @@ VISIT_CLASSES = {
 }
 SPECIALTIES = {"neurology": ("neurology",), "pain_management": ("pain_management",), "other": ("other_specialty",)}
 STOP_REASON = "stop_reason."
-KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
+CODE_KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
 
 DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"
 """The code system of the diary's codes where a site has none of its own: no standard has them."""
@@ -33,14 +33,14 @@ class Site:
     """
 
     parameters: Mapping[str, object] = field(default_factory=dict)
-    codes: Mapping[str, Mapping[Code, str]] = field(default_factory=dict)
+    codes: Mapping[str, Mapping[SiteCode, str]] = field(default_factory=dict)
     licensed: bool = True
     more_codes: Path | None = None
     eligibility: Path | None = None
     diary: str = DIARY
 
 
-def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[Code, str]:
+def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[SiteCode, str]:
     """The site's codes of drugs. Raises GuidelineError for a drug that is unknown."""
     mapped = dict(site.codes.get("drug", {}))
     for code, drug in mapped.items():
@@ -49,11 +49,11 @@ def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[Code, str]:
     return mapped
 
 
-def mapped_sets(site: Site, code_sets: Mapping[str, CodeSet]) -> dict[Code, frozenset[str]]:
+def mapped_sets(site: Site, code_sets: Mapping[str, CodeSet]) -> dict[SiteCode, frozenset[str]]:
     """The site's other codes by the code sets they belong to. Raises GuidelineError for a meaning that is unknown."""
-    unknown = set(site.codes) - set(KINDS)
+    unknown = set(site.codes) - set(CODE_KINDS)
     if unknown:
-        raise GuidelineError(f"codes: no kind {min(unknown)!r}; kinds are {', '.join(KINDS)}")
+        raise GuidelineError(f"codes: no kind {min(unknown)!r}; kinds are {', '.join(CODE_KINDS)}")
     reasons = {name.removeprefix(STOP_REASON): (name,) for name in code_sets if name.startswith(STOP_REASON)}
     conditions = {name: (name,) for name in code_sets if "." not in name}
     meanings: dict[str, Mapping[str, tuple[str, ...]]] = {
@@ -62,7 +62,7 @@ def mapped_sets(site: Site, code_sets: Mapping[str, CodeSet]) -> dict[Code, froz
         "specialty": SPECIALTIES,
         "stop_reason": reasons,
     }
-    mapped: dict[Code, frozenset[str]] = {}
+    mapped: dict[SiteCode, frozenset[str]] = {}
     for kind, known in meanings.items():
         for code, meaning in site.codes.get(kind, {}).items():
             if meaning not in known:
@@ -71,5 +71,5 @@ def mapped_sets(site: Site, code_sets: Mapping[str, CodeSet]) -> dict[Code, froz
     return mapped
 
 
-def _shown(code: Code) -> str:
+def _shown(code: SiteCode) -> str:
     return "|".join(code)

@@ -23,7 +23,7 @@ class GuidelineError(ConfigurationError):
 _MISSING: Any = object()
 
 
-class Entry:
+class YamlEntry:
     """One mapping of a file, read field by field. Fields that nobody asked for are an error at :meth:`done`.
 
     ``values`` are the parameters in force: a field written ``$name`` has that parameter's value.
@@ -31,7 +31,7 @@ class Entry:
 
     def __init__(self, where: str, data: object, values: Mapping[str, object] | None = None) -> None:
         if not isinstance(data, dict):
-            raise GuidelineError(f"{where}: expected fields, found {shown(data)}")
+            raise GuidelineError(f"{where}: expected fields, found {excerpt(data)}")
         self.where = where
         self.data: Mapping[object, object] = data
         self.values = values or {}
@@ -52,7 +52,7 @@ class Entry:
 
     def wrong(self, key: str, expected: str) -> GuidelineError:
         """The error to raise for a field that is not what it should be."""
-        return GuidelineError(f"{self.where}: {key} should be {expected}, found {shown(self.data.get(key))}")
+        return GuidelineError(f"{self.where}: {key} should be {expected}, found {excerpt(self.data.get(key))}")
 
     def known(self, key: str, value: str, known: Collection[str]) -> None:
         """Raises unless ``value`` is one of ``known``."""
@@ -124,21 +124,21 @@ class Entry:
     def entry(self, key: str, default: Any = _MISSING) -> Any:
         """The fields below ``key``."""
         value = self.get(key, default)
-        return default if value is default else Entry(f"{self.where}, {key}", value, self.values)
+        return default if value is default else YamlEntry(f"{self.where}, {key}", value, self.values)
 
-    def entries(self, key: str, default: Any = _MISSING) -> list["Entry"]:
+    def entries(self, key: str, default: Any = _MISSING) -> list["YamlEntry"]:
         """A list of entries below ``key``."""
         value = self.get(key, default)
         if value is not default and not isinstance(value, list):
             raise self.wrong(key, "a list")
-        return [Entry(f"{self.where}, {key} {number}", item, self.values) for number, item in enumerate(value, 1)]
+        return [YamlEntry(f"{self.where}, {key} {number}", item, self.values) for number, item in enumerate(value, 1)]
 
-    def named(self, key: str) -> dict[str, "Entry"]:
+    def named(self, key: str) -> dict[str, "YamlEntry"]:
         """Entries by their id below ``key``."""
         value = self.get(key)
         if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
             raise self.wrong(key, "ids with their fields")
-        return {name: Entry(f"{self.where}: {name}", fields, self.values) for name, fields in value.items()}
+        return {name: YamlEntry(f"{self.where}: {name}", fields, self.values) for name, fields in value.items()}
 
     def done(self) -> None:
         """Raises if a field was not asked for."""
@@ -147,12 +147,12 @@ class Entry:
                 raise GuidelineError(f"{self.where}: unknown field {key!r}{meant(str(key), self._asked)}")
 
 
-def read_entry(folder: Path, name: str) -> Entry:
+def read_entry(folder: Path, name: str) -> YamlEntry:
     """The top of a YAML file."""
-    return Entry(name, _parsed(folder / name))
+    return YamlEntry(name, _parsed(folder / name))
 
 
-def read_file(folder: Path, name: str) -> Entry:
+def read_file(folder: Path, name: str) -> YamlEntry:
     """The top of a YAML file, its ``version`` and ``date`` checked."""
     entry = read_entry(folder, name)
     if not re.fullmatch(r"\d+\.\d+\.\d+", entry.text("version")):
@@ -162,7 +162,7 @@ def read_file(folder: Path, name: str) -> Entry:
     return entry
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """``value`` for an error message, cut to a readable length."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

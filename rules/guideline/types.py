@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
-STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
-NOT_SYSTEMIC = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
+WRITTEN_STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
+LOCAL_FORMS = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
 
 ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]
 
@@ -327,7 +327,7 @@ class Contraindication:
         return self.by_locale.get(locale, {}).get(drug) or self.by_drug.get(drug, self.strength)
 
 
-def plain(code: str) -> str:
+def without_dots(code: str) -> str:
     """An ICD or ATC code as it is compared: without dots, in capitals."""
     return code.replace(".", "").upper()
 
@@ -356,7 +356,7 @@ class CodeSet:
         prefixes = self.prefixes.get(system)
         if not prefixes:
             return False
-        bare = plain(code)
+        bare = without_dots(code)
         pattern = self.patterns.get(system)
         found = bare.startswith(prefixes) or (pattern is not None and pattern.match(bare) is not None)
         return found and not bare.startswith(self.without.get(system, ()))

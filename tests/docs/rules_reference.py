@@ -21,7 +21,7 @@ chart and what *earlier* layers concluded, never its own layer. This page is wri
 |---|---|
 | `id` | upper-case (`DTT-01`) for a rule with a card, lower-case words (`heavy-month`) for a step |
 | `title`, `why` | in a few words; the reason, for people who ask why |
-| `seed`, `sources` | the statement and the publications it rests on (`sources.yaml`) |
+| `statements`, `sources` | the statement and the publications it rests on (`sources.yaml`) |
 | `hooks` | the hooks at which its card may be shown |
 | `if` | a yes-or-no parameter that turns the rule on: `$accept_proxy_days`, `not $accept_proxy_days` |
 | `when` | conditions, all of which must hold: one fact each |

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from prodrome.cds_hooks.settings import Backend, FhirServer, Issuer, Meaning, Settings, describe, meanings
+from prodrome.cds_hooks.settings import Backend, FhirServer, Issuer, SettingMeaning, Settings, describe, meanings
 from tests.docs import settings_reference
 
 PARTS: dict[type[BaseModel], dict[str, Any]] = {
@@ -23,7 +23,9 @@ def test_the_page_is_current() -> None:
 
 
 @pytest.mark.parametrize(("part", "one"), EVERY, ids=[f"{part.__name__}.{one.name}" for part, one in EVERY])
-def test_every_setting_says_what_it_is_for_and_its_example_can_be_used(part: type[BaseModel], one: Meaning) -> None:
+def test_every_setting_says_what_it_is_for_and_its_example_can_be_used(
+    part: type[BaseModel], one: SettingMeaning
+) -> None:
     assert len(one.description) > 10
     assert one.description.endswith(".")
     if one.name.endswith(("_seconds", "_days", "_bytes", "_minute")):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from prodrome.rules import HeadacheMonth, judge
-from prodrome.rules.fact_meanings import MEANINGS, SHARED, meaning_of
+from prodrome.rules.fact_meanings import MEANINGS, SHARED_FIELDS, meaning_of
 from prodrome.rules.fact_types import FACT_TYPES
 from prodrome.rules.guideline import load_guideline
 from tests.docs import rules_reference
@@ -26,7 +26,7 @@ def test_every_fact_and_field_is_explained_and_nothing_else() -> None:
         assert set(MEANINGS[fact][1]) <= set(fields)
         assert all(meaning_of(fact, field) for field in fields)
     used = {field for fact, fields in FACT_TYPES.items() for field in fields if field not in MEANINGS[fact][1]}
-    assert used == set(SHARED)
+    assert used == set(SHARED_FIELDS)
 
 
 def test_the_page_on_the_language_is_what_the_program_reads() -> None:

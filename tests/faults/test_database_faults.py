@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import event, select
 
 from prodrome.cds_hooks.database import Database, WriteBehind, feedback, shown_card
-from prodrome.cds_hooks.feedback import MAX_ENTRIES, Shown, Store, Visit, read_feedback
+from prodrome.cds_hooks.feedback import MAX_ENTRIES, Showing, Shown, Store, read_feedback
 from prodrome.cds_hooks.settings import Settings
 from tests import postgresql
 from tests.databases import eventually
@@ -154,7 +154,7 @@ def test_an_acknowledged_answer_outlives_the_fault(site: Site) -> None:
 # --- rows that wait -------------------------------------------------------------------------------------------------
 
 
-VISIT = Visit("prodrome-patient-view", "instance", "1.0.0")
+VISIT = Showing("prodrome-patient-view", "instance", "1.0.0")
 
 
 def uuids(database: Database) -> list[str]:
@@ -265,7 +265,7 @@ def test_a_batch_is_written_in_parts_so_that_others_write_between(database_url: 
 def test_what_is_kept_of_a_call_and_of_a_reason_is_bounded(database_url: str) -> None:
     store = Store(Settings(database_url=database_url))
     instance = "Mrs Example, 1980-01-01 " * 10_000
-    store.remember(Visit("prodrome-patient-view", instance, "1.0.0"), [Shown("a", "REF-01", "info")])
+    store.remember(Showing("prodrome-patient-view", instance, "1.0.0"), [Shown("a", "REF-01", "info")])
     reason = {"code": "done", "system": "https://example.org", "display": "d" * 4000}
     said = {"card": "a", "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
     assert store.record(read_feedback({"feedback": [{**said, "overrideReason": {"reason": reason}}]})).taken == 1

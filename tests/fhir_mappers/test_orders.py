@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prodrome.fhir_mappers import Entry
+from prodrome.fhir_mappers import BundleEntry
 from tests.fhir_mappers.build import (
     ANY_TOXIN,
     ATC,
@@ -176,8 +176,8 @@ def test_an_entry_that_is_no_order_we_know_is_said(entry: object) -> None:
     assert skipped.kind in ("MedicationRequest", "MedicationOrder", "an entry")
 
 
-BY_URN = Entry(draft(id=None), "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001")
-BY_ADDRESS = Entry(draft(id=None), "https://ehr.example.org/fhir/MedicationRequest/x")
+BY_URN = BundleEntry(draft(id=None), "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001")
+BY_ADDRESS = BundleEntry(draft(id=None), "https://ehr.example.org/fhir/MedicationRequest/x")
 
 
 @pytest.mark.parametrize(
@@ -218,18 +218,21 @@ def test_a_selection_of_another_kind_of_order_is_understood() -> None:
 @pytest.mark.parametrize(
     ("reference", "medication"),
     [
-        ("urn:uuid:m", Entry(resource("Medication", code=SUMATRIPTAN), "urn:uuid:m")),
-        ("urn:uuid:m", Entry(resource("Medication", id="m", code=SUMATRIPTAN))),
+        ("urn:uuid:m", BundleEntry(resource("Medication", code=SUMATRIPTAN), "urn:uuid:m")),
+        ("urn:uuid:m", BundleEntry(resource("Medication", id="m", code=SUMATRIPTAN))),
         (
             "https://x.org/fhir/Medication/m",
-            Entry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m"),
+            BundleEntry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m"),
         ),
-        ("Medication/m", Entry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m")),
-        ("m", Entry(resource("Medication", id="m", code=SUMATRIPTAN))),
-        ("Medication/m", Entry(resource("Medication", id="Medication/m", code=SUMATRIPTAN))),
+        (
+            "Medication/m",
+            BundleEntry(resource("Medication", id=None, code=SUMATRIPTAN), "https://x.org/fhir/Medication/m"),
+        ),
+        ("m", BundleEntry(resource("Medication", id="m", code=SUMATRIPTAN))),
+        ("Medication/m", BundleEntry(resource("Medication", id="Medication/m", code=SUMATRIPTAN))),
     ],
 )
-def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medication: Entry) -> None:
+def test_references_among_orders_resolve_as_in_any_bundle(reference: str, medication: BundleEntry) -> None:
     order = draft(medicationCodeableConcept=None, medicationReference={"reference": reference})
     assert [each.drug for each in facts(orders=(order, medication)).orders] == ["sumatriptan"]
 

@@ -16,7 +16,7 @@ import pytest
 
 from prodrome.fhir_mappers import KINDS, Record, Share, collect, read_facts, shares
 from prodrome.fhir_mappers.codes import concept
-from prodrome.fhir_mappers.medications import Named, lexicon_of
+from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
 from prodrome.rules import judge
 from prodrome.rules.facts import Completeness, Facts
 from prodrome.rules.guideline.guideline import load_guideline
@@ -163,7 +163,7 @@ def test_rows_that_name_a_drug_of_the_guideline_are_recognised(capsys: pytest.Ca
             if len(drugs) != 1 or re.search(r"/ [a-z]|[a-z] and [a-z]|cream|gel|ophth|topical|patch", said.lower()):
                 continue
             named[source] += 1
-            medicine = lexicon.recognise(Named(concept(row)))
+            medicine = lexicon.recognise(NamedMedicine(concept(row)))
             if medicine is not None and medicine.drug.id in drugs:
                 recognised[source] += 1
             else:

@@ -13,7 +13,7 @@ import pytest
 from prodrome.fhir_mappers.code_systems import SNOMED, locate, plain_code
 from prodrome.fhir_mappers.codes import concept
 from prodrome.fhir_mappers.doses import quantity_in
-from prodrome.fhir_mappers.medications import Medicine, Named, lexicon_of
+from prodrome.fhir_mappers.medications import Medicine, NamedMedicine, lexicon_of
 from prodrome.fhir_mappers.phrases import found_in, phrases
 from prodrome.fhir_mappers.sigs import coded_frequency, read_frequency, read_sig
 from prodrome.fhir_mappers.stop_reasons import read_stop
@@ -96,7 +96,7 @@ def test_drugs_of_snomed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_names_of_drugs(capsys: pytest.CaptureFixture[str]) -> None:
     def is_read(row: Row) -> bool:
-        named = Named(concept({"text": f"{row['name']} 50 mg"}))
+        named = NamedMedicine(concept({"text": f"{row['name']} 50 mg"}))
         medicine = LEXICON.recognise(named)
         return (medicine is not None and medicine.drug.id == row["ingredient_id"]) or bool(
             LEXICON.co_medications(named)
@@ -112,7 +112,7 @@ def test_forms(capsys: pytest.CaptureFixture[str]) -> None:
     def is_read(row: Row) -> bool:
         if row["system"] != "text":
             return any(name.startswith("route.") for name in sets_of(row["system"], row["code"]))
-        said = Named(concept({"text": "X"}), concept({"text": row["code"] or row["display"]}))
+        said = NamedMedicine(concept({"text": "X"}), concept({"text": row["code"] or row["display"]}))
         return LEXICON.is_systemic(said) is (row["route_or_form"] not in WHERE_IT_IS_PUT)
 
     def why_not(row: Row) -> str:

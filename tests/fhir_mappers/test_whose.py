@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prodrome.fhir_mappers import Entry, Record, read_facts
+from prodrome.fhir_mappers import BundleEntry, Record, read_facts
 from prodrome.rules.facts import Completeness, Facts
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_mappers.build import (
@@ -87,8 +87,8 @@ def test_a_contained_patient_named_without_its_sign_is_not_taken_for_ours() -> N
 
 
 def test_a_subject_is_found_by_an_address_that_is_no_fhir_address() -> None:
-    patient = Entry({"resourceType": "Patient", "id": ME}, "https://ehr.example.org/persons/77")
-    mine = Entry(condition(subject={"reference": "https://ehr.example.org/persons/77"}))
+    patient = BundleEntry({"resourceType": "Patient", "id": ME}, "https://ehr.example.org/persons/77")
+    mine = BundleEntry(condition(subject={"reference": "https://ehr.example.org/persons/77"}))
     assert len(_entries(patient, mine).conditions) == 1
 
 
@@ -98,7 +98,7 @@ def test_one_type_and_id_counts_once_however_it_is_written(id_: str) -> None:
 
 
 def test_a_row_without_an_id_has_the_one_of_its_address() -> None:
-    entry = Entry(condition(id=None), "https://ehr.example.org/fhir/Condition/c7")
+    entry = BundleEntry(condition(id=None), "https://ehr.example.org/fhir/Condition/c7")
     assert _entries(entry).conditions[0].refs == ("Condition/c7",)
 
 
@@ -135,23 +135,23 @@ def test_of_two_patients_ours_counts() -> None:
 
 def test_a_urn_subject_is_resolved_in_its_bundle() -> None:
     urn = "urn:uuid:6b7f1c0e-0000-4000-8000-000000000001"
-    patient = Entry({"resourceType": "Patient", "id": ME}, urn)
-    stranger = Entry({"resourceType": "Patient", "id": "other"}, urn.replace("1", "2"))
-    mine = Entry(condition(subject={"reference": urn}), "urn:uuid:c")
-    theirs = Entry(condition(subject={"reference": urn.replace("1", "2")}), "urn:uuid:d")
+    patient = BundleEntry({"resourceType": "Patient", "id": ME}, urn)
+    stranger = BundleEntry({"resourceType": "Patient", "id": "other"}, urn.replace("1", "2"))
+    mine = BundleEntry(condition(subject={"reference": urn}), "urn:uuid:c")
+    theirs = BundleEntry(condition(subject={"reference": urn.replace("1", "2")}), "urn:uuid:d")
     read = _entries(patient, stranger, mine, theirs)
     assert len(read.conditions) == 1
     assert not read.skipped
 
 
 def test_a_urn_subject_that_leads_nowhere_is_disclosed() -> None:
-    read = _entries(Entry(condition(subject={"reference": "urn:uuid:nobody"}), None))
+    read = _entries(BundleEntry(condition(subject={"reference": "urn:uuid:nobody"}), None))
     assert not read.conditions
     assert [skipped.kind for skipped in read.skipped] == ["Condition"]
     assert read.completeness["Condition"] is Completeness.INCOMPLETE
 
 
-def _entries(*entries: Entry) -> Facts:
+def _entries(*entries: BundleEntry) -> Facts:
     by_kind: dict[str, list[object]] = {}
     for entry in entries:
         assert isinstance(entry.resource, dict)
@@ -250,6 +250,6 @@ def test_an_object_is_read_where_the_standard_has_a_list() -> None:
 
 
 def test_an_address_that_belongs_to_another_resource_confuses_nothing() -> None:
-    wrong = Entry(diary(), "https://ehr.example.org/fhir/Condition/c1")
-    read = _entries(wrong, Entry(condition(id="c1"), None))
+    wrong = BundleEntry(diary(), "https://ehr.example.org/fhir/Condition/c1")
+    read = _entries(wrong, BundleEntry(condition(id="c1"), None))
     assert len(read.conditions) == len(read.headache_months) == 1

@@ -57,7 +57,7 @@ def test_an_expression_that_a_real_server_does_not_know_leaves_no_table(
 def test_a_page_that_a_real_server_refuses_leaves_no_table(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terminology, "PAGE_SIZE", 10)  # HAPI pages only what it has expanded before, in its own time
+    monkeypatch.setattr(terminology, "_PAGE_SIZE", 10)  # HAPI pages only what it has expanded before, in its own time
     assert expand(server, tmp_path / "more.csv", ["asthma"]) == 1
     assert "refuses (500, processing)" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from prodrome.cds_hooks.testers.example_patients import PREFIX, examples
+from prodrome.cds_hooks.testers import EXAMPLE_PREFIX
+from prodrome.cds_hooks.testers.example_patients import examples
 from tests.serving import TODAY, Client, ask, client_of, service
 from tests.vignettes.example_requests import request as example_request
 
@@ -27,7 +28,7 @@ def calls() -> Iterator[tuple[str, dict[str, Any]]]:
         for asked in example.asks:
             order = (asked.order or asked.entry or "").replace(":", "-").replace(" ", "-")
             name = "-".join(part for part in (asked.hook, order) if part)
-            folder = f"{example.patient_id.removeprefix(PREFIX)}/{name}"
+            folder = f"{example.patient_id.removeprefix(EXAMPLE_PREFIX)}/{name}"
             yield folder, example_request(example, asked, TODAY)
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
-from prodrome.cds_hooks.web.metrics import SECONDS
+from prodrome.cds_hooks.web.metrics import _SECONDS
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules import SEVERITY
 from prodrome.rules.guideline import load_guideline
@@ -81,7 +81,7 @@ def closed_lists() -> dict[str, set[str]]:
         "kind": {*KINDS, "other"},
         "outcome": {"answered", "failed"},
         "reason": {"unreadable", "not an object", "draft order, not an object"},
-        "le": {*map(str, SECONDS), "+Inf"},
+        "le": {*map(str, _SECONDS), "+Inf"},
     }
 
 

@@ -591,7 +591,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "/list": (200, b"[]"),
             "/none": (200, b"{}"),
             "/missing": (404, b"{}"),
-            "/large": (200, b" " * (keys.MAX_BYTES + 1)),
+            "/large": (200, b" " * (keys.MAX_KEY_SET_BYTES + 1)),
             "/elsewhere": (302, b""),
         }
         status, body = answers.get(self.path, (200, b""))

@@ -614,7 +614,7 @@ def test_every_card_has_its_own_id() -> None:
 
 def test_an_overridden_finding_is_left_out() -> None:
     judgement = judged(DTT)
-    keys = {building.key(finding, DTT) for finding in building.shown(judgement)}
+    keys = {building.key(finding, DTT) for finding in building.findings_shown(judgement)}
     assert keys == {"DTT-01", "PRV-04", "NPH-01", "REF-01"}
     built = building.build(judgement, DTT, request(DTT, "patient-view"), suppressed={"REF-01"})
     assert codes(built) == ["DTT-01", "PRV-04", "NPH-01"]
@@ -622,7 +622,7 @@ def test_an_overridden_finding_is_left_out() -> None:
 
 def test_a_finding_is_known_again_by_drug_and_visit_and_by_nothing_of_the_chart() -> None:
     def keys(facts: Facts, hook: str) -> list[str]:
-        return [building.key(finding, facts) for finding in building.shown(judged(facts, hook))]
+        return [building.key(finding, facts) for finding in building.findings_shown(judged(facts, hook))]
 
     assert keys(patient(hospital_visits=(emergency(20),)), "patient-view") == ["ED-01 2026-05-26"]
     ordered = patient(conditions=(MIGRAINE, ASTHMA), orders=(order("propranolol", "preventive"),))
@@ -630,9 +630,9 @@ def test_a_finding_is_known_again_by_drug_and_visit_and_by_nothing_of_the_chart(
 
 
 def test_templates_and_their_table_are_checked_at_start() -> None:
-    building.check(load_guideline())
+    building.check_cards(load_guideline())
     with pytest.raises(CardsError, match="no template"):
-        building.check(load_guideline(), building.FOLDER.parent)
+        building.check_cards(load_guideline(), building.TEMPLATES_FOLDER.parent)
 
 
 # Injection: hostile text in every text field of every fact

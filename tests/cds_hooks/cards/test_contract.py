@@ -60,7 +60,7 @@ def holds(folder: Path, text: str, right: list[Any]) -> bool:
     """Whether a rulebook is refused in one line, or changes no answer."""
     guideline = with_rulebook(folder, text)
     try:
-        building.check(guideline)
+        building.check_cards(guideline)
     except (RulebookError, CardsError) as error:
         return "\n" not in str(error)
     return list(answers(guideline)) == right
@@ -133,7 +133,7 @@ def test_a_renamed_count_is_refused_or_nobody_s_loss(tmp_path: Path, right: list
 def test_a_name_or_value_that_is_not_known_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     assert old in RULEBOOK
     with pytest.raises((RulebookError, CardsError)) as refused:
-        building.check(with_rulebook(tmp_path, RULEBOOK.replace(old, new, 1)))
+        building.check_cards(with_rulebook(tmp_path, RULEBOOK.replace(old, new, 1)))
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -149,7 +149,7 @@ def templates(tmp_path: Path) -> Path:
 
 def refusal(templates: Path) -> str:
     with pytest.raises(CardsError) as refused:
-        building.check(load_guideline(), templates)
+        building.check_cards(load_guideline(), templates)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 

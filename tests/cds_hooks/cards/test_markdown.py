@@ -18,7 +18,7 @@ from prodrome.cds_hooks.cards.markdown import (
     escaped,
     fitted,
     listed,
-    plain,
+    one_line,
     tidy,
 )
 
@@ -64,12 +64,12 @@ def shown(text: str) -> str:
 @pytest.mark.requirement("CARD-07")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_chart_text_is_anything_but_text(attack: str) -> None:
-    assert shown(escaped(attack)).replace(" ", "") == f"Found:{plain(attack)}".replace(" ", "")
+    assert shown(escaped(attack)).replace(" ", "") == f"Found:{one_line(attack)}".replace(" ", "")
 
 
 @given(st.text(max_size=200))
 def test_no_text_at_all_is_anything_but_text(text: str) -> None:
-    kept = plain(text)
+    kept = one_line(text)
     expected = kept if len(kept) <= MAX_CHART_TEXT else kept[: MAX_CHART_TEXT - 1].rstrip() + "…"
     assert shown(escaped(text)).replace(" ", "") == f"Found:{expected}".replace(" ", "")
 
@@ -87,7 +87,7 @@ def test_even_at_the_start_of_a_line_it_is_a_paragraph(start: str) -> None:
 
 @given(st.text())
 def test_plain_text_is_one_visible_line(text: str) -> None:
-    said = plain(text)
+    said = one_line(text)
     assert {unicodedata.category(character) for character in said} & {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} == set()
     assert said == " ".join(said.split())
 
@@ -161,8 +161,8 @@ def units(text: str) -> int:
 
 @pytest.mark.requirement("CARD-02", "CARD-03")
 @given(
-    st.text(alphabet=st.characters(exclude_categories=["C"]), min_size=1, max_size=60).map(plain).filter(bool),
-    st.lists(st.text(alphabet="abc 😀é", min_size=1, max_size=40).map(plain).filter(bool), max_size=40),
+    st.text(alphabet=st.characters(exclude_categories=["C"]), min_size=1, max_size=60).map(one_line).filter(bool),
+    st.lists(st.text(alphabet="abc 😀é", min_size=1, max_size=40).map(one_line).filter(bool), max_size=40),
     st.text(alphabet="abcd ,;", max_size=200),
 )
 def test_a_summary_fits_and_begins_with_the_drug(drug: str, items: list[str], tail: str) -> None:

@@ -92,7 +92,7 @@ def test_a_card_bars_the_drugs_that_the_rules_bar(facts: Facts) -> None:
 def test_no_class_that_failed_or_is_ruled_out_is_open(facts: Facts) -> None:
     judgement = judged(facts, engine="reference")
     sheet = Sheet(judgement, facts)
-    failed = {failure.drug_class for failure in judgement.rows(rows.Failure)}
+    failed = {failure.drug_class for failure in judgement.rows(rows.PreventiveFailure)}
     for choice in Options(sheet).preventives:
         if choice.status == "open":
             assert choice.id not in failed

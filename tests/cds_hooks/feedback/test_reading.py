@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.feedback.reading import Entry, Malformed, read_feedback
+from prodrome.cds_hooks.feedback.reading import FeedbackEntry, Malformed, read_feedback
 
 AT = "2026-06-15T10:00:00Z"
 INSTANT = datetime(2026, 6, 15, 10, tzinfo=UTC)
@@ -19,7 +19,7 @@ def entry(**said: Any) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value is not ...}
 
 
-def read(**said: Any) -> Entry:
+def read(**said: Any) -> FeedbackEntry:
     (found,) = read_feedback({"feedback": [entry(**said)]})
     return found
 
@@ -33,7 +33,7 @@ def faults(document: dict[str, Any]) -> list[str]:
 @pytest.mark.requirement("FB-05", "FB-07")
 def test_an_accepted_card_names_its_suggestions() -> None:
     found = read(outcome="accepted", acceptedSuggestions=[{"id": "s1"}, {"id": "s2"}])
-    assert found == Entry("c1", "accepted", INSTANT, ("s1", "s2"))
+    assert found == FeedbackEntry("c1", "accepted", INSTANT, ("s1", "s2"))
 
 
 @pytest.mark.requirement("FB-07")
@@ -54,7 +54,7 @@ def test_an_accepted_suggestion_has_an_id(suggestion: object) -> None:
 @pytest.mark.requirement("FB-14")
 @pytest.mark.parametrize("reason", [..., None, {}])
 def test_a_card_may_be_overridden_without_a_reason(reason: object) -> None:
-    assert read(overrideReason=reason) == Entry("c1", "overridden", INSTANT)
+    assert read(overrideReason=reason) == FeedbackEntry("c1", "overridden", INSTANT)
 
 
 @pytest.mark.requirement("FB-08", "FB-09", "FB-10", "OVR-05")
@@ -221,7 +221,7 @@ _ODD = st.fixed_dictionaries({}, optional={name: _JSON | st.just(entry().get(nam
 
 @given(st.lists(_ODD | _JSON, max_size=3))
 def test_any_json_is_read_or_refused_and_nothing_else(batch: list[Any]) -> None:
-    found: list[Entry] | None = None
+    found: list[FeedbackEntry] | None = None
     with contextlib.suppress(Malformed):
         found = read_feedback({"feedback": batch})
     assert found is None or len(found) == len(batch)

@@ -11,25 +11,32 @@ import pytest
 
 from prodrome.cds_hooks.command_line import feedback as command
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback import Shown, Store, Visit
-from prodrome.cds_hooks.feedback.reading import Entry
-from prodrome.cds_hooks.feedback.report import Reason, RuleReport, as_csv, as_json, as_table, report
+from prodrome.cds_hooks.feedback import Showing, Shown, Store
+from prodrome.cds_hooks.feedback.reading import FeedbackEntry
+from prodrome.cds_hooks.feedback.report import (
+    OverrideReason,
+    RuleReport,
+    as_csv,
+    as_table,
+    feedback_report,
+    report_as_json,
+)
 from prodrome.cds_hooks.settings import Settings
 
 DAY = datetime(2026, 6, 15, 23, 30, tzinfo=UTC)
-VISIT = Visit("prodrome-patient-view", "instance", "1.0.0")
+VISIT = Showing("prodrome-patient-view", "instance", "1.0.0")
 
 
 def shown(store: Store, rule: str, *uuids: str) -> None:
     store.remember(VISIT, [Shown(uuid, rule, "info", ("s1",)) for uuid in uuids])
 
 
-def overridden(card: str, code: str | None = None, minute: int = 0, **more: str) -> Entry:
-    return Entry(card, "overridden", DAY + timedelta(minutes=minute), reason_code=code, **more)  # type: ignore[arg-type]
+def overridden(card: str, code: str | None = None, minute: int = 0, **more: str) -> FeedbackEntry:
+    return FeedbackEntry(card, "overridden", DAY + timedelta(minutes=minute), reason_code=code, **more)  # type: ignore[arg-type]
 
 
-def accepted(card: str, minute: int = 0) -> Entry:
-    return Entry(card, "accepted", DAY + timedelta(minutes=minute), ("s1",))
+def accepted(card: str, minute: int = 0) -> FeedbackEntry:
+    return FeedbackEntry(card, "accepted", DAY + timedelta(minutes=minute), ("s1",))
 
 
 @pytest.fixture
@@ -45,9 +52,9 @@ def store(database_url: str) -> Store:
 
 def test_nothing_shown_is_nothing_to_tell(database_url: str) -> None:
     database = Database(database_url)
-    assert report(database) == []
+    assert feedback_report(database) == []
     assert as_table([]) == "No cards were shown in this time."
-    assert as_json([]) == "[]"
+    assert report_as_json([]) == "[]"
 
 
 @pytest.mark.requirement("FB-13")
@@ -61,36 +68,36 @@ def test_each_rule_is_counted_by_card_and_no_answer_is_no_rejection(store: Store
             overridden("r4"),
         ]
     )
-    nonpharmacological, referral = report(store.database)
+    nonpharmacological, referral = feedback_report(store.database)
     assert nonpharmacological == RuleReport("NPH-01", 1, 0, 0, date(2026, 6, 17), date(2026, 6, 17), ())
-    reasons = (Reason(None, "done", "Already done", 2), Reason(None, None, None, 1))
+    reasons = (OverrideReason(None, "done", "Already done", 2), OverrideReason(None, None, None, 1))
     assert referral == RuleReport("REF-01", 5, 1, 3, date(2026, 6, 15), date(2026, 6, 17), reasons)
     assert (referral.unanswered, nonpharmacological.unanswered) == (1, 1)
 
 
 def test_the_last_answer_to_a_card_counts(store: Store) -> None:
     store.record([accepted("r1", minute=5), overridden("r1", "done", minute=3), overridden("r2"), accepted("r2", 1)])
-    referral = report(store.database)[1]
+    referral = feedback_report(store.database)[1]
     assert (referral.accepted, referral.overridden) == (2, 0)
 
 
 def test_a_report_may_be_of_some_days(store: Store) -> None:
     store.record([overridden("r1"), overridden("r5")])
     first, last = date(2026, 6, 15), date(2026, 6, 17)
-    assert [(rule.rule, rule.shown, rule.overridden) for rule in report(store.database, until=first)] == [
+    assert [(rule.rule, rule.shown, rule.overridden) for rule in feedback_report(store.database, until=first)] == [
         ("REF-01", 4, 1)
     ]
-    assert [(rule.rule, rule.shown, rule.overridden) for rule in report(store.database, since=last)] == [
+    assert [(rule.rule, rule.shown, rule.overridden) for rule in feedback_report(store.database, since=last)] == [
         ("NPH-01", 1, 0),
         ("REF-01", 1, 1),
     ]
-    assert report(store.database, since=date(2026, 6, 16), until=date(2026, 6, 16)) == []
+    assert feedback_report(store.database, since=date(2026, 6, 16), until=date(2026, 6, 16)) == []
 
 
 def test_the_report_is_written_as_json_csv_and_table(store: Store) -> None:
     store.record([overridden("r2", "done", reason_display="Already done"), accepted("r1")])
-    rules = report(store.database)
-    assert orjson.loads(as_json(rules))[1] == {
+    rules = feedback_report(store.database)
+    assert orjson.loads(report_as_json(rules))[1] == {
         "rule": "REF-01",
         "shown": 5,
         "accepted": 1,
@@ -109,9 +116,9 @@ def test_the_report_is_written_as_json_csv_and_table(store: Store) -> None:
 
 def test_a_reason_that_a_client_made_up_is_neither_a_formula_nor_a_control_sequence(store: Store) -> None:
     store.record([overridden("r2", "x", reason_display='=HYPERLINK("https://evil.example.org")\x1b[2J')])
-    rules = report(store.database)
+    rules = feedback_report(store.database)
     assert list(csv.DictReader(io.StringIO(as_csv(rules))))[1]["reasons"].startswith("'=HYPERLINK")
-    assert "\x1b" not in as_csv(rules) + as_table(rules) + as_json(rules)
+    assert "\x1b" not in as_csv(rules) + as_table(rules) + report_as_json(rules)
 
 
 def run(*arguments: str) -> int:

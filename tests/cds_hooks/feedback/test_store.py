@@ -19,13 +19,13 @@ from sqlalchemy.exc import OperationalError
 from prodrome.cds_hooks.callers.caller import Caller
 from prodrome.cds_hooks.database import Database, connecting
 from prodrome.cds_hooks.database.tables import feedback, metadata, shown_card
-from prodrome.cds_hooks.feedback import Receipt, Shown, Store, StoreUnavailable, Visit
-from prodrome.cds_hooks.feedback.reading import Entry
+from prodrome.cds_hooks.feedback import Receipt, Showing, Shown, Store, StoreUnavailable
+from prodrome.cds_hooks.feedback.reading import FeedbackEntry
 from prodrome.cds_hooks.settings import Settings, SettingsError
 from tests.databases import eventually
 
 NOW = datetime(2026, 6, 15, 10, tzinfo=UTC)
-VISIT = Visit("prodrome-patient-view", "instance-1", "1.0.0", "Practitioner/dr-1", "patient-1")
+VISIT = Showing("prodrome-patient-view", "instance-1", "1.0.0", "Practitioner/dr-1", "patient-1")
 CARD = Shown("c1", "REF-01", "info", ("s1", "s2"), "REF-01")
 SITE = Settings(secret="a secret of the tests", override_days=30)  # type: ignore[arg-type]
 
@@ -62,12 +62,12 @@ def store(open_store: Callable[..., Store]) -> Store:
     return open_store()
 
 
-def overridden(card: str = "c1", at: datetime = NOW, **more: Any) -> Entry:
-    return Entry(card, "overridden", at, **more)
+def overridden(card: str = "c1", at: datetime = NOW, **more: Any) -> FeedbackEntry:
+    return FeedbackEntry(card, "overridden", at, **more)
 
 
-def accepted(card: str = "c1", at: datetime = NOW, suggestions: tuple[str, ...] = ("s1",)) -> Entry:
-    return Entry(card, "accepted", at, suggestions)
+def accepted(card: str = "c1", at: datetime = NOW, suggestions: tuple[str, ...] = ("s1",)) -> FeedbackEntry:
+    return FeedbackEntry(card, "accepted", at, suggestions)
 
 
 def rows(store: Store) -> list[Any]:
@@ -192,7 +192,7 @@ def test_a_site_may_keep_comments(open_store: Callable[..., Store]) -> None:
 # --- suppression ----------------------------------------------------------------------------------------------------
 
 
-def shown_and_overridden(store: Store, card: Shown = CARD, visit: Visit = VISIT, at: datetime = NOW) -> None:
+def shown_and_overridden(store: Store, card: Shown = CARD, visit: Showing = VISIT, at: datetime = NOW) -> None:
     store.remember(visit, [card])
     assert store.record([overridden(card.uuid, at)], visit.caller) == Receipt(1)
 
@@ -213,7 +213,7 @@ def test_an_overridden_finding_stays_away_from_that_user_and_patient(store: Stor
     ],
     ids=["another user", "another patient", "another client", "no user", "no patient"],
 )
-def test_an_overridden_finding_comes_to_everybody_else(store: Store, other: Visit) -> None:
+def test_an_overridden_finding_comes_to_everybody_else(store: Store, other: Showing) -> None:
     shown_and_overridden(store)
     assert store.suppressed(other, ["REF-01"]) == frozenset()
 
@@ -415,7 +415,9 @@ def test_in_whatever_order_and_batches_feedback_comes_the_same_is_kept(
     for split in (False, True):
         prefix = f"{next(_EXAMPLE)}-"
         shared_store.remember(VISIT, [replace(CARD, uuid=prefix + card) for card in "abc"])
-        entries = [Entry(prefix + card, outcome, NOW - timedelta(minutes=minute)) for card, outcome, minute in said]
+        entries = [
+            FeedbackEntry(prefix + card, outcome, NOW - timedelta(minutes=minute)) for card, outcome, minute in said
+        ]
         for batch in [[entry] for entry in reversed(entries)] if split else [entries]:
             assert shared_store.record(batch) == Receipt(len(batch))
         kept = [row for row in rows(shared_store) if row.card.startswith(prefix)]

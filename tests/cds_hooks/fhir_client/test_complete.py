@@ -117,7 +117,7 @@ def test_endless_pages_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_entries_than_the_limit_are_cut_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(searching, "_MAX_ENTRIES", 10)
     fetched = fetch({"Encounter": [bundle(*encounters(*map(str, range(30))))]})
     assert (fetched.state, fetched.count) == (INCOMPLETE, 10)
 

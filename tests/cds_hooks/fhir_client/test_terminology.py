@@ -53,7 +53,7 @@ def client(answer: Callable[[httpx.Request], httpx.Response]) -> httpx.Client:
 def test_all_codes_come_however_they_are_paged(count: int, cap: int, total: bool, size: int, pages: bool) -> None:
     codes = [str(n) for n in range(1_000, 1_000 + count)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(terminology, "PAGE_SIZE", size)
+        patch.setattr(terminology, "_PAGE_SIZE", size)
         found = expand(fake(codes, cap=cap, total=total, pages=pages), BASE, "<< 195967001")
     assert list(found) == codes
 

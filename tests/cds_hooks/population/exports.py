@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from prodrome.cds_hooks.population.embedded import Plan
+from prodrome.cds_hooks.population.embedded import RunPlan
 from prodrome.cds_hooks.population.export import open_export
 from prodrome.cds_hooks.testers import example_patients
 from prodrome.fhir_mappers import KINDS
@@ -118,7 +118,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps({"transactionTime": "2026-06-15T00:00:00Z", **content}))
 
 
-def plan(export: Path, out: Path, **more: Any) -> Plan:
+def plan(export: Path, out: Path, **more: Any) -> RunPlan:
     """A run over an export as a test wants it."""
     asked = {"today": TODAY, "locale": "US", "engine": "reference", "every_patient": False, "workers": 1, **more}
-    return Plan(export=open_export(export), out=out, guideline=load_guideline(), **asked)
+    return RunPlan(export=open_export(export), out=out, guideline=load_guideline(), **asked)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prodrome.cds_hooks.population import judge_population, open_export
-from prodrome.cds_hooks.population.embedded import Plan
+from prodrome.cds_hooks.population.embedded import RunPlan
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, Charted, examples, healthy, labelled, write_export, write_manifest
@@ -18,7 +18,7 @@ TABLES = ("findings", "unjudged", "eligibility")
 
 def results(out: Path, *folders: Path) -> dict[str, Any]:
     asked = {"locale": "US", "engine": "reference", "every_patient": False, "workers": 1}
-    plan = Plan(export=open_export(*folders), out=out, guideline=load_guideline(), today=TODAY, **asked)  # type: ignore[arg-type]
+    plan = RunPlan(export=open_export(*folders), out=out, guideline=load_guideline(), today=TODAY, **asked)  # type: ignore[arg-type]
     done = judge_population(plan)
     return {table: (out / f"{table}.ndjson").read_bytes() for table in TABLES} | {
         "patients": done.counts["patients"],

@@ -10,7 +10,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from prodrome.cds_hooks.command_line.cli import main
-from prodrome.cds_hooks.population import Plan, compare, judge_population, measures
+from prodrome.cds_hooks.population import RunPlan, compare, judge_population, measures
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, Charted, examples, healthy, labelled, plan, write_export
 
@@ -177,6 +177,6 @@ def test_a_mistake_is_told_in_one_line(asked: list[str], capsys: pytest.CaptureF
 
 
 def test_a_plan_has_one_guideline_or_two(export: Path, tmp_path: Path) -> None:
-    made: Plan = plan(export, tmp_path)
+    made: RunPlan = plan(export, tmp_path)
     assert len(made.guidelines) == 1
     assert len(replace(made, other=GUIDELINE).guidelines) == 2

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from prodrome.cds_hooks.testers import TesterError
-from prodrome.cds_hooks.testers.check import Signer, Step, arguments, check, report, run
+from prodrome.cds_hooks.testers.check import CheckStep, Signer, arguments, check_report, check_service, run_check
 from tests.serving import listening, service
 
 TODAY = date(2026, 6, 15)
@@ -54,18 +54,18 @@ def one_service(answer: Any = None, *, discovery: Any = None, refusal: Any = OUT
     return answering
 
 
-def steps(answering: Answering, signer: Signer | None = None) -> list[Step]:
-    return check("https://cds.example.org", TODAY, transport=httpx.MockTransport(answering), signer=signer)
+def steps(answering: Answering, signer: Signer | None = None) -> list[CheckStep]:
+    return check_service("https://cds.example.org", TODAY, transport=httpx.MockTransport(answering), signer=signer)
 
 
-def requirements(found: list[Step]) -> set[str]:
+def requirements(found: list[CheckStep]) -> set[str]:
     return {fault.requirement for step in found for fault in step.faults}
 
 
 def test_a_service_that_does_as_it_should_has_no_fault() -> None:
     found = steps(one_service())
     assert requirements(found) == set()
-    assert "0 faults, 0 remarks" in report(found)
+    assert "0 faults, 0 remarks" in check_report(found)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_service_that_does_as_it_should_has_no_fault() -> None:
 def test_a_broken_card_is_found(card: dict[str, Any], requirement: str) -> None:
     found = steps(one_service({"cards": [card]}))
     assert requirement in requirements(found)
-    assert "FAULT" in report(found)
+    assert "FAULT" in check_report(found)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_each_request_is_signed_for_its_own_address(algorithm: str) -> None:
 
 def test_our_own_service_has_no_fault() -> None:
     with listening(service()) as url:
-        found = check(url, TODAY)
+        found = check_service(url, TODAY)
     assert [fault for step in found for fault in step.faults if fault.requirement != "REQ-20"] == []
     assert len(found) > 10
 
@@ -156,13 +156,13 @@ def test_the_command_prints_a_report_and_says_by_its_status_whether_a_must_is_br
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with listening(service()) as url:
-        assert run(called(f"{url}/cds-services"), TODAY) == 0
+        assert run_check(called(f"{url}/cds-services"), TODAY) == 0
     assert "prodrome-patient-view (patient-view)" in capsys.readouterr().out
     with pytest.raises(TesterError, match="cannot be reached"):
-        run(called("http://127.0.0.1:9"), TODAY)
+        run_check(called("http://127.0.0.1:9"), TODAY)
 
 
 @pytest.mark.parametrize("words", [("--fhir", "http://x"), ("--patient", "1"), ("--issuer", "x")])
 def test_options_that_belong_together_are_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(TesterError, match="belong together"):
-        run(called("http://127.0.0.1:9", *words), TODAY)
+        run_check(called("http://127.0.0.1:9", *words), TODAY)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, examples, order_of, resources
 from prodrome.cds_hooks.testers.orders import BadOrder, draft_order
-from prodrome.fhir_mappers import Entry, Record, read_facts
+from prodrome.fhir_mappers import BundleEntry, Record, read_facts
 from prodrome.fhir_mappers.collecting import collect
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.guideline.guideline import load_guideline
@@ -48,7 +48,7 @@ def test_an_example_shows_the_same_on_any_day(today: date) -> None:
         order = order_of(ask, example, GUIDELINE, today)
         declared = frozenset[str]()
         if entry := entry_of(ask, example, GUIDELINE, today):
-            kinds = {**kinds, entry["resourceType"]: [*kinds.get(entry["resourceType"], ()), Entry(entry)]}
+            kinds = {**kinds, entry["resourceType"]: [*kinds.get(entry["resourceType"], ()), BundleEntry(entry)]}
             declared = frozenset({f"{entry['resourceType']}/{entry['id']}"})
         record = Record(example.patient_id, kinds, completeness, (order,) if order else (), declared=declared)
         judgement = judge(read_facts(record, GUIDELINE, today), GUIDELINE, today, hook=ask.hook, engine="reference")

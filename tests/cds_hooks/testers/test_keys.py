@@ -12,7 +12,7 @@ import pytest
 
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.cds_hooks.testers import KEY_SET, PRIVATE, SANDBOX_SETTINGS, TesterError, new_key
-from prodrome.cds_hooks.testers.check import Signer, check
+from prodrome.cds_hooks.testers.check import Signer, check_service
 from tests.serving import service
 
 TODAY = date(2026, 6, 15)
@@ -23,7 +23,9 @@ def test_a_service_with_the_printed_settings_takes_what_the_key_signs(tmp_path: 
     file.write_text(new_key(tmp_path / "made", "https://tester.example.org", "t-1"))
     issuers = load_settings(file).issuers
     signer = Signer((tmp_path / "made" / PRIVATE).read_text(), "https://tester.example.org", "t-1")
-    asked = partial(check, "http://127.0.0.1:8080", TODAY, transport=httpx.WSGITransport(service(issuers=issuers)))
+    asked = partial(
+        check_service, "http://127.0.0.1:8080", TODAY, transport=httpx.WSGITransport(service(issuers=issuers))
+    )
     assert {step.verdict for step in asked(signer=signer)} <= {"ok", "remark"}
     with pytest.raises(TesterError, match=r"does not accept a token of issuer https://tester\.example\.org"):
         asked(signer=Signer(signer.key, signer.issuer, "t-2"))

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from prodrome.cds_hooks.callers.caller import Caller
 from prodrome.cds_hooks.database.tables import feedback
-from prodrome.cds_hooks.feedback import Shown, Store, Visit
+from prodrome.cds_hooks.feedback import Showing, Shown, Store
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
 from tests.cds_hooks.tokens import BASE, ISS, Client, settings
@@ -30,7 +30,7 @@ class Site:
         self.app = create_app(settings)
         self.client: FlaskClient = self.app.test_client()
         self.store: Store = self.app.extensions["prodrome"].store
-        visit = Visit(SERVICE, "instance", "1.0.0", "Practitioner/1", "p1", Caller(issuer))
+        visit = Showing(SERVICE, "instance", "1.0.0", "Practitioner/1", "p1", Caller(issuer))
         cards = [Shown(f"c{number}", "REF-01", "info", ("s1",), "REF-01") for number in range(1, 4)]
         self.store.remember(visit, cards)
 

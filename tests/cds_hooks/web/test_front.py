@@ -25,7 +25,7 @@ LIMIT = 100_000
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(front, "_LINGER_SECONDS", 0.2)
 
 
 class Application:

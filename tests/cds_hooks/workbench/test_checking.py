@@ -10,7 +10,7 @@ from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol.refusals import Invalid
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
-from prodrome.cds_hooks.workbench.checking import check
+from prodrome.cds_hooks.workbench.checking import check_request
 from tests.serving import TODAY
 
 ENVIRONMENT = Environment.of(Settings(today=TODAY))
@@ -21,7 +21,7 @@ GOOD = asking.example_request(
 
 
 def faults(document: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(fault.requirement, fault.path) for fault in check(json.dumps(document), ENVIRONMENT).faults}
+    return {(fault.requirement, fault.path) for fault in check_request(json.dumps(document), ENVIRONMENT).faults}
 
 
 def broken(**members: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def broken(**members: Any) -> dict[str, Any]:
 
 
 def test_a_request_in_order_has_no_fault_and_is_answered() -> None:
-    report = check(json.dumps(GOOD), ENVIRONMENT)
+    report = check_request(json.dumps(GOOD), ENVIRONMENT)
     assert report.faults == ()
     assert report.refused is None
     assert report.consultation is not None
@@ -74,14 +74,14 @@ def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any],
 
 
 def test_what_is_no_json_is_said_to_be_none() -> None:
-    report = check("{", ENVIRONMENT)
+    report = check_request("{", ENVIRONMENT)
     assert report.refused is not None
     assert isinstance(report.refused, Invalid)
     assert [fault.requirement for fault in report.faults] == ["REQ-01"]
 
 
 def test_what_the_service_forgives_is_still_a_fault_and_still_answered() -> None:
-    report = check(json.dumps(broken(context__patientId="Patient/prodrome-triptan")), ENVIRONMENT)
+    report = check_request(json.dumps(broken(context__patientId="Patient/prodrome-triptan")), ENVIRONMENT)
     assert {fault.requirement for fault in report.faults} == {"REQ-15"}
     assert report.consultation is not None
     assert any("context.patientId with a type" in note for note in report.consultation.notes)
@@ -93,4 +93,4 @@ def test_no_fault_repeats_a_value_of_the_request() -> None:
         hook=secret, hookInstance=secret, context__userId=secret, context__encounterId=f"Encounter/{secret}"
     )
     document["prefetch"][secret] = {"resourceType": "Observation", "note": None}
-    assert secret not in " ".join(map(str, check(json.dumps(document), ENVIRONMENT).faults))
+    assert secret not in " ".join(map(str, check_request(json.dumps(document), ENVIRONMENT).faults))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.workbench.history import LEFT, RIGHT, WIDTH, Bar, Ending, Picture, draw
+from prodrome.cds_hooks.workbench.history import LEFT, RIGHT, WIDTH, Bar, Picture, TrialEnding, draw
 from prodrome.rules.facts import (
     Administration,
     Facts,
@@ -54,22 +54,22 @@ def only_bar(drawn: Picture) -> Bar:
 @pytest.mark.parametrize(
     ("reason", "ending"),
     [
-        (StopReason.INEFFICACY, Ending.INEFFICACY),
-        (StopReason.INTOLERANCE, Ending.INTOLERANCE),
-        (StopReason.CONTRAINDICATED, Ending.CONTRAINDICATED),
-        (StopReason.SUCCEEDED, Ending.SUCCEEDED),
-        (StopReason.OTHER, Ending.OTHER),
-        (StopReason.UNKNOWN, Ending.OTHER),
+        (StopReason.INEFFICACY, TrialEnding.INEFFICACY),
+        (StopReason.INTOLERANCE, TrialEnding.INTOLERANCE),
+        (StopReason.CONTRAINDICATED, TrialEnding.CONTRAINDICATED),
+        (StopReason.SUCCEEDED, TrialEnding.SUCCEEDED),
+        (StopReason.OTHER, TrialEnding.OTHER),
+        (StopReason.UNKNOWN, TrialEnding.OTHER),
     ],
 )
-def test_a_bar_ends_as_the_trial_did(reason: StopReason, ending: Ending) -> None:
+def test_a_bar_ends_as_the_trial_did(reason: StopReason, ending: TrialEnding) -> None:
     assert only_bar(picture(trials=(trial(stop=Stop(reason, coded=True)),))).ending is ending
 
 
 def test_a_running_trial_is_ongoing_whatever_reason_stands_there_and_reaches_today() -> None:
     drawn = picture(trials=(trial(running=True, end=None, stop=Stop(StopReason.INEFFICACY, coded=True)),))
     bar = only_bar(drawn)
-    assert bar.ending is Ending.ONGOING
+    assert bar.ending is TrialEnding.ONGOING
     assert bar.x + bar.width == pytest.approx(drawn.today_x, abs=0.2)
 
 

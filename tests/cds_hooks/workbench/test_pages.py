@@ -62,7 +62,7 @@ def test_the_pages_are_there_on_loopback_and_elsewhere_only_when_the_site_says_s
 
 
 @pytest.mark.parametrize("named", asking.named_examples(), ids=lambda named: f"{named.name}-{named.number}")
-def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: asking.Named) -> None:
+def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: asking.NamedAsk) -> None:
     case = opened(client, named.name, named.number)
     answer = client.get(f"{case}/response.json").get_json()
     assert rules_in(answer) == sorted(named.ask.cards)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from prodrome.rules.engine.evaluation import evaluate
-from prodrome.rules.engine.explain import Explanation, Stop, Verdict, condition_in_words, why
+from prodrome.rules.engine.explain import Explanation, Obstacle, Verdict, condition_in_words, why
 from prodrome.rules.engine.matching import Fact, Join, Pattern, Test
 from prodrome.rules.engine.rulebook import Rulebook
 from tests.rules.engine.worlds import card, cases, fact, facts, layer, rulebook, rulebooks, step
@@ -33,7 +33,7 @@ def explain(*given_facts: Fact, complete: bool = True, **change: Any) -> Explana
     return explanation
 
 
-def stop(*given_facts: Fact) -> Stop:
+def stop(*given_facts: Fact) -> Obstacle:
     explanation = explain(*given_facts)
     assert explanation.verdict is Verdict.NOT_FIRED
     assert explanation.stop is not None
@@ -80,7 +80,7 @@ def test_a_rule_that_is_switched_off_says_so() -> None:
 
 
 def test_with_no_fact_of_the_type_nothing_came_near() -> None:
-    assert stop() == Stop(0, "trial t with days at least 56 ($min_days), drug a or b", {}, None, ())
+    assert stop() == Obstacle(0, "trial t with days at least 56 ($min_days), drug a or b", {}, None, ())
 
 
 def test_the_fact_that_failed_least_came_nearest() -> None:

@@ -15,7 +15,7 @@ from prodrome.rules.engine.matching import (
     ReferenceMatcher,
     Test,
     by_type,
-    joined,
+    is_joined,
     passes,
 )
 from tests.rules.engine.worlds import fact, numbered
@@ -128,4 +128,4 @@ def test_looking_up_what_a_join_compares_finds_what_asking_every_fact_finds(
     for ops in ("=", "!="), ("=", "="), ("!=", "!="):
         joins = tuple(Join(name, "t", "k", op) for name, op in zip("kl", ops, strict=True))
         pattern = Pattern("x", "x", joins=joins)
-        assert list(Joined(pattern, facts).with_(taken)) == [fact for fact in facts if joined(pattern, fact, taken)]
+        assert list(Joined(pattern, facts).with_(taken)) == [fact for fact in facts if is_joined(pattern, fact, taken)]

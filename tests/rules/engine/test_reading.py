@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.rules.engine.matching import Join, Pattern, Test
-from prodrome.rules.engine.reading import SEEDS, FactTypes, load_rulebook
+from prodrome.rules.engine.reading import STATEMENTS, FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Card, Conclusion, FieldOf, Rulebook, RulebookError
 from tests.rules.engine.worlds import FACT_TYPES, HOOKS, KINDS, PARAMETERS, SOURCES, card, cases, layer, rulebook, step
 
@@ -34,14 +34,14 @@ def test_a_step_is_read_whole() -> None:
         [TRIAL | {"days": ">= $min_days"}, {"fact": "order", "as": "o", "drug": "$t.drug"}],
         {"fact": "failure", "drug": "$t.drug", "days": "$min_days", "certainty": "high"},
         title="A failure",
-        seed=["S4", "guard"],
+        statements=["S4", "guard"],
         sources=["EHF2020"],
         unless=[{"fact": "allergy", "drug": "!= $t.drug"}],
         absence_needs=["Condition"],
         about="$o.id",
     )
     rule = rulebook(layer("outcomes", entry)).rules["failed"]
-    assert (rule.layer, rule.title, rule.why, rule.seed) == ("outcomes", "A failure", "because", ("S4", "guard"))
+    assert (rule.layer, rule.title, rule.why, rule.statements) == ("outcomes", "A failure", "because", ("S4", "guard"))
     assert (rule.sources, rule.hooks, rule.card, rule.enabled) == (("EHF2020",), (), None, True)
     assert rule.when == (
         Pattern("trial", "t", (Test("days", ">=", 56, "min_days"),)),
@@ -306,7 +306,7 @@ def test_a_type_concluded_in_two_layers_is_read_after_the_last() -> None:
         ({"when": "trial"}, "'when' is a list"),
         ({"sources": ["EHF2021"]}, "sources: no 'EHF2021'; did you mean 'EHF2020'?"),
         ({"sources": []}, "'sources' holds at least one, and each once"),
-        ({"seed": ["S12"]}, "seed: no 'S12'; did you mean 'S2'?"),
+        ({"statements": ["S12"]}, "statements: no 'S12'; did you mean 'S2'?"),
         ({"absence_needs": ["Encuonter"]}, "absence_needs: no 'Encuonter'; did you mean 'Encounter'?"),
         ({"absence_needs": ["Encounter", "Encounter"]}, "'absence_needs' holds at least one, and each once"),
         ({"if": "$min_days"}, "if: parameter 'min_days' is not true or false"),
@@ -354,7 +354,7 @@ def test_a_step_that_cannot_be_meant_is_an_error(change: dict[str, Any], problem
         ({"hooks": ["patient-veiw"]}, "hooks: no 'patient-veiw'; did you mean 'patient-view'?"),
         ({"hooks": None}, "'hooks' is missing"),
         ({"title": None}, "'title' is missing"),
-        ({"seed": None}, "'seed' is missing"),
+        ({"statements": None}, "'statements' is missing"),
         ({"sources": None}, "'sources' is missing"),
         ({"then": MADE}, "a card rule's conclusion is its finding: leave out 'then'"),
         ({"incomplete_card": True}, "'incomplete_card' is text"),
@@ -426,7 +426,7 @@ def test_a_file_that_cannot_be_meant_is_an_error(text: str, problem: str) -> Non
 
 
 def test_the_seeds_are_the_eleven_statements_and_guard() -> None:
-    assert SEEDS == ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "guard")
+    assert STATEMENTS == ("S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "guard")
 
 
 def test_an_error_never_shows_more_than_one_line() -> None:

@@ -59,7 +59,7 @@ def step(rule_id: str, when: Sequence[Mapping[str, Any]], then: Mapping[str, Any
 
 def card(rule_id: str, when: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
     """A card rule as it stands in a rulebook."""
-    entry = {"id": rule_id, "title": "A card", "why": "because", "seed": ["S1"], "sources": ["EHF2020"]}
+    entry = {"id": rule_id, "title": "A card", "why": "because", "statements": ["S1"], "sources": ["EHF2020"]}
     return entry | {"hooks": ["patient-view"], "when": list(when), "card": {"indicator": "info"}} | more
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prodrome.rules.guideline.guideline import FOLDER, Guideline, GuidelineError, load_guideline
+from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, GuidelineError, load_guideline
 from prodrome.rules.guideline.site import Site
 
 OWN = """version: "1.0.0"
@@ -145,7 +145,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_in_the_shipped_table_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
-    copy = Path(shutil.copytree(FOLDER, tmp_path / "copy"))
+    copy = Path(shutil.copytree(GUIDELINE_FOLDER, tmp_path / "copy"))
     text = (copy / "eligibility.yaml").read_text(encoding="utf-8")
     assert old in text
     (copy / "eligibility.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.rules.guideline.guideline import FOLDER, Guideline, GuidelineError, load_guideline
+from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, GuidelineError, load_guideline
 
 SNOMED = "http://snomed.info/sct"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -26,7 +26,7 @@ def guideline() -> Guideline:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the guideline to spoil."""
-    return Path(shutil.copytree(FOLDER, tmp_path / "copy"))
+    return Path(shutil.copytree(GUIDELINE_FOLDER, tmp_path / "copy"))
 
 
 def change(folder: Path, name: str, old: str, new: str) -> None:
@@ -811,7 +811,7 @@ def test_options_cover_what_is_not_a_drug_class(guideline: Guideline) -> None:
 
 @pytest.mark.parametrize("name", [*(f"{name}.yaml" for name in YAML_FILES), "products.csv", "names.csv"])
 def test_every_file_says_what_it_is_for_its_version_and_date(name: str) -> None:
-    text = (FOLDER / name).read_text(encoding="utf-8")
+    text = (GUIDELINE_FOLDER / name).read_text(encoding="utf-8")
     head = text.split("\n\n" if name.endswith("yaml") else "\nword", maxsplit=1)[0]
     assert text.startswith("# ")
     assert len(head) > 100
@@ -821,7 +821,7 @@ def test_every_file_says_what_it_is_for_its_version_and_date(name: str) -> None:
 
 @pytest.mark.parametrize("name", YAML_FILES)
 def test_lines_are_short_enough_to_read_in_a_diff(name: str) -> None:
-    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = (GUIDELINE_FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert not [line for line in lines if len(line) > 120 and "http" not in line]
 
 
