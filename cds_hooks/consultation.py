@@ -16,7 +16,7 @@ from prodrome.cds_hooks.feedback import Showing, Shown
 from prodrome.cds_hooks.fhir_client import NOT_THERE, FetchProgress
 from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
-from prodrome.cds_hooks.traces import stage
+from prodrome.cds_hooks.runtime import stage
 from prodrome.fhir_mappers import Record, counted, read_facts
 from prodrome.rules import Completeness, Facts, Judgement, judge
 

@@ -12,8 +12,8 @@ from urllib.parse import urljoin
 
 from prodrome.cds_hooks.fhir_client import Fetched, FetchProgress, Resolved, complete, resolve, resolve_references
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
+from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.turns import waiting
 from prodrome.fhir_mappers import BundleEntry, Record, bare_id, collect, is_answer, worse
 from prodrome.rules import Completeness
 

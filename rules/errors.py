@@ -6,7 +6,7 @@
     │   ├── GuidelineError         drugs, parameters, codes, ...               (rules.guideline)
     │   ├── RulebookError          the rulebook                                (rules.engine)
     │   ├── CardsError             cards.yaml, or a template                   (cds_hooks.cards)
-    │   └── TracesUnavailable      OpenTelemetry is not installed              (cds_hooks.traces)
+    │   └── TracesUnavailable      OpenTelemetry is not installed              (cds_hooks.runtime)
     ├── UsageError                 a mistake at the command line               (cds_hooks.command_line)
     ├── TesterError                what a tester named or typed cannot be used (cds_hooks.testers, workbench)
     │   ├── BadOrder               an order that cannot be read

@@ -79,6 +79,11 @@ def test_who_may_import_whom_is_said_of_every_room() -> None:
     assert named_in_layers() <= {*MODULES, *ROOMS}
 
 
+def test_only_what_a_call_goes_through_lies_outside_the_rooms() -> None:
+    flat = {path.stem for path in (ROOT / "cds_hooks").glob("*.py")}
+    assert flat <= {"__init__", "clock", "consultation", "environment", "logs", "prefetch", "settings"}
+
+
 def test_no_arrow_runs_up_and_none_in_a_circle() -> None:
     run = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],

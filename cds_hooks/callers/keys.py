@@ -14,7 +14,7 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from prodrome.cds_hooks.logs import alarm, failure, log
-from prodrome.cds_hooks.turns import waiting
+from prodrome.cds_hooks.runtime import waiting
 
 TTL_SECONDS = 600.0
 """How long a fetched key set is used without asking again."""

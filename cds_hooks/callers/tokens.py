@@ -20,8 +20,8 @@ from prodrome.cds_hooks.callers.used_tokens import UsedTokens
 from prodrome.cds_hooks.database import Database, DatabaseAway
 from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Forbidden, Unauthorized, Unavailable
+from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Issuer, Settings
-from prodrome.cds_hooks.turns import waiting
 
 __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 

@@ -30,9 +30,9 @@ from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import Invalid, Refused, parse, read_request
+from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
-from prodrome.cds_hooks.traces import end_traces
 from prodrome.cds_hooks.web import health
 from prodrome.rules.engine import Rule, condition_in_words
 from prodrome.rules.guideline import Guideline

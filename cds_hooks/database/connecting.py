@@ -23,8 +23,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from prodrome.cds_hooks.logs import alarm, failure, log
+from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import SettingsError
-from prodrome.cds_hooks.turns import waiting
 from prodrome.rules import ProdromeError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from prodrome.cds_hooks.database.connecting import Database, DatabaseAway
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.turns import waiting
+from prodrome.cds_hooks.runtime import waiting
 
 TableRow = Mapping[str, Any]
 

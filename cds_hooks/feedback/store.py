@@ -22,8 +22,8 @@ from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
 from prodrome.cds_hooks.feedback.reading import FeedbackEntry
 from prodrome.cds_hooks.logs import alarm
+from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.turns import waiting
 from prodrome.rules import ProdromeError
 
 _PART = 200

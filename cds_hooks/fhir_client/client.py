@@ -25,7 +25,7 @@ from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, is_link, missing
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
-from prodrome.cds_hooks.traces import trace_headers
+from prodrome.cds_hooks.runtime import trace_headers
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0

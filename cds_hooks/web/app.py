@@ -30,8 +30,8 @@ from prodrome.cds_hooks.protocol import (
     read_request,
     response_faults,
 )
+from prodrome.cds_hooks.runtime import begin_traces, check_traces, stage, tell_trace, traced_call
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.traces import begin_traces, check_traces, stage, tell_trace, traced_call
 from prodrome.cds_hooks.web import cors, feedback, guards
 from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front

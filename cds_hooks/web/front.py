@@ -21,7 +21,7 @@ import orjson
 
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
-from prodrome.cds_hooks.turns import Turn
+from prodrome.cds_hooks.runtime import Turn
 from prodrome.cds_hooks.web.metrics import Metrics
 from prodrome.cds_hooks.web.statuses import outcome
 from prodrome.cds_hooks.web.wsgi import Application, HttpAnswer, Scope, called, environ_of, headers_of
@@ -33,7 +33,7 @@ Verify = Callable[[str | None, str], object]
 Fields = Callable[[str, str | None], Mapping[str, str]]
 
 THREADS = 8
-"""Of one process. One computes (see :mod:`prodrome.cds_hooks.turns`), the others wait for FHIR servers."""
+"""Of one process. One computes (see :mod:`prodrome.cds_hooks.runtime.turns`), the others wait for FHIR servers."""
 FEW = 4
 """So many may wait however long calls take: one heavy chart turns nobody away."""
 MOST_WAIT_SECONDS = 0.25

@@ -3,8 +3,8 @@
 import threading
 
 from prodrome.cds_hooks.feedback import Showing, Shown, Store, read_feedback
+from prodrome.cds_hooks.runtime import Turn
 from prodrome.cds_hooks.settings import Settings
-from prodrome.cds_hooks.turns import Turn
 
 VISIT = Showing("prodrome-patient-view", "instance", "1.0.0")
 SAID = {"outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}

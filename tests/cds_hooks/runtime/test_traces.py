@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from prodrome.cds_hooks import consultation
-from prodrome.cds_hooks.traces import TracesUnavailable, begin_traces, end_traces, trace_headers
+from prodrome.cds_hooks.runtime import TracesUnavailable, begin_traces, end_traces, trace_headers
 from tests.serving import service, serving
 
-EXAMPLE = orjson.loads((Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json").read_bytes())
+EXAMPLE = orjson.loads((Path(__file__).parents[3] / "examples" / "order-sign-contraindicated.json").read_bytes())
 ORDER_SIGN = "/cds-services/prodrome-order-sign"
 STAGES = ["parse", "gather", "read", "judge", "cards"]
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

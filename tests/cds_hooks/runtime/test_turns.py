@@ -3,7 +3,7 @@
 import threading
 import time
 
-from prodrome.cds_hooks.turns import Turn, waiting
+from prodrome.cds_hooks.runtime import Turn, waiting
 
 
 def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:

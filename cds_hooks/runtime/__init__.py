@@ -1,0 +1,26 @@
+"""What the calls of one process share while they run: whose turn it is to compute, and the trace of each."""
+
+from prodrome.cds_hooks.runtime.traces import (
+    TracesUnavailable,
+    begin_traces,
+    check_traces,
+    end_traces,
+    stage,
+    tell_trace,
+    trace_headers,
+    traced_call,
+)
+from prodrome.cds_hooks.runtime.turns import Turn, waiting
+
+__all__ = [
+    "TracesUnavailable",
+    "Turn",
+    "begin_traces",
+    "check_traces",
+    "end_traces",
+    "stage",
+    "tell_trace",
+    "trace_headers",
+    "traced_call",
+    "waiting",
+]
