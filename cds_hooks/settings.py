@@ -4,7 +4,6 @@ Later wins: default, file, environment, command line. ``Settings(...)`` itself r
 ``load_settings`` does the reading and remembers where each value came from.
 """
 
-import difflib
 import ipaddress
 import json
 import os
@@ -34,6 +33,7 @@ from sqlalchemy.exc import ArgumentError
 
 from prodrome.fhir_mappers import locate, plain_code
 from prodrome.rules import ConfigurationError
+from prodrome.rules.engine import meant
 from prodrome.rules.guideline import DIARY, Guideline, GuidelineError, Site, load_guideline
 
 _PREFIX = "PRODROME_"
@@ -728,7 +728,8 @@ def _environment() -> Mapping[str, object]:
         if name.startswith(_PREFIX) and name != FILE_VARIABLE and _field(name) not in Settings.model_fields
     ]
     if unknown:
-        raise SettingsError([f"{name}: unknown variable{_meant(_field(name), _PREFIX)}" for name in sorted(unknown)])
+        known = tuple(_PREFIX + name.upper() for name in Settings.model_fields)
+        raise SettingsError([f"{name}: unknown variable{meant(name, known, named=0)}" for name in sorted(unknown)])
     try:
         values = EnvSettingsSource(Settings)()
     except UnreadableVariable as error:
@@ -751,14 +752,6 @@ def _scalar(value: object) -> object:
         return value
 
 
-def _meant(name: str, prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, _known(), n=1)
-    if not close:
-        return ""
-    meant = close[0].upper() if prefix else close[0]
-    return f'; did you mean "{prefix}{meant}"?'
-
-
 def _known() -> Iterator[str]:
     yield from Settings.model_fields
     for part in (Issuer, FhirServer, Backend):
@@ -772,7 +765,7 @@ def _problem(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
         return str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
     where = f"{path} ({origins.get(str(detail['loc'][0]), 'default')})"
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown setting{_meant(str(detail['loc'][-1]))}"
+        return f"{where}: unknown setting{meant(detail['loc'][-1], _known(), named=0)}"
     expected = detail["msg"].removeprefix("Value error, ")
     secret = detail["loc"] == ("fhir_servers",) or not _SECRETS.isdisjoint(detail["loc"])
     plain = isinstance(detail["input"], str | int | float)

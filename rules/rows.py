@@ -11,8 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from prodrome.rules.engine.matching import Fact
-from prodrome.rules.engine.reading import meant
 from prodrome.rules.engine.rulebook import Rulebook, RulebookError
+from prodrome.rules.engine.strict_yaml import meant
 
 OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 Ending = Literal["lack of efficacy", "lack of tolerability"]

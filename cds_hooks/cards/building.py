@@ -28,8 +28,8 @@ from prodrome.cds_hooks.cards.template_check import CardsError, check_templates,
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
-from prodrome.rules.engine import Fact, Rule, Rulebook, meant
-from prodrome.rules.guideline import Guideline, Source, YamlEntry, read_entry
+from prodrome.rules.engine import Fact, Rule, Rulebook, YamlEntry, meant, read_entry
+from prodrome.rules.guideline import Guideline, Source
 
 TEMPLATES_FOLDER = Path(__file__).parents[2] / "templates" / "cards"
 
@@ -309,8 +309,8 @@ def load_templates(guideline: Guideline) -> None:
 
 @cache
 def manners() -> Mapping[str, Manner]:
-    """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises ``GuidelineError``."""
-    file = read_entry(TEMPLATES_FOLDER, "cards.yaml")
+    """What cards.yaml says, by rule; under "" what holds for a rule it does not name. Raises :class:`CardsError`."""
+    file = read_entry(TEMPLATES_FOLDER / "cards.yaml", CardsError)
     displays = file.text_map("override_reasons")
     default = file.texts("default", known=displays)
     named = {rule: _manner(entry, displays, default) for rule, entry in file.named("cards").items()}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
@@ -34,7 +33,7 @@ from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
 from prodrome.cds_hooks.web import health
-from prodrome.rules.engine import Rule, condition_in_words
+from prodrome.rules.engine import Rule, condition_in_words, meant
 from prodrome.rules.guideline import Guideline
 
 
@@ -225,8 +224,8 @@ def _expect_request(document: Mapping[str, object], hooks: Collection[str]) -> N
     kind, hook = document.get("resourceType"), document.get("hook")
     if hook is None and isinstance(kind, str):
         raise Invalid(f"expected a CDS Hooks request (hook, hookInstance, context), found a FHIR {kind[:40]}.")
-    if isinstance(hook, str) and hook not in hooks and (close := get_close_matches(hook, hooks, n=1)):
-        raise Invalid(f"no service answers the hook {hook[:40]}; did you mean {close[0]}?", member="hook")
+    if isinstance(hook, str) and hook not in hooks:
+        raise Invalid(f"no service answers the hook {hook[:40]}{meant(hook, hooks)}", member="hook")
 
 
 def _sandbox_arguments(command: argparse.ArgumentParser) -> None:

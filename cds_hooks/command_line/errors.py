@@ -1,12 +1,12 @@
 """Mistakes at the command line, and how they are told: in one line."""
 
 import argparse
-import difflib
 import os
 import sys
 from typing import NoReturn
 
 from prodrome.rules import ProdromeError
+from prodrome.rules.engine import meant
 
 
 class UsageError(ProdromeError):
@@ -23,10 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
-            known = [str(choice) for choice in action.choices]
-            close = difflib.get_close_matches(str(value), known, n=1)
-            meant = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
-            raise argparse.ArgumentError(action, f"{value!r} is unknown ({meant})")
+            raise argparse.ArgumentError(action, f"{value!r} is unknown{meant(value, map(str, action.choices))}")
 
 
 def in_one_line(error: Exception) -> str:

@@ -231,9 +231,8 @@ def arguments_of(example: Example, ask: Ask, url: str, asked: argparse.Namespace
     words = ["consult", "--fhir", url, "--patient", example.patient_id, "--hook", ask.hook]
     if ask.order:
         words += ["--order", ask.order]
-    if ask.entry and ask.entry in example.codes:
-        code = example.codes[ask.entry]
-        words += ["--problem", f"{code['system']}|{code['code']}"]
+    if problem := example.problem_in(ask):
+        words += ["--problem", problem]
     elif ask.entry:
         words += ["--allergy", ask.entry]
     if ask.hook.startswith("encounter-"):

@@ -1,4 +1,4 @@
-"""The example patients of ``patients.yaml`` as FHIR R4 resources on a given day."""
+"""The example patients of ``example_patients.yaml`` as FHIR R4 resources on a given day."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from prodrome.cds_hooks.testers.entries import status
+from prodrome.cds_hooks.protocol import HOOKS
+from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
+from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
 from prodrome.fhir_mappers import ACT_CODE, ICD10CM, SNOMED
+from prodrome.rules.engine import YamlEntry, read_entry
 from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
@@ -41,6 +42,15 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """A code that the timelines name: its system by our short name, and what it is called."""
+
+    system: str
+    code: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """An example patient: its id on the server, what it shows, its asks and its timeline."""
 
@@ -48,7 +58,7 @@ class Example:
     title: str
     asks: tuple[Ask, ...]
     timeline: Mapping[str, Any]
-    codes: Mapping[str, Mapping[str, str]]
+    codes: Mapping[str, Code]
 
     @property
     def encounter_id(self) -> str | None:
@@ -56,23 +66,64 @@ class Example:
         visits = self.timeline.get("visits", ())
         return f"{self.patient_id}-visit-{len(visits)}" if visits else None
 
+    def problem_in(self, ask: Ask) -> str | None:
+        """The problem that an ask says is being written into the chart, as ``system|code``."""
+        code = self.codes.get(ask.entry or "")
+        return f"{code.system}|{code.code}" if code else None
+
+
+_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "conditions": ("of", "from"),
+    "medications": ("drug", "dose", "from", "to", "ended", "treated", "relieved", "given"),
+    "visits": ("class", "from", "for", "specialty", "running"),
+    "appointments": ("specialty", "at"),
+    "referrals": ("of", "at"),
+    "procedures": ("of", "at"),
+}
+"""What a timeline may hold beside the diary, and what may be said of each. A text alone is what it is ``of``."""
+_CODED = ("of", "ended", "for", "specialty")
+
 
 @cache
 def examples() -> tuple[Example, ...]:
     """Every example patient, in the order of the file."""
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return tuple(
-        Example(
-            patient_id=EXAMPLE_PREFIX + timeline["id"],
-            title=timeline["title"],
-            asks=tuple(
-                Ask(ask["hook"], tuple(ask["cards"]), ask.get("order"), ask.get("entry")) for ask in timeline["asks"]
-            ),
-            timeline=timeline,
-            codes=content["codes"],
-        )
-        for timeline in content["patients"]
-    )
+    return read_examples(FILE)
+
+
+def read_examples(path: Path) -> tuple[Example, ...]:
+    """The example patients of a file, read strictly. Raises :class:`TesterError`."""
+    file = read_entry(path, TesterError)
+    codes = {name: _code(entry) for name, entry in file.named("codes").items()}
+    patients = tuple(_example(entry, codes) for entry in file.entries("patients"))
+    file.done()
+    return patients
+
+
+def _code(entry: YamlEntry) -> Code:
+    code = Code(entry.one_of("system", _SYSTEMS), entry.text("code"), entry.text("display"))
+    entry.done()
+    return code
+
+
+def _example(entry: YamlEntry, codes: Mapping[str, Code]) -> Example:
+    for kind, known in _EVENTS.items():
+        for item in entry.get(kind, ()):
+            event = YamlEntry(f"{entry.where}, {kind}", {"of": item} if isinstance(item, str) else item, TesterError)
+            for name in known:
+                event.one_of(name, codes, None) if name in _CODED else event.get(name, None)
+            event.done()
+    entry.get("diary", None)
+    entry.integer("age", AGE)
+    asks = tuple(_ask(ask) for ask in entry.entries("asks"))
+    example = Example(EXAMPLE_PREFIX + entry.text("id"), entry.text("title"), asks, entry.data, codes)
+    entry.done()
+    return example
+
+
+def _ask(entry: YamlEntry) -> Ask:
+    ask = Ask(entry.one_of("hook", HOOKS), entry.texts("cards"), entry.text("order", None), entry.text("entry", None))
+    entry.done()
+    return ask
 
 
 def resources(example: Example, guideline: Guideline, today: date) -> list[Resource]:
@@ -101,16 +152,13 @@ def order_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> R
     return draft_order(ask.order, example.patient_id, guideline, today) if ask.order else None
 
 
-def entry_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> Resource | None:
+def entry_of(ask: Ask, example: Example, guideline: Guideline) -> Resource | None:
     """The problem or the allergy that an ask says is being written into the chart."""
     if ask.entry is None:
         return None
-    chart = _Chart(example, guideline, today)
-    if ask.entry in example.codes:
-        return {**chart.about("Condition", "entry"), "code": chart.concept(ask.entry)}
-    allergy = chart.about("AllergyIntolerance", "entry")
-    allergy["patient"] = allergy.pop("subject")
-    return {**allergy, "type": "allergy", "code": medication(guideline.drugs[ask.entry])}
+    if problem := example.problem_in(ask):
+        return draft_problem(problem, example.patient_id, guideline)
+    return draft_allergy(ask.entry, example.patient_id, guideline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +313,8 @@ class _Chart:
 
     def concept(self, name: str) -> Resource:
         code = self.example.codes[name]
-        coding = {"system": _SYSTEMS[code["system"]], "code": code["code"], "display": code["display"]}
-        return {"coding": [coding], "text": code["display"]}
+        coding = {"system": _SYSTEMS[code.system], "code": code.code, "display": code.display}
+        return {"coding": [coding], "text": code.display}
 
     def on(self, days_ago: int) -> str:
         return (self.today - timedelta(days=days_ago)).isoformat()

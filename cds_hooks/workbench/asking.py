@@ -115,7 +115,7 @@ def example_request(
         environment,
         encounter_id=named.example.encounter_id,
         order=order or own_order,
-        entry=entry_of(named.ask, named.example, environment.guideline, today),
+        entry=entry_of(named.ask, named.example, environment.guideline),
     )
 
 

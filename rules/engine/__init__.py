@@ -3,7 +3,6 @@
 from prodrome.rules.engine.evaluation import EngineDisagreement, engine_in_force
 from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
 from prodrome.rules.engine.matching import Bindings, EngineError, Fact, Join, LimitError, Pattern, Test, Value
-from prodrome.rules.engine.reading import meant
 from prodrome.rules.engine.rulebook import (
     FINDING,
     TALLY,
@@ -17,6 +16,7 @@ from prodrome.rules.engine.rulebook import (
     RulebookError,
     Tally,
 )
+from prodrome.rules.engine.strict_yaml import YamlEntry, meant, read_entry
 
 __all__ = [
     "FINDING",
@@ -41,8 +41,10 @@ __all__ = [
     "Test",
     "Value",
     "Verdict",
+    "YamlEntry",
     "condition_in_words",
     "engine_in_force",
     "meant",
+    "read_entry",
     "why",
 ]

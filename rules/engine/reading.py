@@ -4,15 +4,11 @@ It names file, rule and the nearest thing that exists.
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from prodrome.rules.engine.matching import CompiledLayer, Join, Pattern, Test, Value
 from prodrome.rules.engine.rulebook import (
@@ -31,6 +27,7 @@ from prodrome.rules.engine.rulebook import (
     Tally,
     discriminated,
 )
+from prodrome.rules.engine.strict_yaml import meant, parse
 
 STATEMENTS = (*(f"S{number}" for number in range(1, 12)), "guard")
 
@@ -71,28 +68,6 @@ def load_rulebook(
     if isinstance(source, Path):
         name, source = source.name, source.read_text(encoding="utf-8")
     return _Reader(name, parameters, fact_types, sources, kinds, hooks).rulebook(source)
-
-
-class _StrictLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which a key may stand once."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key, count in Counter(map(str, keys)).items():
-        if count > 1:
-            raise RulebookError(f"line {node.start_mark.line + 1}: {key!r} stands twice")
-    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
-
-
-_StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def meant(word: object, choices: Iterable[str]) -> str:
-    """The end of an error: the choice that was probably meant, else all there are."""
-    known = sorted(choices)
-    close = get_close_matches(str(word), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there is: {', '.join(known) or 'none'}"
 
 
 def _number(value: object) -> bool:
@@ -161,11 +136,7 @@ class _Reader:
     # The file -------------------------------------------------------------------------------------------------
 
     def rulebook(self, text: str) -> Rulebook:
-        try:
-            raw = yaml.load(text, _StrictLoader)
-        except (yaml.YAMLError, RulebookError) as error:
-            raise self.fail(" ".join(str(error).split())) from error
-        top = self.entries(raw, required=("version", "date", "layers"), optional=("not_evaluated",))
+        top = self.entries(parse(text, self.fail), required=("version", "date", "layers"), optional=("not_evaluated",))
         for kind, schema in self.measured.items():
             self.types[kind] = {name: _plain(of) if isinstance(of, type) else str for name, of in schema.items()}
             self.known |= {(kind, name): frozenset(of) for name, of in schema.items() if not isinstance(of, type)}

@@ -3,8 +3,16 @@
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.site import DIARY, Site
-from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry, read_entry
-from prodrome.rules.guideline.types import Drug, Option, Parameter, ParameterValue, PreventiveUse, SideEffects, Source
+from prodrome.rules.guideline.types import (
+    Drug,
+    GuidelineError,
+    Option,
+    Parameter,
+    ParameterValue,
+    PreventiveUse,
+    SideEffects,
+    Source,
+)
 
 __all__ = [
     "DIARY",
@@ -23,7 +31,5 @@ __all__ = [
     "SideEffects",
     "Site",
     "Source",
-    "YamlEntry",
     "load_guideline",
-    "read_entry",
 ]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from prodrome.rules.engine.strict_yaml import YamlEntry
 from prodrome.rules.fact_types import BODY_KINDS
 from prodrome.rules.guideline.readers import read_source
-from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry
-from prodrome.rules.guideline.types import Drug, Source
+from prodrome.rules.guideline.types import Drug, GuidelineError, Source
 
 Kind = Literal["guideline", "appraisal", "payer", "referral", "label"]
 Use = Literal["preventive", "acute"]

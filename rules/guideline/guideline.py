@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
+from prodrome.rules.engine.strict_yaml import meant, read_file
 from prodrome.rules.fact_types import (
     ACUTE_CLASSES,
     FACT_TYPES,
@@ -46,7 +47,6 @@ from prodrome.rules.guideline.readers import (
     read_words,
 )
 from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
-from prodrome.rules.guideline.strict_yaml import GuidelineError, meant, read_file
 from prodrome.rules.guideline.types import (
     LOCAL_FORMS,
     AcuteDose,
@@ -58,6 +58,7 @@ from prodrome.rules.guideline.types import (
     Drug,
     EhfClass,
     EvidenceOrder,
+    GuidelineError,
     Locale,
     Option,
     Parameter,
@@ -294,7 +295,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         "evidence_order",
         "eligibility",
     )
-    file = {name: read_file(folder, f"{name}.yaml") for name in names}
+    file = {name: read_file(folder / f"{name}.yaml", GuidelineError) for name in names}
     statements, sources = read_sources(file["sources"])
     locales = read_locales(file["locales"])
     code_rows = read_code_rows(folder, licensed=site.licensed)
@@ -312,7 +313,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
-    own = read_file(site.eligibility.parent, site.eligibility.name) if site.eligibility else None
+    own = read_file(site.eligibility, GuidelineError) if site.eligibility else None
     eligibility = read_eligibility(file["eligibility"], Known(drugs, code_sets, sources, locales), own)
     sources |= site_sources(own) if own else {}
     for entry in file.values():

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant
 from prodrome.rules.fact_types import ACUTE_CLASSES, EXCEPTIONS, OVERUSE_CLASSES
-from prodrome.rules.guideline.strict_yaml import GuidelineError, YamlEntry, excerpt, meant
 from prodrome.rules.guideline.types import (
     ROUTES,
     WRITTEN_STRENGTHS,
@@ -25,6 +25,7 @@ from prodrome.rules.guideline.types import (
     EhfClass,
     EvidenceOrder,
     First,
+    GuidelineError,
     Locale,
     Option,
     Parameter,

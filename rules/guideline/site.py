@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prodrome.rules.guideline.strict_yaml import GuidelineError, meant
-from prodrome.rules.guideline.types import CodeSet, Drug
+from prodrome.rules.engine.strict_yaml import meant
+from prodrome.rules.guideline.types import CodeSet, Drug, GuidelineError
 
 SiteCode = tuple[str, str]  # system, code
 

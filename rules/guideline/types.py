@@ -4,9 +4,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prodrome.rules.errors import ConfigurationError
+
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
 WRITTEN_STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
 LOCAL_FORMS = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
+
+
+class GuidelineError(ConfigurationError):
+    """The guideline's data is wrong: says in which file and entry, what was expected and what came."""
+
 
 ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]
 

@@ -74,17 +74,17 @@ def test_an_unknown_key_is_named_with_what_was_probably_meant(tmp_path: Path) ->
     write(tmp_path, "prot = 8080\n")
     with pytest.raises(SettingsError) as caught:
         load_settings()
-    assert caught.value.problems == ('prot (prodrome.toml): unknown setting; did you mean "port"?',)
+    assert caught.value.problems == ("prot (prodrome.toml): unknown setting; did you mean 'port'?",)
 
 
 def test_an_unknown_key_within_an_issuer_is_named() -> None:
     (problem,) = problems(issuers=[{**ISSUER, "audience": ["x"]}], database_url="sqlite://")
-    assert problem == 'issuers.0.audience (command line): unknown setting; did you mean "audiences"?'
+    assert problem == "issuers.0.audience (command line): unknown setting; did you mean 'audiences'?"
 
 
 def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODROME_LOCAL", "US")
-    with pytest.raises(SettingsError, match='PRODROME_LOCAL: unknown variable; did you mean "PRODROME_LOCALE"'):
+    with pytest.raises(SettingsError, match="PRODROME_LOCAL: unknown variable; did you mean 'PRODROME_LOCALE'"):
         load_settings()
 
 

@@ -28,7 +28,7 @@ def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
     if order := order_of(ask, example, GUIDELINE, today):
         context[HOOKS[ask.hook].orders or "draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{order['id']}"]
-    if entry := entry_of(ask, example, GUIDELINE, today):
+    if entry := entry_of(ask, example, GUIDELINE):
         declares = HOOKS[ask.hook].declares
         assert declares is not None
         context[declares[0]] = entry

@@ -105,7 +105,7 @@ def test_a_site_s_bodies_are_those_of_its_file(
     monkeypatch.setenv("PRODROME_ELIGIBILITY", str(other))
     assert main(("consult", RESISTANT, *DAY)) == 2
     error = capsys.readouterr().err
-    assert error == "others.yaml: eligibility_bodies names 'bcc', which is unknown (did you mean 'bc'?)\n"
+    assert error == "others.yaml: eligibility_bodies names 'bcc', which is unknown; did you mean 'bc'?\n"
 
 
 def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,8 +263,8 @@ HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"pat
         (b"[]", "not a JSON object"),
         (b'{"resourceType": "Bundle", "entry": []}', "found a FHIR Bundle"),
         (b'{"resourceType": "Patient"}', "found a FHIR Patient"),
-        (json.dumps({"hook": "patient-vew", **HOOK}).encode(), "did you mean patient-view?"),
-        (json.dumps({"hook": "order_sign", **HOOK}).encode(), "did you mean order-sign?"),
+        (json.dumps({"hook": "patient-vew", **HOOK}).encode(), "did you mean 'patient-view'?"),
+        (json.dumps({"hook": "order_sign", **HOOK}).encode(), "did you mean 'order-sign'?"),
         (json.dumps({"hook": "patient-view", "hookInstance": "1"}).encode(), "context is missing"),
     ],
 )
@@ -310,10 +310,10 @@ def test_a_patient_that_the_server_does_not_have_is_said(capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("serv",), "did you mean serve?"),
+        (("serv",), "did you mean 'serve'?"),
         (("serve", "--port", "http"), "invalid int value: 'http'"),
         (("serve", "--today", "2026-13-01"), "2026-13-01"),
-        (("consult", "x", "--engine", "durabel"), "did you mean durable?"),
+        (("consult", "x", "--engine", "durabel"), "did you mean 'durable'?"),
         ((), "COMMAND"),
     ],
 )

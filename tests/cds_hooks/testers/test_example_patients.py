@@ -1,13 +1,24 @@
 """The example patients show what they say, on any day. With a FHIR server between: ``tests/fhir_servers``."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, examples, order_of, resources
+from prodrome.cds_hooks.testers.errors import TesterError
+from prodrome.cds_hooks.testers.example_patients import (
+    FILE,
+    Ask,
+    Example,
+    entry_of,
+    examples,
+    order_of,
+    read_examples,
+    resources,
+)
 from prodrome.cds_hooks.testers.orders import BadOrder, draft_order
 from prodrome.fhir_mappers import BundleEntry, Record, read_facts
 from prodrome.fhir_mappers.collecting import collect
@@ -39,6 +50,27 @@ def test_an_example_shows_the_cards_it_names(client: FlaskClient, example: Examp
     assert rules_in(answer.get_json()) == sorted(ask.cards)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("ended: ineffective", "endde: ineffective", "unknown field 'endde'; did you mean 'ended'?"),
+        ("ended: ineffective", "ended: inefective", "ended names 'inefective', which is unknown; did you mean"),
+        ("conditions: [migraine]", "conditions: [migrane]", "of names 'migrane', which is unknown; did you mean 'migr"),
+        ("hook: patient-view", "hook: patient-veiw", "hook names 'patient-veiw', which is unknown; did you mean"),
+        ("    diary:", "    dairy:", "unknown field 'dairy'; did you mean 'diary'?"),
+        ("system: icd10cm", "system: icd10", "system names 'icd10', which is unknown; did you mean 'icd10cm'?"),
+    ],
+)
+def test_a_slip_in_the_file_is_told(tmp_path: Path, old: str, new: str, says: str) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / FILE.name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(TesterError) as told:
+        read_examples(tmp_path / FILE.name)
+    assert str(told.value).startswith(FILE.name)
+    assert says in str(told.value)
+
+
 @settings(max_examples=10)
 @given(today=st.dates(date(2024, 1, 1), date(2040, 1, 1)))
 def test_an_example_shows_the_same_on_any_day(today: date) -> None:
@@ -47,7 +79,7 @@ def test_an_example_shows_the_same_on_any_day(today: date) -> None:
         kinds, completeness = collect([(kind, found.get(kind)) for kind in KINDS])
         order = order_of(ask, example, GUIDELINE, today)
         declared = frozenset[str]()
-        if entry := entry_of(ask, example, GUIDELINE, today):
+        if entry := entry_of(ask, example, GUIDELINE):
             kinds = {**kinds, entry["resourceType"]: [*kinds.get(entry["resourceType"], ()), BundleEntry(entry)]}
             declared = frozenset({f"{entry['resourceType']}/{entry['id']}"})
         record = Record(example.patient_id, kinds, completeness, (order,) if order else (), declared=declared)

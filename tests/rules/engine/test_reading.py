@@ -407,7 +407,7 @@ def read_text(text: str) -> Rulebook:
     [
         ("", "expected a mapping with version, date, layers"),
         ("[1, 2]", "expected a mapping with version, date, layers"),
-        ("a: [", "rules.yaml: while parsing"),
+        ("a: [", "rules.yaml: not valid YAML at line 2: "),
         ('version: "1"\nversion: "2"\n', "'version' stands twice"),
         ('version: 1.0\ndate: "d"\nlayers: []', "'version' is text (quote it)"),
         ('version: "1"\ndate: 2026-11-22\nlayers: []', "'date' is text (quote it)"),

@@ -91,19 +91,19 @@ MISTAKES = {
     "a body nobody knows": (
         "[ahs, our_plan]",
         "[ahss, our_plan]",
-        "names 'ahss', which is unknown (did you mean 'ahs'?)",
+        "names 'ahss', which is unknown; did you mean 'ahs'?",
     ),
     "no body": ("[ahs, our_plan]", "[]", "eligibility_bodies should be at least one body, found []"),
     "none named": ("eligibility_bodies: [ahs, our_plan]\n", "", "eligibility_bodies is missing"),
     "a drug nobody knows": ("[propranolol, cgrp_mab]", "[propanolol]", "OURS: drugs names 'propanolol'"),
     "a drug that is not for it": ("[propranolol, cgrp_mab]", "[sumatriptan]", "sumatriptan is not for preventive"),
-    "a list nobody knows": ("of: ours", "of: our", "of names 'our', which is unknown (did you mean 'ours'?)"),
+    "a list nobody knows": ("of: ours", "of: our", "of names 'our', which is unknown; did you mean 'ours'?"),
     "a body that is shipped": ("  our_plan: {", "  nice: {", "payers.yaml: nice: this body is shipped"),
     "a list that is shipped": ("  ours:\n", "  preventives:\n", "payers.yaml: preventives: this list is shipped"),
     "a row that is shipped": ("id: OURS", "id: E30", "E30: id should be one that no other row has"),
     "a source that is shipped": ("  OUR_POLICY: {", "  AHS2024: {", "AHS2024 is taken; choose another id"),
     "a source nobody knows": ("sources: [OUR_POLICY]", "sources: [POLICY]", "sources names 'POLICY'"),
-    "an unknown kind": ("kind: payer", "kind: payor", "kind names 'payor', which is unknown (did you mean 'payer'?)"),
+    "an unknown kind": ("kind: payer", "kind: payor", "kind names 'payor', which is unknown; did you mean 'payer'?"),
     "a misspelt field": ("age_min: 21", "min_age: 21", "OURS: unknown field 'min_age'"),
     "too many": (
         "least: 2, count",
@@ -140,7 +140,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("E80, body: label_us", "E80, body: label_usa", "eligibility.yaml: E80: body names 'label_usa'"),
-        ("US: [label_us,", "USA: [label_us,", "locale names 'USA', which is unknown (did you mean 'US'?)"),
+        ("US: [label_us,", "USA: [label_us,", "locale names 'USA', which is unknown; did you mean 'US'?"),
         ("without: [pregnancy]", "without: [pregnant]", "without names 'pregnant'"),
     ],
 )

@@ -1,39 +1,45 @@
-"""Strict reading of a YAML file: every field named, typed and accounted for.
+"""Strict reading of YAML: a key stands once, and every field is named, typed and accounted for.
 
-An error is a :class:`GuidelineError` that names the file, the entry, what was expected, what came, and what was
-probably meant.
+An error names the file, the entry, what was expected, what came, and what was probably meant. It is of the class that
+the file's reader gives.
 """
 
-import difflib
 import functools
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from prodrome.rules.errors import ConfigurationError
-
-
-class GuidelineError(ConfigurationError):
-    """The guideline's data is wrong: says in which file and entry, what was expected and what came."""
-
+from prodrome.rules.errors import ProdromeError
 
 _MISSING: Any = object()
+
+MOST_NAMED = 30
+"""Choices that an error names."""
 
 
 class YamlEntry:
     """One mapping of a file, read field by field. Fields that nobody asked for are an error at :meth:`done`.
 
-    ``values`` are the parameters in force: a field written ``$name`` has that parameter's value.
+    ``error`` is the class of what is raised. ``values`` are the parameters in force: a field written ``$name`` has
+    that parameter's value.
     """
 
-    def __init__(self, where: str, data: object, values: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        where: str,
+        data: object,
+        error: type[ProdromeError],
+        values: Mapping[str, object] | None = None,
+    ) -> None:
         if not isinstance(data, dict):
-            raise GuidelineError(f"{where}: expected fields, found {excerpt(data)}")
+            raise error(f"{where}: expected fields, found {excerpt(data)}")
         self.where = where
-        self.data: Mapping[object, object] = data
+        self.error = error
+        self.data: Mapping[Any, Any] = data
         self.values = values or {}
         self._asked: set[str] = set()
 
@@ -42,7 +48,7 @@ class YamlEntry:
         self._asked.add(key)
         if key not in self.data:
             if default is _MISSING:
-                raise GuidelineError(f"{self.where}: {key} is missing{meant(key, map(str, self.data))}")
+                raise self.error(f"{self.where}: {key} is missing{meant(key, map(str, self.data))}")
             return default
         value = self.data[key]
         if isinstance(value, str) and value.startswith("$"):
@@ -50,14 +56,14 @@ class YamlEntry:
             return self.values[value[1:]]
         return value
 
-    def wrong(self, key: str, expected: str) -> GuidelineError:
+    def wrong(self, key: str, expected: str) -> ProdromeError:
         """The error to raise for a field that is not what it should be."""
-        return GuidelineError(f"{self.where}: {key} should be {expected}, found {excerpt(self.data.get(key))}")
+        return self.error(f"{self.where}: {key} should be {expected}, found {excerpt(self.data.get(key))}")
 
     def known(self, key: str, value: str, known: Collection[str]) -> None:
         """Raises unless ``value`` is one of ``known``."""
         if value not in known:
-            raise GuidelineError(f"{self.where}: {key} names {value!r}, which is unknown{meant(value, known)}")
+            raise self.error(f"{self.where}: {key} names {value!r}, which is unknown{meant(value, known)}")
 
     def all_known(self, key: str, values: Iterable[str], known: Collection[str]) -> None:
         """Raises unless every one of ``values`` is one of ``known``."""
@@ -124,42 +130,61 @@ class YamlEntry:
     def entry(self, key: str, default: Any = _MISSING) -> Any:
         """The fields below ``key``."""
         value = self.get(key, default)
-        return default if value is default else YamlEntry(f"{self.where}, {key}", value, self.values)
+        return default if value is default else self._below(f", {key}", value)
 
     def entries(self, key: str, default: Any = _MISSING) -> list["YamlEntry"]:
         """A list of entries below ``key``."""
         value = self.get(key, default)
         if value is not default and not isinstance(value, list):
             raise self.wrong(key, "a list")
-        return [YamlEntry(f"{self.where}, {key} {number}", item, self.values) for number, item in enumerate(value, 1)]
+        return [self._below(f", {key} {number}", item) for number, item in enumerate(value, 1)]
 
     def named(self, key: str) -> dict[str, "YamlEntry"]:
         """Entries by their id below ``key``."""
         value = self.get(key)
         if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
             raise self.wrong(key, "ids with their fields")
-        return {name: YamlEntry(f"{self.where}: {name}", fields, self.values) for name, fields in value.items()}
+        return {name: self._below(f": {name}", fields) for name, fields in value.items()}
+
+    def _below(self, name: str, data: object) -> "YamlEntry":
+        return YamlEntry(self.where + name, data, self.error, self.values)
 
     def done(self) -> None:
         """Raises if a field was not asked for."""
         for key in self.data:
             if key not in self._asked:
-                raise GuidelineError(f"{self.where}: unknown field {key!r}{meant(str(key), self._asked)}")
+                raise self.error(f"{self.where}: unknown field {key!r}{meant(str(key), self._asked)}")
 
 
-def read_entry(folder: Path, name: str) -> YamlEntry:
+def read_entry(path: Path, error: type[ProdromeError]) -> YamlEntry:
     """The top of a YAML file."""
-    return YamlEntry(name, _parsed(folder / name))
+    try:
+        data = _parsed(path)
+    except _Wrong as wrong:
+        raise error(f"{path.name}: {wrong}") from None
+    return YamlEntry(path.name, data, error)
 
 
-def read_file(folder: Path, name: str) -> YamlEntry:
+def read_file(path: Path, error: type[ProdromeError]) -> YamlEntry:
     """The top of a YAML file, its ``version`` and ``date`` checked."""
-    entry = read_entry(folder, name)
+    entry = read_entry(path, error)
     if not re.fullmatch(r"\d+\.\d+\.\d+", entry.text("version")):
         raise entry.wrong("version", 'a version in quotes such as "1.0.0"')
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", entry.text("date")):
         raise entry.wrong("date", 'a date in quotes such as "2026-01-31"')
     return entry
+
+
+def parse(text: str, fail: Callable[[str], Exception]) -> object:
+    """What YAML says. ``fail`` makes the error to raise of what is wrong with it, which is one line."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise fail(f"not valid YAML{line}: {getattr(error, 'problem', error)}") from None
+    except _Wrong as error:
+        raise fail(str(error)) from None
 
 
 def excerpt(value: object) -> str:
@@ -168,14 +193,22 @@ def excerpt(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` where one of ``known`` is close to ``word``."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+def meant(word: object, choices: Iterable[str], *, named: int = MOST_NAMED) -> str:
+    """The end of an error: the choice that was probably meant, else those there are, ``named`` of them at most."""
+    known = sorted(choices)
+    close = get_close_matches(str(word), known, n=1, cutoff=0.5)
+    if close or not named:
+        return f"; did you mean {close[0]!r}?" if close else ""
+    more = f", and {len(known) - named} more" if len(known) > named else ""
+    return f"; there is: {', '.join(known[:named]) or 'none'}{more}"
+
+
+class _Wrong(Exception):
+    """What is wrong with a file, before it is said of which."""
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which a key given twice is an error, not a silent overwrite."""
+    """YAML in which a key stands once: the later would silently overwrite the earlier."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -183,7 +216,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in mapping:
-            raise GuidelineError(f"line {key_node.start_mark.line + 1}: {key!r} is given twice")
+            raise _Wrong(f"line {key_node.start_mark.line + 1}: {key!r} stands twice")
         mapping[key] = loader.construct_object(value_node, deep=True)
     return mapping
 
@@ -194,12 +227,8 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 @functools.lru_cache(maxsize=32)
 def _parsed(path: Path) -> object:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return parse(path.read_text(encoding="utf-8"), _Wrong)
     except OSError as error:
-        raise GuidelineError(f"{path.name}: cannot be read ({error.strerror})") from error
-    except GuidelineError as error:
-        raise GuidelineError(f"{path.name}: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise GuidelineError(f"{path.name}: not valid YAML{line}: {getattr(error, 'problem', error)}") from None
+        raise _Wrong(f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise _Wrong(f"expected UTF-8, found something else at byte {error.start}") from error
