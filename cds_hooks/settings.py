@@ -357,6 +357,15 @@ class Settings(BaseSettings):
             example='"https://ehr.example.org/CodeSystem/headache-diary"',
         ),
     ] = DIARY
+    canonical_base: Annotated[
+        str,
+        AfterValidator(_http_url),
+        AfterValidator(_base),
+        _said(
+            "What the canonical addresses begin with, of what `prodrome export-knowledge` and `prodrome facts` write.",
+            example='"https://cds.example.org/fhir"',
+        ),
+    ] = "https://example.org/prodrome"
     tell_eligibility: Annotated[
         bool, _said("Put every class and every body's criteria into each answer's extension.", example="true")
     ] = False

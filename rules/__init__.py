@@ -19,6 +19,7 @@ from prodrome.rules.eligibility import (
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import preference
+from prodrome.rules.fact_meanings import MEANINGS, meaning_of
 from prodrome.rules.fact_types import READ_FROM
 from prodrome.rules.facts import (
     UNKNOWN_CODE,
@@ -57,6 +58,7 @@ from prodrome.rules.titration import Judging
 
 __all__ = [
     "ABSOLUTE",
+    "MEANINGS",
     "READ_FROM",
     "SEVERITY",
     "UNKNOWN_CODE",
@@ -117,6 +119,7 @@ __all__ = [
     "is_lastingly_barred",
     "judge",
     "length",
+    "meaning_of",
     "months_ago",
     "preference",
     "rows",

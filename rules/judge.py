@@ -61,13 +61,15 @@ class Unjudged:
 class Judgement:
     """What the guideline concludes. All rules are judged; which findings are shown depends on the hook.
 
-    ``active`` are the contraindications that hold today, by id.
+    ``active`` are the contraindications that hold today, by id; ``completeness`` is what absence was concluded over, by
+    kind of resource.
     """
 
     findings: tuple[Finding, ...]
     unjudged: tuple[Unjudged, ...]
     outcome: Outcome
     active: Mapping[str, Active]
+    completeness: Mapping[str, Completeness]
     rulebook: Rulebook
     guideline: Guideline
     today: date
@@ -136,6 +138,7 @@ def judge(
         unjudged=_unjudged(rulebook, outcome) + (_doubted(facts, rulebook, outcome) if unknown_codes == "say" else ()),
         outcome=outcome,
         active=active,
+        completeness=completeness,
         rulebook=rulebook,
         guideline=guideline,
         today=today,

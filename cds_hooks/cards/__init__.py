@@ -1,16 +1,31 @@
 """What was judged, in the words of cards."""
 
-from prodrome.cds_hooks.cards.building import build, check_cards, findings_shown, key, load_templates
+from prodrome.cds_hooks.cards.building import (
+    INCOMPLETE,
+    INCOMPLETE_TITLE,
+    build,
+    check_cards,
+    findings_shown,
+    key,
+    load_templates,
+    suggested,
+)
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
 from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
+from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP, SNOMED
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
     "ACUTE_CLASS_WORDS",
+    "DRAFTS",
     "EXTENSION",
+    "FOLLOW_UP",
+    "INCOMPLETE",
+    "INCOMPLETE_TITLE",
     "KIND_WORDS",
+    "SNOMED",
     "CardsError",
     "ClassWords",
     "RowWords",
@@ -24,4 +39,5 @@ __all__ = [
     "key",
     "load_templates",
     "row_words",
+    "suggested",
 ]

@@ -318,6 +318,12 @@ def manners() -> Mapping[str, Manner]:
     return {"": Manner((), _reasons(default, displays)), **named}
 
 
+def suggested(rule: str) -> tuple[str, ...]:
+    """The kinds of suggestion that go with the cards of a rule."""
+    named = manners()
+    return named.get(rule, named[""]).suggest
+
+
 def _manner(entry: YamlEntry, displays: Mapping[str, str], default: tuple[str, ...]) -> Manner:
     codes = entry.texts("override", default, known=displays)
     if not 0 < len(codes) <= MAX_OVERRIDE_REASONS:

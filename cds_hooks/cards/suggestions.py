@@ -87,25 +87,56 @@ def offers(kind: str, asked: Asked) -> tuple[Offer, ...]:
     return tuple(SUGGESTIONS[kind](asked))
 
 
-def referral(asked: Asked) -> Iterator[Offer]:
-    """To neurology, or to a headache specialist where there is one."""
-    code = _snomed("183521007", "Referral to neurology service", "Referral to a headache specialist or neurology")
-    yield _service(
-        "Refer to a headache specialist", "Draft referral to a headache specialist or neurology", code, asked
-    )
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request that a card offers to draft whoever the patient is: its button, what is done, and what is asked for."""
+
+    label: str
+    description: str
+    code: Json
 
 
-def headache_diary(asked: Asked) -> Iterator[Offer]:
-    """A diary that records what the definition asks for."""
-    text = "Headache diary: days with headache, days with severe impairment, acute medication, each day for 3 months"
-    yield _service("Request a headache diary", "Draft request for a headache diary", {"text": text}, asked)
+def _snomed(code: str, display: str, text: str) -> Json:
+    return {"coding": [{"system": SNOMED, "code": code, "display": display}], "text": text}
 
 
-def non_drug_referral(asked: Asked) -> Iterator[Offer]:
-    """To whoever offers treatment without drugs."""
-    text = "Non-drug treatment of migraine: biofeedback, cognitive behavioural therapy, relaxation or acupuncture"
-    label = "Refer for non-drug treatment"
-    yield _service(label, "Draft referral for non-drug treatment of migraine", {"text": text}, asked)
+DRAFTS: Mapping[str, Draft] = {
+    "referral": Draft(
+        "Refer to a headache specialist",
+        "Draft referral to a headache specialist or neurology",
+        _snomed("183521007", "Referral to neurology service", "Referral to a headache specialist or neurology"),
+    ),
+    "headache_diary": Draft(
+        "Request a headache diary",
+        "Draft request for a headache diary",
+        {
+            "text": (
+                "Headache diary: days with headache, days with severe impairment, acute medication,"
+                " each day for 3 months"
+            )
+        },
+    ),
+    "non_drug_referral": Draft(
+        "Refer for non-drug treatment",
+        "Draft referral for non-drug treatment of migraine",
+        {
+            "text": (
+                "Non-drug treatment of migraine: biofeedback, cognitive behavioural therapy, relaxation or acupuncture"
+            )
+        },
+    ),
+}
+"""By kind. The diary is one that records what the definition asks for."""
+
+FOLLOW_UP = "390906007", "Follow-up encounter"
+
+
+def _drafted(kind: str) -> Callable[[Asked], Iterator[Offer]]:
+    def offered(asked: Asked) -> Iterator[Offer]:
+        draft = DRAFTS[kind]
+        yield _service(draft.label, draft.description, draft.code, asked)
+
+    return offered
 
 
 def follow_up(asked: Asked) -> Iterator[Offer]:
@@ -115,7 +146,7 @@ def follow_up(asked: Asked) -> Iterator[Offer]:
     if order and use and use.side_effects:
         when = Judging.of(use, order, asked.sheet.today).on
         name = asked.sheet.name(order.drug)
-        code = _snomed("390906007", "Follow-up encounter", f"Follow-up: judge the benefit of {name}")
+        code = _snomed(*FOLLOW_UP, f"Follow-up: judge the benefit of {name}")
         description = f"Draft follow-up on {when} to judge the benefit of {name}"
         yield _service(f"Plan follow-up on {when}", description, code, asked, when=when)
 
@@ -181,9 +212,7 @@ def highest_dose(asked: Asked) -> Iterator[Offer]:
 
 
 SUGGESTIONS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
-    "referral": referral,
-    "headache_diary": headache_diary,
-    "non_drug_referral": non_drug_referral,
+    **{kind: _drafted(kind) for kind in DRAFTS},
     "follow_up": follow_up,
     "remove_order": remove_order,
     "other_class": other_class,
@@ -332,10 +361,6 @@ def _whose(asked: Asked) -> Json:
     if request.user_id and request.user_id.startswith(("Practitioner/", "PractitionerRole/")):
         said["requester"] = {"reference": request.user_id}
     return said
-
-
-def _snomed(code: str, display: str, text: str) -> Json:
-    return {"coding": [{"system": SNOMED, "code": code, "display": display}], "text": text}
 
 
 def _delete(ref: str, name: str) -> Json:

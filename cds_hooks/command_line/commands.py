@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,26 +14,26 @@ from tempfile import TemporaryDirectory
 
 from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, population
+from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, knowledge, population
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import json_argument, on_terminal, print_json, print_table
 from prodrome.cds_hooks.command_line.testing import (
     card_rows,
-    consult_server,
+    chart_arguments,
+    consultation_of,
     sandbox,
     sandbox_arguments,
-    server_arguments,
 )
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
-from prodrome.cds_hooks.protocol import Invalid, Refused, parse, read_request
+from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
 from prodrome.cds_hooks.web import health
-from prodrome.rules.engine import Rule, condition_in_words, meant
+from prodrome.rules.engine import Rule, condition_in_words
 from prodrome.rules.guideline import Guideline
 
 
@@ -150,8 +150,7 @@ def _warm_up(environment: Environment) -> None:
 
 
 def _consult_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("request", metavar="REQUEST.json", nargs="?", help="a CDS Hooks request; - for standard input")
-    server_arguments(command)
+    chart_arguments(command)
     command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
     command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
     command.add_argument("--understood", action="store_true", help="print how much of the chart was understood")
@@ -171,9 +170,7 @@ def _consult_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _consult(asked: argparse.Namespace) -> int:
-    if (asked.request is None) == (asked.fhir is None):
-        raise UsageError("Give either a request file or --fhir URL.")
-    consultation = consult_server(asked, _settings(asked)) if asked.fhir else _consult_file(asked)
+    consultation = consultation_of(asked, _settings(asked))
     if asked.eligibility:
         _print_eligibility(consultation, as_json=asked.json)
     elif asked.prior_authorisation:
@@ -205,27 +202,6 @@ def _print_history(consultation: Consultation, *, as_json: bool) -> None:
         print_json(eligibility.as_document(found, judgement.guideline))
     else:
         print(eligibility.as_text(found), end="")
-
-
-def _consult_file(asked: argparse.Namespace) -> Consultation:
-    environment = Environment.of(_settings(asked))
-    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
-    hooks = frozenset(service.hook.name for service in environment.services().values())
-    try:
-        document = parse(body)
-        _expect_request(document, hooks)
-        return consult(read_request(document, hooks, body=body), environment)
-    except Refused as refused:
-        raise UsageError(f"{asked.request}: {refused}") from refused
-
-
-def _expect_request(document: Mapping[str, object], hooks: Collection[str]) -> None:
-    """Say what was probably meant, where the file is something else than a request."""
-    kind, hook = document.get("resourceType"), document.get("hook")
-    if hook is None and isinstance(kind, str):
-        raise Invalid(f"expected a CDS Hooks request (hook, hookInstance, context), found a FHIR {kind[:40]}.")
-    if isinstance(hook, str) and hook not in hooks:
-        raise Invalid(f"no service answers the hook {hook[:40]}{meant(hook, hooks)}", member="hook")
 
 
 def _sandbox_arguments(command: argparse.ArgumentParser) -> None:
@@ -374,6 +350,8 @@ COMMANDS: Mapping[str, Command] = {
     "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
     "export": Command(export.HELP, export.add_arguments, export.run),
     "population": Command(population.HELP, population.add_arguments, population.run),
+    "facts": Command(knowledge.FACTS_HELP, knowledge.facts_arguments, knowledge.facts),
+    "export-knowledge": Command(knowledge.HELP, knowledge.add_arguments, knowledge.run),
     "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
     "review": Command("write the document that a reviewing clinician signs", _review_arguments, _review),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _prefetch_arguments, _prefetch),

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from prodrome.cds_hooks.command_line.printing import on_terminal
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
-from prodrome.cds_hooks.protocol import HOOKS, HookRequest, read_request
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Invalid, Refused, parse, read_request
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
@@ -31,9 +31,23 @@ from prodrome.cds_hooks.testers import (
     load,
 )
 from prodrome.rules import Completeness
+from prodrome.rules.engine import meant
 
 _USER = "Practitioner/prodrome-tester"
 FAR_AWAY_SECONDS = 3600
+
+
+def chart_arguments(command: argparse.ArgumentParser) -> None:
+    """Whose chart is judged: that of a request file, or of a patient of a FHIR server."""
+    command.add_argument("request", metavar="REQUEST.json", nargs="?", help="a CDS Hooks request; - for standard input")
+    server_arguments(command)
+
+
+def consultation_of(asked: argparse.Namespace, settings: Settings) -> Consultation:
+    """The judgement on the chart of :func:`chart_arguments`. Raises :class:`UsageError` for mistakes."""
+    if (asked.request is None) == (asked.fhir is None):
+        raise UsageError("Give either a request file or --fhir URL.")
+    return consult_server(asked, settings) if asked.fhir else consult_file(asked, settings)
 
 
 def server_arguments(command: argparse.ArgumentParser) -> None:
@@ -64,6 +78,28 @@ def token_file(command: argparse.ArgumentParser) -> None:
 def token_in(file: Path | None) -> str | None:
     """The token a file holds."""
     return file.read_text(encoding="utf-8").strip() or None if file else None
+
+
+def consult_file(asked: argparse.Namespace, settings: Settings) -> Consultation:
+    """The answer to a request in a file, or on standard input; raises :class:`UsageError` for what is none."""
+    environment = Environment.of(settings)
+    body = sys.stdin.buffer.read() if asked.request == "-" else Path(asked.request).read_bytes()
+    hooks = frozenset(service.hook.name for service in environment.services().values())
+    try:
+        document = parse(body)
+        _expect_request(document, hooks)
+        return consult(read_request(document, hooks, body=body), environment)
+    except Refused as refused:
+        raise UsageError(f"{asked.request}: {refused}") from refused
+
+
+def _expect_request(document: Mapping[str, object], hooks: Collection[str]) -> None:
+    """Say what was probably meant, where the file is something else than a request."""
+    kind, hook = document.get("resourceType"), document.get("hook")
+    if hook is None and isinstance(kind, str):
+        raise Invalid(f"expected a CDS Hooks request (hook, hookInstance, context), found a FHIR {kind[:40]}.")
+    if isinstance(hook, str) and hook not in hooks:
+        raise Invalid(f"no service answers the hook {hook[:40]}{meant(hook, hooks)}", member="hook")
 
 
 def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultation:

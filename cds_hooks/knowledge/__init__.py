@@ -1,6 +1,18 @@
 """The rulebook as FHIR knowledge: what another engine can run, and be held against."""
 
 from prodrome.cds_hooks.knowledge.cql import KnowledgeError, library
-from prodrome.cds_hooks.knowledge.facts import fact_observations
+from prodrome.cds_hooks.knowledge.facts import fact_observations, facts_bundle
+from prodrome.cds_hooks.knowledge.package import Case, Knowledge, knowledge, write
+from prodrome.cds_hooks.knowledge.terminology import is_expanded
 
-__all__ = ["KnowledgeError", "fact_observations", "library"]
+__all__ = [
+    "Case",
+    "Knowledge",
+    "KnowledgeError",
+    "fact_observations",
+    "facts_bundle",
+    "is_expanded",
+    "knowledge",
+    "library",
+    "write",
+]

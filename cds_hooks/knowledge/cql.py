@@ -7,16 +7,19 @@ Observation whose ``code`` names its type and whose components are its fields; a
 Lists are flattened, never united: ``union`` compares tuples, in which an unknown field is equal to nothing.
 """
 
+import hashlib
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from prodrome.rules import ProdromeError
+from prodrome.cds_hooks.protocol import HOOKS
+from prodrome.rules import SEVERITY, ProdromeError
 from prodrome.rules.engine import (
     FINDING,
     TALLY,
     UNJUDGED,
     Conclusion,
     FieldOf,
+    Indicator,
     Join,
     Layer,
     Pattern,
@@ -29,10 +32,17 @@ from prodrome.rules.engine import (
 from prodrome.rules.guideline import Guideline
 
 LIBRARY = "ProdromeRules"
+FINDINGS, COULD_NOT_JUDGE = "Findings", "Could not judge"
+"""The definitions that hold the answer: what was found, and what could not be judged."""
+DIGEST = "Digest"
+_DIGEST_IS = "// SHA-256 of all above, by which a translation is known to be of this text."
 COMPLETENESS = "completeness"
 """The fact that says of a kind of resource whether all of it was read: fields ``kind`` and ``state``."""
 
-_COMPLETENESS_FIELDS: Mapping[str, type] = {"kind": str, "state": str}
+_ID = '"fact id"'
+"""Which fact it is: no field of a fact has a space in its name."""
+
+COMPLETENESS_FIELDS: Mapping[str, type] = {"kind": str, "state": str}
 _TYPES = {str: "String", float: "Decimal", int: "Decimal", bool: "Boolean"}
 _READERS = {str: "text", float: "number", int: "number", bool: "flag"}
 _OPERATORS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -48,7 +58,51 @@ def library(guideline: Guideline, base: str) -> str:
     *base* is the canonical address that the code systems of facts and rules stand under. Raises
     :class:`KnowledgeError` for a construct that has no translation.
     """
-    return "\n".join([*_Writer(guideline, base).lines(), ""])
+    text = "\n".join([*_Writer(guideline, base).lines(), ""])
+    return f"{text}\n{_DIGEST_IS}\ndefine {quoted(DIGEST)}:\n  {literal(_hash(text))}\n"
+
+
+def digest(text: str) -> str:
+    """What a library says of its own text: the same of it and of what is translated from it."""
+    return _hash(text.partition(f"\n{_DIGEST_IS}\n")[0])
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def speaking(rulebook: Rulebook) -> Iterator[Rule]:
+    """The enabled rules that have a card, in the order of the rulebook."""
+    return (rule for rule in rulebook.rules.values() if rule.card and rule.enabled)
+
+
+def hooks(rulebook: Rulebook) -> tuple[str, ...]:
+    """The hooks at which some rule speaks."""
+    spoken = {hook for rule in speaking(rulebook) for hook in rule.hooks}
+    return tuple(hook for hook in HOOKS if hook in spoken)
+
+
+def indicators(rulebook: Rulebook, rule: Rule) -> tuple[Indicator, ...]:
+    """The indicators a rule's card can have, the loudest first."""
+    assert rule.card is not None
+    said = rule.card.indicator
+    if isinstance(said, str):
+        return (said,)
+    taken = next(pattern.fact for pattern in rule.when if pattern.alias == said.alias)
+    known = rulebook.known_values.get((taken, said.field)) or SEVERITY
+    return tuple(indicator for indicator in SEVERITY if indicator in known)
+
+
+def speaks(rule: Rule, indicator: Indicator) -> str:
+    """The name of the definition that says whether a rule has a card of an indicator."""
+    assert rule.card is not None
+    fixed = isinstance(rule.card.indicator, str)
+    return f"{rule.id}: speaks" if fixed else f"{rule.id}: speaks as {indicator}"
+
+
+def could_not_judge(hook: str) -> str:
+    """The name of the definition that says whether something could not be judged at a hook."""
+    return f"could not judge at {hook}"
 
 
 def quoted(name: str) -> str:
@@ -140,11 +194,11 @@ class _Writer:
         yield '      and "K".code.value = "type")'
         yield ""
         measured = {name: self.rulebook.fact_types[name] for name in sorted(self.rulebook.measured)}
-        for name, fields in {**measured, COMPLETENESS: _COMPLETENESS_FIELDS}.items():
+        for name, fields in {**measured, COMPLETENESS: COMPLETENESS_FIELDS}.items():
             yield f"define {quoted(_measured(name))}:"
             yield f'  ("facts of type"({literal(name)})) "O"'
             read = [f'{quoted(one)}: {quoted(_READERS[kind])}("O", {literal(one)})' for one, kind in fields.items()]
-            yield from _tuple("return all ", ['"id": "O".id.value', *read])
+            yield from _tuple("return all ", [f'{_ID}: "O".id.value', *read])
             yield ""
         yield 'define function "all complete"("kinds" List<String>):'
         yield '  not exists("kinds" "K"'
@@ -169,8 +223,8 @@ class _Writer:
         return [f"{rule.id}: concludes" for rule in rules if rule.then.fact == fact]
 
     def tuple_type(self, fact: str) -> str:
-        fields = {"id": str, **self.rulebook.fact_types[fact]}
-        return "Tuple{" + ", ".join(f"{quoted(name)} {_TYPES[kind]}" for name, kind in fields.items()) + "}"
+        fields = {quoted(name): kind for name, kind in self.rulebook.fact_types[fact].items()}
+        return "Tuple{" + ", ".join(f"{name} {_TYPES[kind]}" for name, kind in {_ID: str, **fields}.items()) + "}"
 
     # --- Layers ---------------------------------------------------------------------------------------------------
 
@@ -201,16 +255,16 @@ class _Writer:
             yield from self.conditions(number, rule)
             yield ""
             if rule.absence_needs:
-                kinds = "{" + ", ".join(literal(kind) for kind in rule.absence_needs) + "}"
+                (complete,) = self.complete(rule)
                 reported: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
                 if rule.about:
                     reported["about"] = rule.about
                 yield f"define {quoted(f'{rule.id}: could not judge')}:"
-                yield f'  ({quoted(_matches(rule))} "M" where not "all complete"({kinds})) "M"'
+                yield f'  ({quoted(_matches(rule))} "M" where not {complete}) "M"'
                 yield from self.conclusion(Conclusion(UNJUDGED, reported))
                 yield ""
                 yield f"define {quoted(f'{rule.id}: concludes')}:"
-                yield f'  ({quoted(_matches(rule))} "M" where "all complete"({kinds})) "M"'
+                yield f'  ({quoted(_matches(rule))} "M" where {complete}) "M"'
             else:
                 yield f"define {quoted(f'{rule.id}: concludes')}:"
                 yield f'  {quoted(_matches(rule))} "M"'
@@ -237,7 +291,7 @@ class _Writer:
         for at, pattern in enumerate(rule.when):
             asked += self.tests(pattern, pattern.alias)
             asked += [
-                f'{quoted(pattern.alias)}."id" != {quoted(other.alias)}."id"'
+                f"{quoted(pattern.alias)}.{_ID} != {quoted(other.alias)}.{_ID}"
                 for other in rule.when[:at]
                 if other.fact == pattern.fact
             ]
@@ -274,7 +328,7 @@ class _Writer:
         ]
         key = " + '|' + ".join([literal(then.fact), *parts])
         yield from _tuple(
-            "return all ", [f'"id": {key}', *(f"{quoted(name)}: {value}" for name, value in values.items())]
+            "return all ", [f"{_ID}: {key}", *(f"{quoted(name)}: {value}" for name, value in values.items())]
         )
 
     def tally(self, number: int, tally: Tally) -> Iterator[str]:
@@ -282,7 +336,7 @@ class _Writer:
         yield from _comment(f"{tally.name}: how many different {tally.distinct}.")
         yield f"define {quoted(f'count: {tally.name}')}:"
         yield "  {Tuple{"
-        yield f'    "id": {literal(f"{TALLY}|{tally.name}")},'
+        yield f"    {_ID}: {literal(f'{TALLY}|{tally.name}')},"
         yield f'    "name": {literal(tally.name)},'
         yield f'    "count": ToDecimal(Count({self.visible(tally.of.fact, number + 1)} "X"'
         yield f"      where {(chr(10) + '        and ').join(tests)}"
@@ -292,10 +346,56 @@ class _Writer:
 
     def answers(self) -> Iterator[str]:
         last = len(self.rulebook.layers)
-        for name, fact in (("Findings", FINDING), ("Could not judge", UNJUDGED)):
+        for name, fact in ((FINDINGS, FINDING), (COULD_NOT_JUDGE, UNJUDGED)):
             yield f"define {quoted(name)}:"
             yield f"  {self.visible(fact, last)}"
             yield ""
+        for rule in speaking(self.rulebook):
+            for indicator in indicators(self.rulebook, rule):
+                yield f"define {quoted(speaks(rule, indicator))}:"
+                yield from self.spoken(rule, indicator)
+                yield ""
+        for hook in hooks(self.rulebook):
+            yield f"define {quoted(could_not_judge(hook))}:"
+            yield from self.not_judged(hook)
+            yield ""
+
+    def spoken(self, rule: Rule, indicator: Indicator) -> Iterator[str]:
+        """Whether a rule has a card of an indicator: of the facts that one card is about the loudest speaks."""
+        assert rule.card is not None
+        if not isinstance(rule.card.indicator, FieldOf):
+            yield f'  exists({quoted(FINDINGS)} "F" where "F"."rule" = {literal(rule.id)})'
+            return
+        level = f"{quoted(rule.card.indicator.alias)}.{quoted(rule.card.indicator.field)}"
+        asked = [f'"M".{level} = {literal(indicator)}', *self.complete(rule)]
+        possible = indicators(self.rulebook, rule)
+        louder = possible[: possible.index(indicator)]
+        if louder:
+            listed = ", ".join(map(literal, louder))
+            same = ""
+            if rule.about:
+                about = f"{quoted(rule.about.alias)}.{quoted(rule.about.field)}"
+                same = f' and "L".{about} = "M".{about}'
+            asked.append(f'not exists({quoted(_matches(rule))} "L" where "L".{level} in {{{listed}}}{same})')
+        yield f'  exists({quoted(_matches(rule))} "M" where {(chr(10) + "    and ").join(asked)})'
+
+    def complete(self, rule: Rule) -> list[str]:
+        """That the kinds of resource whose absence a rule rests on were read whole."""
+        return [f"{quoted('all complete')}({_texts(rule.absence_needs)})"] if rule.absence_needs else []
+
+    def not_judged(self, hook: str) -> Iterator[str]:
+        """Whether a rule that speaks at a hook, and is named where it cannot be judged, found nothing either."""
+        asked = [rule.id for rule in speaking(self.rulebook) if hook in rule.hooks and rule.incomplete_card]
+        if not asked:
+            yield "  false"
+            return
+        yield f'  exists({quoted(COULD_NOT_JUDGE)} "U" where "U"."rule" in {_texts(asked)}'
+        yield f'    and not exists({quoted(FINDINGS)} "F" where "F"."rule" = "U"."rule"'
+        yield '      and Coalesce("F"."order", \'\') = Coalesce("U"."about", \'\')))'
+
+
+def _texts(values: Iterable[str]) -> str:
+    return "{" + ", ".join(map(literal, values)) + "}"
 
 
 def _matches(rule: Rule) -> str:

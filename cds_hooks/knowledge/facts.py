@@ -4,32 +4,50 @@ A fact's ``code`` is its type, its components are its fields, ``derivedFrom`` (f
 other kinds) name the resources it was read from.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
+from prodrome.cds_hooks.knowledge.canonical import Resource
 from prodrome.cds_hooks.knowledge.cql import COMPLETENESS
-from prodrome.rules import Completeness
+from prodrome.cds_hooks.knowledge.structures import profile_id
+from prodrome.cds_hooks.knowledge.terminology import FACT_FIELDS, FACTS
+from prodrome.rules import Completeness, Judgement
 from prodrome.rules.engine import Fact
 
-Resource = dict[str, Any]
+
+def facts_bundle(judgement: Judgement, patient_id: str, base: str) -> Resource:
+    """The patient, by id alone, and all facts that the rules judge: a Bundle that a CQL engine can be run on.
+
+    *base* is the canonical address of the package.
+    """
+    facts = fact_observations(
+        (fact for fact in judgement.facts if fact.type in judgement.rulebook.measured),
+        judgement.completeness,
+        patient_id=patient_id,
+        base=base,
+    )
+    resources = [{"resourceType": "Patient", "id": patient_id}, *facts]
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [
+            {"fullUrl": f"{base.rstrip('/')}/{one['resourceType']}/{one['id']}", "resource": one} for one in resources
+        ],
+    }
 
 
 def fact_observations(
-    facts: Iterator[Fact] | tuple[Fact, ...],
-    completeness: Mapping[str, Completeness],
-    *,
-    patient_id: str,
-    base: str,
-    measured: frozenset[str],
+    facts: Iterable[Fact], completeness: Mapping[str, str], *, patient_id: str, base: str
 ) -> list[Resource]:
-    """The measured facts among ``facts``, then how complete each kind of resource was, in their order.
+    """Measured facts, then how complete each kind of resource was, in their order.
 
     *base* is the canonical address the code systems stand under.
     """
     rows: list[tuple[str, Mapping[str, object], tuple[str, ...]]] = [
-        (fact.type, fact.fields, fact.refs) for fact in facts if fact.rule is None and fact.type in measured
+        (fact.type, fact.fields, fact.refs) for fact in facts
     ]
-    rows += [(COMPLETENESS, {"kind": kind, "state": state.value}, ()) for kind, state in completeness.items()]
+    rows += [
+        (COMPLETENESS, {"kind": kind, "state": str(Completeness(state))}, ()) for kind, state in completeness.items()
+    ]
     return [
         _observation(number, kind, fields, refs, patient_id, base.rstrip("/"))
         for number, (kind, fields, refs) in enumerate(rows, 1)
@@ -44,12 +62,13 @@ def _observation(
     made: Resource = {
         "resourceType": "Observation",
         "id": f"fact-{number}",
+        "meta": {"profile": [f"{base}/StructureDefinition/{profile_id(kind)}"]},
         "status": "final",
-        "code": {"coding": [{"system": f"{base}/CodeSystem/facts", "code": kind}]},
+        "code": {"coding": [{"system": f"{base}/CodeSystem/{FACTS}", "code": kind}]},
         "subject": {"reference": f"Patient/{patient_id}"},
         "component": [
             {
-                "code": {"coding": [{"system": f"{base}/CodeSystem/fact-fields", "code": name}]},
+                "code": {"coding": [{"system": f"{base}/CodeSystem/{FACT_FIELDS}", "code": name}]},
                 **_value(value),
             }
             for name, value in fields.items()

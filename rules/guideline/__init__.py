@@ -4,6 +4,7 @@ from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.site import DIARY, Site
 from prodrome.rules.guideline.types import (
+    CodeSet,
     Drug,
     GuidelineError,
     Option,
@@ -16,6 +17,7 @@ from prodrome.rules.guideline.types import (
 
 __all__ = [
     "DIARY",
+    "CodeSet",
     "Days",
     "DaysAsked",
     "Drug",

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from prodrome.cds_hooks.knowledge import KnowledgeError, fact_observations, library
-from prodrome.rules import Completeness
-from prodrome.rules.engine import Fact, Test
+from prodrome.cds_hooks.knowledge import KnowledgeError, library
+from prodrome.rules.engine import Test
 from prodrome.rules.guideline import load_guideline
 
 BASE = "https://example.org/prodrome"
@@ -42,17 +41,3 @@ def test_what_has_no_translation_names_the_rule() -> None:
 def _a_test() -> Test:
     rules = load_guideline().rulebook.rules.values()
     return next(test for rule in rules for pattern in rule.when for test in pattern.tests)
-
-
-def test_a_fact_is_an_observation_that_names_what_it_was_read_from() -> None:
-    fact = Fact("f1", "month", {"month": "2026-05", "debilitating": 9.0}, ("Observation/d1", "Condition/c1"))
-    kept = Fact("f2", "heavy_month", {"month": "2026-05"}, (), ("f1",), "heavy-month")
-    observed, complete = fact_observations(
-        (fact, kept), {"Condition": Completeness.COMPLETE}, patient_id="p", base=BASE, measured=frozenset({"month"})
-    )
-    assert observed["code"]["coding"] == [{"system": f"{BASE}/CodeSystem/facts", "code": "month"}]
-    assert observed["derivedFrom"] == [{"reference": "Observation/d1"}]
-    assert observed["focus"] == [{"reference": "Condition/c1"}]
-    assert {"valueString": "2026-05"}.items() <= observed["component"][0].items()
-    assert observed["component"][1]["valueQuantity"] == {"value": 9.0}
-    assert [part.get("valueString") for part in complete["component"]] == ["Condition", "complete"]
