@@ -38,8 +38,10 @@ class BackendTokens:
         """A token with some time left; raises :class:`Failure`. *http* talks to the FHIR server itself."""
         async with self._lock:
             if self._token is None or time.monotonic() >= self._token[0]:
-                url = self._backend.token_url or await self._discovered(http, deadline)
-                async with httpx.AsyncClient(transport=transport(self._tokens_at(url)), trust_env=False) as elsewhere:
+                listed = self._backend.token_url
+                url = listed or await self._discovered(http, deadline)
+                target = self._tokens_at(url, listed)
+                async with httpx.AsyncClient(transport=transport(target), trust_env=False) as elsewhere:
                     self._token = await self._asked(elsewhere, url, deadline)
             return self._token[1]
 
@@ -47,9 +49,10 @@ class BackendTokens:
         """The server no longer accepts the token."""
         self._token = None
 
-    def _tokens_at(self, url: str) -> Target:
+    def _tokens_at(self, url: str, listed: str | None) -> Target:
+        """Only the site itself may name an address inside its network: not the FHIR server, where it says *url*."""
         server = self._target.server
-        return Target(url, server.model_copy(update={"url": url, "backend": None}))
+        return Target(url, server.model_copy(update={"url": listed or server.url, "backend": None}))
 
     async def _discovered(self, http: httpx.AsyncClient, deadline: float) -> str:
         """Where the FHIR server says that tokens are given out: encrypted, and on this machine only if it is here too.
