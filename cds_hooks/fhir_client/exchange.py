@@ -7,7 +7,7 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -25,6 +25,7 @@ MAX_MEMBERS = 1_000_000
 """How many objects and lists one answer may hold: empty ones take a hundred times their size in memory."""
 NOT_THERE = "does not have this"
 """What a server says with 404."""
+DAMAGED = "sends an answer that is damaged"
 TRIES = 3
 _PAUSE_SECONDS = 0.25
 """Before another try, where the server does not say how long to wait."""
@@ -150,30 +151,35 @@ def retry_after(value: str | None) -> float:
     """Seconds to wait (RFC 9110, 10.2.3): a number, or a date."""
     if value is None:
         return _PAUSE_SECONDS
-    try:
-        return max(0.0, float(int(value)))
-    except ValueError:
-        pass
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return _PAUSE_SECONDS
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 async def _body(response: httpx.Response, room: int) -> bytes:
-    """The body, decompressed no further than *room* bytes: a small answer can unpack to any size."""
+    """The body, decompressed no further than *room* bytes: a small answer can unpack to any size.
+
+    What follows the end of the compressed data is refused at once: zlib would keep all of it.
+    """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", ""):
         raise Failure("answers in an encoding that was not asked for")
     unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
     body = bytearray()
     async for chunk in response.aiter_raw():
+        if unpack and unpack.eof and chunk:
+            raise Failure(DAMAGED)
         try:
             body += unpack.decompress(chunk, room + 1 - len(body)) if unpack else chunk
         except zlib.error:
-            raise Failure("sends an answer that is damaged") from None
+            raise Failure(DAMAGED) from None
+        if unpack and unpack.unused_data:
+            raise Failure(DAMAGED)
         if len(body) > room:
             raise Failure("sends more than can be taken")
     if unpack and not unpack.eof:
@@ -190,9 +196,30 @@ def _parsed(body: bytes) -> Any:
         raise Failure("sends an answer that is not valid JSON") from None
 
 
+ISSUE_CODES = frozenset(
+    {
+        *("invalid", "structure", "required", "value", "invariant", "security", "login", "unknown", "expired"),
+        *("forbidden", "suppressed", "processing", "not-supported", "duplicate", "multiple-matches", "not-found"),
+        *("deleted", "too-long", "code-invalid", "extension", "too-costly", "business-rule", "conflict", "transient"),
+        *("lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "informational"),
+        *("limited-filter", "success"),
+    }
+)
+"""The kinds of issue that FHIR has (http://hl7.org/fhir/issue-type, R4 and R5)."""
+
+
 def errors(outcome: object) -> Iterator[str]:
-    """The codes of the issues of severity error or fatal in an OperationOutcome."""
+    """The codes of the issues of severity error or fatal in an OperationOutcome.
+
+    A code that FHIR does not have may be any text, of the chart too: ``unknown`` stands in its place.
+    """
     issues = outcome.get("issue") if isinstance(outcome, dict) else None
     for issue in issues if isinstance(issues, list) else [issues]:
         if isinstance(issue, dict) and issue.get("severity") in ("error", "fatal"):
-            yield str(issue.get("code"))
+            yield issue_code(issue)
+
+
+def issue_code(issue: Mapping[str, object]) -> str:
+    """What kind of issue it is, ``unknown`` where it does not say."""
+    code = issue.get("code")
+    return code if isinstance(code, str) and code in ISSUE_CODES else "unknown"

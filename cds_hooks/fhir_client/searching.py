@@ -5,12 +5,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin
 
 import httpx
 
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_ANSWER_BYTES, Failure, ask, errors
+from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.fhir_mappers import lacks_some
 from prodrome.rules import Completeness
 
@@ -21,6 +22,7 @@ LONG_QUERY = 1800
 """Characters of a query from which it is sent as POST _search: some servers cut addresses at 2,000."""
 
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_QUERY = re.compile(r"[?#]")
 _INCLUDES = re.compile(r"&?_(?:rev)?include(?::iterate)?=[^&]*")
 
 
@@ -76,13 +78,19 @@ class Search:
     _before: int = 0  # the total of the queries before this one
 
     async def run(self, http: httpx.AsyncClient, deadline: float) -> None:
-        """Asks until there is no further page, or something stops it; never raises :class:`Failure`."""
+        """Asks until there is no further page, or something stops it; raises nothing.
+
+        Where an answer meets a mistake of ours, its kind goes without, and somebody is told.
+        """
         try:
             await (self._pages if "?" in self.query else self._read)(http, deadline)
             self.problem = self._doubt()
-        except Failure as failure:
-            self.answered = self.answered or failure.answered
-            self.problem, self.status = failure.text, failure.status
+        except Failure as stopped:
+            self.answered = self.answered or stopped.answered
+            self.problem, self.status = stopped.text, stopped.status
+        except Exception as error:
+            alarm("an answer of a FHIR server could not be read", **failure(error))
+            self.answered, self.problem = True, "sends an answer that cannot be read"
 
     def renamed(self, kind: str) -> "Search":
         """The same question about a kind under another name."""
@@ -148,8 +156,8 @@ class Search:
                 try:
                     bundle, size = await ask(http, request, deadline, room)
                     _check(bundle)
-                except Failure as failure:
-                    if last or len(seen) > 1 or not _may_be_the_way(failure):
+                except Failure as refusal:
+                    if last or len(seen) > 1 or not _may_be_the_way(refusal):
                         raise
                     raise _Refused from None
                 if not last and len(seen) == 1 and _reports_errors(bundle):
@@ -210,16 +218,17 @@ class Search:
         if not post:
             return self._request(http, url), url
         path = f"{self.target.base}/{query.partition('?')[0]}/_search"
-        return self._request(http, path, form=httpx.URL(url).query), url
+        return self._request(http, path, form=_parsed(url).query), url
 
     def _request(self, http: httpx.AsyncClient, url: str, *, form: bytes | None = None) -> httpx.Request:
         """A question to this server: a GET, or a POST of a form. Raises :class:`Failure` for any other address."""
         if not self.target.covers(url):
             raise Failure("continues its answer at another address, which is not followed")
+        address = _parsed(url)
         if form is None:
-            return http.build_request("GET", url, headers=dict(self.headers))
+            return http.build_request("GET", address, headers=dict(self.headers))
         headers = {**self.headers, "Content-Type": "application/x-www-form-urlencoded"}
-        return http.build_request("POST", url, content=form, headers=headers)
+        return http.build_request("POST", address, content=form, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +246,8 @@ class _Refused(Exception):
 _NOT_THE_WAY = frozenset({401, 429, 503})  # statuses that no other way to ask would change
 
 
-def _may_be_the_way(failure: Failure) -> bool:
-    return failure.answered and failure.status not in _NOT_THE_WAY
+def _may_be_the_way(refusal: Failure) -> bool:
+    return refusal.answered and refusal.status not in _NOT_THE_WAY
 
 
 def _check(bundle: object) -> None:
@@ -253,6 +262,14 @@ def _reports_errors(bundle: Mapping[str, Any]) -> bool:
     return isinstance(entries, list) and any(
         True for entry in entries for _ in errors(_resource_of(entry, "OperationOutcome"))
     )
+
+
+def _parsed(url: str) -> httpx.URL:
+    """An address that can be asked; one that is too long, for instance, cannot. Raises :class:`Failure`."""
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise Failure("has no address for this that can be asked") from None
 
 
 def _paged(query: str) -> str:
@@ -308,7 +325,8 @@ def _of_another(resource: Mapping[str, Any], patient_id: str) -> bool:
     subjects: Sequence[object] = [resource.get("subject"), resource.get("patient")]
     if resource.get("resourceType") == "Appointment":
         participants = resource.get("participant")
-        actors = [part.get("actor") for part in participants or () if isinstance(part, dict)]
+        parts = participants if isinstance(participants, list) else [participants]
+        actors = [part.get("actor") for part in parts if isinstance(part, dict)]
         patients = [patient for actor in actors if (patient := _patient(actor))]
         return bool(patients) and patient_id not in patients
     return any(patient not in (None, patient_id) for patient in map(_patient, subjects))
@@ -318,5 +336,5 @@ def _patient(reference: object) -> str | None:
     text = reference.get("reference") if isinstance(reference, dict) else None
     if not isinstance(text, str):
         return None
-    segments = urlsplit(text).path.partition("/_history/")[0].split("/")
+    segments = _QUERY.split(text, 1)[0].partition("/_history/")[0].split("/")
     return segments[-1] if len(segments) > 1 and segments[-2] == "Patient" else None

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, is_json
+from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, is_json, issue_code
 
 _PAGE_SIZE = 1_000
 MOST_CODES = 100_000
@@ -73,8 +73,7 @@ def _reason(said: Mapping[str, Any]) -> str:
     """The code of an OperationOutcome's first issue: too-costly, not-supported, invalid..."""
     issues = said.get("issue")
     first = issues[0] if isinstance(issues, list) and issues else {}
-    code = first.get("code") if isinstance(first, dict) else None
-    return f", {code}" if isinstance(code, str) else ""
+    return f", {issue_code(first)}" if isinstance(first, dict) and "code" in first else ""
 
 
 def _codes(contains: object) -> Iterator[tuple[str, str]]:

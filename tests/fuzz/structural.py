@@ -91,19 +91,19 @@ def body(number: int) -> tuple[str, bytes]:
 def _spoil(random: Random, said: dict[str, Any]) -> None:
     """Change one place, deep ones as often as others."""
     part = random.choice(("context", "prefetch", "prefetch", "prefetch"))
-    places = list(_places(said[part] if isinstance(said[part], dict) else said))
-    if not places:
+    found = list(places(said[part] if isinstance(said[part], dict) else said))
+    if not found:
         return
-    holder, key = random.choice(places)
-    random.choice(CHANGES)(random, holder, key, places)
+    holder, key = random.choice(found)
+    random.choice(CHANGES)(random, holder, key, found)
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every place in a document, as a container and a key in it."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in list(pairs):
         yield value, key
-        yield from _places(inner)
+        yield from places(inner)
 
 
 Change = Callable[[Random, Any, Any, list[tuple[Any, Any]]], None]

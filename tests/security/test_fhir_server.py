@@ -1,16 +1,19 @@
 """The FHIR server as a weapon: what it, or the client's links to it, may make the service ask, and at what cost."""
 
+import gzip
 import threading
 import time
 from datetime import date
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.fhir_client import Client, complete
+from prodrome.cds_hooks.fhir_client import Client, complete, searching
 from prodrome.cds_hooks.fhir_client import client as client_module
+from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
 from prodrome.cds_hooks.prefetch import gather
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.protocol.requests import HookRequest
@@ -155,6 +158,43 @@ def test_a_token_endpoint_passes_the_gates_of_any_address(endpoint: object) -> N
     assert server.paths() == [".well-known/smart-configuration"]
 
 
+@pytest.mark.withstands("server addresses")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.0.0.5",
+        "192.168.1.1",
+        "100.64.0.1",
+        "[fd00::1]",
+        "[::ffff:10.0.0.5]",
+        "169.254.169.254",
+        "2130706433",
+        "0.0.0.0",
+    ],
+)
+def test_a_fhir_server_cannot_send_the_service_inside_by_naming_its_token_endpoint(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site did not list these addresses: that the FHIR server names one does not make it listed."""
+    found = httpx.Response(200, json={"token_endpoint": f"https://{host}/token"})
+    server = FakeServer({".well-known/smart-configuration": [found]})
+    reached: list[str] = []
+
+    async def connect(_: object, request: httpx.Request) -> httpx.Response:
+        reached.append(str(request.url))
+        raise httpx.ConnectError("")
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", connect)
+    client = Client(lambda target: server.transport(target) if target.base == BASE else CheckedTransport(target))
+    try:
+        plan = {"it": ("Encounter", "Encounter?patient=1")}
+        fetched = complete(plan, hook_request(None), registered(), time.monotonic() + 5, client=client)["it"]
+    finally:
+        client.close()
+    assert reached == []
+    assert "leads to an address it may not have" in str(fetched.problem)
+
+
 @pytest.mark.withstands("session in use")
 def test_no_session_is_closed_under_a_call_that_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "MAX_SERVERS", 2)
@@ -206,3 +246,90 @@ def test_millions_of_empty_members_cost_little(entries: bytes) -> None:
     fetched = fetch(server, seconds=10)
     assert time.process_time() - began < 4
     assert fetched.problem == "has more than can be taken" or fetched.problem == "sends more than can be taken"
+
+
+def packed(*parts: bytes) -> httpx.Response:
+    headers = {**FHIR, "Content-Encoding": "gzip"}
+    return httpx.Response(200, content=b"".join(parts), headers=headers)
+
+
+EMPTY = gzip.compress(b'{"resourceType":"Bundle","entry":[]}')
+
+
+@pytest.mark.withstands("FHIR server fails")
+@pytest.mark.parametrize(
+    "after", [b"x", b"\0" * 30_000_000, EMPTY, EMPTY * 100_000], ids=["x", "30 MB", "again", "often"]
+)
+def test_what_follows_compressed_data_is_refused_and_costs_nothing(after: bytes) -> None:
+    began = time.process_time()
+    fetched = fetch(FakeServer({"Encounter": [packed(EMPTY, after)]}), seconds=20)
+    assert time.process_time() - began < 3
+    assert fetched.problem == "sends an answer that is damaged"
+
+
+def encounter(**members: object) -> httpx.Response:
+    return bundle({**encounters("a")[0], **members})
+
+
+ODD: dict[str, httpx.Response] = {
+    "a subject whose address cannot be read": encounter(subject={"reference": "http://[/Patient/1"}),
+    "a link that is too long": bundle(link=[{"relation": "next", "url": f"{BASE}/Encounter?x={'y' * 70_000}"}]),
+    "a link with a path that is too long": bundle(link=[{"relation": "next", "url": f"{BASE}/{'y' * 70_000}"}]),
+    "a wait of 400 digits": httpx.Response(503, headers={"Retry-After": "9" * 400}),
+    "a wait until no year": httpx.Response(
+        503, headers={"Retry-After": "Mon, 1 Jan 99999999999999999999 00:00:00 GMT"}
+    ),
+    "an id that is a list": encounter(id=["a"]),
+    "a row nested without end": encounter(extension=orjson.loads("[" * 500 + "]" * 500)),
+}
+
+
+@pytest.mark.withstands("FHIR server fails")
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_answer_costs_its_kind_only(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "alarm", pytest.fail)  # nothing unforeseen
+    server = FakeServer({"Encounter": [ODD[name]], "Condition": [bundle()]})
+    with client_of(server) as client:
+        plan = {kind: (kind, f"{kind}?patient=1") for kind in ("Encounter", "Condition")}
+        fetched = complete(plan, hook_request(), site(), time.monotonic() + 1, client=client)
+    assert fetched["Condition"].state is Completeness.COMPLETE
+    assert fetched["Encounter"].problem is None or "could not" not in fetched["Encounter"].problem
+
+
+@pytest.mark.withstands("FHIR server fails")
+@pytest.mark.parametrize("participant", [5, True, "x", {"actor": {"reference": "http://[::/Patient/1"}}, [5], None])
+def test_an_odd_participant_is_nobody(participant: object) -> None:
+    appointment = {"resourceType": "Appointment", "id": "a", "participant": participant}
+    fetched = fetch({"Appointment": [bundle(appointment)]}, "Appointment?patient=1")
+    assert fetched.state is Completeness.COMPLETE
+
+
+@pytest.mark.withstands("FHIR server fails")
+def test_a_mistake_of_ours_in_reading_one_kind_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(searching, "alarm", lambda event, **_: told.append(event))
+    monkeypatch.setattr(searching, "_of_another", lambda *_: 1 / 0)
+    server = FakeServer({"Encounter": [bundle(*encounters("a"))], "Condition": [bundle()]})
+    with client_of(server) as client:
+        plan = {kind: (kind, f"{kind}?patient=1") for kind in ("Encounter", "Condition")}
+        fetched = complete(plan, hook_request(), site(), time.monotonic() + 5, client=client)
+    assert fetched["Encounter"].problem == "sends an answer that cannot be read"
+    assert fetched["Encounter"].state is not Completeness.COMPLETE
+    assert fetched["Condition"].state is Completeness.COMPLETE
+    assert told == ["an answer of a FHIR server could not be read"]
+
+
+@pytest.mark.withstands("log injection")
+@pytest.mark.parametrize(
+    "code", ["Jane Doe, 1980", "<script>alert(1)</script>", "x\n{}", "", 5, None, ["exception"], {}]
+)
+def test_no_text_of_a_server_poses_as_the_kind_of_an_issue(code: object) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": code}]}
+    fetched = fetch({"Encounter": [httpx.Response(200, json=outcome, headers=FHIR)]})
+    assert fetched.problem == "reports a problem (unknown)"
+
+
+@pytest.mark.withstands("FHIR server fails")
+def test_a_patients_id_that_is_too_long_to_ask_for_is_told() -> None:
+    fetched = fetch({}, f"Encounter?patient={'x' * 70_000}")
+    assert fetched.problem == "has no address for this that can be asked"

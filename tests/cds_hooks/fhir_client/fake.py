@@ -20,11 +20,11 @@ FHIR = {"Content-Type": "application/fhir+json"}
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
-class _Chunks(httpx.AsyncByteStream):
+class Chunks(httpx.AsyncByteStream):
     """A body that comes over the network in pieces, as often as it is asked for."""
 
-    def __init__(self, whole: httpx.ByteStream) -> None:
-        self._body = b"".join(whole)
+    def __init__(self, body: bytes) -> None:
+        self._body = body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._body), 65_536):
@@ -55,7 +55,7 @@ class FakeServer:
         if not isinstance(answer, httpx.Response):
             answer = answer(request)
         assert isinstance(answer.stream, httpx.ByteStream)
-        return httpx.Response(answer.status_code, headers=answer.headers, stream=_Chunks(answer.stream))
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=Chunks(b"".join(answer.stream)))
 
     def paths(self) -> list[str]:
         return [request.url.path.removeprefix("/fhir/") for request in self.asked]
