@@ -14,7 +14,7 @@ from prodrome.cds_hooks.fhir_client import Fetched, FetchProgress, Resolved, com
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
-from prodrome.fhir_mappers import BundleEntry, Record, bare_id, collect, is_answer, worse
+from prodrome.fhir_mappers import SHARED_KINDS, BundleEntry, Record, bare_id, collect, is_answer, worse
 from prodrome.rules import Completeness
 
 
@@ -70,8 +70,8 @@ def gather(
     lacking = {query.kind for query in service.queries if query.key not in came}
     parts = [(query.kind, came[query.key]) for query in service.queries if query.key in came]
     short = lacking | problems.keys()
-    resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short | REFERRED_TO)])
-    for kind in REFERRED_TO - service.kinds:  # whoever refers to them says whether they are lacking
+    resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short.union(SHARED_KINDS))])
+    for kind in SHARED_KINDS:  # whoever refers to them says whether they are lacking
         completeness.pop(kind, None)
     for kind in lacking:
         # A kind is whole only when every key that asks for it was answered, and under a name we know.
@@ -176,7 +176,7 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
     for key, value in request.prefetch.items():
         name = key if key in ours else site_keys.get(key, key)
         if name not in ours or not is_answer(ours[name], value):
-            foreign += [(kind, value) for kind in sorted(_kinds_in(value) & (service.kinds | REFERRED_TO))]
+            foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds.union(SHARED_KINDS))]
             unreadable += [name] if name in ours else []
         elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
             another = True
@@ -186,10 +186,6 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
     another = another or len(own) < len(foreign)
     notes = [f"The prefetch value of {name} could not be read and was taken as absent." for name in unreadable]
     return _Prefetched(came, own, (*notes, _SET_ASIDE) if another else tuple(notes))
-
-
-REFERRED_TO = frozenset({"Medication", "PractitionerRole"})
-"""Kinds that no service asks for by themselves, used wherever they come from."""
 
 
 def _kinds_in(value: object) -> frozenset[str]:

@@ -9,16 +9,18 @@ from datetime import date
 
 from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
-from prodrome.fhir_mappers.chart import KINDS, Chart, Record
+from prodrome.fhir_mappers.chart import Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
 from prodrome.fhir_mappers.code_systems import ACT_CODE, ICD10CM, RXNORM, SNOMED, locate, plain_code
-from prodrome.fhir_mappers.collecting import ALIASES, BundleEntry, collect, is_answer, kind_of, lacks_some, worse
+from prodrome.fhir_mappers.collecting import BundleEntry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
 from prodrome.fhir_mappers.encounters import read_encounters
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
+from prodrome.fhir_mappers.kinds import KINDS, R4_NAMES, R5_NAMES, REFERRED_TO, SHARED_KINDS, Kind, Search
 from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
+from prodrome.fhir_mappers.observation_codes import ACUTE_DAYS, ATTACKS, DAY_COUNTS, RELIEVED, TREATED
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
@@ -33,18 +35,28 @@ from prodrome.rules.guideline import Guideline
 
 __all__ = [
     "ACT_CODE",
-    "ALIASES",
+    "ACUTE_DAYS",
+    "ATTACKS",
+    "DAY_COUNTS",
     "DIAGNOSING",
     "ICD10CM",
     "KINDS",
+    "R4_NAMES",
+    "R5_NAMES",
+    "REFERRED_TO",
+    "RELIEVED",
     "RXNORM",
+    "SHARED_KINDS",
     "SITE",
     "SNOMED",
+    "TREATED",
     "BundleEntry",
+    "Kind",
     "Meaning",
     "MigraineCodes",
     "Orders",
     "Record",
+    "Search",
     "Share",
     "bare_id",
     "code_taken_for",

@@ -18,32 +18,10 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     reference_key,
 )
+from prodrome.fhir_mappers.kinds import KINDS, REFERRED_TO
 from prodrome.fhir_mappers.words import words
 from prodrome.rules import Completeness, NotUnderstood, Skipped, When
 from prodrome.rules.guideline import Guideline
-
-KINDS = (
-    "Patient",
-    "Condition",
-    "MedicationStatement",
-    "MedicationRequest",
-    "MedicationAdministration",
-    "MedicationDispense",
-    "Medication",
-    "Encounter",
-    "Observation",
-    "AllergyIntolerance",
-    "Procedure",
-    "ServiceRequest",
-    "DeviceRequest",
-    "DeviceUseStatement",
-    "Appointment",
-    "PractitionerRole",
-)
-"""The kinds of resource that facts are read from, under their R4 names."""
-
-NAMED_BY_OTHERS = frozenset({"Medication", "Condition", "PractitionerRole"})
-"""The kinds that a fact of another resource may depend on."""
 
 OLD_ORDERS = frozenset({"MedicationOrder", "MedicationPrescription"})
 """What the MedicationRequest was called before STU3."""
@@ -135,7 +113,7 @@ class Chart:
 
     def _name(self, kind: str, resource: JsonObject) -> None:
         """Let a bare id, or a ``urn:`` of it, lead to a resource that others refer to so."""
-        if kind in NAMED_BY_OTHERS and (id_ := bare_id(resource.get("id"))):
+        if kind in REFERRED_TO and (id_ := bare_id(resource.get("id"))):
             known = self._bare.setdefault(id_, resource)
             if known is not None and kind_of(known, kind) != kind:
                 self._bare[id_] = None  # it may mean either

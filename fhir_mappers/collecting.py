@@ -5,15 +5,15 @@ wrappings seen in the wild.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.elements import bare_id, content
+from prodrome.fhir_mappers.kinds import R4_NAMES
 from prodrome.rules import Completeness
 
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 
-ALIASES: Mapping[str, str] = {"DeviceUsage": "DeviceUseStatement"}  # R5 names of kinds that R4 names otherwise
 HARMLESS = frozenset({"warning", "information", "success"})
 _DEEPEST = 4  # wrappings and Bundles inside one another
 
@@ -30,7 +30,7 @@ class BundleEntry(NamedTuple):
 def kind_of(resource: object, otherwise: str = "") -> str:
     """The kind of a resource under its R4 name; ``otherwise`` where it does not say."""
     kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return ALIASES.get(kind, kind) if isinstance(kind, str) else otherwise
+    return R4_NAMES.get(kind, kind) if isinstance(kind, str) else otherwise
 
 
 def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleEntry]], dict[str, Completeness]]:
@@ -45,7 +45,7 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
     completeness: dict[str, Completeness] = {}
     read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
-        kind = ALIASES.get(asked, asked)
+        kind = R4_NAMES.get(asked, asked)
         if value is None or id(value) not in read:  # one value may be asked for several kinds, or under several keys
             came: dict[str, list[BundleEntry]] = {}
             state = _collect_value(kind, value, came, 0)
@@ -99,7 +99,7 @@ def is_answer(kind: str, value: object) -> bool:
         return False
     type_ = value.get("resourceType")
     if isinstance(type_, str):
-        return type_ in ("Bundle", "OperationOutcome") or kind_of(value) == ALIASES.get(kind, kind)
+        return type_ in ("Bundle", "OperationOutcome") or kind_of(value) == R4_NAMES.get(kind, kind)
     if "response" in value and not _succeeded(value["response"]):
         return True
     return "resource" in value and is_answer(kind, value["resource"])

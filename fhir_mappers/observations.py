@@ -24,20 +24,31 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.fhir_mappers.observation_codes import (
+    ACUTE_DAYS,
+    ANY_ACUTE,
+    ATTACKS,
+    DAY_COUNTS,
+    DIASTOLIC,
+    HEART_RATE,
+    MEASUREMENTS,
+    PANEL,
+    PREGNANCY,
+    RELIEVED,
+    SYSTOLIC,
+    THREE_MONTHS,
+    TREATED,
+    diary_codes,
+)
 from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.rules import AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+from prodrome.rules import OVERUSE_CLASSES, AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
 from prodrome.rules.guideline import Guideline
 
 VALID = frozenset({"final", "amended", "corrected"})
-OVERUSE_CLASSES = frozenset({"triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"})
-ANY = "any"  # days with an acute drug of any class
-DAY_FIELDS = {"debilitating-headache-days": "debilitating", "headache-days": "headache", "migraine-days": "migraine"}
 MMHG = frozenset({"mm[Hg]", "mmHg", "mm Hg", "mm(Hg)", "millimeter of mercury"})
 DAY_UNITS = frozenset({"d", "day", "days", "{days}", "{day}"})
-THREE_MONTHS = 92  # days, at most
-# Code sets of what is measured, and of the answers to a pregnancy status.
-PANEL, SYSTOLIC, DIASTOLIC = "reading.blood_pressure", "reading.systolic", "reading.diastolic"
-HEART_RATE, PREGNANCY = "reading.heart_rate", "reading.pregnancy"
+_LONGEST_THREE_MONTHS = 92  # days
+# Code sets of the answers to a pregnancy status.
 PREGNANT, NOT_PREGNANT = "reading.pregnant", "reading.not_pregnant"
 PREGNANCY_UNKNOWN: Code = (LOINC, "LA4489-6")
 
@@ -78,7 +89,7 @@ def _measured_by(guideline: Guideline) -> Mapping[Code, str]:
     """What each code of a measurement measures, as the name of its set."""
     return {
         (system, code): name
-        for name in (PREGNANCY, PANEL, SYSTOLIC, DIASTOLIC, HEART_RATE)
+        for name in MEASUREMENTS
         for system, codes in guideline.code_sets[name].exact.items()
         for code in codes
     }
@@ -87,8 +98,7 @@ def _measured_by(guideline: Guideline) -> Mapping[Code, str]:
 @per_guideline
 def _wanted(guideline: Guideline) -> frozenset[str]:
     """Every code, of whatever system, that an Observation of interest may have."""
-    own = (*DAY_FIELDS, "acute-medication-days", "attack-response", "65380-8")
-    return frozenset((*own, *(code for _, code in _measured_by(guideline))))
+    return frozenset(code for _, code in (*diary_codes(guideline), *_measured_by(guideline)))
 
 
 class _Reader:
@@ -131,7 +141,7 @@ class _Reader:
 
     def three_months(self, ref: str, resource: JsonObject) -> None:
         when = read_moment(resource, "effective")
-        value = _days(resource, THREE_MONTHS)
+        value = _days(resource, _LONGEST_THREE_MONTHS)
         if value is None or when is None or (when.first.year, when.first.month) != (when.last.year, when.last.month):
             return
         count = _Count(value / 3, _issued(resource), ref)
@@ -163,7 +173,7 @@ class _Reader:
         for component in read_objects(resource, "component"):
             value = _days(component, last_of_month(month).day)
             for system, code in read_concept(component, "code").codes:
-                if system == self.diary_system and (code in OVERUSE_CLASSES or code == ANY) and value is not None:
+                if system == self.diary_system and (code in OVERUSE_CLASSES or code == ANY_ACUTE) and value is not None:
                     counts[code] = _Count(value, stamp, ref)
         row = self.acute_days[month]
         for overuse_class, count in counts.items():
@@ -175,7 +185,7 @@ class _Reader:
         for month, row in sorted(self.acute_days.items()):
             standing = {overuse_class: _standing(counts) for overuse_class, counts in sorted(row.items())}
             days = {overuse_class: count.value for overuse_class, count in standing.items()}
-            total = days.pop(ANY, None)
+            total = days.pop(ANY_ACUTE, None)
             months.append(AcuteUseMonth(month, days, unique(count.ref for count in standing.values()), total))
         return months
 
@@ -186,7 +196,7 @@ class _Reader:
             for system, code in read_concept(component, "code").codes:
                 if system == self.diary_system and value is not None:
                     counts[code] = value
-        treated, relieved = counts.get("attacks-treated"), counts.get("attacks-relieved")
+        treated, relieved = counts.get(TREATED), counts.get(RELIEVED)
         if treated is None or relieved is None:
             return
         if relieved > treated:
@@ -297,10 +307,10 @@ def _pressure(name: str) -> _Read:
 def _by_code(guideline: Guideline) -> Mapping[Code, _Read]:
     """What reads a row of the diary, by its code in the site's code system of one."""
     return {
-        **{(guideline.diary, code): _day_count(field) for code, field in DAY_FIELDS.items()},
-        (guideline.diary, "acute-medication-days"): _Reader.acute_medication_days,
-        (guideline.diary, "attack-response"): _Reader.attack_response,
-        (LOINC, "65380-8"): _Reader.three_months,
+        **{(guideline.diary, code): _day_count(field) for code, field in DAY_COUNTS.items()},
+        (guideline.diary, ACUTE_DAYS): _Reader.acute_medication_days,
+        (guideline.diary, ATTACKS): _Reader.attack_response,
+        THREE_MONTHS: _Reader.three_months,
     }
 
 

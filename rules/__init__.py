@@ -20,7 +20,7 @@ from prodrome.rules.eligibility import (
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import preference
 from prodrome.rules.fact_meanings import MEANINGS, meaning_of
-from prodrome.rules.fact_types import READ_FROM
+from prodrome.rules.fact_types import MEDICATION, OVERUSE_CLASSES, READ_FROM
 from prodrome.rules.facts import (
     UNKNOWN_CODE,
     AcuteUseMonth,
@@ -59,6 +59,8 @@ from prodrome.rules.titration import Judging
 __all__ = [
     "ABSOLUTE",
     "MEANINGS",
+    "MEDICATION",
+    "OVERUSE_CLASSES",
     "READ_FROM",
     "SEVERITY",
     "UNKNOWN_CODE",

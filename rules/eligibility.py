@@ -14,6 +14,7 @@ from typing import Literal
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, contraindications_of, is_lastingly_barred
 from prodrome.rules.doses import days_at
+from prodrome.rules.fact_types import MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
@@ -45,8 +46,6 @@ REASONS: Mapping[How, str] = {
     "lack of tolerability": "tolerability",
     "contraindication": "contraindication",
 }
-
-MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The words a rulebook may use: measured fact types with their fields, and the kinds of resource behind each."""
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from prodrome.rules.facts import Indication, StopReason
 
@@ -44,7 +45,9 @@ ACUTE_CLASSES = (
     "antiemetic",
     "opioid",
 )
-OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
+OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
+OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)
+"""The classes of ICHD-3 8.2, as the headache diary counts their days."""
 BODY_KINDS = ("guideline", "appraisal", "payer", "referral", "label")
 ELIGIBILITY_ASKS = ("failures", "days", "type")
 EXCEPTIONS = (
@@ -181,6 +184,9 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
 """The fact types a rule may read: the kind of each field, or the texts it can have. Anything else in a rulebook is an
 error at load."""
 
+MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
+"""The kinds of resource that say what a patient takes or took."""
+
 READ_FROM: Mapping[str, tuple[str, ...]] = {
     "hook": (),
     "patient": ("Patient",),
@@ -194,7 +200,7 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
         "Procedure",
         "Condition",
     ),
-    "later_success": ("MedicationStatement", "MedicationRequest", "MedicationAdministration"),
+    "later_success": MEDICATION,
     "drug_use": ("MedicationStatement", "MedicationRequest", "MedicationDispense", "MedicationAdministration"),
     "allergy": ("AllergyIntolerance",),
     "preventive_class": ("Condition",),
@@ -240,20 +246,5 @@ READ_FROM: Mapping[str, tuple[str, ...]] = {
 }
 """The kinds of resource each fact type is read from: what a hook's prefetch has to ask for."""
 
-KINDS: tuple[str, ...] = (
-    "Patient",
-    "Condition",
-    "MedicationStatement",
-    "MedicationRequest",
-    "MedicationDispense",
-    "MedicationAdministration",
-    "Encounter",
-    "Observation",
-    "AllergyIntolerance",
-    "Procedure",
-    "ServiceRequest",
-    "DeviceRequest",
-    "DeviceUseStatement",
-    "Appointment",
-)
+KINDS: tuple[str, ...] = tuple(dict.fromkeys(kind for kinds in READ_FROM.values() for kind in kinds))
 """The kinds of resource a rule may need complete."""

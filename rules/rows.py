@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 from prodrome.rules.engine.matching import Fact
 from prodrome.rules.engine.rulebook import Rulebook, RulebookError
 from prodrome.rules.engine.strict_yaml import meant
+from prodrome.rules.fact_types import OveruseClass
 
-OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 Ending = Literal["lack of efficacy", "lack of tolerability"]
 TallyName = Literal["failed_triptans"]
 """The counts that are read outside the rulebook."""

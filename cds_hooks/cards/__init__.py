@@ -11,7 +11,7 @@ from prodrome.cds_hooks.cards.building import (
     suggested,
 )
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
 from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP, SNOMED
 from prodrome.cds_hooks.cards.template_check import CardsError
@@ -24,7 +24,6 @@ __all__ = [
     "FOLLOW_UP",
     "INCOMPLETE",
     "INCOMPLETE_TITLE",
-    "KIND_WORDS",
     "SNOMED",
     "CardsError",
     "ClassWords",

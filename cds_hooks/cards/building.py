@@ -20,13 +20,13 @@ from prodrome.cds_hooks.cards.finding_words import Answer, Kind, ParameterName, 
 from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, one_line, tidy
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
-from prodrome.cds_hooks.cards.patient_words import KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.shown_words import SHOWN
 from prodrome.cds_hooks.cards.spelling import spelt
 from prodrome.cds_hooks.cards.suggestions import Asked, Offer
 from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
-from prodrome.cds_hooks.protocol import HookRequest
+from prodrome.cds_hooks.protocol import KIND_WORDS, HookRequest
 from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
 from prodrome.rules.engine import Fact, Rule, Rulebook, YamlEntry, meant, read_entry
 from prodrome.rules.guideline import Guideline, Source

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
 from prodrome.cds_hooks.cards.preventives_tried import TRIAL_ENDINGS
+from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import ClassState, Criterion, Failed, MonthDays, RowAnswer, answers_for
 from prodrome.rules.guideline import Days, DaysAsked, EligibilityRow, FailuresAsked, Guideline, Source
 

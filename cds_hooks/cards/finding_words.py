@@ -10,12 +10,11 @@ from prodrome.cds_hooks.cards import preventives_tried
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.options_words import Choice, Options
 from prodrome.cds_hooks.cards.patient_words import (
-    MEDICATION,
     Month,
     Sheet,
     number,
 )
-from prodrome.rules import AttackRecord, ExceptionalDose, Finding, at_full_dose, dose_exceptions, rows
+from prodrome.rules import MEDICATION, AttackRecord, ExceptionalDose, Finding, at_full_dose, dose_exceptions, rows
 from prodrome.rules.engine import Indicator
 
 

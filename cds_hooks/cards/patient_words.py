@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
+from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import (
     ABSOLUTE,
     Active,
@@ -30,25 +31,6 @@ from prodrome.rules import (
     trial_name,
 )
 from prodrome.rules.guideline import Drug, Guideline
-
-KIND_WORDS: Mapping[str, str] = {
-    "Patient": "the patient's details",
-    "Condition": "the problem list",
-    "MedicationStatement": "the medication list",
-    "MedicationRequest": "prescriptions",
-    "MedicationAdministration": "administered medication",
-    "Encounter": "visits",
-    "Observation": "diary entries and measurements",
-    "AllergyIntolerance": "allergies",
-    "Procedure": "procedures",
-    "ServiceRequest": "referrals",
-    "DeviceRequest": "device orders",
-    "DeviceUseStatement": "devices in use",
-    "Appointment": "appointments",
-}
-"""The kinds of resource as a clinician would call them."""
-
-MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
 
 ACUTE_CLASS_WORDS: Mapping[str, str] = {
     "triptan": "triptan",

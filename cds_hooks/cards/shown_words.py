@@ -13,7 +13,8 @@ from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, EXCEPTION_WORDS, KIND_WORDS, Sheet, amount, days
+from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, EXCEPTION_WORDS, Sheet, amount, days
+from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import When, full_dose, length, rows
 from prodrome.rules.guideline import Drug
 

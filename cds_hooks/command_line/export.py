@@ -50,7 +50,7 @@ def run(asked: argparse.Namespace) -> int:
     out, since = _since(asked)
     ask = bulk_data.Ask(
         server=server,
-        kinds=KINDS,
+        kinds=tuple(KINDS),
         filters=() if asked.no_filter else tuple(filters(environment.guideline, environment.clock())),
         group=asked.group,
         patients=not asked.system,

@@ -15,6 +15,7 @@ from fhir.resources.R4B.bundle import Bundle
 
 from prodrome.cds_hooks.eligibility.history import Course, Diagnosis, DiaryMonth, History
 from prodrome.cds_hooks.eligibility.summary import SAID_BY, TITLE, course_lines, month_lines
+from prodrome.fhir_mappers import DAY_COUNTS
 from prodrome.rules.guideline import Guideline
 
 Json = dict[str, Any]
@@ -28,11 +29,6 @@ CLINICAL = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}],
 }
 SEXES = ("male", "female", "other", "unknown")
-DAYS = (
-    ("headache", "headache-days", "Headache days"),
-    ("migraine", "migraine-days", "Migraine days"),
-    ("debilitating", "debilitating-headache-days", "Debilitating headache days"),
-)
 
 
 def as_document(found: History, guideline: Guideline) -> Json:
@@ -159,13 +155,21 @@ class _Document:
 
     def observations(self, month: DiaryMonth) -> list[Json]:
         made = []
-        for field, code, display in DAYS:
+        for code, field in DAY_COUNTS.items():
             days = getattr(month, field)
             if days is not None:
                 observation: Json = {
                     "resourceType": "Observation",
                     "status": "final",
-                    "code": {"coding": [{"system": self.guideline.diary, "code": code, "display": display}]},
+                    "code": {
+                        "coding": [
+                            {
+                                "system": self.guideline.diary,
+                                "code": code,
+                                "display": code.replace("-", " ").capitalize(),
+                            }
+                        ]
+                    },
                     "subject": self.subject,
                     "effectiveDateTime": f"{month.month:%Y-%m}",
                     "valueQuantity": {

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from prodrome.cds_hooks.cards import ACUTE_CLASS_WORDS, KIND_WORDS, Sheet, days_in_words
+from prodrome.cds_hooks.cards import ACUTE_CLASS_WORDS, Sheet, days_in_words
+from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import (
     ABSOLUTE,
+    MEDICATION,
     Completeness,
     Condition,
     Facts,
@@ -40,14 +42,8 @@ ENDED: Mapping[StopReason, str] = {
     StopReason.UNKNOWN: "stopped, reason not recorded",
 }
 
-KINDS = (
-    "Condition",
-    "MedicationStatement",
-    "MedicationRequest",
-    "MedicationAdministration",
-    "Observation",
-    "AllergyIntolerance",
-)
+_READ = ("Condition", *MEDICATION, "Observation", "AllergyIntolerance")
+"""The kinds of resource a summary is drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +228,6 @@ def _not_recorded(found: History, facts: Facts) -> Iterator[str]:
     missing = [f"{month.month:%Y-%m}" for month in found.months if not month.recorded]
     if missing:
         yield f"headache days of {', '.join(missing)}"
-    for kind in KINDS:
+    for kind in _READ:
         if facts.completeness.get(kind, Completeness.MISSING) is not Completeness.COMPLETE:
             yield f"{KIND_WORDS[kind]}: did not arrive completely, so there may be more"

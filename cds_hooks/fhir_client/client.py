@@ -26,6 +26,7 @@ from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, is_link, missing
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
 from prodrome.cds_hooks.runtime import trace_headers
+from prodrome.fhir_mappers import R5_NAMES
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
@@ -33,8 +34,6 @@ GRACE_SECONDS = 0.1
 CLOSING_SECONDS = 5.0
 FAIR_SECONDS = 0.5
 """With less time than this a server that did not answer is not held to have failed."""
-R5_KINDS: Mapping[str, str] = {"DeviceUseStatement": "DeviceUsage"}
-"""Kinds that R5 renamed; asked for by their R4 name first: most servers are R4, and some are slow to say so."""
 
 _T = TypeVar("_T")
 
@@ -241,7 +240,8 @@ class Client:
             raise Failure(f"failed repeatedly and is left alone for {waits:.0f} seconds", answered=False)
         async with asyncio.timeout(deadline - begun):
             headers = {**await self._headers(session, request, deadline), **trace_headers()}
-        renamed = R5_KINDS if session.version and session.version[1].startswith("5.") else {}
+        # By their R4 name first: most servers are R4, and some are slow to say so.
+        renamed = R5_NAMES if session.version and session.version[1].startswith("5.") else {}
 
         async def one(key: str, kind: str, query: str) -> None:
             search = searches[key] = Search(target, kind, query, headers, request.patient_id)
@@ -253,8 +253,8 @@ class Client:
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await search.run(session.http, deadline)
-                    if kind in R5_KINDS and search.status in (400, 404) and await self._is_r5(session, deadline):
-                        search = searches[key] = search.renamed(R5_KINDS[kind])
+                    if kind in R5_NAMES and search.status in (400, 404) and await self._is_r5(session, deadline):
+                        search = searches[key] = search.renamed(R5_NAMES[kind])
                         await search.run(session.http, deadline)
             except TimeoutError:
                 pass  # the search says itself that it did not end

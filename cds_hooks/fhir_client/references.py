@@ -7,23 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prodrome.cds_hooks.fhir_client.searching import Fetched
-from prodrome.fhir_mappers import bare_id, kind_of
+from prodrome.fhir_mappers import KINDS, REFERRED_TO, bare_id, kind_of
 from prodrome.rules import Completeness
 
 MAX_IDS = 500
 IDS_PER_SEARCH = 100
 
-# kind -> the elements through which a fact may depend on another resource (R4 and R5 names)
-_MEDICINE = ("medicationReference", "medication", "reasonReference", "reason")
-_ELEMENTS: Mapping[str, tuple[str, ...]] = {
-    "MedicationStatement": _MEDICINE,
-    "MedicationRequest": _MEDICINE,
-    "MedicationAdministration": _MEDICINE,
-    "Encounter": ("reasonReference", "reason", "diagnosis", "participant"),
-    "Procedure": ("reasonReference", "reason"),
-    "ServiceRequest": ("reasonReference", "reason"),
-}
-_TARGETS = frozenset({"Medication", "Condition", "PractitionerRole"})
 _REFERENCE = re.compile(r"(?:(.+)/)?([A-Za-z]+)/([A-Za-z0-9.-]{1,256})(?:/_history/[^/]+)?\Z")
 
 
@@ -59,7 +48,7 @@ def wanted(resources: Iterable[object], *, base: str | None) -> Wanted:
         here.add((kind, bare_id(resource.get("id")) or ""))
         contained = resource.get("contained")
         inside = {(kind_of(each), bare_id(each.get("id"))) for each in _objects(contained)}
-        for element in _ELEMENTS.get(kind, ()):
+        for element in KINDS[kind].refers if kind in KINDS else ():
             named = _references(resource.get(element), base)
             refers += [(kind, target, bare) for target, bare in named if (target, bare) not in inside]
     ids: dict[str, dict[str, None]] = defaultdict(dict)
@@ -118,5 +107,5 @@ def _references(value: object, base: str | None) -> Iterator[tuple[str, str]]:
             stack += [child for child in item.values() if isinstance(child, dict | list)]
             text = item.get("reference")
             match = _REFERENCE.match(text) if isinstance(text, str) else None
-            if match and match[2] in _TARGETS and match[1] in (None, base):
+            if match and match[2] in REFERRED_TO and match[1] in (None, base):
                 yield match[2], match[3]

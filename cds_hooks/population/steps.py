@@ -18,9 +18,10 @@ import orjson
 from prodrome.cds_hooks.population.export import Changes, Line
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import (
-    ALIASES,
     DIAGNOSING,
     KINDS,
+    R4_NAMES,
+    SHARED_KINDS,
     MigraineCodes,
     Orders,
     Record,
@@ -36,15 +37,13 @@ from prodrome.rules.guideline import Guideline
 HOOK = "patient-view"
 ORDER_HOOK = "order-sign"
 ORDER = "MedicationRequest"
-SHARED = ("Medication", "PractitionerRole")
-"""Kinds of resource that are nobody's own: a chart gets those that its rows refer to."""
 
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that the line holds to its end
-_SHARED = re.compile(rb"(Medication|PractitionerRole)\\?/([A-Za-z0-9\-.]{1,64})")
+_SHARED = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % "|".join(SHARED_KINDS).encode())
 _LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
-_SHARED_KINDS = frozenset(kind.encode() for kind in SHARED)
-_READ = frozenset(kind.encode() for kind in (*KINDS, *ALIASES))
+_SHARED_KINDS = frozenset(kind.encode() for kind in SHARED_KINDS)
+_READ = frozenset(kind.encode() for kind in (*KINDS, *R4_NAMES))
 _PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
 _SAYING = frozenset(kind.encode() for kind in DIAGNOSING)
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
@@ -191,7 +190,7 @@ def shared(lines: Iterable[Line], wanted: frozenset[str]) -> Iterator[tuple[str,
     """The Medications and PractitionerRoles among these lines that rows refer to, by ``Type/id``."""
     for _, _, raw in lines:
         found = _KIND.search(raw)
-        if found is None or found.group(1).decode() not in SHARED:
+        if found is None or found.group(1).decode() not in SHARED_KINDS:
             continue
         try:
             resource = orjson.loads(raw)

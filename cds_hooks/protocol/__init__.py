@@ -20,12 +20,13 @@ from prodrome.cds_hooks.protocol.refusals import (
     Withheld,
 )
 from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest, parse, read_request
-from prodrome.cds_hooks.protocol.services import Service, services
+from prodrome.cds_hooks.protocol.services import KIND_WORDS, Service, services
 
 __all__ = [
     "DEPRECATED",
     "HOOKS",
     "INDICATORS",
+    "KIND_WORDS",
     "MAX_SUMMARY",
     "Fault",
     "FhirAuthorization",

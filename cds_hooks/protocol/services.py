@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 
 from prodrome.cds_hooks.protocol.hooks import HOOKS, Hook
+from prodrome.fhir_mappers import KINDS, Kind, Search
 from prodrome.rules import READ_FROM
 from prodrome.rules.engine import Rule, Rulebook
 from prodrome.rules.guideline import Guideline
@@ -20,17 +21,8 @@ SPECIFICATION = "2.0.1"
 GRACE_DAYS = 35
 """Added to the longest look-back, so that a month's worth of clock or paging differences cannot change an answer."""
 
-_DIARY_FACTS = frozenset({"month", "acute_use", "acute_use_together", "attacks", "attack_record", "eligibility_limit"})
-_DIARY_CODES = (
-    "debilitating-headache-days",
-    "headache-days",
-    "migraine-days",
-    "acute-medication-days",
-    "attack-response",
-)
-_LOINC = "http://loinc.org"
-_HEADACHE_DAYS = "65380-8"
-_MEASURED = ("blood_pressure", "systolic", "diastolic", "heart_rate", "pregnancy")  # sets of codes.yaml
+KIND_WORDS: Mapping[str, str] = MappingProxyType({kind.name: kind.words for kind in KINDS.values() if kind.searches})
+"""The kinds of resource that are asked for, as a clinician would call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ def services(guideline: Guideline, today: date) -> Mapping[str, Service]:
 
 
 def _service(guideline: Guideline, hook: Hook, speaking: list[Rule], today: date) -> Service:
-    needed = {("Patient", "")}.union(*(_needs(guideline.rulebook, rule) for rule in speaking))
+    needed = {KINDS["Patient"].searches[0].key}.union(*(_needs(guideline.rulebook, rule) for rule in speaking))
     titles = "; ".join(f"{rule.title} ({rule.id})" for rule in speaking)
     return Service(
         id=f"prodrome-{hook.name}",
@@ -99,74 +91,41 @@ def _service(guideline: Guideline, hook: Hook, speaking: list[Rule], today: date
         title=f"Difficult-to-treat migraine, {hook.title}",
         description=f"Called when {hook.when}. Can answer with: {titles}.",
         rules=tuple(rule.id for rule in speaking),
-        queries=tuple(query for need, query in _queries(guideline, today) if need in needed),
+        queries=tuple(
+            Query(search.key, kind.name, _template(kind, search, guideline, today))
+            for kind in KINDS.values()
+            for search in kind.searches
+            if search.key in needed
+        ),
     )
 
 
-def _needs(rulebook: Rulebook, rule: Rule) -> set[tuple[str, str]]:
-    """The (kind, part) a rule reads, itself, through earlier rules, and through the step that finds nothing for it."""
-    needed: set[tuple[str, str]] = set()
+def _needs(rulebook: Rulebook, rule: Rule) -> set[str]:
+    """The prefetch a rule reads, itself, through earlier rules, and through the step that finds nothing for it."""
+    needed: set[str] = set()
     for step in (rule, *(other for other in rulebook.rules.values() if other.concludes_absence_for == rule.id)):
-        needed |= {(kind, "") for kind in rulebook.absence_kinds(step.id)}
-        needed |= {(kind, _part(kind, fact)) for fact in rulebook.rests_on(step.id) for kind in READ_FROM.get(fact, ())}
+        for kind in rulebook.absence_kinds(step.id):
+            needed |= {search.key for search in KINDS[kind].searches}
+        for fact in rulebook.rests_on(step.id):
+            needed |= {search.key for kind in READ_FROM.get(fact, ()) for search in _searches(KINDS[kind], fact)}
     return needed
 
 
-def _part(kind: str, fact: str) -> str:
-    if kind != "Observation":
-        return ""
-    return "diary" if fact in _DIARY_FACTS else "measurements"
+def _searches(kind: Kind, fact: str) -> tuple[Search, ...]:
+    """What to ask of a kind for a fact."""
+    own = tuple(search for search in kind.searches if fact in search.facts)
+    return own or tuple(search for search in kind.searches if not search.facts)
 
 
-def _queries(guideline: Guideline, today: date) -> tuple[tuple[tuple[str, str], Query], ...]:
-    """Every search there is, by (kind, part).
-
-    Encounters, appointments and measurements are bounded by the longest look-back any rule has on them. Referrals,
-    procedures and devices are not: one without a date counts. Diary rows are not: attacks of any age count.
-    """
-    visits = _since(guideline, today, "specialist_lookback_days", "ed_followup_window_days")
-    readings = _since(
-        guideline, today, "heart_rate_lookback_days", "blood_pressure_lookback_days", "pregnancy_max_days"
-    )
-    diary = ",".join([*(f"{guideline.diary}|{code}" for code in _DIARY_CODES), f"{_LOINC}|{_HEADACHE_DAYS}"])
-    measured = sorted({code for name in _MEASURED for code in guideline.code_sets[f"reading.{name}"].exact[_LOINC]})
-    measurements = ",".join(f"{_LOINC}|{code}" for code in measured)
-    mine = f"patient={PATIENT}"
-    table = (
-        ("patient", "Patient", "", f"Patient/{PATIENT}"),
-        ("conditions", "Condition", "", f"Condition?{mine}"),
-        (
-            "medicationStatements",
-            "MedicationStatement",
-            "",
-            f"MedicationStatement?{mine}&_include=MedicationStatement:medication",
-        ),
-        (
-            "medicationRequests",
-            "MedicationRequest",
-            "",
-            f"MedicationRequest?{mine}&_include=MedicationRequest:medication",
-        ),
-        (
-            "medicationDispenses",
-            "MedicationDispense",
-            "",
-            f"MedicationDispense?{mine}&_include=MedicationDispense:medication",
-        ),
-        ("medicationAdministrations", "MedicationAdministration", "", f"MedicationAdministration?{mine}"),
-        ("allergyIntolerances", "AllergyIntolerance", "", f"AllergyIntolerance?{mine}"),
-        ("headacheDiary", "Observation", "diary", f"Observation?{mine}&code={diary}"),
-        ("measurements", "Observation", "measurements", f"Observation?{mine}&code={measurements}&date=ge{readings}"),
-        ("encounters", "Encounter", "", f"Encounter?{mine}&date=ge{visits}&_include=Encounter:participant"),
-        ("appointments", "Appointment", "", f"Appointment?{mine}&date=ge{visits}"),
-        ("serviceRequests", "ServiceRequest", "", f"ServiceRequest?{mine}"),
-        ("procedures", "Procedure", "", f"Procedure?{mine}"),
-        ("deviceUseStatements", "DeviceUseStatement", "", f"DeviceUseStatement?{mine}"),
-        ("deviceRequests", "DeviceRequest", "", f"DeviceRequest?{mine}"),
-    )
-    return tuple(((kind, part), Query(key, kind, template)) for key, kind, part, template in table)
-
-
-def _since(guideline: Guideline, today: date, *parameters: str) -> date:
-    days = max(guideline.number(name) for name in parameters)
-    return today - timedelta(days=int(days) + GRACE_DAYS)
+def _template(kind: Kind, search: Search, guideline: Guideline, today: date) -> str:
+    if kind.name == "Patient":
+        return f"Patient/{PATIENT}"
+    template = f"{kind.name}?patient={PATIENT}"
+    if search.codes:
+        template += "&code=" + ",".join(f"{system}|{code}" for system, code in search.codes(guideline))
+    if search.since:
+        days = max(guideline.number(name) for name in search.since)
+        template += f"&date=ge{today - timedelta(days=int(days) + GRACE_DAYS)}"
+    if search.include:
+        template += f"&_include={kind.name}:{search.include}"
+    return template

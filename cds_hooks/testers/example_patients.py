@@ -11,14 +11,14 @@ from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
-from prodrome.fhir_mappers import ACT_CODE, ICD10CM, SNOMED
+from prodrome.fhir_mappers import ACT_CODE, ACUTE_DAYS, ATTACKS, ICD10CM, RELIEVED, SNOMED, TREATED
+from prodrome.rules import OVERUSE_CLASSES
 from prodrome.rules.engine import YamlEntry, read_entry
 from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
 EXAMPLE_PREFIX = "prodrome-"
 AGE = 38
-OVERUSE_CLASSES = ("triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic")
 
 _SYSTEMS = {"icd10cm": ICD10CM, "snomed": SNOMED}
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -214,11 +214,11 @@ class _Chart:
         return made
 
     def attacks(self, number: int, item: Mapping[str, Any], statement: Resource) -> Resource:
-        counts = {"attacks-treated": item["treated"], "attacks-relieved": item["relieved"]}
+        counts = {TREATED: item["treated"], RELIEVED: item["relieved"]}
         return {
             **self.about("Observation", f"attacks-{number}"),
             "status": "final",
-            "code": self.diary_code("attack-response"),
+            "code": self.diary_code(ATTACKS),
             "partOf": [{"reference": f"MedicationStatement/{statement['id']}"}],
             "effectiveDateTime": self.on(20),
             "component": [{"code": self.diary_code(code), "valueInteger": count} for code, count in counts.items()],
@@ -242,7 +242,7 @@ class _Chart:
             row: Resource = {
                 **self.about("Observation", f"{code}-{back}"),
                 "status": "final",
-                "code": self.diary_code("acute-medication-days" if code in OVERUSE_CLASSES else code),
+                "code": self.diary_code(ACUTE_DAYS if code in OVERUSE_CLASSES else code),
                 "effectivePeriod": {"start": first.isoformat(), "end": last.isoformat()},
             }
             if code in OVERUSE_CLASSES:
