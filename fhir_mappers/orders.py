@@ -1,10 +1,12 @@
 """The orders in hand: the medication requests of ``context.draftOrders``, or those of them that are selected."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from prodrome.fhir_mappers.chart import Chart, stop_type
 from prodrome.fhir_mappers.courses import NO_DRUG, use_of
-from prodrome.fhir_mappers.doses import read_dosing
+from prodrome.fhir_mappers.dates import read_when
+from prodrome.fhir_mappers.doses import read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
@@ -16,7 +18,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import read_reason
 from prodrome.fhir_mappers.medications import Lexicon, read_named
-from prodrome.rules import DraftOrder, Indication
+from prodrome.rules import DraftOrder, Indication, When, length
 
 BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-in-error"})
 """Statuses of an order whose signing ends it, or undoes it: nobody starts its drug."""
@@ -83,4 +85,12 @@ def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonO
         route=dosing.route or medicine.route,
         indication=reason.indication,
         display=medicine.label,
+        days=None if dosing.as_needed else _days(resource, chart.today),
     )
+
+
+def _days(resource: JsonObject, today: date) -> float | None:
+    """The least days on end that the order is to be taken for."""
+    begun = read_when(resource, "authoredOn") or When(today, today)
+    start, end = read_bounds(read_objects(resource, "dosageInstruction"), begun)
+    return None if end is None else length(start or begun, end).least

@@ -5,7 +5,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, contraindications_of, is_lastingly_barred
-from prodrome.rules.dose_limits import Broken, allowed_share, broken_limits
+from prodrome.rules.dose_limits import Broken, Excess, allowed_share, broken_limits
 from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.eligibility import (
     ClassState,
@@ -80,6 +80,7 @@ __all__ = [
     "DrugOptions",
     "Eligibility",
     "ExceptionalDose",
+    "Excess",
     "Facts",
     "Failed",
     "Finding",

@@ -41,17 +41,21 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
     """Every contraindication that holds today in a locale, by id."""
     found: dict[str, Active] = {}
     names = frozenset([name for condition in facts.conditions for name in condition.names])
-    groups = frozenset([medication.group for medication in facts.co_medications])
+    taken = frozenset([medication.group for medication in facts.co_medications])
+    running = frozenset([trial.drug for trial in facts.trials if trial.running])
     for id_, contraindication in guideline.contraindications.items():
         if (
             id_ not in _MORE_THAN_LISTS
             and contraindication.who is None
             and (contraindication.code_set or id_) not in names
-            and contraindication.co_medication not in groups
+            and taken.isdisjoint(contraindication.co_medications)
+            and running.isdisjoint(contraindication.shown_by)
         ):
             continue
-        if contraindication.strength == "not_evaluated" or (
-            contraindication.only_in and locale not in contraindication.only_in
+        if (
+            contraindication.strength == "not_evaluated"
+            or (contraindication.only_in and locale not in contraindication.only_in)
+            or (contraindication.beside and contraindication.beside not in names)
         ):
             continue
         grade, evidence = _evidence(contraindication, facts, guideline, today)
@@ -89,8 +93,10 @@ def _evidence(
         return "", _concerned(contraindication, contraindication.who, facts, today)
     grade = ""
     evidence: list[_Evidence] = [*_conditions(contraindication, facts, today)]
-    if contraindication.co_medication:
-        evidence += [m for m in facts.co_medications if m.group == contraindication.co_medication]
+    if contraindication.co_medications:
+        evidence += [one for one in facts.co_medications if one.group in contraindication.co_medications]
+    if contraindication.shown_by:
+        evidence += [trial for trial in facts.trials if trial.running and trial.drug in contraindication.shown_by]
     if contraindication.id == "uncontrolled_hypertension":
         evidence += _high_pressure(facts, guideline, today)
     if contraindication.id == "nsaid_hypersensitivity":

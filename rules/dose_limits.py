@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from prodrome.rules.facts import DraftOrder, Facts, Refs
 from prodrome.rules.guideline.guideline import Guideline
@@ -9,12 +10,20 @@ from prodrome.rules.guideline.types import DoseLimit
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """Where an order goes beyond a limit: what was ordered and the most, in the unit of ``of``."""
+
+    of: Literal["single", "daily", "weekly", "doses", "days"]
+    ordered: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
-    """A limit that an order goes beyond: at once, in a day, or both. ``refs`` are the facts that make it hold."""
+    """A limit that an order goes beyond, and where. ``refs`` are the facts that make it hold."""
 
     row: DoseLimit
-    single: bool
-    daily: bool
+    excesses: tuple[Excess, ...]
     refs: Refs
 
 
@@ -26,24 +35,41 @@ def broken_limits(facts: Facts, guideline: Guideline, order: DraftOrder, locale:
     for row in guideline.dose_limits:
         if row.drug != order.drug or locale not in row.where or row.route not in (None, route):
             continue
-        single = row.single is not None and order.single_dose is not None and order.single_dose > row.single
-        daily = row.daily is not None and order.per_day is not None and order.per_day > row.daily
-        if single or daily:
+        if row.brand and row.brand.casefold() not in order.display.casefold():
+            continue
+        excesses = tuple(_excesses(row, order))
+        if excesses:
             evidence = _evidence(row, facts)
             if evidence is not None:
-                found.append(Broken(row, single, daily, evidence))
+                found.append(Broken(row, excesses, evidence))
     return tuple(found)
 
 
-def allowed_share(broken: tuple[Broken, ...], order: DraftOrder) -> float:
-    """How much of the ordered dose every limit allows: 0.5 for 10 mg where 5 mg is the most."""
-    shares = [1.0]
-    for limit in broken:
-        if limit.single and limit.row.single is not None and order.single_dose:
-            shares.append(limit.row.single / order.single_dose)
-        if limit.daily and limit.row.daily is not None and order.per_day:
-            shares.append(limit.row.daily / order.per_day)
-    return min(shares)
+def _excesses(row: DoseLimit, order: DraftOrder) -> Iterator[Excess]:
+    """Where an order is beyond a limit; a week's amount and the doses a day are those of a scheduled order."""
+    single, daily = order.single_dose, order.per_day
+    if row.single is not None and single is not None and single > row.single:
+        yield Excess("single", single, row.single)
+    if daily is not None:
+        if row.daily is not None and daily > row.daily:
+            yield Excess("daily", daily, row.daily)
+        if row.weekly is not None and daily * 7 > row.weekly:
+            yield Excess("weekly", daily * 7, row.weekly)
+        if row.doses is not None and single and round(daily / single, 6) > row.doses:
+            yield Excess("doses", daily / single, row.doses)
+        if row.days is not None and order.days is not None and order.days > row.days:
+            yield Excess("days", order.days, row.days)
+
+
+def allowed_share(broken: tuple[Broken, ...]) -> float:
+    """How much of the ordered dose every limit allows: 0.5 for 10 mg where 5 mg is the most.
+
+    All of it, 1.0, where a smaller dose alone would not mend the order: it is given too often, or for too long.
+    """
+    excesses = [excess for limit in broken for excess in limit.excesses]
+    if any(excess.of in ("doses", "days") for excess in excesses):
+        return 1.0
+    return min([1.0, *(excess.most / excess.ordered for excess in excesses)])
 
 
 def _evidence(row: DoseLimit, facts: Facts) -> Refs | None:

@@ -138,6 +138,16 @@ def adequacy_now(
     return adequacy(replace(trial, end=day, steps=steps), use, chronic=chronic, grace_days=grace_days)
 
 
+def lowered(use: PreventiveUse, taken: Iterable[CoMedication]) -> PreventiveUse:
+    """The use as it is beside the drugs taken now: some raise the level of it, so that a smaller dose is adequate."""
+    groups = {one.group for one in taken}
+    least = min((one.min_adequate for one in use.adequate_beside if one.group in groups), default=None)
+    if least is None:
+        return use
+    doses = [None if dose is None else min(dose, least) for dose in (use.min_adequate, use.min_adequate_chronic)]
+    return replace(use, min_adequate=doses[0], min_adequate_chronic=doses[1])
+
+
 def _least_amount(use: PreventiveUse, *, chronic: bool) -> float | None:
     if chronic and use.min_adequate_chronic is not None:
         return use.min_adequate_chronic

@@ -149,7 +149,10 @@ MEANINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "order_contraindication": (
         "The ordered drug lists a contraindication that is active.",
-        {"strength": "how strong it is for this drug"},
+        {
+            "strength": "how strong it is for this drug",
+            "for_migraine": "whether it counts in an order for migraine only",
+        },
     ),
     "new_contraindication": (
         "What is being written into the chart speaks against some drugs, as nothing did before.",

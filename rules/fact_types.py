@@ -170,6 +170,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "drug": DrugId,
         "contraindication": ContraindicationId,
         "strength": STRENGTHS,
+        "for_migraine": bool,
     },
     "new_contraindication": {"contraindication": ContraindicationId},
     "running_contraindication": {

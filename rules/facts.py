@@ -258,7 +258,7 @@ class DraftOrder:
     """One order in hand. ``place`` is where it stands among the orders, and what tells it from the others.
 
     ``ref`` is its ``Type/id``, which two orders may share; ``use`` as in :class:`Trial`. ``systemic`` is False for eye
-    drops, gels and the like.
+    drops, gels and the like. ``days``: how long it is to be taken on end, where the order says so.
     """
 
     place: int
@@ -272,6 +272,7 @@ class DraftOrder:
     route: str | None = None
     indication: Indication = Indication.UNSTATED
     display: str = ""
+    days: float | None = None
 
     @property
     def name(self) -> str:

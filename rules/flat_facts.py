@@ -18,7 +18,16 @@ from prodrome.rules.contraindications import (
     is_lastingly_barred,
 )
 from prodrome.rules.dose_limits import broken_limits
-from prodrome.rules.doses import ExceptionalDose, adequacy, adequacy_now, at_full_dose, dose_exceptions, full_dose
+from prodrome.rules.doses import (
+    UNKNOWN,
+    ExceptionalDose,
+    adequacy,
+    adequacy_now,
+    at_full_dose,
+    dose_exceptions,
+    full_dose,
+    lowered,
+)
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
@@ -88,9 +97,13 @@ class _Sheet:
         """Whether a trial was, or is by now, adequate for this patient, and whether administrations were derived."""
         grace = self.guideline.number("administered_grace_days")
         chronic = "chronic_migraine" in self.names
+        beside = lowered(use, self.facts.co_medications)
         if trial.running:
-            return adequacy_now(trial, use, self.today, chronic=chronic, grace_days=grace)
-        return adequacy(trial, use, chronic=chronic, grace_days=grace)
+            return adequacy_now(trial, beside, self.today, chronic=chronic, grace_days=grace)
+        verdict, assumed = adequacy(trial, use, chronic=chronic, grace_days=grace)
+        if adequacy(trial, beside, chronic=chronic, grace_days=grace)[0] != verdict:
+            return UNKNOWN, assumed  # nobody knows whether the other drug ran then too
+        return verdict, assumed
 
     def allergic_to(self, drug: Drug) -> Mapping[str, Refs]:
         """How strongly allergies and intolerances speak against a drug, and where they are recorded."""
@@ -435,10 +448,12 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
         reason: dict[str, FlatValue] = {
             "contraindication": active.contraindication.id,
             "strength": active.strength(drug.id),
+            "for_migraine": drug.id in active.contraindication.for_migraine,
         }
         yield "order_contraindication", fields | reason, active.refs
     for strength, refs in sheet.allergic_to(drug).items():
-        yield "order_contraindication", fields | {"contraindication": "allergy", "strength": strength}, refs
+        reason = {"contraindication": "allergy", "strength": strength, "for_migraine": False}
+        yield "order_contraindication", fields | reason, refs
 
 
 def _declared(sheet: _Sheet) -> Iterator[_Measured]:

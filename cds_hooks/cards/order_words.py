@@ -1,6 +1,6 @@
 """The order in hand as its card's template sees it, in words (``order``)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -8,8 +8,17 @@ from functools import cached_property
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.patient_words import WhyNot, amount, number
-from prodrome.rules import Broken, DraftOrder, Judging, broken_limits, rows
+from prodrome.rules import DraftOrder, Excess, Judging, broken_limits, rows
 from prodrome.rules.guideline import SideEffects
+
+_HOW_MUCH: Mapping[str, tuple[str, str]] = {
+    "single": ("{unit} at once", "{unit} at once"),
+    "daily": ("{unit} a day", "{unit} a day"),
+    "weekly": ("{unit} a week", "{unit} a week"),
+    "doses": ("dose in 24 hours", "doses in 24 hours"),
+    "days": ("day on end", "days on end"),
+}
+"""How a limit is counted, in words: of one, and of more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +166,18 @@ class Order:
         broken = broken_limits(sheet.facts, sheet.guideline, self.draft, sheet.judgement.locale)
         found: list[tuple[float, Limit]] = []
         for limit in broken:
-            if limit.single and limit.row.single is not None and self.draft.single_dose is not None:
-                said = (self.draft.single_dose, limit.row.single, "at once")
-            elif limit.row.daily is not None and self.draft.per_day is not None:
-                said = (self.draft.per_day, limit.row.daily, "a day")
-            else:
-                continue
-            ordered, most, how = said
-            found.append(
-                (most / ordered, Limit(self._amount(ordered, how), self._amount(most, how), self._because(limit)))
+            worst = limit.excesses[0]
+            words = Limit(
+                self._amount(worst.ordered, worst), self._amount(worst.most, worst), self.sheet.evidence(limit.refs)
             )
+            found.append((worst.most / worst.ordered, words))
         return tuple(limit for _, limit in sorted(found, key=lambda one: one[0]))
 
-    def _amount(self, value: float, how: str) -> Trusted:
+    def _amount(self, value: float, excess: Excess) -> Trusted:
         use = self.ordered.preventive
-        return Trusted(f"{number(value)} {use.unit if use else 'mg'} {how}")
-
-    def _because(self, limit: Broken) -> tuple[Trusted, ...]:
-        row = limit.row
-        named = [self.sheet.name(row.with_drug)] if row.with_drug else []
-        return (*named, *self.sheet.evidence(limit.refs))
+        unit = use.unit if use else "mg"
+        one, many = _HOW_MUCH[excess.of]
+        return Trusted(f"{number(value)} {(one if value == 1 else many).format(unit=unit)}")
 
     @property
     def not_together(self) -> tuple[Trusted, ...]:

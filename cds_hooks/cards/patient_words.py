@@ -193,7 +193,9 @@ class Sheet:
             *self.facts.allergies,
             *self.facts.co_medications,
         )
-        return {ref: evidence_words(fact) for fact in facts for ref in fact.refs}
+        running = (trial for trial in self.facts.trials if trial.running)
+        words = {ref: Trusted(f"{self.name(trial.drug)}, taken now") for trial in running for ref in trial.refs}
+        return words | {ref: evidence_words(fact) for fact in facts for ref in fact.refs}
 
     # Trials and months
 

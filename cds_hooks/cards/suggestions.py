@@ -202,7 +202,7 @@ def highest_dose(asked: Asked) -> Iterator[Offer]:
     if order is None or draft is None or order.single_dose is None or asked.dialect == "epic" or _holds_nothing(draft):
         return
     broken = broken_limits(sheet.facts, sheet.guideline, order, sheet.judgement.locale)
-    most = order.single_dose * allowed_share(broken, order)
+    most = order.single_dose * allowed_share(broken)
     changed = at_dose(draft, order.single_dose, most) if most < order.single_dose else None
     if changed:
         description = (

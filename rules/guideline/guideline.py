@@ -308,7 +308,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     for entry in file.values():
         entry.values = values
     contraindications = read_contraindications(file["contraindications"], sources, code_sets, words, locales)
-    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, locales)
+    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, words, locales)
     options = read_options(file["drugs"], sources, code_sets, drugs)
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
@@ -319,8 +319,14 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     for entry in file.values():
         entry.done()
     for id_, entry in file["contraindications"].named("contraindications").items():
-        entry.all_known("by_drug", contraindications[id_].by_drug, drugs)
-        for strengths in contraindications[id_].by_locale.values():
+        said = contraindications[id_]
+        for name, named in (
+            ("by_drug", said.by_drug),
+            ("shown_by", said.shown_by),
+            ("for_migraine", said.for_migraine),
+        ):
+            entry.all_known(name, named, drugs)
+        for strengths in said.by_locale.values():
             entry.all_known("by_locale", strengths, drugs)
     words_of_drugs, other_ingredients, beside_dose = read_names(folder, tuple(drugs))
     return Guideline(

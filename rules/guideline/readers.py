@@ -16,6 +16,7 @@ from prodrome.rules.guideline.types import (
     WRITTEN_STRENGTHS,
     AcuteDose,
     AcuteUse,
+    AdequateBeside,
     CodeSet,
     Comorbidity,
     Contraindication,
@@ -264,7 +265,7 @@ def read_contraindications(
             counts_for_class=entry.flag("counts_for_class"),
             by_drug=frozen(by_drug),
             code_set=entry.one_of("code_set", code_sets, id_ if id_ in code_sets else None),
-            co_medication=entry.one_of("co_medication", words, None),
+            co_medications=entry.texts("co_medications", (), known=words),
             within_days=entry.integer("within_days", None),
             absolute_when=entry.text("absolute_when", None),
             note=entry.text("note", ""),
@@ -275,6 +276,9 @@ def read_contraindications(
             who=_who(entry),
             excluded_by=entry.texts("excluded_by", (), known=code_sets),
             superseded_by=entry.one_of("superseded_by", ids, None),
+            shown_by=entry.texts("shown_by", ()),
+            beside=entry.one_of("beside", code_sets, None),
+            for_migraine=entry.texts("for_migraine", ()),
         )
         entry.done()
     return contraindications
@@ -324,6 +328,7 @@ def read_drugs(
     contraindications: Mapping[str, Contraindication],
     classes: Mapping[str, EhfClass],
     drug_classes: Mapping[str, str],
+    groups: Collection[str],
     locales: Collection[str],
 ) -> dict[str, Drug]:
     """``drugs.yaml``: the drugs, by id."""
@@ -346,7 +351,9 @@ def read_drugs(
             id=id_,
             name=entry.text("name"),
             codes=frozen(by_system),
-            preventive=_preventive(preventive, sources, profiles, classes, drug_classes) if preventive else None,
+            preventive=_preventive(preventive, sources, profiles, classes, drug_classes, groups)
+            if preventive
+            else None,
             acute=_acute(acute, sources) if acute else None,
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
@@ -387,6 +394,7 @@ def _preventive(
     profiles: Mapping[str, SideEffects],
     classes: Mapping[str, EhfClass],
     drug_classes: Mapping[str, str],
+    groups: Collection[str],
 ) -> PreventiveUse:
     dose, trial = entry.entry("dose"), entry.entry("trial")
     quarterly = trial.entry("quarterly", None)
@@ -412,6 +420,7 @@ def _preventive(
         washout_months=entry.integer("washout_months", None),
         regimens=tuple(_regimen(one) for one in entry.entries("regimens", ())),
         titration=_titration(entry.entry("titration", None)),
+        adequate_beside=tuple(_adequate_beside(one, groups) for one in entry.entries("adequate_beside", ())),
     )
     if (use.min_adequate or 0) > (use.target or use.min_adequate or 0) or (use.target or 0) > (use.maximum or 1e9):
         raise entry.wrong("dose", "ordered: min_adequate <= target <= maximum")
@@ -423,6 +432,12 @@ def _preventive(
         if part:
             part.done()
     return use
+
+
+def _adequate_beside(entry: YamlEntry, groups: Collection[str]) -> AdequateBeside:
+    beside = AdequateBeside(entry.one_of("group", groups), entry.number("min_adequate"))
+    entry.done()
+    return beside
 
 
 def _regimen(entry: YamlEntry) -> Regimen:
@@ -493,8 +508,12 @@ def read_dose_limits(
                 drug=entry.one_of("drug", drugs),
                 where=entry.texts("where", known=locales),
                 route=entry.one_of("route", ROUTES, None),
+                brand=entry.text("brand", None),
                 single=entry.number("single", None),
                 daily=entry.number("daily", None),
+                weekly=entry.number("weekly", None),
+                doses=entry.integer("doses", None),
+                days=entry.integer("days", None),
                 with_drug=entry.one_of("with_drug", drugs, None),
                 with_group=entry.one_of("with_group", groups, None),
                 conditions=entry.texts("conditions", (), known=code_sets),
@@ -502,8 +521,9 @@ def read_dose_limits(
                 source=entry.one_of("source", sources),
             )
         )
-        if limits[-1].single is None and limits[-1].daily is None:
-            raise entry.wrong("single", "given, or daily")
+        one = limits[-1]
+        if (one.single, one.daily, one.weekly, one.doses, one.days) == (None,) * 5:
+            raise entry.wrong("single", "given, or daily, weekly, doses or days")
         entry.done()
     together = file.entry("not_together")
     classes = together.texts("classes", known=ACUTE_CLASSES)

@@ -92,6 +92,14 @@ class Titration:
 
 
 @dataclass(frozen=True, slots=True)
+class AdequateBeside:
+    """The smallest adequate dose of a preventive beside a running drug of a group, which raises its level."""
+
+    group: str
+    min_adequate: float
+
+
+@dataclass(frozen=True, slots=True)
 class PreventiveUse:
     """A drug as a preventive: its classes, and what an adequate trial of it is.
 
@@ -121,6 +129,7 @@ class PreventiveUse:
     washout_months: int | None = None
     regimens: tuple[Regimen, ...] = ()
     titration: Titration | None = None
+    adequate_beside: tuple[AdequateBeside, ...] = ()
 
     def regimen(self, amount: float | None) -> Regimen | None:
         """The regimen that an order of so much at once belongs to."""
@@ -217,18 +226,23 @@ class EhfClass:
 
 @dataclass(frozen=True, slots=True)
 class DoseLimit:
-    """The most of ``drug`` at once (``single``) and in 24 hours (``daily``), in its unit, in the locales of ``where``.
+    """The most of ``drug`` in the locales of ``where``.
 
-    It holds for ``route`` (any, where ``None``), beside the running ``with_drug`` or a running drug of ``with_group``,
-    and with an active condition of any of the code sets ``conditions``. ``for_migraine``: for other uses it says
-    nothing.
+    At once (``single``), in 24 hours (``daily``) and in 7 days (``weekly``) in its unit; how many ``doses`` in 24
+    hours, and how many ``days`` on end. It holds for ``route`` (any, where ``None``), for the product that ``brand``
+    names, beside the running ``with_drug`` or a running drug of ``with_group``, and with an active condition of any
+    of the code sets ``conditions``. ``for_migraine``: for other uses it says nothing.
     """
 
     drug: str
     where: tuple[str, ...]
     route: str | None
+    brand: str | None
     single: float | None
     daily: float | None
+    weekly: float | None
+    doses: int | None
+    days: int | None
     with_drug: str | None
     with_group: str | None
     conditions: tuple[str, ...]
@@ -307,8 +321,11 @@ class Contraindication:
     ``by_drug`` holds strengths that differ for single drugs, ``by_locale`` those that differ in a locale besides.
     ``counts_for_class``: an absolute one can make a class contraindicated. ``within_days``: it holds only that long
     after onset; one without a date holds where ``undated_holds``. ``absolute_when`` names the measurement that lifts
-    it from relative to absolute. ``who`` is whom it concerns by sex and age; the code sets of ``excluded_by`` and the
-    contraindication ``superseded_by`` end it. ``only_in``: the locales it is known in, all where empty.
+    it from relative to absolute. Besides a condition of ``code_set``, a drug taken now shows it: one of the groups
+    ``co_medications``, or one of ``shown_by`` among the guideline's own. A condition of ``beside`` must hold too. For
+    the drugs ``for_migraine`` it counts in orders for migraine only. ``who`` is whom it concerns by sex and age; the
+    code sets of ``excluded_by`` and the contraindication ``superseded_by`` end it. ``only_in``: the locales it is
+    known in, all where empty.
     """
 
     id: str
@@ -317,7 +334,7 @@ class Contraindication:
     counts_for_class: bool
     by_drug: Mapping[str, str]
     code_set: str | None
-    co_medication: str | None
+    co_medications: tuple[str, ...]
     within_days: int | None
     absolute_when: str | None
     note: str
@@ -328,6 +345,9 @@ class Contraindication:
     who: "Who | None" = None
     excluded_by: tuple[str, ...] = ()
     superseded_by: str | None = None
+    shown_by: tuple[str, ...] = ()
+    beside: str | None = None
+    for_migraine: tuple[str, ...] = ()
 
     def strength_for(self, drug: str, locale: str = "") -> str:
         """How strong it is for ``drug`` (an id of drugs.yaml) in a locale, before any measurement."""
