@@ -280,8 +280,10 @@ def test_a_co_medication_is_known_by_code_display_or_text() -> None:
     assert "maoi" in groups(taking(concept(ATC, "N06AF03")))
     assert "maoi" in groups(taking(concept(ATC, "N06AG02")))
     assert groups(taking(rxnorm("0", display="phenelzine 15 MG Oral Tablet"))) == {"maoi", "mao_a_inhibitor"}
-    assert groups(taking(concept(text="Clarithromycin 500 mg"))) == {"strong_cyp3a4_inhibitor"}
-    assert groups(taking(concept(text="nirmatrelvir / ritonavir"))) == {"strong_cyp3a4_inhibitor"}
+    assert groups(taking(concept(text="Clarithromycin 500 mg"))) == {"strong_cyp3a4_inhibitor", "oatp1b3_inhibitor"}
+    assert groups(taking(concept(text="nirmatrelvir / ritonavir"))) == {"strong_cyp3a4_inhibitor", "oatp_inhibitor"}
+    assert groups(taking(concept(text="St. John's wort 300 mg"))) == {"strong_cyp3a4_inducer"}
+    assert groups(taking(concept(ATC, "N03AF01"))) == {"strong_cyp3a4_inducer"}
 
 
 def test_a_co_medication_may_be_a_running_request() -> None:

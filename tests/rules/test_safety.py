@@ -6,12 +6,16 @@ import pytest
 
 from prodrome.rules.engine import LimitError
 from prodrome.rules.facts import Allergy, CoMedication, Condition, Facts, Indication, Patient, Reading, When
-from tests.rules.patients import MIGRAINE, ago, judged, on, order, patient, rules_of
+from tests.rules.patients import CHRONIC, MIGRAINE, ago, judged, on, order, patient, rules_of, running
 
 
 def has(*names: str, onset: int | None = None) -> Condition:
     when = ago(onset) if onset is not None else None
     return Condition(frozenset(names), when, when, refs=(f"Condition/{names[0]}",))
+
+
+def taken(group: str) -> CoMedication:
+    return CoMedication(group, refs=("MedicationStatement/m",))
 
 
 def level(
@@ -29,6 +33,20 @@ def level(
     [
         ("metoprolol", "asthma", "critical"),
         ("metoprolol", "copd", None),
+        ("metoprolol", "raynaud", "warning"),
+        ("metoprolol", "heart_failure", "warning"),
+        ("propranolol", "pad", "warning"),
+        ("metoprolol", "pad", None),
+        ("amitriptyline", "heart_failure", "warning"),
+        ("amitriptyline", "av_block_2_3", "warning"),
+        ("amitriptyline", "glaucoma", "warning"),
+        ("topiramate", "glaucoma", "warning"),
+        ("venlafaxine", "uncontrolled_hypertension", "warning"),
+        ("duloxetine", "liver_disease", "warning"),
+        ("flunarizine", "heart_failure", "warning"),
+        ("flunarizine", "av_block_2_3", "critical"),
+        ("flunarizine", "pregnancy", "warning"),
+        ("pizotifen", "urinary_retention", "warning"),
         ("metoprolol", "bradycardia_severe", "warning"),
         ("propranolol", "depression", None),
         ("flunarizine", "depression", "critical"),
@@ -79,6 +97,20 @@ def test_the_table_decides_how_strong(drug: str, condition: str, expected: str |
         ("ibuprofen", "pregnancy", "warning"),
         ("metoclopramide", "epilepsy", "critical"),
         ("lasmiditan", "cad_ihd", None),
+        ("lasmiditan", "pregnancy", "warning"),
+        ("ibuprofen", "heart_failure", "warning"),
+        ("ibuprofen", "cad_ihd", "warning"),
+        ("ibuprofen", "uncontrolled_hypertension", "warning"),
+        ("ibuprofen", "anticoagulant", None),
+        ("aspirin", "cad_ihd", None),
+        ("sumatriptan_naproxen", "heart_failure", "warning"),
+        ("acetaminophen", "liver_disease", "warning"),
+        ("acetaminophen", "esrd", "warning"),
+        ("domperidone", "epilepsy", "critical"),
+        ("domperidone", "arrhythmia", "warning"),
+        ("prochlorperazine", "epilepsy", "warning"),
+        ("rimegepant", "liver_disease", None),
+        ("ubrogepant", "pregnancy", None),
     ],
 )
 def test_acute_drugs_too(drug: str, condition: str, expected: str | None) -> None:
@@ -226,11 +258,91 @@ def test_bradycardia_is_severe_by_the_heart_rate() -> None:
         ("rizatriptan", "acute", "mao_a_inhibitor"),
         ("eletriptan", "acute", "strong_cyp3a4_inhibitor"),
         ("ubrogepant", "acute", "strong_cyp3a4_inhibitor"),
+        ("ergotamine", "acute", "ergot_cyp3a4_inhibitor"),
     ],
 )
 def test_interactions_with_what_is_taken_now(drug: str, use: str, group: str) -> None:
-    assert level(drug, use, co_medications=(CoMedication(group, refs=("MedicationStatement/m",)),)) == "critical"
+    assert level(drug, use, co_medications=(taken(group),)) == "critical"
     assert level(drug, use) is None
+
+
+@pytest.mark.parametrize(
+    ("drug", "use", "group"),
+    [
+        ("amitriptyline", "preventive", "ssri"),
+        ("rimegepant", "preventive", "strong_cyp3a4_inhibitor"),
+        ("rimegepant", "acute", "strong_cyp3a4_inducer"),
+        ("rimegepant", "acute", "moderate_cyp3a4_inducer"),
+        ("ubrogepant", "acute", "strong_cyp3a4_inducer"),
+        ("zavegepant", "acute", "oatp1b3_inhibitor"),
+        ("lasmiditan", "acute", "p_gp_bcrp_substrate"),
+    ],
+)
+def test_what_a_label_advises_against_is_a_warning(drug: str, use: str, group: str) -> None:
+    assert level(drug, use, co_medications=(taken(group),)) == "warning"
+
+
+@pytest.mark.parametrize(
+    ("drug", "group"),
+    [
+        ("ubrogepant", "moderate_cyp3a4_inducer"),
+        ("ubrogepant", "moderate_cyp3a4_inhibitor"),
+        ("rimegepant", "p_gp_inhibitor"),
+        ("sumatriptan", "strong_cyp3a4_inducer"),
+    ],
+)
+def test_what_only_changes_a_dose_does_not_speak_against_a_drug(drug: str, group: str) -> None:
+    assert level(drug, "acute", co_medications=(taken(group),)) is None
+
+
+@pytest.mark.parametrize(
+    ("chronic", "more", "expected"),
+    [
+        (True, {"co_medications": ("strong_cyp3a4_inducer",)}, "warning"),
+        (True, {"co_medications": ("moderate_cyp3a4_inducer",)}, "warning"),
+        (False, {"co_medications": ("strong_cyp3a4_inducer",)}, None),
+        (True, {"trials": ("topiramate",)}, "warning"),
+        (False, {"trials": ("topiramate",)}, None),
+        (True, {"trials": ("propranolol",)}, None),
+        (True, {"conditions": ("ckd_severe",)}, "warning"),
+        (False, {"conditions": ("ckd_severe",)}, None),
+        (True, {}, None),
+    ],
+)
+def test_atogepant_in_chronic_migraine_goes_with_no_inducer_and_no_weak_kidneys(
+    chronic: bool, more: dict[str, tuple[str, ...]], expected: str | None
+) -> None:
+    facts = patient(
+        conditions=(CHRONIC if chronic else MIGRAINE, *map(has, more.get("conditions", ()))),
+        trials=tuple(map(running, more.get("trials", ()))),
+        co_medications=tuple(map(taken, more.get("co_medications", ()))),
+    )
+    assert level("atogepant", facts=facts) == expected
+
+
+def test_only_an_order_for_migraine_is_warned_of_what_the_drug_is_also_given_for() -> None:
+    failing = (MIGRAINE, has("heart_failure", "other_use.beta_blockers"))
+    assert level("metoprolol", conditions=failing) == "warning"
+    for indication in (Indication.OTHER, Indication.UNSTATED):
+        whole = replace(patient(conditions=failing), orders=(order("metoprolol", "preventive", indication=indication),))
+        assert "SAF-01" not in rules_of(whole, "order-sign")
+
+
+@pytest.mark.parametrize(("locale", "expected"), [("US", None), ("UK", "warning"), ("EU", "warning")])
+def test_liver_disease_speaks_against_rimegepant_where_the_european_table_counts(
+    locale: str, expected: str | None
+) -> None:
+    facts = patient(conditions=(MIGRAINE, has("liver_disease")))
+    assert level("rimegepant", facts=facts, locale=locale) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "cautions"), [(64, set()), (65, {"older_age"}), (90, {"older_age"})], ids=["64", "65", "90"]
+)
+def test_tricyclics_are_named_as_to_be_avoided_from_65(age: int, cautions: set[str]) -> None:
+    facts = patient(patient=Patient(on(f"{2026 - age}-06-15"), None, ("Patient/p",)))
+    assert set(judged(facts).active) == cautions
+    assert level("amitriptyline", facts=facts) is None, "a caution is named in details only"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,24 @@ ATOGEPANT, NARATRIPTAN, UBROGEPANT = rxnorm("2571813"), rxnorm("141366"), rxnorm
 ERGOTAMINE, CANDESARTAN, LASMIDITAN = rxnorm("4025"), rxnorm("214354"), rxnorm("2256930")
 INEFFICACY, INTOLERANCE = concept(SNOMED, INEFFECTIVE), concept(SNOMED, SIDE_EFFECT)
 HTN = concept(ICD10CM, "I10")
+VERAPAMIL, RIMEGEPANT = rxnorm("11170"), rxnorm("2282307")
+METOCLOPRAMIDE, DOMPERIDONE = rxnorm("6915"), rxnorm("3626")
+DAYS: Json = {"unit": "d", "system": "http://unitsofmeasure.org", "code": "d"}
+NEW = {"ELG-01", "PRV-02"}
+"""What a new preventive that somebody pays for is told of."""
+
+
+def beside(drug: str) -> Json:
+    """A drug that is none of the guideline's, taken now."""
+    return statement(concept(text=drug), "active", "2026-06-10", None, reasonCode=None)
+
+
+def every_other_day(amount: float) -> list[Json]:
+    return [dose(amount, frequency=1, period=2, periodUnit="d")]
+
+
+def lasting(amount: float, days: int) -> list[Json]:
+    return [dose(amount, frequency=3, period=1, periodUnit="d", boundsDuration=DAYS | {"value": days})]
 
 
 def daily(amount: float, times: int = 1) -> list[Json]:
@@ -124,6 +142,80 @@ LIMITS = {
         "US",
         {"ELG-01", "PRV-02"},
     ),
+    "lasmiditan once a day": ([], draft(LASMIDITAN, dosageInstruction=daily(100)), "US", set()),
+    "lasmiditan twice a day": ([], draft(LASMIDITAN, dosageInstruction=daily(100, 2)), "US", {"SAF-02"}),
+    "ubrogepant with fluconazole": ([beside("fluconazole 150 mg")], draft(UBROGEPANT, 100), "US", {"ELG-01", "SAF-02"}),
+    "the small ubrogepant with fluconazole": ([beside("fluconazole 150 mg")], draft(UBROGEPANT, 50), "US", {"ELG-01"}),
+    "ubrogepant twice a day with fluconazole": (
+        [beside("fluconazole 150 mg")],
+        draft(UBROGEPANT, dosageInstruction=daily(50, 2)),
+        "US",
+        {"ELG-01", "SAF-02"},
+    ),
+    "ubrogepant with verapamil": ([takes(VERAPAMIL, 240)], draft(UBROGEPANT, 100), "US", {"ELG-01", "SAF-02"}),
+    "ubrogepant with quinidine": ([beside("quinidine 200 mg")], draft(UBROGEPANT, 100), "US", {"ELG-01", "SAF-02"}),
+    "ubrogepant twice a day with quinidine": (
+        [beside("quinidine 200 mg")],
+        draft(UBROGEPANT, dosageInstruction=daily(50, 2)),
+        "US",
+        {"ELG-01"},
+    ),
+    "ubrogepant with carvedilol": ([beside("carvedilol 25 mg")], draft(UBROGEPANT, 100), "US", {"ELG-01", "SAF-02"}),
+    "ubrogepant with carbamazepine": (
+        [beside("carbamazepine 200 mg")],
+        draft(UBROGEPANT, 100),
+        "US",
+        {"ELG-01", "SAF-01"},
+    ),
+    "rimegepant every other day": ([], draft(RIMEGEPANT, dosageInstruction=every_other_day(75)), "US", NEW),
+    "rimegepant every other day with diltiazem": (
+        [beside("diltiazem 120 mg")],
+        draft(RIMEGEPANT, dosageInstruction=every_other_day(75)),
+        "US",
+        NEW,
+    ),
+    "rimegepant every day with diltiazem": (
+        [beside("diltiazem 120 mg")],
+        draft(RIMEGEPANT, dosageInstruction=daily(75)),
+        "US",
+        {*NEW, "SAF-02"},
+    ),
+    "rimegepant every day with amiodarone": (
+        [beside("amiodarone 200 mg")],
+        draft(RIMEGEPANT, dosageInstruction=daily(75)),
+        "US",
+        {*NEW, "SAF-02"},
+    ),
+    "atogepant with ciclosporin": (
+        [beside("ciclosporin 100 mg")],
+        draft(ATOGEPANT, dosageInstruction=daily(60)),
+        "US",
+        {*NEW, "SAF-02"},
+    ),
+    "half of it with ciclosporin": (
+        [beside("ciclosporin 100 mg")],
+        draft(ATOGEPANT, dosageInstruction=daily(30)),
+        "US",
+        NEW,
+    ),
+    "ergotamine for a week": ([], draft(ERGOTAMINE, dosageInstruction=daily(1)), "US", set()),
+    "ergotamine every day": ([], draft(ERGOTAMINE, dosageInstruction=daily(2)), "US", {"SAF-02"}),
+    "metoclopramide for five days": ([], draft(METOCLOPRAMIDE, dosageInstruction=lasting(10, 5)), "UK", set()),
+    "metoclopramide for six days": ([], draft(METOCLOPRAMIDE, dosageInstruction=lasting(10, 6)), "UK", {"SAF-02"}),
+    "metoclopramide for six days in the US": (
+        [],
+        draft(METOCLOPRAMIDE, dosageInstruction=lasting(10, 6)),
+        "US",
+        set(),
+    ),
+    "metoclopramide as needed for a month": (
+        [],
+        draft(METOCLOPRAMIDE, dosageInstruction=[as_needed(10, timing=lasting(10, 30)[0]["timing"])]),
+        "UK",
+        set(),
+    ),
+    "domperidone for a week": ([], draft(DOMPERIDONE, dosageInstruction=lasting(10, 7)), "EU", set()),
+    "domperidone for eight days": ([], draft(DOMPERIDONE, dosageInstruction=lasting(10, 8)), "EU", {"SAF-02"}),
     "candesartan in the UK": ([], draft(CANDESARTAN, dosageInstruction=daily(16)), "UK", {"PRV-02"}),
     "twice of it in the UK": ([], draft(CANDESARTAN, dosageInstruction=daily(32)), "UK", {"PRV-02", "SAF-02"}),
     "twice of it in the US": ([], draft(CANDESARTAN, dosageInstruction=daily(32)), "US", {"PRV-02"}),
