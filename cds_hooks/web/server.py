@@ -1,9 +1,11 @@
 """HTTP/1.1 in one process: uvicorn, with what it leaves unbounded bounded, on a socket that others listen on too."""
 
 import asyncio
+import re
 import signal
 import socket
 import threading
+from collections.abc import Iterable
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +22,22 @@ HEAD_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 75
 SETTLE_SECONDS = 0.05
 """Between the end of listening and the end of idle connections: what already came is read."""
+
+
+class _Ambiguous(Exception):
+    """A head that a proxy before us may have read as another."""
+
+
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+
+
+def _is_ambiguous(headers: Iterable[tuple[bytes, bytes]], version: str) -> bool:
+    """Whether a head does not say for certain who is asked (RFC 9112, 3.2), or where the request ends (6.1, 6.3)."""
+    hosts = [value for name, value in headers if name == b"host"]
+    codings = [value.strip().lower() for name, value in headers if name == b"transfer-encoding"]
+    one_host = len(hosts) == 1 or (not hosts and version == "1.0")
+    plain = not codings or (codings == [b"chunked"] and version == "1.1")
+    return not (one_host and plain and all(map(_HOST.fullmatch, hosts)))
 
 
 class Protocol(HttpToolsProtocol):
@@ -46,8 +64,10 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there: wait no longer."""
+        """The head is there: wait no longer. Raises _Ambiguous, which uvicorn answers with 400, hanging up after it."""
         self._stop_waiting()
+        if _is_ambiguous(self.headers, self.parser.get_http_version()):
+            raise _Ambiguous
         self._framing = 0
         self._heads += 1
         super().on_headers_complete()

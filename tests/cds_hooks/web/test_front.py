@@ -123,7 +123,9 @@ def test_a_body_in_chunks_of_any_size_is_read_and_the_next_requests_too(size: in
     app = Application()
     following = b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n" * 3000  # more than a head may have
     with serving(app) as port, head(port, "Transfer-Encoding: chunked") as connection:
-        connection.sendall(chunks(size, count) + following + b"GET /last HTTP/1.1\r\nConnection: close\r\n\r\n")
+        connection.sendall(
+            chunks(size, count) + following + b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
         assert rest(connection).count(b"HTTP/1.1 200") == 3002
     assert app.asked[0] == ("/x", b"x" * size * count)
 
@@ -187,6 +189,13 @@ def test_what_comes_in_a_trailer_says_nothing() -> None:
         ("X: \0",),
         ("X",),
         (": x",),
+        ("Transfer-Encoding: gzip, chunked",),
+        ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked"),
+        ("Transfer-Encoding: chunked, chunked",),
+        ("Transfer-Encoding: chunked;x=1",),
+        ("Transfer-Encoding:",),
+        ("Host: x",),  # a second one
+        ("Host: evil.example.org",),
     ],
 )
 def test_a_head_that_others_may_read_otherwise_is_refused_and_nothing_after_it_is_read(fields: tuple[str, ...]) -> None:
@@ -197,6 +206,51 @@ def test_a_head_that_others_may_read_otherwise_is_refused_and_nothing_after_it_i
     assert answered.startswith(b"HTTP/1.1 400")
     assert answered.count(b"HTTP/1.1 ") == 1
     assert "/smuggled" not in [path for path, _ in app.asked]
+
+
+@pytest.mark.withstands("two requests in one")
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /a HTTP/1.1",
+        "POST /a HTTP/1.1\r\nContent-Length: 0",
+        "GET /a HTTP/1.1\r\nHost: a b",
+        "GET /a HTTP/1.1\r\nHost: x/y",
+        "GET /a HTTP/1.1\r\nHost: user@x",
+        "GET /a HTTP/1.1\r\nHost: x, y",
+        "GET /a HTTP/1.1\r\nHost: x:y",
+        "GET /a HTTP/1.1\r\nHost: [::1",
+        "GET /a HTTP/1.1\r\nHost: x\x01",
+        "GET /a HTTP/1.0\r\nHost: x\r\nHost: x",
+        "POST /a HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked",
+    ],
+)
+def test_a_head_that_does_not_say_who_is_asked_is_refused(head: str) -> None:
+    app = Application()
+    with serving(app) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"{head}\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answered = rest(connection)
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert app.asked == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /a HTTP/1.1\r\nHost:",
+        "GET /a HTTP/1.1\r\nHost: x.example.org:8080",
+        "GET /a HTTP/1.1\r\nHost: [::1]:80",
+        "GET /a HTTP/1.1\r\nhOST: a_b.x",
+        "GET /a HTTP/1.0",
+    ],
+)
+def test_a_head_that_names_one_host_is_answered(head: str) -> None:
+    app = Application()
+    with serving(app) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode())
+        assert rest(connection).startswith(b"HTTP/1.1 200")
+    assert app.asked == [("/a", b"")]
 
 
 @pytest.mark.withstands("large bodies")
