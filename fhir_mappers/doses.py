@@ -25,11 +25,9 @@ from prodrome.fhir_mappers.elements import (
 from prodrome.fhir_mappers.medications import Medicine
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
 from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
-from prodrome.rules import When
+from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When
 from prodrome.rules.guideline import Guideline
 
-MASS = {"mg": 1.0, "g": 1000.0, "ug": 0.001, "mcg": 0.001, "µg": 0.001, "milligram": 1.0, "milligrams": 1.0}  # in mg
-UNITS = frozenset({"u", "unt", "[u]", "[iu]", "iu", "unit", "units", "unit(s)", "[arb'u]", "[usp'u]"})
 VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"})
 DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4, "a": 365.0}
 ALTERNATE_DAYS = 3 / 7 - 1e-9  # three days of a week are the least that counts as every other day
@@ -338,9 +336,9 @@ def _dose(amount: float) -> float:
 
 def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
     means, value = _unit_codes().get(unit, ("", 1.0))
-    if unit in MASS or means == "mg":
-        return None if in_units else MASS.get(unit, value)
-    if unit in UNITS or means == "unit":
+    if unit in MILLIGRAMS or means == "mg":
+        return None if in_units else MILLIGRAMS.get(unit, value)
+    if unit in TOXIN_UNITS or means == "unit":
         return value if in_units else None
     if unit in COUNTED or means == "piece" or is_piece(unit):
         return medicine.strength

@@ -27,6 +27,7 @@ from prodrome.fhir_mappers.elements import (
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, NOT_SYSTEMIC, SOUNDS_LIKE_A_DRUG, is_local, words
+from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import Drug, Guideline
 
 S = TypeVar("S")
@@ -39,7 +40,6 @@ _STRENGTH = re.compile(
     r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|μg|g|units?|iu|unt)(?![a-z0-9])"
     r"(\s?/\s?(\d+\.?\d*)?\s?ml(?![a-z]))?"
 )
-_IN_MG = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "µg": 0.001, "μg": 0.001}  # units of toxin stay
 
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
@@ -198,16 +198,13 @@ def _ingredient_strength(ingredient: JsonObject) -> tuple[float | None, float | 
     else:
         amount = read_object(ingredient, "strengthQuantity")
     value, unit = _measure(amount)
-    if value is None or (unit not in _IN_MG and unit not in _TOXIN_UNITS):
+    if value is None or (unit not in MILLIGRAMS and unit not in TOXIN_UNITS):
         return None, None
-    value *= _IN_MG.get(unit, 1.0)
+    value *= MILLIGRAMS.get(unit, 1.0)
     count, per = _measure(over)
     if count is not None and per in ("ml", "milliliter"):
         return (value, value / count) if count > 1 else (None, value / count)
     return value / (count or 1.0), None
-
-
-_TOXIN_UNITS = frozenset({"u", "unit", "units", "[u]", "[iu]", "iu"})
 
 
 def _measure(quantity: JsonObject | None) -> tuple[float | None, str]:
@@ -217,7 +214,7 @@ def _measure(quantity: JsonObject | None) -> tuple[float | None, str]:
         return None, ""
     said = [read_text(quantity, name) for name in ("code", "unit")]
     units = [each.strip().lower() for each in said if each]
-    return value, next((unit for unit in units if unit in _IN_MG), units[0] if units else "")
+    return value, next((unit for unit in units if unit in MILLIGRAMS), units[0] if units else "")
 
 
 _Strengths = tuple[frozenset[float], frozenset[float]]  # per piece and per mL, in mg or units
@@ -591,7 +588,7 @@ def _strengths(text: str) -> _Strengths:
     single: set[float] = set()
     per_ml: set[float] = set()
     for amount, unit, per, volume in _STRENGTH.findall(text.lower()):
-        value = _number(amount) * _IN_MG.get(unit, 1.0)
+        value = _number(amount) * MILLIGRAMS.get(unit, 1.0)
         if not per:
             single.add(value)
         elif not volume:

@@ -55,14 +55,17 @@ from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import Span, length, months_ago, years
 from prodrome.rules.titration import Judging
+from prodrome.rules.units import MILLIGRAMS, TOXIN_UNITS
 
 __all__ = [
     "ABSOLUTE",
     "MEANINGS",
     "MEDICATION",
+    "MILLIGRAMS",
     "OVERUSE_CLASSES",
     "READ_FROM",
     "SEVERITY",
+    "TOXIN_UNITS",
     "UNKNOWN_CODE",
     "Active",
     "AcuteUseMonth",

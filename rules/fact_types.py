@@ -18,6 +18,10 @@ class DrugClassId(str):
     """A narrow class of preventives, or a class of acute drugs."""
 
 
+class AcuteClassId(str):
+    """A class of acute drugs."""
+
+
 class ContraindicationId(str):
     """A contraindication, or ``allergy``."""
 
@@ -34,17 +38,6 @@ REASONS = (*StopReason, ONGOING)
 VERDICTS = ("yes", "no", "unknown")
 STRENGTHS = ("absolute", "relative", "caution")
 FOLLOW_UPS = ("contact", "referral", "appointment")
-ACUTE_CLASSES = (
-    "triptan",
-    "ditan",
-    "gepant",
-    "ergot",
-    "nsaid",
-    "simple_analgesic",
-    "combination",
-    "antiemetic",
-    "opioid",
-)
 OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)
 """The classes of ICHD-3 8.2, as the headache diary counts their days."""
@@ -112,7 +105,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "ehf_class": EhfClassId,
         "drug_class": DrugClassId,
         "statement_class": str,
-        "acute_class": ACUTE_CLASSES,
+        "acute_class": AcuteClassId,
         "suggested": bool,
         "counts": bool,
         "coded": bool,
@@ -124,17 +117,17 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "only_in_chronic": bool,
         "open_members": float,
     },
-    "acute_class": {"id": ACUTE_CLASSES, "untried_members": float, "barred": bool, "suggested": bool},
-    "class_bar": {"acute_class": ACUTE_CLASSES, "contraindication": ContraindicationId},
+    "acute_class": {"id": AcuteClassId, "untried_members": float, "barred": bool, "suggested": bool},
+    "class_bar": {"acute_class": AcuteClassId, "contraindication": ContraindicationId},
     "attacks": {
         "drug": DrugId,
-        "acute_class": ACUTE_CLASSES,
+        "acute_class": AcuteClassId,
         "suggested": bool,
         "treated": float,
         "relieved_share": float,
     },
     "attack_record": {"drug": DrugId},
-    "single_dose": {"subject": str, "drug": DrugId, "acute_class": ACUTE_CLASSES, "percent_of_full": float},
+    "single_dose": {"subject": str, "drug": DrugId, "acute_class": AcuteClassId, "percent_of_full": float},
     "dose_exception": {"subject": str, "drug": DrugId, "because": EXCEPTIONS},
     "month": {"month": str, "months_ago": float, "debilitating": float, "headache": float, "migraine": float},
     "acute_use": {"month": str, "months_ago": float, "overuse_class": OVERUSE_CLASSES, "days": float},
@@ -155,7 +148,7 @@ FACT_TYPES: Mapping[str, Mapping[str, type | tuple[str, ...]]] = {
         "drug": DrugId,
         "use": USES,
         "statement_class": str,
-        "acute_class": ACUTE_CLASSES,
+        "acute_class": AcuteClassId,
         "overuse_class": OVERUSE_CLASSES,
         "suggested": bool,
         "indication": INDICATIONS,

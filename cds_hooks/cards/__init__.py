@@ -11,14 +11,13 @@ from prodrome.cds_hooks.cards.building import (
     suggested,
 )
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
 from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP, SNOMED
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
 __all__ = [
-    "ACUTE_CLASS_WORDS",
     "DRAFTS",
     "EXTENSION",
     "FOLLOW_UP",

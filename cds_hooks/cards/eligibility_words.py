@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.preventives_tried import TRIAL_ENDINGS
 from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import ClassState, Criterion, Failed, MonthDays, RowAnswer, answers_for
@@ -299,7 +299,7 @@ class ClassWords:
 def class_words(state: ClassState, sheet: Sheet) -> ClassWords:
     """What was tried of a class and how it ended, what rules drugs out, what is left."""
     guideline = sheet.guideline
-    name = ACUTE_CLASS_WORDS[state.id] if state.use == "acute" else guideline.drug_classes[state.id]
+    name = guideline.acute_classes[state.id].name if state.use == "acute" else guideline.drug_classes[state.id]
     return ClassWords(Trusted(name), Trusted("; ".join(dict.fromkeys(_class_why(state, sheet)))))
 
 

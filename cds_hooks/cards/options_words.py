@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, Sheet
+from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.rules import ABSOLUTE, preference, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
@@ -251,8 +251,8 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
         preventives.append(_class(id_, name, drugs, any(class_.only_if == "chronic_migraine" for class_ in ehf)))
     acute = [drug for drug in here if drug.acute and drug.acute.suggest]
     acutes = [
-        _class(id_, name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
-        for id_, name in ACUTE_CLASS_WORDS.items()
+        _class(id_, one.name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
+        for id_, one in guideline.acute_classes.items()
     ]
     return _Shelf(
         tuple(c for c in preventives if c.members.all),

@@ -32,18 +32,6 @@ from prodrome.rules import (
 )
 from prodrome.rules.guideline import Drug, Guideline
 
-ACUTE_CLASS_WORDS: Mapping[str, str] = {
-    "triptan": "triptan",
-    "ditan": "ditan",
-    "gepant": "gepant",
-    "ergot": "ergot",
-    "nsaid": "NSAID",
-    "simple_analgesic": "simple analgesic",
-    "combination": "combination analgesic",
-    "antiemetic": "antiemetic",
-    "opioid": "opioid",
-}
-
 LEVELS: tuple[Strength, ...] = (ABSOLUTE, "relative", "caution")
 """How strong a reason against a drug is."""
 
@@ -129,7 +117,7 @@ class Sheet:
 
     def acute_class(self, id_: str) -> Trusted:
         """A class of acute drugs in words."""
-        return Trusted(ACUTE_CLASS_WORDS[id_])
+        return Trusted(self.guideline.acute_classes[id_].name)
 
     # Reasons not to give a drug
 

@@ -13,7 +13,7 @@ from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
-from prodrome.cds_hooks.cards.patient_words import ACUTE_CLASS_WORDS, EXCEPTION_WORDS, Sheet, amount, days
+from prodrome.cds_hooks.cards.patient_words import EXCEPTION_WORDS, Sheet, amount, days
 from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import When, full_dose, length, rows
 from prodrome.rules.guideline import Drug
@@ -242,7 +242,7 @@ def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None
 
 def _open_class(view: View, class_: str, failed: list[str]) -> OpenClass:
     return OpenClass(
-        name=Trusted(ACUTE_CLASS_WORDS[class_]),
+        name=view.sheet.acute_class(class_),
         failed=view.sheet.names(failed),
         untried=tuple(
             Trusted(f"{drug.name} ({', '.join(_routes(drug))})") for drug in view.sheet.options.untried(class_)

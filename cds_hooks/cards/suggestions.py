@@ -21,7 +21,7 @@ from fhir.resources.R4B import servicerequest as r4b_servicerequest
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import DraftOrder, Finding, Judging, allowed_share, broken_limits, full_dose, rows
+from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, allowed_share, broken_limits, full_dose, rows
 from prodrome.rules.guideline import Drug
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -42,7 +42,6 @@ _MODELS: Mapping[tuple[str, str], Any] = {
     ("ServiceRequest", "R5"): servicerequest.ServiceRequest,
 }
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
-_MASSES = {"g": 1000.0, "mg": 1.0, "ug": 0.001, "mcg": 0.001}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ def at_dose(draft: Json, single_dose: float, full: float) -> Json | None:
         return None
     if _names(value, dosages[0]) or _names(single_dose, dosages[0]):
         return None
-    mass = _MASSES.get(str(quantity.get("code") or quantity.get("unit")))
+    mass = MILLIGRAMS.get(str(quantity.get("code") or quantity.get("unit")).lower())
     if mass and not isclose(value * mass, single_dose):
         return None
     wanted = full / mass if mass else full / single_dose * value

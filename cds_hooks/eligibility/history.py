@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from prodrome.cds_hooks.cards import ACUTE_CLASS_WORDS, Sheet, days_in_words
+from prodrome.cds_hooks.cards import Sheet, days_in_words
 from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import (
     ABSOLUTE,
@@ -191,7 +191,7 @@ def _class_of(sheet: Sheet, trial: Trial) -> str:
     drug = sheet.drug(trial.drug)
     if trial.use == "preventive" and drug.preventive:
         return sheet.guideline.drug_classes[drug.preventive.drug_class]
-    return ACUTE_CLASS_WORDS[drug.acute.drug_class] if drug.acute else ""
+    return sheet.guideline.acute_classes[drug.acute.drug_class].name if drug.acute else ""
 
 
 def _days(span: Span) -> str:

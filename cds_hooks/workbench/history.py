@@ -70,18 +70,6 @@ _BY_REASON = {
     StopReason.SUCCEEDED: TrialEnding.SUCCEEDED,
 }
 
-_ACUTE_NAMES = {
-    "triptan": "Triptans",
-    "ditan": "Ditans",
-    "gepant": "Gepants, acute",
-    "ergot": "Ergots",
-    "nsaid": "NSAIDs",
-    "simple_analgesic": "Simple analgesics",
-    "combination": "Combination analgesics",
-    "antiemetic": "Antiemetics",
-    "opioid": "Opioids",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
@@ -344,10 +332,11 @@ class _Drawing:
         drug = self.guideline.drugs[trial.drug]
         if trial.use == "preventive" and drug.preventive:
             return _capital(self.guideline.classes[drug.preventive.ehf_class].name)
-        return _ACUTE_NAMES[drug.acute.drug_class] if drug.acute else "Other drugs"
+        return _capital(self.guideline.acute_classes[drug.acute.drug_class].plural) if drug.acute else "Other drugs"
 
     def _place(self, name: str) -> int:
-        names = [_capital(class_.name) for class_ in self.guideline.classes.values()] + list(_ACUTE_NAMES.values())
+        names = [_capital(one.name) for one in self.guideline.classes.values()]
+        names += [_capital(one.plural) for one in self.guideline.acute_classes.values()]
         return names.index(name) if name in names else len(names)
 
     def _bar(self, trial: Trial, rows: "_Rows", lane_y: float) -> Bar:

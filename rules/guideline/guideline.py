@@ -14,10 +14,10 @@ from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.engine.strict_yaml import meant, read_file
 from prodrome.rules.fact_types import (
-    ACUTE_CLASSES,
     FACT_TYPES,
     HOOK_NAMES,
     KINDS,
+    AcuteClassId,
     BodyId,
     ContraindicationId,
     DrugClassId,
@@ -28,6 +28,7 @@ from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_e
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
+    read_acute_classes,
     read_allergy_codes,
     read_classes,
     read_code_rows,
@@ -49,6 +50,7 @@ from prodrome.rules.guideline.readers import (
 from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.types import (
     LOCAL_FORMS,
+    AcuteClass,
     AcuteDose,
     AcuteUse,
     CodeSet,
@@ -101,6 +103,7 @@ class Guideline:
     drugs: Mapping[str, Drug]
     classes: Mapping[str, EhfClass]
     drug_classes: Mapping[str, str]
+    acute_classes: Mapping[str, AcuteClass]
     classes_of_single_drugs: frozenset[str]
     options: Mapping[str, Option]
     dose_limits: tuple[DoseLimit, ...]
@@ -143,7 +146,8 @@ class Guideline:
         names: Mapping[object, tuple[str, ...]] = {
             DrugId: tuple(self.drugs),
             EhfClassId: tuple(self.classes),
-            DrugClassId: (*self.drug_classes, *ACUTE_CLASSES),
+            DrugClassId: (*self.drug_classes, *self.acute_classes),
+            AcuteClassId: tuple(self.acute_classes),
             BodyId: tuple(self.eligibility.bodies),
             ContraindicationId: (*self.contraindications, "allergy"),
         }
@@ -303,12 +307,15 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         code_rows += read_more_code_rows(site.more_codes)
     systems, code_sets, words = read_codes(file["codes"], code_rows, licensed=site.licensed)
     classes, drug_classes = read_classes(file["drugs"])
+    acute_classes = read_acute_classes(file["drugs"])
     parameters = overridden(read_parameters(file["parameters"], sources, classes), site.parameters, classes)
     values = {name: parameter.value for name, parameter in parameters.items()}
     for entry in file.values():
         entry.values = values
     contraindications = read_contraindications(file["contraindications"], sources, code_sets, words, locales)
-    drugs = read_drugs(file["drugs"], sources, code_sets, contraindications, classes, drug_classes, words, locales)
+    drugs = read_drugs(
+        file["drugs"], sources, code_sets, contraindications, classes, drug_classes, acute_classes, words, locales
+    )
     options = read_options(file["drugs"], sources, code_sets, drugs)
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
@@ -333,6 +340,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         drugs=frozen(drugs),
         classes=frozen(classes),
         drug_classes=frozen(drug_classes),
+        acute_classes=frozen(acute_classes),
         classes_of_single_drugs=frozenset(single_drugs),
         options=frozen(options),
         dose_limits=limits,

@@ -10,10 +10,11 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant
-from prodrome.rules.fact_types import ACUTE_CLASSES, EXCEPTIONS, OVERUSE_CLASSES
+from prodrome.rules.fact_types import EXCEPTIONS, OVERUSE_CLASSES
 from prodrome.rules.guideline.types import (
     ROUTES,
     WRITTEN_STRENGTHS,
+    AcuteClass,
     AcuteDose,
     AcuteUse,
     AdequateBeside,
@@ -321,6 +322,15 @@ def read_classes(file: YamlEntry) -> tuple[dict[str, EhfClass], dict[str, str]]:
     return classes, file.text_map("drug_classes")
 
 
+def read_acute_classes(file: YamlEntry) -> dict[str, AcuteClass]:
+    """``drugs.yaml``: the classes of acute drugs, by id."""
+    classes = {}
+    for id_, entry in file.named("acute_classes").items():
+        classes[id_] = AcuteClass(id_, entry.text("name"), entry.text("plural"))
+        entry.done()
+    return classes
+
+
 def read_drugs(
     file: YamlEntry,
     sources: Mapping[str, Source],
@@ -328,6 +338,7 @@ def read_drugs(
     contraindications: Mapping[str, Contraindication],
     classes: Mapping[str, EhfClass],
     drug_classes: Mapping[str, str],
+    acute_classes: Mapping[str, AcuteClass],
     groups: Collection[str],
     locales: Collection[str],
 ) -> dict[str, Drug]:
@@ -354,7 +365,7 @@ def read_drugs(
             preventive=_preventive(preventive, sources, profiles, classes, drug_classes, groups)
             if preventive
             else None,
-            acute=_acute(acute, sources) if acute else None,
+            acute=_acute(acute, sources, acute_classes) if acute else None,
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
             also_given_for=entry.one_of("also_given_for", code_sets, None),
@@ -459,7 +470,7 @@ def _titration(entry: YamlEntry | None) -> Titration | None:
     return titration
 
 
-def _acute(entry: YamlEntry, sources: Mapping[str, Source]) -> AcuteUse:
+def _acute(entry: YamlEntry, sources: Mapping[str, Source], classes: Mapping[str, AcuteClass]) -> AcuteUse:
     doses = []
     for dose in entry.entries("doses", ()):
         doses.append(
@@ -477,7 +488,7 @@ def _acute(entry: YamlEntry, sources: Mapping[str, Source]) -> AcuteUse:
         exceptions.append(DoseException(exception.one_of("when", EXCEPTIONS), exception.number("min_full")))
         exception.done()
     use = AcuteUse(
-        drug_class=entry.one_of("drug_class", ACUTE_CLASSES),
+        drug_class=entry.one_of("drug_class", classes),
         overuse_class=entry.one_of("overuse_class", OVERUSE_CLASSES, None),
         doses=tuple(doses),
         exceptions=tuple(exceptions),
@@ -526,7 +537,7 @@ def read_dose_limits(
             raise entry.wrong("single", "given, or daily, weekly, doses or days")
         entry.done()
     together = file.entry("not_together")
-    classes = together.texts("classes", known=ACUTE_CLASSES)
+    classes = together.texts("classes", known={drug.acute.drug_class for drug in drugs.values() if drug.acute})
     together.one_of("source", sources)
     together.done()
     return tuple(limits), classes

@@ -225,6 +225,15 @@ class EhfClass:
 
 
 @dataclass(frozen=True, slots=True)
+class AcuteClass:
+    """A class of acute drugs: what one of them is called, and several."""
+
+    id: str
+    name: str
+    plural: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoseLimit:
     """The most of ``drug`` in the locales of ``where``.
 

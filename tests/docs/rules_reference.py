@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prodrome.rules.engine import Rulebook
 from prodrome.rules.fact_meanings import MEANINGS, meaning_of
-from prodrome.rules.fact_types import FACT_TYPES, READ_FROM
+from prodrome.rules.fact_types import FACT_TYPES, READ_FROM, AcuteClassId
 from prodrome.rules.guideline import Guideline, load_guideline
 
 FILE = Path(__file__).parents[2] / "docs" / "rules-language.md"
@@ -64,19 +64,21 @@ suggestions and override reasons a card has.
 
 def text(guideline: Guideline) -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_facts(), *_concluded(guideline.rulebook), *_parameters(guideline)]) + "\n"
+    return "\n".join([HEAD, *_facts(guideline), *_concluded(guideline.rulebook), *_parameters(guideline)]) + "\n"
 
 
-def _facts() -> Iterator[str]:
+def _facts(guideline: Guideline) -> Iterator[str]:
     for fact, fields in FACT_TYPES.items():
         read_from = ", ".join(READ_FROM[fact]) or "the request"
         yield f"### `{fact}`\n\n{MEANINGS[fact][0]} Read from: {read_from}.\n\n| field | is | means |\n|---|---|---|"
         for field, kind in fields.items():
-            yield f"| `{field}` | {_kind(kind)} | {meaning_of(fact, field)} |"
+            yield f"| `{field}` | {_kind(kind, guideline)} | {meaning_of(fact, field)} |"
         yield ""
 
 
-def _kind(kind: type | tuple[str, ...]) -> str:
+def _kind(kind: type | tuple[str, ...], guideline: Guideline) -> str:
+    if kind is AcuteClassId:
+        kind = tuple(guideline.acute_classes)
     if isinstance(kind, tuple):
         return ", ".join(f"`{value}`" for value in kind)
     return {str: "text", float: "number", bool: "true or false"}.get(kind, "an id of the guideline")
