@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.administrations import read_given
 from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
-from prodrome.fhir_mappers.code_systems import ACT_CODE, ICD10CM, RXNORM, SNOMED, locate, plain_code
+from prodrome.fhir_mappers.code_systems import ACT_CODE, locate, plain_code
 from prodrome.fhir_mappers.collecting import BundleEntry, collect, is_answer, kind_of, lacks_some, worse
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
@@ -39,16 +39,13 @@ __all__ = [
     "ATTACKS",
     "DAY_COUNTS",
     "DIAGNOSING",
-    "ICD10CM",
     "KINDS",
     "R4_NAMES",
     "R5_NAMES",
     "REFERRED_TO",
     "RELIEVED",
-    "RXNORM",
     "SHARED_KINDS",
     "SITE",
-    "SNOMED",
     "TREATED",
     "BundleEntry",
     "Kind",

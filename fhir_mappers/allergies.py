@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.code_systems import SNOMED
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
 from prodrome.rules import Allergy
-from prodrome.rules.guideline import Drug, Guideline
+from prodrome.rules.guideline import SNOMED, Drug, Guideline
 
 _ALLERGY_TYPES = frozenset({"allergy", "intolerance"})
 _NOT_SO = frozenset({"refuted", "entered-in-error"})

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from prodrome.fhir_mappers.codes import Code
 from prodrome.fhir_mappers.observation_codes import diary_codes, measurement_codes
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline import Guideline, NumericParameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Search:
 
     key: str
     include: str = ""
-    since: tuple[str, ...] = ()
+    since: tuple[NumericParameter, ...] = ()
     codes: Callable[[Guideline], Iterable[Code]] | None = None
     facts: frozenset[str] = frozenset()
 
@@ -47,8 +47,12 @@ class Kind:
 
 _REASON = ("reasonReference", "reason")
 _MEDICINE = ("medicationReference", "medication", *_REASON)
-_VISITS = ("specialist_lookback_days", "ed_followup_window_days")
-_READINGS = ("heart_rate_lookback_days", "blood_pressure_lookback_days", "pregnancy_max_days")
+_VISITS: tuple[NumericParameter, ...] = ("specialist_lookback_days", "ed_followup_window_days")
+_READINGS: tuple[NumericParameter, ...] = (
+    "heart_rate_lookback_days",
+    "blood_pressure_lookback_days",
+    "pregnancy_max_days",
+)
 _DIARY_FACTS = frozenset({"month", "acute_use", "acute_use_together", "attacks", "attack_record", "eligibility_limit"})
 
 # Encounters, appointments and measurements are bounded by the longest look-back any rule has on them. Referrals,

@@ -13,7 +13,7 @@ from itertools import count
 from typing import NamedTuple, TypeVar
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, RXNORM
+from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS
 from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.elements import (
     JsonObject,
@@ -28,7 +28,7 @@ from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, NOT_SYSTEMIC, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
-from prodrome.rules.guideline import Drug, Guideline
+from prodrome.rules.guideline import RXNORM, Drug, Guideline
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from prodrome.cds_hooks.cards.building import (
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
 from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
-from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP, SNOMED
+from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP
 from prodrome.cds_hooks.cards.template_check import CardsError
 from prodrome.cds_hooks.cards.trace import EXTENSION
 
@@ -23,7 +23,6 @@ __all__ = [
     "FOLLOW_UP",
     "INCOMPLETE",
     "INCOMPLETE_TITLE",
-    "SNOMED",
     "CardsError",
     "ClassWords",
     "RowWords",

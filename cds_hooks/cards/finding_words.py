@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal, NewType
+from typing import Literal, NewType, cast
 
 from prodrome.cds_hooks.cards import preventives_tried
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
@@ -16,6 +16,7 @@ from prodrome.cds_hooks.cards.patient_words import (
 )
 from prodrome.rules import MEDICATION, AttackRecord, ExceptionalDose, Finding, at_full_dose, dose_exceptions, rows
 from prodrome.rules.engine import Indicator
+from prodrome.rules.guideline import NumericParameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +169,12 @@ class View:
 
     def parameter(self, name: ParameterName) -> float:
         """The value in force of a parameter that is a number."""
+        return cast(float, self.sheet.guideline.value(name))
+
+    def _number(self, name: NumericParameter) -> float:
         return self.sheet.guideline.number(name)
 
-    def _number(self, name: str) -> float:
-        return self.sheet.guideline.number(name)
-
-    def _last(self, parameter: str) -> tuple[Month, ...]:
+    def _last(self, parameter: NumericParameter) -> tuple[Month, ...]:
         return self.sheet.months(self._number(parameter))
 
     def _rows(self, row: type[rows.R]) -> tuple[rows.R, ...]:

@@ -22,10 +22,7 @@ from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
 from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, allowed_share, broken_limits, full_dose, rows
-from prodrome.rules.guideline import Drug
-
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-SNOMED = "http://snomed.info/sct"
+from prodrome.rules.guideline import RXNORM, SNOMED, Drug
 
 MAX_REPLACEMENTS = 3
 LONGEST_ORDER = 20_000

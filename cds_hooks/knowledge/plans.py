@@ -6,7 +6,7 @@ the hook of its first trigger, so that each hook has one with the actions of all
 
 from collections.abc import Iterator, Mapping
 
-from prodrome.cds_hooks.cards import DRAFTS, FOLLOW_UP, INCOMPLETE, INCOMPLETE_TITLE, SNOMED, suggested
+from prodrome.cds_hooks.cards import DRAFTS, FOLLOW_UP, INCOMPLETE, INCOMPLETE_TITLE, suggested
 from prodrome.cds_hooks.knowledge.canonical import Resource, canonical, id_of, machine_name
 from prodrome.cds_hooks.knowledge.cql import (
     LIBRARY,
@@ -20,7 +20,7 @@ from prodrome.cds_hooks.knowledge.cql import (
 from prodrome.cds_hooks.knowledge.terminology import RULES
 from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.rules.engine import Indicator, Rule
-from prodrome.rules.guideline import Guideline, Source
+from prodrome.rules.guideline import SNOMED, Guideline, Source
 
 _PRIORITY: Mapping[Indicator, str] = {"critical": "stat", "warning": "urgent", "info": "routine"}
 """How urgent an action is; servers make the indicator of a card of it."""

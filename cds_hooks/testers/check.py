@@ -27,9 +27,8 @@ from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookReq
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
-from prodrome.fhir_mappers import ICD10CM
 from prodrome.rules import Completeness
-from prodrome.rules.guideline import load_guideline
+from prodrome.rules.guideline import ICD10CM, load_guideline
 
 _SECONDS = 30.0
 SLOW_SECONDS = 0.5

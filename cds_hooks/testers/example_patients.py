@@ -11,7 +11,7 @@ from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
-from prodrome.fhir_mappers import ACT_CODE, ACUTE_DAYS, ATTACKS, ICD10CM, RELIEVED, SNOMED, TREATED
+from prodrome.fhir_mappers import ACT_CODE, ACUTE_DAYS, ATTACKS, RELIEVED, TREATED
 from prodrome.rules import OVERUSE_CLASSES
 from prodrome.rules.engine import YamlEntry, read_entry
 from prodrome.rules.guideline import Drug, Guideline
@@ -20,7 +20,7 @@ FILE = Path(__file__).parent / "example_patients.yaml"
 EXAMPLE_PREFIX = "prodrome-"
 AGE = 38
 
-_SYSTEMS = {"icd10cm": ICD10CM, "snomed": SNOMED}
+_SYSTEMS = ("icd10cm", "snomed")
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
 # Says to every system that the record is of no living person.
 _TEST_DATA = {"system": f"{_TERMINOLOGY}/v3-ActReason", "code": "HTEST", "display": "test health data"}
@@ -313,7 +313,7 @@ class _Chart:
 
     def concept(self, name: str) -> Resource:
         code = self.example.codes[name]
-        coding = {"system": _SYSTEMS[code.system], "code": code.code, "display": code.display}
+        coding = {"system": self.guideline.systems[code.system], "code": code.code, "display": code.display}
         return {"coding": [coding], "text": code.display}
 
     def on(self, days_ago: int) -> str:

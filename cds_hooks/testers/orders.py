@@ -5,8 +5,7 @@ from datetime import date
 from typing import Any
 
 from prodrome.cds_hooks.testers.errors import TesterError
-from prodrome.fhir_mappers import RXNORM, SNOMED
-from prodrome.rules.guideline import Drug, Guideline
+from prodrome.rules.guideline import RXNORM, SNOMED, Drug, Guideline
 
 DRAFT_ID = "draft-1"
 UCUM = "http://unitsofmeasure.org"

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from prodrome.cds_hooks.testers import TesterError
-from prodrome.fhir_mappers import SNOMED
 from prodrome.rules import StopReason
-from prodrome.rules.guideline import Guideline, Parameter, ParameterValue
+from prodrome.rules.guideline import SNOMED, Guideline, Parameter, ParameterValue
 
 DATE, NUMBER, REASON, CHOICE, YES_NO = "date", "number", "reason", "choice", "yes_no"
 

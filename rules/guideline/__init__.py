@@ -2,8 +2,13 @@
 
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
+from prodrome.rules.guideline.named import NumericParameter
 from prodrome.rules.guideline.site import DIARY, Site
 from prodrome.rules.guideline.types import (
+    ATC,
+    ICD10CM,
+    RXNORM,
+    SNOMED,
     CodeSet,
     Drug,
     GuidelineError,
@@ -16,7 +21,11 @@ from prodrome.rules.guideline.types import (
 )
 
 __all__ = [
+    "ATC",
     "DIARY",
+    "ICD10CM",
+    "RXNORM",
+    "SNOMED",
     "CodeSet",
     "Days",
     "DaysAsked",
@@ -26,6 +35,7 @@ __all__ = [
     "FailuresAsked",
     "Guideline",
     "GuidelineError",
+    "NumericParameter",
     "Option",
     "Parameter",
     "ParameterValue",

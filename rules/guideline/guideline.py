@@ -6,9 +6,10 @@ expected and what came.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
@@ -25,6 +26,7 @@ from prodrome.rules.fact_types import (
     EhfClassId,
 )
 from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_eligibility, site_sources
+from prodrome.rules.guideline.named import NumericParameter, check_named
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
@@ -50,6 +52,8 @@ from prodrome.rules.guideline.readers import (
 from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.types import (
     LOCAL_FORMS,
+    RXNORM,
+    SNOMED,
     AcuteClass,
     AcuteDose,
     AcuteUse,
@@ -91,8 +95,6 @@ __all__ = [
     "load_guideline",
 ]
 
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-SNOMED = "http://snomed.info/sct"
 GUIDELINE_FOLDER = Path(__file__).parent.parent / "migraine"
 
 
@@ -159,12 +161,9 @@ class Guideline:
             raise GuidelineError(f"no parameter {name!r}{meant(name, self.parameters)}")
         return self.parameters[name].value
 
-    def number(self, name: str) -> float:
-        """The value in force of a numeric parameter. Raises GuidelineError for any other."""
-        value = self.value(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise GuidelineError(f"parameter {name!r} is not a number")
-        return value
+    def number(self, name: NumericParameter) -> float:
+        """The value in force of a numeric parameter."""
+        return cast(float, self.parameters[name].value)
 
     def locale(self, id_: str) -> Locale:
         """A place the guideline knows. Raises GuidelineError for any other."""
@@ -336,6 +335,21 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         for strengths in said.by_locale.values():
             entry.all_known("by_locale", strengths, drugs)
     words_of_drugs, other_ingredients, beside_dose = read_names(folder, tuple(drugs))
+    phrases = read_words(folder)
+    addresses = {name: urls[0] for name, urls in systems.items()}
+    there: dict[str, Collection[str]] = {
+        "parameter": parameters,
+        "code set": code_sets,
+        "contraindication": contraindications,
+        "drug": drugs,
+        "drug class": drug_classes,
+        "acute class": acute_classes,
+        "class": classes,
+        "meaning": phrases,
+        "group of other drugs": words,
+        "locale": locales,
+    }
+    check_named(there, parameters, addresses)
     return Guideline(
         drugs=frozen(drugs),
         classes=frozen(classes),
@@ -350,13 +364,13 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         contraindications=frozen(contraindications),
         code_sets=frozen(code_sets),
         co_medication_words=frozen(words),
-        systems=frozen({name: urls[0] for name, urls in systems.items()}),
+        systems=frozen(addresses),
         parameters=frozen(parameters),
         sources=frozen(sources),
         locales=frozen(locales),
         statements=frozen(statements),
         names=words_of_drugs,
-        words=read_words(folder),
+        words=phrases,
         other_ingredients=other_ingredients,
         names_beside_dose=beside_dose,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),

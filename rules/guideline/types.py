@@ -8,6 +8,11 @@ from prodrome.rules.errors import ConfigurationError
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
 WRITTEN_STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+ATC = "http://www.whocc.no/atc"
+SNOMED = "http://snomed.info/sct"
+ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+
 LOCAL_FORMS = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
 
 

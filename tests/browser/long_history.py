@@ -4,8 +4,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from prodrome.cds_hooks.testers.orders import dosage, medication
-from prodrome.fhir_mappers.code_systems import ACT_CODE, ICD10CM, SNOMED
-from prodrome.rules.guideline import DIARY
+from prodrome.fhir_mappers.code_systems import ACT_CODE
+from prodrome.rules.guideline import DIARY, ICD10CM, SNOMED
 from prodrome.rules.guideline.guideline import Drug, load_guideline
 
 PATIENT = "long-history"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.fhir_mappers.code_systems import ICD10, SNOMED, locate
+from prodrome.fhir_mappers.code_systems import ICD10, locate
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases
 from prodrome.rules.facts import StopReason
-from prodrome.rules.guideline import load_guideline
+from prodrome.rules.guideline import SNOMED, load_guideline
 from tests.fhir_mappers.build import Json, concept, condition, encounter, facts, observation, resource, statement
 
 ASTHMA = [

@@ -146,7 +146,7 @@ def test_the_command_writes_a_table_that_is_read_beside_ours(
     assert load_guideline().with_codes(table).sets_of(snomed, "999000001") == {"asthma"}
     changed = load_guideline().with_codes(table).with_parameters({"min_age": 12})
     assert changed.sets_of(snomed, "999000001") == {"asthma"}
-    assert changed.number("min_age") == 12
+    assert changed.value("min_age") == 12
     capsys.readouterr()
     monkeypatch.setenv("PRODROME_MORE_CODES", str(table))
     assert main(("codes", "lookup", "snomed|999000001")) == 0

@@ -782,8 +782,6 @@ def test_a_wrong_override_is_refused_by_name(guideline: Guideline, overrides: di
 def test_an_unknown_parameter_cannot_be_asked_for(guideline: Guideline) -> None:
     with pytest.raises(GuidelineError, match=r"did you mean 'min_age'"):
         guideline.value("min_aeg")
-    with pytest.raises(GuidelineError, match="not a number"):
-        guideline.number("class_scheme")
 
 
 def test_statements_and_sources(guideline: Guideline) -> None:
