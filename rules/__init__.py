@@ -19,8 +19,7 @@ from prodrome.rules.eligibility import (
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import preference
-from prodrome.rules.fact_meanings import MEANINGS, meaning_of
-from prodrome.rules.fact_types import MEDICATION, OVERUSE_CLASSES, READ_FROM
+from prodrome.rules.fact_types import MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, meaning_of
 from prodrome.rules.facts import (
     UNKNOWN_CODE,
     AcuteUseMonth,

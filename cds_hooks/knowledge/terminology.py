@@ -39,7 +39,7 @@ def fact_types(guideline: Guideline) -> Mapping[str, tuple[str, Mapping[str, typ
     found: dict[str, tuple[str, Mapping[str, type], Mapping[str, str]]] = {}
     for name in sorted(book.measured):
         fields = book.fact_types[name]
-        found[name] = MEANINGS[name][0], fields, {field: meaning_of(name, field) for field in fields}
+        found[name] = MEANINGS[name], fields, {field: meaning_of(name, field) for field in fields}
     means, meanings = _COMPLETENESS
     return found | {COMPLETENESS: (means, COMPLETENESS_FIELDS, meanings)}
 

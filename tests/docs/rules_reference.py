@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prodrome.rules.engine import Rulebook
-from prodrome.rules.fact_meanings import MEANINGS, meaning_of
-from prodrome.rules.fact_types import FACT_TYPES, READ_FROM, AcuteClassId
+from prodrome.rules.fact_types import FACT_TYPES, MEANINGS, READ_FROM, AcuteClassId, meaning_of
 from prodrome.rules.guideline import Guideline, load_guideline
 
 FILE = Path(__file__).parents[2] / "docs" / "rules-language.md"
@@ -70,7 +69,7 @@ def text(guideline: Guideline) -> str:
 def _facts(guideline: Guideline) -> Iterator[str]:
     for fact, fields in FACT_TYPES.items():
         read_from = ", ".join(READ_FROM[fact]) or "the request"
-        yield f"### `{fact}`\n\n{MEANINGS[fact][0]} Read from: {read_from}.\n\n| field | is | means |\n|---|---|---|"
+        yield f"### `{fact}`\n\n{MEANINGS[fact]} Read from: {read_from}.\n\n| field | is | means |\n|---|---|---|"
         for field, kind in fields.items():
             yield f"| `{field}` | {_kind(kind, guideline)} | {meaning_of(fact, field)} |"
         yield ""
