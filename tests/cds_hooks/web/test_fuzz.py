@@ -102,11 +102,12 @@ def test_a_request_of_the_described_shape_gets_a_described_answer(body: dict[str
     assert answer.status_code < 500
 
 
-def test_a_bundle_of_a_hundred_thousand_entries_is_answered_in_bounded_time(client: Client) -> None:
+def test_a_bundle_of_a_hundred_thousand_entries_costs_no_more_than_its_size_allows() -> None:
     address, body = BODIES[0]
     entries = [{"resource": {"resourceType": "Condition", "id": str(number)}} for number in range(100_000)]
     body = {**body, "prefetch": {**body["prefetch"], "conditions": {"resourceType": "Bundle", "entry": entries}}}
-    began = time.perf_counter()
-    answer = client.post(address, json=body)
+    with client_of(service(deadline_seconds=60)) as client:  # of wall clock, which a busy machine stretches
+        began = time.process_time()
+        answer = client.post(address, json=body)
     assert answer.status_code in (200, 413)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < len(json.dumps(body)) / 1_000_000
