@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import orjson
 
-from prodrome.cds_hooks.fhir_client.addresses import Allowing, Target, allowed, origin
+from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Target, allowed, origin
 from prodrome.cds_hooks.fhir_client.backend_services import BackendTokens
 from prodrome.cds_hooks.fhir_client.exchange import Failure, retry_after
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
@@ -31,12 +32,17 @@ PARALLEL = 4
 READ_SECONDS = 300.0
 BATCH, MOST_REFERENCES = 50, 50_000
 """Resources asked for by id at once, and at most: those that others refer to and the export left out."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Of an answer that is held in memory: a manifest, or a page of a search."""
+LONGEST_LINE = 1024 * 1024
+"""Read at once of a file that has no line breaks."""
 
 Progress = Callable[[str], None]
 Transport = Callable[[Target], httpx.AsyncBaseTransport]
 
 _REFERRED = re.compile(rb'"(Medication|PractitionerRole)/([A-Za-z0-9\-.]{1,64})"')
 _FHIR = "application/fhir+json"
+UNREADABLE = "names an address that cannot be read"
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,15 @@ class _Export:
         """The status address of an export that was stopped."""
         try:
             state = json.loads((self._out / STATE).read_bytes())
+            request, status = str(state["request"]), str(state["status"])
         except FileNotFoundError:
             return None
-        if state["request"] != self._ask.url():
+        except (ValueError, LookupError, TypeError, RecursionError):
+            raise Failure(f"cannot go on: {self._out / STATE} is not as an export that was begun leaves it") from None
+        if request != self._ask.url():
             raise Failure(f"is asked for something else than what {self._out} holds the beginning of")
         self._progress("going on with the export that was begun")
-        return str(state["status"])
+        return status
 
     async def _kick_off(self) -> str:
         headers = {"Accept": _FHIR, "Prefer": "respond-async"}
@@ -164,7 +173,7 @@ class _Export:
             where = response.headers.get("Content-Location", "")
             if response.status_code != 202 or not where:
                 raise Failure("does not begin a bulk export", status=response.status_code)
-            return str(httpx.URL(url).join(where))
+            return _joined(url, where)
 
     async def _poll(self, status: str) -> dict[str, Any]:
         pause = self._pause
@@ -172,7 +181,7 @@ class _Export:
             try:
                 async with self._asked("GET", status, {"Accept": "application/json"}) as response:
                     if response.status_code != 202:
-                        return _manifest(await response.aread())
+                        return _manifest(await _whole(response))
                     said = response.headers.get("X-Progress", "")
                     wait = response.headers.get("Retry-After")
             except Failure as failure:
@@ -207,9 +216,13 @@ class _Export:
                 self._exported.rows[kind] = self._exported.rows.get(kind, 0) + rows
             self._progress(f"{name}: {rows} rows")
 
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(one(name))
+        tasks = [asyncio.ensure_future(one(name)) for name in names]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _file(self, name: str, url: str, count: int | None, needs_token: bool) -> int:
         """Download a file, from where it was left; once more where it has fewer rows than promised. How many it has."""
@@ -239,7 +252,10 @@ class _Export:
                 async with self._asked("GET", url, headers, needs_token=needs_token) as response:
                     goes_on = response.status_code == 206
                     version = response.headers.get("ETag", "")
-                    if version and not version.startswith("W/"):
+                    packed = (
+                        response.headers.get("Content-Encoding", "identity") != "identity"
+                    )  # no bytes to go on from
+                    if version and not version.startswith("W/") and not packed:
                         tag.write_text(version)
                     else:
                         tag.unlink(missing_ok=True)
@@ -249,7 +265,7 @@ class _Export:
                 part.replace(path)
                 tag.unlink(missing_ok=True)
                 return
-            except httpx.TransportError:
+            except httpx.RequestError:
                 if attempt == TRIES - 1:
                     raise Failure("broke off a file again and again", answered=False) from None
                 await asyncio.sleep(pause)
@@ -280,16 +296,20 @@ class _Export:
         for start in range(0, len(ids), BATCH):
             asked = urlencode({"_id": ",".join(ids[start : start + BATCH]), "_count": BATCH})
             url: str | None = f"{self._ask.server}/{kind}?{asked}"
+            seen: set[str] = set()
             while url:
+                if url in seen or len(seen) > BATCH:
+                    raise Failure("repeats its pages without end")
+                seen.add(url)
                 async with self._asked("GET", url, {"Accept": _FHIR}) as response:
-                    bundle = _loaded(await response.aread())
+                    bundle = _loaded(await _whole(response))
                 found += [
                     orjson.dumps(entry["resource"]) + b"\n"
                     for entry in _objects(bundle, "entry")
                     if isinstance(entry.get("resource"), dict) and entry["resource"].get("resourceType") == kind
                 ]
                 following = [one.get("url") for one in _objects(bundle, "link") if one.get("relation") == "next"]
-                url = str(httpx.URL(url).join(following[0])) if following and isinstance(following[0], str) else None
+                url = _joined(url, following[0]) if following and isinstance(following[0], str) else None
         name = f"referred.{kind}.ndjson"
         (self._out / name).write_bytes(b"".join(found))
         self._exported.rows[kind] = self._exported.rows.get(kind, 0) + len(found)
@@ -310,7 +330,9 @@ class _Export:
             try:
                 authorized = dict(headers) | (await self._authorization(client) if needs_token else {})
                 response = await client.send(client.build_request(method, url, headers=authorized), stream=True)
-            except httpx.TransportError:
+            except httpx.InvalidURL:
+                raise Failure(UNREADABLE) from None
+            except httpx.RequestError:
                 if last:
                     raise Failure("cannot be reached", answered=False) from None
                 await asyncio.sleep(pause)
@@ -342,15 +364,24 @@ class _Export:
         return {"Authorization": f"Bearer {token}"}
 
     def _client(self, url: str) -> httpx.AsyncClient:
-        """A client for where an address leads: to the FHIR server itself, or to one that the site lists, too."""
-        parts = urlsplit(url)
-        key = origin(parts)
+        """A client for where an address leads: to the FHIR server itself, or to one that the site lists, too.
+
+        Raises :class:`Failure` for an address that cannot be read, and :class:`NotAllowed` for one of any other server.
+        """
+        try:
+            parts = urlsplit(url)
+            key = origin(parts)
+        except ValueError:
+            raise Failure(UNREADABLE) from None
+        if "@" in parts.netloc or not url.isprintable():
+            raise Failure(UNREADABLE)
         if key not in self._clients:
             target = self._target
             if key != target.origin:
-                base = f"{parts.scheme}://{parts.netloc}"
                 listed = [one for one in self._settings.fhir_servers if origin(urlsplit(one.url)) == key]
-                target = Target(base, listed[0]) if listed else allowed(base, self._settings)
+                if not listed:
+                    raise NotAllowed("sends to another server, which is not on the list of allowed FHIR servers")
+                target = Target(f"{parts.scheme}://{parts.netloc}", listed[0])
             self._clients[key] = httpx.AsyncClient(
                 transport=self._transport(target), timeout=httpx.Timeout(READ_SECONDS, connect=30.0), trust_env=False
             )
@@ -372,9 +403,34 @@ def transaction_time(out: Path) -> str | None:
     return max(times, default=None)
 
 
+def _joined(base: str, url: str) -> str:
+    try:
+        return str(httpx.URL(base).join(url))
+    except httpx.InvalidURL:
+        raise Failure(UNREADABLE) from None
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    """The body, unpacked no further than ``MOST_BYTES``. Raises :class:`Failure`."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise Failure("sends more than can be taken")
+    except httpx.RequestError:
+        raise Failure("broke off an answer", answered=False) from None
+    return bytes(body)
+
+
 def _manifest(body: bytes) -> dict[str, Any]:
     content = _loaded(body)
-    if not isinstance(content.get("output"), list):
+    output, time_ = content.get("output"), content.get("transactionTime", "")
+    try:
+        datetime.fromisoformat(time_ or "1970-01-01")
+    except (ValueError, TypeError):
+        raise Failure("sends a manifest that cannot be read") from None
+    if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
         raise Failure("sends a manifest that cannot be read")
     return content
 
@@ -394,20 +450,26 @@ def _objects(parent: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
-def _rows(path: Path) -> int:
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file; one without end comes in parts."""
     with path.open("rb") as stream:
-        return sum(1 for line in stream if not line.isspace())
+        while line := stream.readline(LONGEST_LINE):
+            yield line
+
+
+def _rows(path: Path) -> int:
+    return sum(1 for line in _lines(path) if not line.isspace())
 
 
 def _references(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open("rb") as stream:
-        for line in stream:
-            for kind, id_ in _REFERRED.findall(line):
-                yield kind.decode(), id_.decode()
+    for line in _lines(path):
+        for kind, id_ in _REFERRED.findall(line):
+            yield kind.decode(), id_.decode()
 
 
 def _ids(path: Path) -> Iterable[str]:
-    with path.open("rb") as stream:
-        for line in stream:
-            with contextlib.suppress(orjson.JSONDecodeError):
-                yield str(orjson.loads(line).get("id"))
+    for line in _lines(path):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            row = orjson.loads(line)
+            if isinstance(row, dict):
+                yield str(row.get("id"))
