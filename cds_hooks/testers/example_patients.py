@@ -18,7 +18,8 @@ from prodrome.rules.guideline import Drug, Guideline
 
 FILE = Path(__file__).parent / "example_patients.yaml"
 EXAMPLE_PREFIX = "prodrome-"
-AGE = 38
+RECORD_NUMBERS = "https://prodrome.example/medical-record-number"
+GENDERS = ("female", "male")
 
 _SYSTEMS = ("icd10cm", "snomed")
 _TERMINOLOGY = "http://terminology.hl7.org/CodeSystem"
@@ -51,11 +52,30 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Who an example patient is said to be: of the same ``age`` and ``birthday`` (``MM-DD``) on any day."""
+
+    given: str
+    family: str
+    age: int
+    birthday: str
+    record: int
+    gender: str
+
+    def birth_date(self, today: date) -> str:
+        """The birth date that makes them so old *today*."""
+        had_this_year = self.birthday <= f"{today:%m-%d}"
+        return f"{today.year - self.age - (not had_this_year)}-{self.birthday}"
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """An example patient: its id on the server, what it shows, its asks and its timeline."""
 
     patient_id: str
     title: str
+    person: Person
+    photo: str
     asks: tuple[Ask, ...]
     timeline: Mapping[str, Any]
     codes: Mapping[str, Code]
@@ -94,7 +114,8 @@ def read_examples(path: Path) -> tuple[Example, ...]:
     """The example patients of a file, read strictly. Raises :class:`TesterError`."""
     file = read_entry(path, TesterError)
     codes = {name: _code(entry) for name, entry in file.named("codes").items()}
-    patients = tuple(_example(entry, codes) for entry in file.entries("patients"))
+    photo = file.text("photo")
+    patients = tuple(_example(entry, codes, photo) for entry in file.entries("patients"))
     file.done()
     return patients
 
@@ -105,7 +126,20 @@ def _code(entry: YamlEntry) -> Code:
     return code
 
 
-def _example(entry: YamlEntry, codes: Mapping[str, Code]) -> Example:
+def _person(entry: YamlEntry) -> Person:
+    person = Person(
+        entry.text("given"),
+        entry.text("family"),
+        entry.integer("age"),
+        entry.text("birthday"),
+        entry.integer("record"),
+        entry.one_of("gender", GENDERS, "female"),
+    )
+    entry.done()
+    return person
+
+
+def _example(entry: YamlEntry, codes: Mapping[str, Code], photo: str) -> Example:
     for kind, known in _EVENTS.items():
         for item in entry.get(kind, ()):
             event = YamlEntry(f"{entry.where}, {kind}", {"of": item} if isinstance(item, str) else item, TesterError)
@@ -113,9 +147,9 @@ def _example(entry: YamlEntry, codes: Mapping[str, Code]) -> Example:
                 event.one_of(name, codes, None) if name in _CODED else event.get(name, None)
             event.done()
     entry.get("diary", None)
-    entry.integer("age", AGE)
     asks = tuple(_ask(ask) for ask in entry.entries("asks"))
-    example = Example(EXAMPLE_PREFIX + entry.text("id"), entry.text("title"), asks, entry.data, codes)
+    patient_id, person = EXAMPLE_PREFIX + entry.text("id"), _person(entry.entry("person"))
+    example = Example(patient_id, entry.text("title"), person, photo, asks, entry.data, codes)
     entry.done()
     return example
 
@@ -168,14 +202,23 @@ class _Chart:
     today: date
 
     def patient(self) -> Resource:
-        age = int(self.example.timeline.get("age", AGE))
+        person = self.example.person
+        record_number = {
+            "use": "usual",
+            "type": {"coding": [{"system": f"{_TERMINOLOGY}/v2-0203", "code": "MR"}]},
+            "system": RECORD_NUMBERS,
+            "value": str(person.record),
+        }
         return {
             "resourceType": "Patient",
             "id": self.example.patient_id,
+            "identifier": [record_number],
             "active": True,
-            "name": [{"use": "official", "family": "Prodrome-Example", "given": [str(self.example.timeline["id"])]}],
-            "gender": "female",
-            "birthDate": f"{self.today.year - age}-01-01",
+            # No family is called so: nobody takes the record for one of a living person.
+            "name": [{"use": "official", "family": f"{person.family}-Example", "given": [person.given]}],
+            "gender": person.gender,
+            "birthDate": person.birth_date(self.today),
+            "photo": [{"contentType": "image/png", "data": self.example.photo, "title": "A drawing of nobody"}],
         }
 
     def condition(self, number: int, item: str | Mapping[str, Any]) -> list[Resource]:

@@ -146,5 +146,5 @@ def test_the_cds_hooks_sandbox_shows_the_cards_with_the_settings_for_it(elsewher
             f"&serviceDiscoveryURL={discovery}&hook=patient-view"
         )
         expect(elsewhere.get_by_role("paragraph").filter(has_text="Meets criteria for resistant")).to_be_visible()
-        expect(elsewhere.get_by_text("resistant Prodrome-Example")).to_be_visible()
+        expect(elsewhere.get_by_text("Ada Fernhill-Example")).to_be_visible()
     assert outcomes(database)["DTT-01"] == (1, 0, 0)

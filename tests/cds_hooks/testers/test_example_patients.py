@@ -1,5 +1,6 @@
 """The example patients show what they say, on any day. With a FHIR server between: ``tests/fhir_servers``."""
 
+import base64
 from datetime import date
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from prodrome.cds_hooks.testers.example_patients import (
 from prodrome.cds_hooks.testers.orders import BadOrder, draft_order
 from prodrome.fhir_mappers import BundleEntry, Record, read_facts
 from prodrome.fhir_mappers.collecting import collect
+from prodrome.rules import years
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.guideline.guideline import load_guideline
 from prodrome.rules.judge import judge
@@ -100,7 +102,29 @@ def test_an_example_is_clearly_fictional_and_whole(example: Example) -> None:
     assert len(names) == len(set(names))
     assert all(len(item["id"]) <= 64 and item["id"].startswith("prodrome-") for item in made)
     assert {coding["code"] for item in made for coding in item["meta"]["security"]} == {"HTEST"}
-    assert made[0]["name"][0]["family"] == "Prodrome-Example"
+    assert made[0]["name"][0]["family"].endswith("-Example")
+
+
+def test_example_patients_can_be_told_apart_as_patients_can() -> None:
+    patients = [resources(example, GUIDELINE, TODAY)[0] for example in examples()]
+    for told in (
+        [(one["name"][0]["family"], *one["name"][0]["given"]) for one in patients],
+        [one["identifier"][0]["value"] for one in patients],
+        [one["birthDate"] for one in patients],
+    ):
+        assert len(told) == len(set(told))
+    assert {one["gender"] for one in patients} == {"female", "male"}
+    picture = base64.b64decode(patients[0]["photo"][0]["data"], validate=True)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 1000
+
+
+@given(today=st.dates(date(2024, 1, 1), date(2040, 1, 1)))
+def test_a_person_keeps_age_and_birthday_on_any_day(today: date) -> None:
+    for example in examples():
+        born = date.fromisoformat(resources(example, GUIDELINE, today)[0]["birthDate"])
+        assert years(born, today) == example.person.age
+        assert f"{born:%m-%d}" == example.person.birthday
 
 
 def test_example_resources_are_valid_fhir() -> None:
