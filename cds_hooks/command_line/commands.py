@@ -335,6 +335,7 @@ def _review(asked: argparse.Namespace) -> int:
     if asked.out is None:
         sys.stdout.write(document)
     else:
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
         asked.out.write_text(document, encoding="utf-8")
         print(f"Written to {asked.out}. No neurologist has signed it.")
     return 0
