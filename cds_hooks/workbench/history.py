@@ -25,8 +25,13 @@ from prodrome.rules import (
 )
 from prodrome.rules.guideline import Drug, Guideline, PreventiveUse
 
-WIDTH = 1120.0
-LEFT, RIGHT = 196.0, 1090.0
+LEFT = 196.0
+PER_YEAR = 145.0
+LEAST_WIDTH, MOST_WIDTH = 520.0, 894.0
+"""Of the time axis: few years are drawn so that they fit beside the cards, many as large as they can be read."""
+MARGIN = 30.0
+LEAST_COUNTED = 8.9
+"""Width of a column from which its number stands over it."""
 TOP = 30.0
 ROW = 40.0
 BAR_TOP, BAR_HEIGHT = 16.0, 14.0
@@ -61,6 +66,19 @@ _ENDINGS: dict[TrialEnding, str] = {
     TrialEnding.ONGOING: "ongoing",
     TrialEnding.SUCCEEDED: "ended after success",
     TrialEnding.OTHER: "other or unknown reason",
+}
+
+LENGTHS = {
+    "yes": "length of an adequate trial, reached",
+    "no": "length of an adequate trial, not reached",
+    "unknown": "length of an adequate trial, cannot be told",
+}
+MARKS = {
+    "hospital": "hospital visit for migraine",
+    "hospital-other": "hospital visit for another reason",
+    "contact": "specialist seen",
+    "referral": "referral",
+    "appointment": "appointment ahead",
 }
 
 _BY_REASON = {
@@ -123,6 +141,7 @@ class Bar:
     """One trial. ``uncertain`` are the ends that the chart dates only roughly or not at all."""
 
     entry: HistoryEntry
+    drug: str
     ending: TrialEnding
     label: str
     label_x: float
@@ -142,7 +161,6 @@ class Lane:
     """The trials of one drug class."""
 
     name: str
-    lines: tuple[str, ...]
     y: float
     height: float
     bars: tuple[Bar, ...]
@@ -170,9 +188,13 @@ class MarkLane:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One kind of day count in one month. ``attested``: debilitating days, which alone decide."""
+    """One kind of day count in one month. ``attested``: debilitating days, which alone decide.
+
+    ``label`` is the number, where the column is wide enough and no other column of the month stands before it.
+    """
 
     title: str
+    label: str
     x: float
     width: float
     y: float
@@ -210,6 +232,18 @@ class Months:
 
 
 @dataclass(frozen=True, slots=True)
+class Legend:
+    """The signs that a picture uses, each with its words; the others need no explanation."""
+
+    endings: tuple[tuple[TrialEnding, str], ...]
+    lengths: tuple[tuple[str, str], ...]
+    marks: tuple[tuple[str, str], ...]
+    uncertain: bool
+    attested: bool
+    proxy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Everything the template draws, and everything that was read, in words."""
 
@@ -242,10 +276,26 @@ class Picture:
         return found
 
     @property
-    def endings(self) -> tuple[tuple[TrialEnding, str], ...]:
-        """The ways of ending that occur: the legend."""
-        shown = {bar.ending for lane in self.lanes for bar in lane.bars}
-        return tuple((ending, words) for ending, words in _ENDINGS.items() if ending in shown)
+    def legend(self) -> Legend:
+        """What the picture uses of its signs."""
+        bars = [bar for lane in self.lanes for bar in lane.bars]
+        endings = {bar.ending for bar in bars}
+        lengths = {bar.adequate.met for bar in bars if bar.adequate}
+        marks = {mark.kind for lane in self.mark_lanes for mark in lane.marks}
+        columns = [column for year in self.months.years for column in year.columns] if self.months else []
+        return Legend(
+            endings=tuple((ending, words) for ending, words in _ENDINGS.items() if ending in endings),
+            lengths=tuple((met, words) for met, words in LENGTHS.items() if met in lengths),
+            marks=tuple((kind, words) for kind, words in MARKS.items() if kind in marks),
+            uncertain=any(bar.uncertain for bar in bars),
+            attested=any(column.attested for column in columns),
+            proxy=any(not column.attested for column in columns),
+        )
+
+    @property
+    def drugs(self) -> dict[str, str]:
+        """The drugs drawn, by name, and the entry in which each was read last."""
+        return {bar.drug: bar.entry.id for lane in self.lanes for bar in lane.bars}
 
 
 def draw(facts: Facts, guideline: Guideline, today: date) -> Picture:
@@ -270,10 +320,10 @@ class _Drawing:
         bottom = y + MONTHS_HEIGHT if months else y
         self._unseen()
         return Picture(
-            width=WIDTH,
+            width=self.scale.right + MARGIN,
             height=round(bottom + 26, 1),
             left=LEFT,
-            right=RIGHT,
+            right=self.scale.right,
             top=TOP,
             bottom=bottom,
             today_x=self.scale.x(self.today),
@@ -325,7 +375,7 @@ class _Drawing:
             rows = _Rows()
             bars = [self._bar(trial, rows, y) for trial in sorted(by_class[name], key=_when)]
             height = ROW * len(rows.ends)
-            yield Lane(name, tuple(_wrapped(name, 26)), y, height, tuple(bars))
+            yield Lane(name, y, height, tuple(bars))
             y += height + LANE_GAP
 
     def _class(self, trial: Trial) -> str:
@@ -343,14 +393,16 @@ class _Drawing:
         drug = self.guideline.drugs[trial.drug]
         x, end, uncertain = self._ends(trial)
         label = _label(drug, trial)
-        label_x, anchor = (x, "start") if x + len(label) * CHARACTER < RIGHT else (RIGHT, "end")
-        left = min(x, RIGHT - len(label) * CHARACTER)
+        right = self.scale.right
+        label_x, anchor = (x, "start") if x + len(label) * CHARACTER < right else (right, "end")
+        left = min(x, right - len(label) * CHARACTER)
         y = lane_y + ROW * rows.place(left, max(end + GLYPH, left + len(label) * CHARACTER))
         use = drug.preventive if trial.use == "preventive" else None
         met = self._is_adequate(trial, use) if use else None
         dates = [one.when for one in trial.administrations if one.when]
         return Bar(
             entry=self._trial_entry(trial, drug, use, met),
+            drug=drug.name,
             ending=_ending(trial),
             label=label,
             label_x=label_x,
@@ -388,7 +440,7 @@ class _Drawing:
         if start and start.first != start.last:
             uncertain.append(self._stretch(start.first, start.last))
         if known_end is None:
-            known_end = min(RIGHT, known_start + STUB)
+            known_end = min(self.scale.right, known_start + STUB)
             uncertain.append(Stretch(known_start, known_end - known_start))
         elif end and not trial.running and end.first != end.last:
             uncertain.append(self._stretch(end.first, end.last))
@@ -518,7 +570,9 @@ class _Drawing:
         for days, attested in ((proxy, False), (month.debilitating, True)):
             if days is not None:
                 height = round(max(1.0, _days_high(days)), 1)
-                yield Column(title, x, round(width, 1), round(floor - height, 1), height, attested)
+                decides = attested or month.debilitating is None
+                label = f"{days:g}" if decides and width >= LEAST_COUNTED else ""
+                yield Column(title, label, x, round(width, 1), round(floor - height, 1), height, attested)
 
     # What is read but not drawn
 
@@ -552,6 +606,7 @@ class _Drawing:
 class _Scale:
     first: date
     last: date
+    right: float
 
     @classmethod
     def over(cls, days: Iterable[date], today: date) -> "_Scale":
@@ -561,11 +616,12 @@ class _Scale:
         first = min([*within, today - timedelta(days=365)])
         last = max([*within, today])
         margin = timedelta(days=max(10, (last - first).days // 40))
-        return cls(first - margin, last + margin)
+        width = (last - first).days / 365 * PER_YEAR
+        return cls(first - margin, last + margin, LEFT + min(max(LEAST_WIDTH, width), MOST_WIDTH))
 
     def x(self, day: date) -> float:
         share = (min(max(day, self.first), self.last) - self.first).days / (self.last - self.first).days
-        return round(LEFT + share * (RIGHT - LEFT), 1)
+        return round(LEFT + share * (self.right - LEFT), 1)
 
     def ticks(self) -> Iterator[Tick]:
         years = self.last.year - self.first.year
@@ -681,14 +737,3 @@ def _later(day: date, days: int) -> date:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _wrapped(text: str, most: int) -> Iterator[str]:
-    line = ""
-    for word in text.split():
-        if line and len(line) + len(word) + 1 > most:
-            yield line
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    yield line

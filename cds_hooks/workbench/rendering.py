@@ -1,12 +1,14 @@
 """The page templates, and Markdown as an EHR shows it: rendered, then reduced to harmless tags."""
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nh3
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 PAGES = Path(__file__).parents[2] / "templates" / "pages"
 
@@ -29,6 +31,38 @@ def markdown(text: str) -> Markup:
     return Markup(html)
 
 
+_TAG = re.compile(r"(<[^>]+>)")
+
+
+def naming(html: Markup, drugs: Mapping[str, str]) -> Markup:
+    """Safe HTML in which each drug of *drugs* (name -> id of an element of the page) can be pointed at.
+
+    The first mention leads to the element; what is a link already stays one.
+    """
+    if not drugs:
+        return html
+    names = re.compile(rf"\b(?:{'|'.join(sorted(map(re.escape, drugs), key=len, reverse=True))})\b", re.IGNORECASE)
+    by_name = {name.lower(): (name, id_) for name, id_ in drugs.items()}
+    seen: set[str] = set()
+
+    def marked(found: re.Match[str]) -> str:
+        name, id_ = by_name[found[0].lower()]
+        tag, leads = ("span", "") if name in seen else ("a", f' href="#{escape(id_)}"')
+        seen.add(name)
+        return f'<{tag} class="drug" data-drug="{escape(name)}"{leads}>{found[0]}</{tag}>'
+
+    def parts() -> Iterator[str]:
+        within = 0
+        for part in _TAG.split(str(html)):
+            if part.startswith("<"):
+                within += part.startswith("<a ") - (part == "</a>")
+                yield part
+            else:
+                yield part if within else names.sub(marked, part)
+
+    return Markup("".join(parts()))
+
+
 def as_json(value: object) -> str:
     """JSON for reading."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
@@ -44,5 +78,5 @@ def pages() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {"markdown": markdown, "as_json": as_json}
+    found.filters |= {"markdown": markdown, "naming": naming, "as_json": as_json}
     return found

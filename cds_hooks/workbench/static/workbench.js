@@ -27,6 +27,27 @@
     mark.addEventListener("focus", () => show(mark));
   }
 
+  // A drug in a card lights its bars in the picture, and the other way round.
+  const inSight = (bar) => {
+    const frame = bar.closest(".scroll"), edge = frame?.getBoundingClientRect(), at = bar.getBoundingClientRect();
+    if (edge && (at.left < edge.left || at.right > edge.right)) frame.scrollBy({ left: at.left - edge.left - 40 });
+  };
+  const light = (drug, on) => {
+    for (const each of document.querySelectorAll("[data-drug]")) {
+      if (each.dataset.drug === drug) each.classList.toggle("lit", on);
+    }
+  };
+  for (const each of document.querySelectorAll("[data-drug]")) {
+    const on = () => {
+      light(each.dataset.drug, true);
+      if (each.closest(".card")) { const bar = document.querySelector(".history .bar.lit"); if (bar) inSight(bar); }
+    };
+    const off = () => light(each.dataset.drug, false);
+    for (const [event, act] of [["mouseenter", on], ["focus", on], ["mouseleave", off], ["blur", off]]) {
+      each.addEventListener(event, act);
+    }
+  }
+
   // A link into a closed part opens it.
   const open = () => {
     if (location.hash.length < 2) return;

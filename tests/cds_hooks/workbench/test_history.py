@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.workbench.history import LEFT, RIGHT, WIDTH, Bar, Picture, TrialEnding, draw
+from prodrome.cds_hooks.workbench.history import Bar, Picture, TrialEnding, draw
 from prodrome.rules.facts import (
     Administration,
     Facts,
@@ -100,8 +100,7 @@ def test_the_adequate_length_starts_with_the_sufficient_dose_and_is_as_long_as_t
     assert bar.adequate is not None
     assert bar.adequate.met == "yes"
     assert bar.adequate.x == pytest.approx(bar.parts[1].x, abs=0.2)
-    shown_days = (RIGHT - LEFT) / bar.width * 151  # the bar spans 151 days
-    assert bar.adequate.width == pytest.approx(56 / shown_days * (RIGHT - LEFT), abs=0.5)
+    assert bar.adequate.width == pytest.approx(56 / 151 * bar.width, abs=0.5)  # the bar spans 151 days
 
 
 def test_a_trial_that_never_reached_the_dose_has_no_such_mark() -> None:
@@ -222,7 +221,7 @@ def test_whatever_the_chart_says_all_is_drawn_within_the_picture_and_bars_do_not
     assert len(bars) == len(some)
     for lane in drawn.lanes:
         for bar in lane.bars:
-            assert LEFT <= bar.x <= bar.x + bar.width <= WIDTH
+            assert drawn.left <= bar.x <= bar.x + bar.width <= drawn.width
             assert lane.y <= bar.y < lane.y + lane.height
             for part in bar.parts:
                 assert bar.x <= part.x <= part.x + part.width <= bar.x + bar.width + 0.2
