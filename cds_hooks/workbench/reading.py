@@ -1,11 +1,19 @@
 """What the pages say about a judgement: each rule's verdict with its grounds, and how two judgements differ."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.workbench.clinical_words import (
+    condition_in_words,
+    counted_in_words,
+    fact_in_words,
+    fields_in_words,
+    needed,
+)
 from prodrome.cds_hooks.workbench.editing import parameter_words
+from prodrome.cds_hooks.workbench.history import HistoryEntry, draw
 from prodrome.rules import Judgement
 from prodrome.rules.engine import (
     FINDING,
@@ -13,12 +21,9 @@ from prodrome.rules.engine import (
     Bindings,
     Explanation,
     Fact,
-    Pattern,
     Rule,
     Rulebook,
-    Test,
     Verdict,
-    condition_in_words,
     why,
 )
 from prodrome.rules.guideline import Guideline, Parameter, Source
@@ -40,9 +45,13 @@ _VERDICTS: Mapping[Verdict, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A fact with the facts it was concluded from. ``rule`` concluded it; none: it was read from the chart."""
+    """A fact with the facts it was concluded from. ``rule`` concluded it; none: it was read from the chart.
+
+    ``chart`` is what stands there, with its dates.
+    """
 
     words: str
+    chart: tuple[str, ...]
     refs: tuple[str, ...]
     rule: str | None
     basis: tuple["Ground", ...]
@@ -53,6 +62,7 @@ class RuleStep:
     """A rule that could have concluded the fact another one lacked, and what stopped it in turn."""
 
     rule: str
+    why: str
     verdict: str
     stop: "RuleCondition | None"
 
@@ -61,14 +71,14 @@ class RuleStep:
 class RuleCondition:
     """A condition in words and whether it held: yes, no, or unasked because one before it failed.
 
-    ``near`` is the fact that nearly met it, and ``failed`` the fields it failed on. Where there was none, ``steps``
+    ``near`` is the fact that nearly met it, and ``differs`` what it says otherwise. Where there was none, ``steps``
     are the rules that could have concluded one.
     """
 
     words: str
     held: str
     near: Ground | None = None
-    failed: tuple[str, ...] = ()
+    differs: str = ""
     steps: tuple[RuleStep, ...] = ()
 
 
@@ -83,7 +93,7 @@ class RuleMatch:
 
 @dataclass(frozen=True, slots=True)
 class RuleReading:
-    """One rule on the page that asks why."""
+    """One rule on the page that asks why. ``parameters`` are its own, ``behind`` those of the steps before it."""
 
     rule: Rule
     verdict: str
@@ -93,6 +103,7 @@ class RuleReading:
     unless: tuple[str, ...]
     matches: tuple[RuleMatch, ...]
     parameters: tuple[Parameter, ...]
+    behind: tuple[Parameter, ...]
     sources: tuple[Source, ...]
     short: str
 
@@ -107,27 +118,30 @@ class _Explained:
     def __init__(self, consultation: Consultation) -> None:
         self.consultation = consultation
         judgement = consultation.judgement
+        self.guideline = judgement.guideline
         self.all = {one.rule.id: one for one in why(judgement.rulebook, judgement.outcome)}
         self.facts = {fact.id: fact for fact in judgement.facts}
+        self.chart = _by_reference(draw(consultation.facts, judgement.guideline, judgement.today).entries)
 
     def reading(self, explanation: Explanation) -> RuleReading:
-        rule, guideline = explanation.rule, self.consultation.judgement.guideline
+        rule, guideline = explanation.rule, self.guideline
         return RuleReading(
             rule=rule,
             verdict=explanation.verdict.value,
             style=_VERDICTS[explanation.verdict],
             elsewhere=bool(rule.hooks) and self.consultation.request.hook not in rule.hooks,
             conditions=tuple(self.conditions(explanation)),
-            unless=unless_in_words(rule),
-            matches=tuple(_matches(explanation, self.facts)),
+            unless=unless_in_words(rule, guideline),
+            matches=tuple(self.matches(explanation)),
             parameters=parameters_of(rule, guideline),
+            behind=parameters_behind(rule, guideline),
             sources=sources_of(rule, guideline),
-            short=_short(explanation, self.consultation.judgement.rulebook),
+            short=_short(explanation, guideline),
         )
 
     def conditions(self, explanation: Explanation) -> Iterator[RuleCondition]:
         stop = explanation.stop
-        for index, words in enumerate(conditions_in_words(explanation.rule)):
+        for index, words in enumerate(conditions_in_words(explanation.rule, self.guideline)):
             if stop is not None and index == stop.index:
                 yield self.stopped(explanation, DEEPEST_STEPS)
             else:
@@ -137,21 +151,63 @@ class _Explained:
         """The condition at which a rule stopped; where no fact of the kind was there, why there was none."""
         stop, rule = explanation.stop, explanation.rule
         assert stop is not None
-        near = ground(stop.near, self.facts) if stop.near else None
+        near = self.ground(stop.near) if stop.near else None
         pattern = rule.when[stop.index]
-        producers = [] if near or not depth else concluding(self.consultation.judgement.rulebook, pattern.fact)
+        producers = [] if near or not depth else concluding(self.guideline.rulebook, pattern.fact)
         return RuleCondition(
-            conditions_in_words(rule)[stop.index],
+            conditions_in_words(rule, self.guideline)[stop.index],
             "no",
             near,
-            tuple(name.replace("_", " ") for name in stop.failed),
+            fields_in_words(stop.near, stop.failed, self.guideline)
+            if stop.near and not needed(pattern, self.guideline)
+            else "",
             tuple(self.step(producer, depth - 1) for producer in producers),
         )
 
     def step(self, rule: Rule, depth: int) -> RuleStep:
         explanation = self.all[rule.id]
         stop = self.stopped(explanation, depth) if explanation.stop else None
-        return RuleStep(rule.id, explanation.verdict.value, stop)
+        return RuleStep(rule.id, rule.why, explanation.verdict.value, stop)
+
+    def matches(self, explanation: Explanation) -> Iterator[RuleMatch]:
+        """The ways in which a rule held, or would have."""
+        for fired in explanation.fired:
+            yield RuleMatch(self.grounds(fired.bindings))
+        for unjudged in explanation.unjudged:
+            yield RuleMatch(self.grounds(unjudged.bindings), missing=unjudged.missing)
+        for blocked in explanation.blocked:
+            yield RuleMatch(self.grounds(blocked.bindings), silenced_by=self.ground(blocked.by))
+
+    def grounds(self, bindings: Bindings) -> tuple[Ground, ...]:
+        """The facts a match took."""
+        return tuple(self.ground(fact) for fact in bindings.values())
+
+    def ground(self, fact: Fact, depth: int = _DEEPEST) -> Ground:
+        """A fact with what it rests on, as deep as a page bears."""
+        basis = fact.basis[:MOST_GROUNDS] if depth else ()
+        read = () if fact.basis else [said for ref in fact.refs for said in self.chart.get(ref, ())]
+        return Ground(
+            fact_in_words(fact, self.guideline),
+            tuple(dict.fromkeys(read)),
+            fact.refs,
+            fact.rule,
+            tuple(self.ground(self.facts[id_], depth - 1) for id_ in basis if id_ in self.facts),
+        )
+
+
+_DATED = frozenset({"Trials", "Visits and contacts", "Conditions", "Non-drug treatment", "Attack records"})
+_SAID = frozenset({"When", "Since", "Dose", "Doses", "Single dose", "Response"})
+
+
+def _by_reference(entries: Iterable[HistoryEntry]) -> dict[str, list[str]]:
+    """What the chart says, by the rows it says it in: when, how much, and with what response."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.group in _DATED:
+            said = "; ".join(text for label, text in entry.lines if label in _SAID)
+            for ref in entry.refs:
+                found.setdefault(ref, []).append(f"{entry.heading}: {said}" if said else entry.heading)
+    return found
 
 
 def concluding(rulebook: Rulebook, fact: str) -> list[Rule]:
@@ -159,80 +215,45 @@ def concluding(rulebook: Rulebook, fact: str) -> list[Rule]:
     return [rule for rule in rulebook.rules.values() if rule.then.fact == fact and not rule.card]
 
 
-def conditions_in_words(rule: Rule) -> tuple[str, ...]:
-    """What a rule needs; a condition has a name only where another one speaks of it."""
-    spoken_of = {join.alias for pattern in (*rule.when, *rule.unless) for join in pattern.joins}
-    return tuple(_in_words(pattern, spoken_of) for pattern in rule.when)
+def conditions_in_words(rule: Rule, guideline: Guideline) -> tuple[str, ...]:
+    """What a rule needs."""
+    return tuple(condition_in_words(pattern, guideline) for pattern in rule.when)
 
 
-def unless_in_words(rule: Rule) -> tuple[str, ...]:
+def unless_in_words(rule: Rule, guideline: Guideline) -> tuple[str, ...]:
     """What silences a rule."""
-    return tuple(_in_words(pattern, set()) for pattern in rule.unless)
+    return tuple(condition_in_words(pattern, guideline) for pattern in rule.unless)
 
 
-def _in_words(pattern: Pattern, spoken_of: set[str]) -> str:
-    counts = [test for test in pattern.tests if test.field == "count"]
-    names = [test for test in pattern.tests if test.field == "name" and test.op == "="]
-    if pattern.fact == TALLY and len(counts) == len(names) == 1 and not pattern.joins:
-        return f"number of {value_in_words(names[0].value).replace('_', ' ')}: {_number_in_words(counts[0])}"
-    return condition_in_words(pattern if pattern.alias in spoken_of else replace(pattern, alias=""))
-
-
-def _number_in_words(test: Test) -> str:
-    return condition_in_words(Pattern("count", "", (test,))).removeprefix("count with count ")
-
-
-def _matches(explanation: Explanation, facts: Mapping[str, Fact]) -> Iterator[RuleMatch]:
-    for fired in explanation.fired:
-        yield RuleMatch(_grounds(fired.bindings, facts))
-    for unjudged in explanation.unjudged:
-        yield RuleMatch(_grounds(unjudged.bindings, facts), missing=unjudged.missing)
-    for blocked in explanation.blocked:
-        yield RuleMatch(_grounds(blocked.bindings, facts), silenced_by=ground(blocked.by, facts))
-
-
-def _grounds(bindings: Bindings, facts: Mapping[str, Fact]) -> tuple[Ground, ...]:
-    return tuple(ground(fact, facts) for fact in bindings.values())
-
-
-def ground(fact: Fact, facts: Mapping[str, Fact], depth: int = _DEEPEST) -> Ground:
-    """A fact with what it rests on, as deep as a page bears."""
-    basis = fact.basis[:MOST_GROUNDS] if depth else ()
-    return Ground(
-        fact_in_words(fact),
-        fact.refs,
-        fact.rule,
-        tuple(ground(facts[id_], facts, depth - 1) for id_ in basis if id_ in facts),
-    )
-
-
-def _short(explanation: Explanation, rulebook: Rulebook) -> str:
+def _short(explanation: Explanation, guideline: Guideline) -> str:
     """One line: the first thing that stopped a rule, or what is missing."""
+    rulebook = guideline.rulebook
     if explanation.verdict is Verdict.UNJUDGED:
         missing = dict.fromkeys(kind for unjudged in explanation.unjudged for kind in unjudged.missing)
         return f"not complete: {', '.join(missing)}"
     if explanation.verdict is Verdict.BLOCKED:
         by = explanation.blocked[0].by
-        return f"{by.fields['rule']} speaks instead" if by.type == FINDING else f"because of {fact_in_words(by)}"
+        return f"{by.fields['rule']} speaks instead" if by.type == FINDING else fact_in_words(by, guideline)
     stop = explanation.stop
     if stop is None:
         return ""
-    shown = concluding(rulebook, explanation.rule.when[stop.index].fact)
+    pattern = explanation.rule.when[stop.index]
+    counted = needed(pattern, guideline)
+    if counted and stop.near is not None and "name" not in stop.failed:
+        there = counted_in_words(str(stop.near.fields["name"]), stop.near.fields["count"], guideline)
+        return f"{there}; needs {counted[0]}"
+    shown = concluding(rulebook, pattern.fact)
     if stop.near is None and shown:
         return f"nothing shows this: {_alternatives(shown)}"
-    return f"needs {conditions_in_words(explanation.rule)[stop.index]}{_instead(stop.near, stop.failed)}"
+    return f"needs {condition_in_words(pattern, guideline)}{_instead(stop.near, stop.failed, guideline)}"
 
 
-def _instead(near: Fact | None, failed: Iterable[str]) -> str:
-    """What there is in place of what was needed: a count, or the fields in which the nearest fact differs."""
-    if near is None or "name" in failed:
+def _instead(near: Fact | None, failed: Iterable[str], guideline: Guideline) -> str:
+    """What there is in place of what was needed, and in what it differs."""
+    if near is None or near.type == TALLY:
         return ""
-    if near.type == TALLY:
-        return f"; there are {near.fields['count']}"
-    differing = [
-        f"{name.replace('_', ' ')} {value_in_words(near.fields[name])}" for name in failed if name in near.fields
-    ]
-    return f"; there is one with {', '.join(differing)}" if differing else ""
+    differs = fields_in_words(near, failed, guideline)
+    return f"; there is {fact_in_words(near, guideline)}{f', {differs}' if differs else ''}"
 
 
 def _alternatives(rules: Iterable[Rule]) -> str:
@@ -242,25 +263,31 @@ def _alternatives(rules: Iterable[Rule]) -> str:
     return "; or: ".join(words[:MOST_ALTERNATIVES]) + (f"; or {more} more" if more > 0 else "")
 
 
-def fact_in_words(fact: Fact) -> str:
-    """A flat fact on one line."""
-    if fact.type == TALLY:
-        return f"number of {str(fact.fields['name']).replace('_', ' ')}: {fact.fields['count']}"
-    fields = ", ".join(f"{name.replace('_', ' ')} {value_in_words(value)}" for name, value in fact.fields.items())
-    name = fact.type.replace("_", " ")
-    return f"{name}: {fields}" if fields else name
-
-
-def value_in_words(value: object) -> str:
-    """A fact's value as a person reads it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
 def parameters_of(rule: Rule, guideline: Guideline) -> tuple[Parameter, ...]:
     """The parameters a rule reads, with their values in force."""
     return tuple(guideline.parameters[name] for name in rule.parameters)
+
+
+def parameters_behind(rule: Rule, guideline: Guideline) -> tuple[Parameter, ...]:
+    """The parameters that decide before a rule is asked: those of the steps and counts that lead to its facts."""
+    rulebook = guideline.rulebook
+    tallies = {tally.name: tally.of for layer in rulebook.layers for tally in layer.tallies}
+    names: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = [(*rule.when, *rule.unless)]
+    while waiting:
+        for pattern in waiting.pop():
+            counted = next((str(test.value) for test in pattern.tests if test.field == "name"), None)
+            if pattern.fact == TALLY and counted in tallies and counted not in seen:
+                seen.add(counted)
+                names |= {test.parameter: None for test in tallies[counted].tests if test.parameter}
+                waiting.append((tallies[counted],))
+            for step in concluding(rulebook, pattern.fact):
+                if step.id not in seen:
+                    seen.add(step.id)
+                    names |= dict.fromkeys(step.parameters)
+                    waiting.append((*step.when, *step.unless))
+    return tuple(guideline.parameters[name] for name in names if name not in rule.parameters)
 
 
 def sources_of(rule: Rule, guideline: Guideline) -> tuple[Source, ...]:
@@ -327,7 +354,7 @@ def turns(before: Judgement, after: Judgement) -> list[VerdictChange]:
         if one.rule.card and one.verdict is not was[one.rule.id].verdict:
             old = was[one.rule.id].verdict.value
             found.append(
-                VerdictChange(one.rule.id, one.rule.title, old, one.verdict.value, _short(one, after.rulebook))
+                VerdictChange(one.rule.id, one.rule.title, old, one.verdict.value, _short(one, after.guideline))
             )
     return found
 

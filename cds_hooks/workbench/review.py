@@ -104,8 +104,8 @@ def _sheet(
     return RuleSheet(
         rule=rule,
         statements=tuple(guideline.statements[id_] for id_ in rule.statements if id_ in guideline.statements),
-        conditions=reading.conditions_in_words(rule),
-        unless=reading.unless_in_words(rule),
+        conditions=reading.conditions_in_words(rule, guideline),
+        unless=reading.unless_in_words(rule, guideline),
         parameters=reading.parameters_of(rule, guideline),
         sources=reading.sources_of(rule, guideline),
         speaks=tuple(_each_card_once(one for one in labelled if one.card)),

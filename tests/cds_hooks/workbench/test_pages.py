@@ -346,7 +346,7 @@ def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient
     for rule in rules:
         assert (f'id="{rule.id}"' in page) == (rule.card is not None)
     assert "stopped here" in page
-    assert "Nearest fact" in page
+    assert "What comes nearest" in page
     assert "could have concluded" in page
     assert "Silenced by" in page
 
