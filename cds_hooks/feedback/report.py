@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import orjson
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from prodrome.cds_hooks.database import Database, feedback, shown_card
 
@@ -44,14 +44,16 @@ class RuleReport:
         """Cards shown that nobody accepted or overrode."""
         return self.shown - self.accepted - self.overridden
 
+    @property
+    def acceptance(self) -> int | None:
+        """Of the cards that were answered, how many percent were accepted; None where none was."""
+        answered = self.accepted + self.overridden
+        return round(100 * self.accepted / answered) if answered else None
+
 
 def feedback_report(database: Database, *, since: date | None = None, until: date | None = None) -> list[RuleReport]:
     """Per rule, over the cards shown from *since* to *until* (UTC days, both included)."""
-    shown_then = []
-    if since is not None:
-        shown_then.append(shown_card.c.shown_at >= _midnight(since))
-    if until is not None:
-        shown_then.append(shown_card.c.shown_at < _midnight(until + timedelta(days=1)))
+    shown_then = shown_between(since, until)
     shown = (
         select(
             shown_card.c.rule,
@@ -85,7 +87,17 @@ def feedback_report(database: Database, *, since: date | None = None, until: dat
         ]
 
 
-def _last_answers(shown_then: Sequence[object]) -> Select[tuple[str, str, str, str, str, int]]:
+def shown_between(since: date | None, until: date | None) -> list[ColumnElement[bool]]:
+    """What holds of the cards shown from *since* to *until* (UTC days, both included; None: from or to any)."""
+    found: list[ColumnElement[bool]] = []
+    if since is not None:
+        found.append(shown_card.c.shown_at >= _midnight(since))
+    if until is not None:
+        found.append(shown_card.c.shown_at < _midnight(until + timedelta(days=1)))
+    return found
+
+
+def _last_answers(shown_then: Sequence[ColumnElement[bool]]) -> Select[tuple[str, str, str, str, str, int]]:
     """How many cards of each rule were answered last in which way."""
     latest = (
         select(
@@ -99,7 +111,7 @@ def _last_answers(shown_then: Sequence[object]) -> Select[tuple[str, str, str, s
             .label("place"),
         )
         .join(shown_card, shown_card.c.uuid == feedback.c.card)
-        .where(and_(True, *shown_then))  # type: ignore[arg-type]
+        .where(and_(True, *shown_then))
         .subquery()
     )
     parts = (latest.c.rule, latest.c.outcome, latest.c.system, latest.c.code)

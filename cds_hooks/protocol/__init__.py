@@ -20,6 +20,7 @@ from prodrome.cds_hooks.protocol.refusals import (
     Withheld,
 )
 from prodrome.cds_hooks.protocol.requests import FhirAuthorization, HookRequest, parse, read_request
+from prodrome.cds_hooks.protocol.requirements import Requirement, requirements
 from prodrome.cds_hooks.protocol.services import KIND_WORDS, Service, services
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "NotFound",
     "NothingToJudge",
     "Refused",
+    "Requirement",
     "Service",
     "TooLarge",
     "TooMany",
@@ -50,6 +52,7 @@ __all__ = [
     "operation_outcome",
     "parse",
     "read_request",
+    "requirements",
     "response_faults",
     "services",
     "with_numbers_as_written",

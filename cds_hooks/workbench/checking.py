@@ -5,13 +5,26 @@ requirement (``docs/conformance.md``). No text repeats a value of the request.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.protocol import DEPRECATED, HOOKS, Fault, Hook, Refused, parse, read_request
+from prodrome.cds_hooks.protocol import (
+    DEPRECATED,
+    HOOKS,
+    Fault,
+    Hook,
+    Refused,
+    Requirement,
+    parse,
+    read_request,
+    requirements,
+)
+from prodrome.cds_hooks.workbench.fhir_faults import fhir_faults
+from prodrome.cds_hooks.workbench.json_places import Place, Places
 
 USERS: Mapping[str, frozenset[str]] = {
     "patient-view": frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"}),
@@ -21,6 +34,18 @@ USERS: Mapping[str, frozenset[str]] = {
 
 PRACTITIONERS = frozenset({"Practitioner", "PractitionerRole"})
 AUTHORIZATION = (("access_token", "FRA-03"), ("token_type", "FRA-04"), ("scope", "FRA-06"), ("subject", "FRA-07"))
+MEMBERS: Mapping[str, str] = {
+    "hook": "REQ-02",
+    "hookInstance": "REQ-03",
+    "context": "REQ-10",
+    "prefetch": "REQ-11",
+    "fhirServer": "REQ-06",
+    "fhirAuthorization": "REQ-09",
+    "extension": "GEN-08",
+    "user": "REQ-10",
+    "patient": "REQ-10",
+}
+"""The members a request may have, each with what asks for it."""
 MOST_FAULTS = 100
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
@@ -28,10 +53,22 @@ _REFERENCE = re.compile(r"[A-Za-z]+/\S+\Z")
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedFault:
+    """A fault with where it stands in the text, and the requirement it breaks in its own words.
+
+    ``requirement`` is None for what breaks FHIR itself.
+    """
+
+    fault: Fault
+    place: Place | None
+    requirement: Requirement | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What was found in a request, and what became of it: an answer, or the reason why there is none."""
 
-    faults: tuple[Fault, ...]
+    faults: tuple[PlacedFault, ...]
     consultation: Consultation | None
     refused: Refused | None
 
@@ -41,17 +78,60 @@ def check_request(text: str, environment: Environment) -> Report:
 
     Raises ``EngineError``.
     """
+    text = text.removeprefix("\ufeff")
     body = text.encode()
     try:
         document = parse(body)
     except Refused as refused:
-        return Report((Fault("$", "REQ-01", refused.text),), None, refused)
-    faults = tuple(request_faults(document, frozenset(_served(environment))))[:MOST_FAULTS]
+        return Report(tuple(_placed([Fault("$", "REQ-01", refused.text)], None)), None, refused)
+    served = frozenset(_served(environment))
+    keys = [query.key for service in environment.services().values() for query in service.queries]
+    found = [*misspelt(document, keys), *request_faults(document, served)][:MOST_FAULTS]
+    faults = tuple(_placed([*found, *fhir_faults(document)], Places(text)))
     try:
-        request = read_request(document, frozenset(_served(environment)), body=body)
+        request = read_request(document, served, body=body)
         return Report(faults, consult(request, environment), None)
     except Refused as refused:
         return Report(faults, None, refused)
+
+
+def _placed(faults: Iterable[Fault], places: Places | None) -> Iterator[PlacedFault]:
+    by_id = {requirement.id: requirement for requirement in requirements()}
+    for fault in faults:
+        yield PlacedFault(fault, places.of(fault.path) if places else None, by_id.get(fault.requirement))
+
+
+def misspelt(document: Mapping[str, Any], keys: Iterable[str]) -> Iterator[Fault]:
+    """Members that are not known but nearly are. *keys*: those of every service's prefetch."""
+    for name, meant in _close(document, MEMBERS):
+        yield Fault(_at("$", name, document), MEMBERS[meant], f"is not known; did you mean {meant}?")
+    called = document.get("hook")
+    hook = HOOKS.get(called) if isinstance(called, str) else None
+    context, prefetch = document.get("context"), document.get("prefetch")
+    if isinstance(context, dict):
+        known = {"userId", "patientId", "encounterId", "selections", *(hook.required if hook else ())}
+        known |= {hook.orders} if hook and hook.orders else {"draftOrders"}
+        for each, meant in _close(context, known):
+            yield Fault(_at("$.context", each, context), "REQ-10", f"is not known; did you mean {meant}?")
+    if isinstance(prefetch, dict):
+        for each, meant in _close(prefetch, set(keys)):
+            path = f"$.prefetch[key {list(prefetch).index(each) + 1}]"
+            yield Fault(path, "REQ-11", f"is no key of this service; did you mean {meant}?")
+
+
+def _close(members: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Members that are none of *known* but close to one of these that is not there, with that one."""
+    known = set(known)
+    absent = sorted(known - members.keys())
+    for name in members:
+        close = get_close_matches(name, absent, n=1, cutoff=0.75) if name not in known else []
+        if close:
+            yield name, close[0]
+
+
+def _at(path: str, name: str, members: Mapping[str, Any]) -> str:
+    shown = re.match(r"[A-Za-z_][A-Za-z0-9_]{0,60}\Z", name)
+    return f"{path}.{name}" if shown else f"{path}[member {list(members).index(name) + 1}]"
 
 
 def _served(environment: Environment) -> Iterator[str]:
@@ -67,7 +147,9 @@ def request_faults(document: Mapping[str, Any], served: frozenset[str]) -> Itera
     elif name in DEPRECATED:
         yield Fault("$.hook", "REQ-02", f"is a hook of old; {DEPRECATED[name][0]} took its place")
     elif name not in served:
-        yield Fault("$.hook", "REQ-02", f"is no hook this service answers ({', '.join(sorted(served))})")
+        close = get_close_matches(name, served, n=1)
+        meant = f"; did you mean {close[0]}?" if close else f" ({', '.join(sorted(served))})"
+        yield Fault("$.hook", "REQ-02", f"is no hook this service answers{meant}")
     instance = document.get("hookInstance")
     if not isinstance(instance, str) or not instance.strip():
         yield Fault("$.hookInstance", "REQ-03", "must be text that names this call")

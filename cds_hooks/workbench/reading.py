@@ -244,7 +244,7 @@ def _short(explanation: Explanation, guideline: Guideline) -> str:
         return f"{there}; needs {counted[0]}"
     shown = concluding(rulebook, pattern.fact)
     if stop.near is None and shown:
-        return f"nothing shows this: {_alternatives(shown)}"
+        return f"needs {condition_in_words(pattern, guideline)}: {_alternatives(shown)}"
     return f"needs {condition_in_words(pattern, guideline)}{_instead(stop.near, stop.failed, guideline)}"
 
 

@@ -1,44 +1,30 @@
-"""The pages of the workbench: choose a patient, see the cards, the history and why, try changes, act, take it away.
+"""The pages of the workbench: choose a patient, see the cards, the history and why, try changes, act, take it away."""
 
-Pages of a case need its key and the cookie of the browser that opened it. Forms carry a token made from that cookie,
-and are refused when they come from another site.
-"""
-
-import hmac
-import secrets
 import shlex
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, g, redirect, request, url_for
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from prodrome.cds_hooks.consultation import Consultation
-from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.eligibility import History, as_document, as_text, history, told
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import StoreUnavailable, feedback_report
-from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.population import ExportError, Results, Table
-from prodrome.cds_hooks.protocol import Forbidden, Invalid, NotFound, Refused, TooLarge, Unavailable, Withheld, parse
+from prodrome.cds_hooks.protocol import Invalid, NotFound, Refused, parse
 from prodrome.cds_hooks.workbench import acting, asking, editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
-from prodrome.cds_hooks.workbench.checking import check_request
+from prodrome.cds_hooks.workbench.check_pages import check_pages
+from prodrome.cds_hooks.workbench.feedback_pages import feedback_pages
+from prodrome.cds_hooks.workbench.frame import COOKIE, Frame, WorkbenchView, download
+from prodrome.cds_hooks.workbench.guideline_pages import guideline_pages
 from prodrome.cds_hooks.workbench.history import draw
-from prodrome.cds_hooks.workbench.patients import banner
-from prodrome.cds_hooks.workbench.rendering import as_json, pages
+from prodrome.cds_hooks.workbench.population_pages import population_pages
+from prodrome.cds_hooks.workbench.rendering import as_json
 from prodrome.fhir_mappers import shares
-from prodrome.rules.engine import EngineError, LimitError
 from prodrome.rules.guideline import GuidelineError
 
-COOKIE = "prodrome_workbench"
-MOST_PARTS = 20_000
 LONGEST_INLINE_CURL = 60_000
-
-WorkbenchView = Callable[..., AnyResponse]
 
 FEATURED = (("resistant", 1), ("triptan", 1), ("class-failed", 1), ("emergency", 1), ("coronary", 1), ("possible", 1))
 """The examples the first page offers at a click: name and number of the ask."""
@@ -48,29 +34,22 @@ def workbench_blueprint(
     environment: Environment, status_of: Callable[[Refused], int], cases: Cases | None = None
 ) -> Blueprint:
     """The pages, at ``/``. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on."""
-    return _Workbench(environment, status_of, cases or Cases()).blueprint()
+    frame = Frame(environment, status_of, cases or Cases())
+    routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
+    frame.install(
+        routes,
+        (_CasePages(frame), guideline_pages(frame), feedback_pages(frame), population_pages(frame), check_pages(frame)),
+    )
+    return routes
 
 
-class _Workbench:
-    def __init__(self, environment: Environment, status_of: Callable[[Refused], int], cases: Cases) -> None:
-        self.environment = environment
-        self.status_of = status_of
-        self.cases = cases
-        self.secret = secrets.token_bytes(32)
-        self.templates = pages()
-        self.templates.globals |= {
-            "url": url_for,
-            "written": editing.parameter_words,
-            "parameter_in_words": reading.parameter_in_words,
-            "banner": banner,
-        }
+class _CasePages:
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.environment = frame.environment
 
-    def blueprint(self) -> Blueprint:
-        routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
-        routes.before_request(self._begin)
-        routes.after_request(self._finish)
-        routes.after_app_request(self._unknown)
-        shown: dict[str, WorkbenchView] = {
+    def shown(self) -> Mapping[str, WorkbenchView]:
+        return {
             "/": self.choose,
             "/examples/<name>/<int:number>": self.example,
             "/case/<key>": self.cards,
@@ -84,103 +63,17 @@ class _Workbench:
             "/case/<key>/request.json": self.request_json,
             "/case/<key>/response.json": self.response_json,
             "/case/<key>/test-case.json": self.test_case,
-            "/rules": self.rulebook,
-            "/rules/<rule_id>": self.rule,
-            "/feedback": self.feedback,
-            "/check": self.check_page,
-            "/population": self.population,
-            "/population/<rule_id>": self.population_list,
         }
-        sent: dict[str, WorkbenchView] = {
+
+    def sent(self) -> Mapping[str, WorkbenchView]:
+        return {
             "/open": self.open,
             "/case/<key>/what-if": self.try_changes,
             "/case/<key>/reset": self.reset,
             "/case/<key>/forget": self.forget,
             "/case/<key>/cards/<card>/accept": self.accept,
             "/case/<key>/cards/<card>/override": self.override,
-            "/check": self.check_request,
-            "/population/<rule_id>": self.population_search,
-            "/population-patient": self.population_patient,
         }
-        for rule, view in shown.items():
-            routes.get(rule, endpoint=view.__name__)(view)
-        for rule, view in sent.items():
-            routes.post(rule, endpoint=view.__name__)(view)
-        routes.register_error_handler(Refused, self._refused)
-        routes.register_error_handler(RequestEntityTooLarge, self._too_large)
-        routes.register_error_handler(LimitError, self._too_much)
-        routes.register_error_handler(EngineError, self._failed)
-        routes.register_error_handler(Exception, self._failed)
-        return routes
-
-    # Around every page
-
-    def _begin(self) -> None:
-        request.max_form_memory_size = request.max_content_length
-        request.max_form_parts = MOST_PARTS
-        if request.method != "POST":
-            return
-        site = request.headers.get("Sec-Fetch-Site", "same-origin")
-        token = request.form.get("token", "")
-        if site != "same-origin" or not hmac.compare_digest(token.encode(), self._token().encode()):
-            raise Forbidden("This form is not from a page of this service, or the page is too old. Open it again.")
-
-    def _owner(self) -> str:
-        """The browser that asks, by its cookie; a new one gets its cookie with the answer."""
-        if "owner" not in g:
-            g.owner = request.cookies.get(COOKIE) or secrets.token_urlsafe(24)
-        owner: str = g.owner
-        return owner
-
-    def _token(self) -> str:
-        return hmac.digest(self.secret, self._owner().encode(), "sha256").hex()
-
-    def _finish(self, answer: Response) -> Response:
-        if request.endpoint == "workbench.static":
-            answer.headers["Cache-Control"] = "no-cache"
-            return answer
-        # Forms of these pages tell where they come from; other sites still learn nothing.
-        answer.headers["Referrer-Policy"] = "same-origin"
-        if request.cookies.get(COOKIE) != self._owner():
-            answer.set_cookie(COOKIE, self._owner(), httponly=True, samesite="Lax", secure=request.is_secure)
-        return answer
-
-    def _unknown(self, answer: Response) -> Response:
-        """A path that nothing serves is a page for a browser; programs get the OperationOutcome as ever."""
-        wants = request.accept_mimetypes.best_match(("application/json", "text/html"))
-        if answer.status_code != 404 or request.endpoint is not None or wants != "text/html":
-            return answer
-        return self._page("refused", 404, text="There is no page at this address.", status_code=404)
-
-    def _page(self, name: str, status: int = 200, **values: Any) -> Response:
-        template = self.templates.get_template(f"{name}.html.j2")
-        html = template.render(
-            token=self._token(),
-            here=request.path,
-            version=self.environment.guideline.rulebook.version,
-            today=self.environment.clock(),
-            **values,
-        )
-        return Response(html, status=status, mimetype="text/html")
-
-    def _refused(self, error: Refused) -> Response:
-        status = self.status_of(error)
-        page = self._page("refused", status, text=error.text, status_code=status)
-        if error.retry_after is not None:
-            page.headers["Retry-After"] = str(error.retry_after)
-        return page
-
-    def _too_large(self, error: RequestEntityTooLarge) -> Response:
-        return self._refused(TooLarge("What was sent is larger than this service accepts."))
-
-    def _too_much(self, error: LimitError) -> Response:
-        return self._refused(TooLarge(f"The chart holds more than can be judged in one call: {error}."))
-
-    def _failed(self, error: Exception) -> AnyResponse:
-        if isinstance(error, HTTPException):
-            return error.get_response()
-        alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
-        return self._refused(Withheld("The service failed on this and gives no answer. Its log says more."))
 
     # Choosing a patient
 
@@ -191,7 +84,7 @@ class _Workbench:
         self, form: Mapping[str, str], problem: str = "", status: int = 200, member: str | None = None
     ) -> Response:
         named = asking.named_examples()
-        return self._page(
+        return self.frame.page(
             "choose",
             status,
             examples=named,
@@ -208,8 +101,8 @@ class _Workbench:
         try:
             case = self._opened(form)
         except Refused as refused:
-            return self._chooser(form, refused.text, self.status_of(refused), refused.member)
-        return self._kept(case)
+            return self._chooser(form, refused.text, self.frame.status_of(refused), refused.member)
+        return self.frame.kept(case)
 
     def _opened(self, form: Mapping[str, str]) -> Case:
         environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
@@ -250,15 +143,11 @@ class _Workbench:
         """
         hook, order = request.args.get("hook") or None, request.args.get("order") or None
         if COOKIE in request.cookies and "prefetch" not in request.headers.get("Sec-Purpose", ""):
-            return self._kept(self._of_example(name, number, hook, order))
-        return self._page("example", named=_named(name, number), hook=hook or "", order=order or "")
-
-    def _kept(self, case: Case) -> AnyResponse:
-        self.cases.add(self._owner(), case)
-        return redirect(url_for("workbench.cards", key=case.key), 303)
+            return self.frame.kept(self._of_example(name, number, hook, order))
+        return self.frame.page("example", named=_named(name, number), hook=hook or "", order=order or "")
 
     def _case(self, key: str) -> Case:
-        case = self.cases.get(self._owner(), key)
+        case = self.frame.cases.get(self.frame.owner(), key)
         if case is None:
             raise NotFound(
                 "What this page was about is no longer in memory: it is kept for the browser that opened it, for half"
@@ -271,7 +160,7 @@ class _Workbench:
     def cards(self, key: str) -> Response:
         case = self._case(key)
         consultation = case.consultation
-        return self._page(
+        return self.frame.page(
             "cards",
             case=case,
             tab="cards",
@@ -284,7 +173,7 @@ class _Workbench:
         case = self._case(key)
         all_ = reading.readings(case.consultation)
         steps = request.args.get("steps") == "1"
-        return self._page(
+        return self.frame.page(
             "why",
             case=case,
             tab="why",
@@ -297,7 +186,7 @@ class _Workbench:
     def understood(self, key: str) -> Response:
         case = self._case(key)
         facts = case.consultation.facts
-        return self._page(
+        return self.frame.page(
             "understood",
             case=case,
             tab="understood",
@@ -311,7 +200,7 @@ class _Workbench:
         consultation = case.consultation
         found = told(consultation.facts, consultation.judgement)
         drug, names = request.args.get("drug", ""), {name for _, row in found.rows for name in row.drugs}
-        return self._page(
+        return self.frame.page(
             "eligibility",
             case=case,
             tab="eligibility",
@@ -325,12 +214,12 @@ class _Workbench:
     def prior_authorisation(self, key: str) -> Response:
         case = self._case(key)
         found = self._history(case)
-        return self._page("prior_authorisation", case=case, tab="eligibility", history=found, text=as_text(found))
+        return self.frame.page("prior_authorisation", case=case, tab="eligibility", history=found, text=as_text(found))
 
     def prior_authorisation_json(self, key: str) -> Response:
         case = self._case(key)
         guideline = case.consultation.judgement.guideline
-        return _download(as_document(self._history(case), guideline), "prior-authorisation.json")
+        return download(as_document(self._history(case), guideline), "prior-authorisation.json")
 
     def _history(self, case: Case) -> History:
         consultation = case.consultation
@@ -342,7 +231,7 @@ class _Workbench:
 
     def _what_if_page(self, case: Case, after: Consultation | None, problem: str = "", status: int = 200) -> Response:
         guideline = case.consultation.judgement.guideline
-        return self._page(
+        return self.frame.page(
             "what_if",
             status,
             case=case,
@@ -389,11 +278,11 @@ class _Workbench:
             after = self._tried(case, edits, parameters)
         except (editing.BadEdit, GuidelineError, Refused) as error:
             if live:
-                return self._page("_outcome", problem=str(error), case=case, **self._compared(case, None))
-            return self._what_if_page(case, None, str(error), self.status_of(Invalid(str(error))))
+                return self.frame.page("_outcome", problem=str(error), case=case, **self._compared(case, None))
+            return self._what_if_page(case, None, str(error), self.frame.status_of(Invalid(str(error))))
         case.edits, case.parameters = edits, parameters
         if live:
-            return self._page("_outcome", problem="", case=case, **self._compared(case, after))
+            return self.frame.page("_outcome", problem="", case=case, **self._compared(case, after))
         return redirect(url_for("workbench.what_if", key=key), 303)
 
     def reset(self, key: str) -> AnyResponse:
@@ -402,7 +291,7 @@ class _Workbench:
         return redirect(url_for("workbench.what_if", key=key), 303)
 
     def forget(self, key: str) -> AnyResponse:
-        self.cases.forget(self._owner(), key)
+        self.frame.cases.forget(self.frame.owner(), key)
         return redirect(url_for("workbench.choose"), 303)
 
     # Acting on a card
@@ -425,7 +314,7 @@ class _Workbench:
         address = url_for("call", service_id=self.environment.service_for(hook).id, _external=True)
         inline = len(body) <= LONGEST_INLINE_CURL
         data = shlex.quote(body) if inline else "@request.json"
-        return self._page(
+        return self.frame.page(
             "take_away",
             case=case,
             tab="take-away",
@@ -437,132 +326,13 @@ class _Workbench:
         )
 
     def request_json(self, key: str) -> Response:
-        return _download(self._case(key).document, "request.json")
+        return download(self._case(key).document, "request.json")
 
     def response_json(self, key: str) -> Response:
-        return _download(self._case(key).consultation.response, "response.json")
+        return download(self._case(key).consultation.response, "response.json")
 
     def test_case(self, key: str) -> Response:
-        return _download(as_test_case(self._case(key), self.environment), "test-case.json")
-
-    # The rulebook
-
-    def rulebook(self) -> Response:
-        rulebook = self.environment.guideline.rulebook
-        rules = list(rulebook.rules.values())
-        return self._page(
-            "rulebook",
-            rulebook=rulebook,
-            cards=[rule for rule in rules if rule.card],
-            steps=[rule for rule in rules if not rule.card],
-            figures=self._figures(),
-        )
-
-    def rule(self, rule_id: str) -> Response:
-        guideline = self.environment.guideline
-        rule = guideline.rulebook.rules.get(rule_id)
-        if rule is None:
-            raise NotFound("There is no such rule.")
-        used = [
-            other
-            for other in guideline.rulebook.rules.values()
-            if any(pattern.fact == rule.then.fact for pattern in (*other.when, *other.unless)) and not rule.card
-        ]
-        return self._page(
-            "rule",
-            rule=rule,
-            statements=[(id_, guideline.statements.get(id_, "")) for id_ in rule.statements],
-            conditions=reading.conditions_in_words(rule, guideline),
-            unless=reading.unless_in_words(rule, guideline),
-            parameters=reading.parameters_of(rule, guideline),
-            behind=reading.parameters_behind(rule, guideline),
-            sources=reading.sources_of(rule, guideline),
-            examples=[named for named in asking.named_examples() if rule_id in named.ask.cards],
-            figures=self._figures().get(rule_id),
-            used=used,
-        )
-
-    def _figures(self) -> dict[str, Any]:
-        """What is known of each rule's cards; nothing while the database is away."""
-        try:
-            return self._counted()
-        except (StoreUnavailable, DatabaseAway):
-            return {}
-
-    def _counted(self) -> dict[str, Any]:
-        store = self.environment.store
-        if store is None:
-            return {}
-        store.flush()
-        return {row.rule: row for row in feedback_report(store.database)}
-
-    def feedback(self) -> Response:
-        try:
-            rows = list(self._counted().values())
-        except (StoreUnavailable, DatabaseAway):
-            raise Unavailable("The database cannot be asked now. Try again in a moment.", retry_after=2) from None
-        return self._page("feedback", rows=rows, rules=self.environment.guideline.rulebook.rules)
-
-    # The results of a whole population
-
-    def population(self) -> Response:
-        return self._page("population", results=self._results(), rules=self.environment.guideline.rulebook.rules)
-
-    def population_list(self, rule_id: str) -> Response:
-        return self._population_list(rule_id, "")
-
-    def population_search(self, rule_id: str) -> Response:
-        """The same list by part of an id, which is sent and not put into the address: addresses are logged."""
-        return self._population_list(rule_id, request.form.get("patient", "").strip())
-
-    def _population_list(self, rule_id: str, patient: str) -> Response:
-        results = self._results()
-        rule = self.environment.guideline.rulebook.rules.get(rule_id)
-        if results is None or rule is None or rule_id not in results.counts["rules"]:
-            raise NotFound("These results have no such rule.")
-        table: Table = "unjudged" if request.args.get("of") == "unjudged" else "findings"
-        number = request.args.get("page", "0")
-        page = int(number) if number.isdecimal() and len(number) < 9 else 0
-        only = request.args.get("only", "")
-        rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
-        shown: dict[str, Any] = {
-            "rule": rule,
-            "results": results,
-            "of": table,
-            "only": only,
-            "patient": patient,
-            "page": page,
-        }
-        return self._page("population_list", rows=rows, more=more, counts=results.counts["rules"][rule_id], **shown)
-
-    def population_patient(self) -> AnyResponse:
-        """Open one patient of the results as a case of patient-view, judged on the day of the run."""
-        results, patient = self._results(), request.form.get("patient", "")
-        chart = results.chart(patient) if results else []
-        if results is None or not chart:
-            raise NotFound("The chart of this patient was not kept: run `prodrome population` with --charts.")
-        environment = asking.on_day(self.environment, date.fromisoformat(results.manifest["today"]), remember=False)
-        document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
-        return self._kept(asking.opened("A patient of the population", "population", document, environment))
-
-    def _results(self) -> Results | None:
-        folder = self.environment.settings.population_results
-        try:
-            return Results.of(folder) if folder else None
-        except ExportError as error:
-            raise Unavailable(str(error), retry_after=60) from None
-
-    # Checking a request
-
-    def check_page(self) -> Response:
-        return self._page("check", text="", report=None, answers=None)
-
-    def check_request(self) -> Response:
-        text = request.form.get("request", "")
-        tried = asking.on_day(self.environment, self.environment.clock(), remember=False)
-        feedback_report = check_request(text, tried)
-        status = feedback_report.refused and self.status_of(feedback_report.refused)
-        return self._page("check", text=text, report=feedback_report, answers=status)
+        return download(as_test_case(self._case(key), self.environment), "test-case.json")
 
 
 def _named(name: str, number: int) -> asking.NamedAsk:
@@ -602,9 +372,3 @@ def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:
         "absent": sorted({query.kind for query in service.queries} - by_kind.keys()),
         "expected": {"cards": sorted(reading.card_rule(card) for card in consultation.response["cards"])},
     }
-
-
-def _download(value: object, name: str) -> Response:
-    answer = Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), mimetype="application/json")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer

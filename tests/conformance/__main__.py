@@ -18,7 +18,7 @@ INTRODUCTION = """\
 # Conformance
 
 Written by `make conformance`. CDS Hooks 2.0.1 is the contract; what clients of 1.0 to the 3.0 ballot send is accepted.
-The requirements are numbered as in `tests/conformance/requirements.csv`; *derived* ones follow from the specification,
+The requirements are numbered as in `cds_hooks/protocol/requirements.csv`; *derived* ones follow from the specification,
 from a standard it names, or from what clients do. Each row names the test that shows it.
 """
 

@@ -1,36 +1,17 @@
 """The requirements, and which test shows which."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from prodrome.cds_hooks.protocol import Requirement as Requirement
+from prodrome.cds_hooks.protocol import requirements as requirements
+
 HERE = Path(__file__).parent
 LEVELS = ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY")
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One numbered requirement on a CDS service. *origin*: literal in the specification, or derived from it."""
-
-    id: str
-    level: str
-    origin: str
-    text: str
-
-    @property
-    def binding(self) -> bool:
-        return self.level.startswith("MUST")
-
-
-def requirements() -> tuple[Requirement, ...]:
-    """Every requirement, in order."""
-    with (HERE / "requirements.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(Requirement(*row) for row in list(csv.reader(file))[1:])
 
 
 def not_applicable() -> Mapping[str, str]:

@@ -27,6 +27,30 @@
     mark.addEventListener("focus", () => show(mark));
   }
 
+  // A file dropped on a field is read into it.
+  for (const field of document.querySelectorAll("[data-drop]")) {
+    field.addEventListener("dragover", (event) => event.preventDefault());
+    field.addEventListener("drop", async (event) => {
+      const file = event.dataTransfer?.files[0];
+      if (!file) return;
+      event.preventDefault();
+      field.value = await file.text();
+    });
+  }
+
+  // The place of a fault is marked in the text.
+  for (const place of document.querySelectorAll("[data-line]")) {
+    place.addEventListener("click", (event) => {
+      const field = document.getElementById("request"), lines = field.value.split("\n"), line = place.dataset.line - 1;
+      const start = lines.slice(0, line).reduce((sum, each) => sum + each.length + 1, 0);
+      event.preventDefault();
+      field.focus();
+      field.setSelectionRange(start + Number(place.dataset.column) - 1, start + lines[line].length);
+      field.scrollTop = (field.scrollHeight / lines.length) * Math.max(0, line - 4);
+      field.scrollIntoView({ block: "center" });
+    });
+  }
+
   // A drug in a card lights its bars in the picture, and the other way round.
   const inSight = (bar) => {
     const frame = bar.closest(".scroll"), edge = frame?.getBoundingClientRect(), at = bar.getBoundingClientRect();

@@ -21,7 +21,8 @@ GOOD = asking.example_request(
 
 
 def faults(document: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(fault.requirement, fault.path) for fault in check_request(json.dumps(document), ENVIRONMENT).faults}
+    found = check_request(json.dumps(document), ENVIRONMENT).faults
+    return {(one.fault.requirement, one.fault.path) for one in found}
 
 
 def broken(**members: Any) -> dict[str, Any]:
@@ -77,12 +78,12 @@ def test_what_is_no_json_is_said_to_be_none() -> None:
     report = check_request("{", ENVIRONMENT)
     assert report.refused is not None
     assert isinstance(report.refused, Invalid)
-    assert [fault.requirement for fault in report.faults] == ["REQ-01"]
+    assert [one.fault.requirement for one in report.faults] == ["REQ-01"]
 
 
 def test_what_the_service_forgives_is_still_a_fault_and_still_answered() -> None:
     report = check_request(json.dumps(broken(context__patientId="Patient/prodrome-triptan")), ENVIRONMENT)
-    assert {fault.requirement for fault in report.faults} == {"REQ-15"}
+    assert {one.fault.requirement for one in report.faults} == {"REQ-15"}
     assert report.consultation is not None
     assert any("context.patientId with a type" in note for note in report.consultation.notes)
 
@@ -94,3 +95,47 @@ def test_no_fault_repeats_a_value_of_the_request() -> None:
     )
     document["prefetch"][secret] = {"resourceType": "Observation", "note": None}
     assert secret not in " ".join(map(str, check_request(json.dumps(document), ENVIRONMENT).faults))
+
+
+def test_a_fault_tells_its_line_and_column_and_what_the_requirement_says() -> None:
+    text = json.dumps(broken(context__userId="dr-1"), indent=2)
+    (found,) = [one for one in check_request(text, ENVIRONMENT).faults if one.fault.requirement == "REQ-14"]
+    assert found.place is not None
+    line = text.splitlines()[found.place.line - 1]
+    assert line[found.place.column - 1 :].startswith('"dr-1"')
+    assert found.requirement is not None
+    assert "userId" in found.requirement.text
+
+
+@pytest.mark.parametrize(
+    ("given", "meant", "path"),
+    [
+        ({"hookInstanse": "x"}, "hookInstance", "$.hookInstanse"),
+        ({"context": {"patientID": "p"}}, "patientId", "$.context.patientID"),
+        ({"prefetch": {"conditons": None}}, "conditions", "$.prefetch[key 1]"),
+        ({"hook": "patient-veiw"}, "patient-view", "$.hook"),
+    ],
+)
+def test_a_misspelt_name_is_told_with_the_one_that_was_meant(given: dict[str, Any], meant: str, path: str) -> None:
+    found = check_request(json.dumps(given), ENVIRONMENT).faults
+    assert any(one.fault.path == path and f"did you mean {meant}?" in one.fault.text for one in found)
+
+
+def test_faults_of_fhir_stand_beside_those_of_cds_hooks() -> None:
+    document = broken()
+    patient = next(value for value in document["prefetch"].values() if value and value["resourceType"] == "Patient")
+    patient["birthDate"] = "never-a-day"
+    patient["no_such_member"] = 1
+    told = {one.fault.path.rpartition(".")[2]: one for one in check_request(json.dumps(document), ENVIRONMENT).faults}
+    assert {"birthDate", "no_such_member"} <= told.keys()
+    assert told["birthDate"].fault.requirement == "FHIR"
+    assert told["birthDate"].place is not None
+    assert "never-a-day" not in "".join(one.fault.text for one in told.values())
+
+
+def test_a_resource_that_r5_alone_has_so_is_right() -> None:
+    document = broken()
+    whose = {"reference": "Patient/prodrome-triptan"}
+    used = {"device": {"reference": {"reference": "Device/d"}}, "patient": whose, "status": "active"}
+    document["prefetch"]["more"] = {"resourceType": "DeviceUsage", "id": "d1", **used}
+    assert check_request(json.dumps(document), ENVIRONMENT).faults == ()

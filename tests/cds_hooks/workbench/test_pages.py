@@ -309,7 +309,7 @@ def test_overriding_sends_the_reason_and_is_counted(fresh: FlaskClient) -> None:
 
 def figures(client: FlaskClient) -> dict[str, list[int]]:
     rows = re.findall(
-        r'<th scope="row"><a[^>]*>([^<]+)</a></th>\s*((?:<td class="number">\d+</td>\s*){4})',
+        r'<th scope="row"><a[^>]*>([^<]+)</a></th>\s*<td>[^<]*</td>\s*((?:<td class="number">\d+</td>\s*){4})',
         client.get("/feedback").text,
     )
     return {rule: [int(n) for n in re.findall(r">(\d+)<", cells)] for rule, cells in rows}
@@ -347,7 +347,7 @@ def test_every_rule_is_told_fired_or_not_and_what_stopped_it(client: FlaskClient
         assert (f'id="{rule.id}"' in page) == (rule.card is not None)
     assert "stopped here" in page
     assert "What comes nearest" in page
-    assert "could have concluded" in page
+    assert "Any of these would" in page
     assert "Silenced by" in page
 
 
@@ -380,7 +380,7 @@ def test_an_address_fetched_by_nobody_keeps_nothing_and_offers_to_open(headers: 
     asking_for = client if headers else robot  # a person's browser may fetch a link that was not followed yet
     for path in ("/", "/rules", "/feedback", "/check", "/examples/resistant/1", "/examples/coronary/1?hook=order-sign"):
         assert asking_for.get(path, headers=headers).status_code == 200
-    assert "PRV-01" not in client.get("/feedback").text
+    assert "PRV-01" not in figures(client)
     answer = client.get("/examples/resistant/1", headers={"Sec-Purpose": "prefetch"})
     form = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.text))
     opened = client.post("/open", data=form)

@@ -29,7 +29,7 @@ def lines(name: str) -> dict[str, str]:
         (
             "refractory",
             "ACU-02",
-            "nothing shows this: An acute drug failed; or: An acute drug was stopped as ineffective",
+            "needs a failed acute drug: An acute drug failed; or: An acute drug was stopped as ineffective",
         ),
         ("emergency", "DTT-01", "0 classes of preventives that failed or are ruled out; needs 3"),
     ],

@@ -1,0 +1,79 @@
+"""The results of a whole population: counts, the patients of a rule, and one of them opened as a case."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from flask import Response, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from prodrome.cds_hooks.population import ExportError, Results, Table
+from prodrome.cds_hooks.protocol import NotFound, Unavailable
+from prodrome.cds_hooks.workbench import asking
+from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
+
+
+def population_pages(frame: Frame) -> Pages:
+    """The pages of a run over a population."""
+    return _PopulationPages(frame)
+
+
+class _PopulationPages:
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.environment = frame.environment
+
+    def shown(self) -> Mapping[str, WorkbenchView]:
+        return {"/population": self.population, "/population/<rule_id>": self.population_list}
+
+    def sent(self) -> Mapping[str, WorkbenchView]:
+        return {"/population/<rule_id>": self.population_search, "/population-patient": self.population_patient}
+
+    def population(self) -> Response:
+        return self.frame.page("population", results=self._results(), rules=self.environment.guideline.rulebook.rules)
+
+    def population_list(self, rule_id: str) -> Response:
+        return self._population_list(rule_id, "")
+
+    def population_search(self, rule_id: str) -> Response:
+        """The same list by part of an id, which is sent and not put into the address: addresses are logged."""
+        return self._population_list(rule_id, request.form.get("patient", "").strip())
+
+    def _population_list(self, rule_id: str, patient: str) -> Response:
+        results = self._results()
+        rule = self.environment.guideline.rulebook.rules.get(rule_id)
+        if results is None or rule is None or rule_id not in results.counts["rules"]:
+            raise NotFound("These results have no such rule.")
+        table: Table = "unjudged" if request.args.get("of") == "unjudged" else "findings"
+        number = request.args.get("page", "0")
+        page = int(number) if number.isdecimal() and len(number) < 9 else 0
+        only = request.args.get("only", "")
+        rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
+        shown: dict[str, Any] = {
+            "rule": rule,
+            "results": results,
+            "of": table,
+            "only": only,
+            "patient": patient,
+            "page": page,
+        }
+        return self.frame.page(
+            "population_list", rows=rows, more=more, counts=results.counts["rules"][rule_id], **shown
+        )
+
+    def population_patient(self) -> AnyResponse:
+        """Open one patient of the results as a case of patient-view, judged on the day of the run."""
+        results, patient = self._results(), request.form.get("patient", "")
+        chart = results.chart(patient) if results else []
+        if results is None or not chart:
+            raise NotFound("The chart of this patient was not kept: run `prodrome population` with --charts.")
+        environment = asking.on_day(self.environment, date.fromisoformat(results.manifest["today"]), remember=False)
+        document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
+        return self.frame.kept(asking.opened("A patient of the population", "population", document, environment))
+
+    def _results(self) -> Results | None:
+        folder = self.environment.settings.population_results
+        try:
+            return Results.of(folder) if folder else None
+        except ExportError as error:
+            raise Unavailable(str(error), retry_after=60) from None
