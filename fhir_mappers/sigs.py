@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from prodrome.fhir_mappers.japanese_sigs import JAPANESE, in_english
 from prodrome.fhir_mappers.phrases import fold
 
 _LONGEST = 300  # characters of a text that is looked at; longer ones are instructions, not sigs
@@ -65,49 +66,57 @@ _FRACTIONS = (  # as one sign, and as that sign is taken apart
 _FRACTION = re.compile(r"(?:(\d+)\s+(?:and\s+)?)?\b([13])/([24])\b")
 _DECIMAL = re.compile(r"(\d),(\d)(?!\d\d\b)")
 _AND_HALF = re.compile(r"(\d+) 0\.5\b")
-_SCHEME = re.compile(r"\b(\d(?:\.5)?)-(\d(?:\.5)?)-(\d(?:\.5)?)(?:-(\d(?:\.5)?))?\b")
+_SCHEME = re.compile(r"\b(\d(?:\.5)?) ?- ?(\d(?:\.5)?) ?- ?(\d(?:\.5)?)(?: ?- ?(\d(?:\.5)?))?\b")
 _DUTCH = re.compile(r"^(\d)d(\d)t$")
 _NUMBER_AGAIN = re.compile(r"(\d+(?:\.\d+)?)\s*\((?:[a-z-]+|\1)\)")
 _ASIDE = re.compile(
     r"\b\d+ hours? before (?:bed|bedtime|sleep|sleeping)\b|\bno more than \d+ (?:days|times) (?:per|a) week\b|"
     r"\b(?:after|in|apres|nach|na|dopo|tras|despues de) (?:1|2|4) (?:hours?|hrs?|heures?|stunden?|uur|ore|ora|horas?)\b"
 )
-_DAY_LONG = re.compile(r"\b(?:in|per|within) (?:a )?24 ?(?:hours?|hrs?|h|stunden|heures|horas|ore|uur)\b")
+_DAY_LONG = re.compile(r"(?:\b(?:in|per|within) |/ ?)(?:a )?24 ?(?:hours?|hrs?|h|stunden|heures|horas|ore|uur)\b")
 # Of two ranges the low amount and the longer time; one range alone is not read.
 _RANGES = re.compile(r"^(\d)-\d (.*\bevery )\d-(\d+ hours\b.*)$")
+_DAYS_OF = {"h": 1 / 24, "d": 1.0, "w": 7.0, "m": 30.4}
+_UNIT_OF_TIME = {
+    word: unit
+    for unit, words in {
+        "h": "hour hours hr hrs h stunden stdn std heures horas hora ore uur godzin godziny timer time timme timmar "
+        "tunnin tuntia tunni hodin",
+        "d": "day days d daily tag tage tgl tgl. taglich jour jours j dia dias giorno giorni die di daags dag dagen "
+        "dagligen dagligt daglig dygn paivassa paivan paeva paevas dzien dni dziennie dobe gun den dni denne",
+        "w": "week weeks weekly w wk wks woche wochen wochentlich semaine semaines semana semanas settimana settimane "
+        "weken uge uger vecka veckor uke uker viikossa viikon nadalas tydzien tygodnie tygodni tygodniu tydnu",
+        "m": "month months monthly monat monate monatlich mois mes meses mese mesi maand maanden maned maneder manad "
+        "manader kuukaudessa kuukauden kuus miesiac miesiace miesiecy mesic mesicu",
+    }.items()
+    for word in words.split()
+}
+_UNIT = "|".join(sorted(map(re.escape, _UNIT_OF_TIME), key=len, reverse=True))
+_FOLD = (  # "times", as it stands behind a number
+    "x|times?|mal|fois|veces|vezes|vez|volte|volta|maal|keer|ganger|gange|gang|kertaa|kerran|korda|kord|razy|raz|krat"
+)
 _LENGTH = re.compile(
-    r"\b(?:for|x|pendant|durant|fur|durante|per|gedurende|por)? ?\d+ ?"
+    r"\b(?:for|x|pendant|durant|fur|durante|per|gedurende|por|przez|i)? ?\d+ ?"
     r"(?:day|days|day\(s\)|week|weeks|month|months|tage|wochen|monate|jours|semaines|mois|dias|semanas|meses|giorni|"
-    r"settimane|mesi|dagen|weken|maanden)\b(?!\s*(?:on|off))\.?"
+    r"settimane|mesi|dagen|weken|maanden|dni|tygodni|miesiecy|dage|uger|dagar|veckor|dager|uker)\b(?!\s*(?:on|off))\.?"
 )
 _EVERY = re.compile(
-    r"\b(?:every|q|each|alle|toutes les|tous les|cada|ogni|elke|iedere|om de) ?(\d+)(?:\s*\([a-z]+\))? ?-?"
-    r"(hours?|hrs?|h|days?|d|weeks?|w|wks?|months?|stunden|tage|wochen|monate|heures|jours|semaines|mois|horas|dias|"
-    r"semanas|meses|ore|giorni|settimane|mesi|uur|dagen|weken|maanden)\b"
+    r"\b(?:every|q|each|alle|toutes les|tous les|cada|a cada|ogni|elke|iedere|om de|co|var|hver|iga) ?"
+    rf"(\d+)(?:\s*\([a-z]+\)|:[ea])?\.? ?-?({_UNIT})\b"
+)
+_TURKISH = {"saatte": "h", "gunde": "d", "haftada": "w", "ayda": "m"}
+_EVERY_BEHIND = re.compile(r"(\d+) ?(saatte|gunde|haftada|ayda) bir(?: kez| defa| kere)?\b")
+_TIMES_BEHIND = re.compile(r"(gunde|haftada|ayda) (\d+) (?:kez|defa|kere)\b")
+_EVERY_SLASH = re.compile(r"(?:de |/)?(?:(\d+)/\1|(?<=/)(\d+)) ?h(?:oras?|s|rs?)?\b\.?")  # "12/12h", "/12h"
+_TIMES_IN = re.compile(
+    rf"(\d+) ?(?:{_FOLD})\.? ?(?:every|per|in|alle|toutes les|tous les|cada|a cada|ogni|om de|co|i) (\d+) ?({_UNIT})\b"
 )
 _TIMES = re.compile(
-    r"\b(\d+) ?-?(?:x|times?|mal|fois|veces|volte|volta|maal|keer|vez|vezes|ganger|gange|gang|kertaa|"
-    r"dd|d(?=\s|$)|(?=/))\.? ?"
-    r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der |ao |om )?"
-    r"(day|daily|week|weekly|month|monthly|tag|tgl\.?|taglich|woche|wochentlich|monat|"
-    r"monatlich|jour|j|semaine|mois|dia|dagligen|dagligt|daglig|dygn|dagen|paivassa|semana|giorno|die|di|settimana|"
-    r"mese|daags|dag|week|maand)?\b"
+    rf"\b(\d+) ?-?(?:{_FOLD}|dd|d(?=\s|$)|(?=/))\.? ?"
+    r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der |ao |om |na |w |i )?"
+    rf"({_UNIT})?\b"
 )
-_DAYS_OF = {
-    "h": 1 / 24, "d": 1.0, "w": 7.0, "m": 30.4,
-}  # fmt: skip
-_UNIT_OF_TIME = {
-    **dict.fromkeys(("hour", "hours", "hr", "hrs", "h", "stunden", "heures", "horas", "ore", "uur"), "h"),
-    **dict.fromkeys(
-        ("day", "days", "d", "daily", "tag", "tage", "tgl", "tgl.", "taglich", "jour", "jours", "j", "dia", "dias",
-         "giorno", "giorni", "die", "di", "daags", "dag", "dagen", "dagligen", "dagligt", "daglig",
-         "dygn", "paivassa", ""), "d",
-    ),
-    **dict.fromkeys(
-        ("week", "weeks", "weekly", "w", "wk", "wks", "woche", "wochen", "wochentlich", "semaine", "semaines",
-         "semana", "semanas", "settimana", "settimane", "weken"), "w",
-    ),
-}  # fmt: skip
+_FOLDED = re.compile(r"^(\d) ?x ?(\d(?:\.5)?)(?=\s|$)")  # "2x1": so many times a day, so many pieces
 
 
 @lru_cache(maxsize=1)
@@ -197,12 +206,14 @@ def _prepared(text: str) -> str:
     for sign, number in _FRACTIONS:
         text = text.replace(sign, number)
     text = fold(text)
+    if JAPANESE.search(text):
+        text = in_english(text)
     text = _DECIMAL.sub(r"\1.\2", text)
     text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + int(m[2]) / int(m[3]):g}", text)
     text = _AND_HALF.sub(lambda m: f"{int(m[1]) + 0.5:g}", text)
     text = _NUMBER_AGAIN.sub(r"\1", text)
     text = _RANGES.sub(r"\1 \2\3", text.replace("(s)", "s"))
-    text = _DAY_LONG.sub("per day", text)
+    text = _DAY_LONG.sub(" per day", text)
     return _ASIDE.sub(" ", text)
 
 
@@ -211,6 +222,9 @@ def _items(text: str) -> list[_Item]:
     if dutch := _DUTCH.match(text.strip()):
         return [_Item(OFTEN, float(dutch[1]), days=1.0), _Item(PIECE, float(dutch[2]), "tablet")]
     items: list[_Item] = []
+    if folded := _FOLDED.match(text.strip()):
+        items += [_Item(OFTEN, float(folded[1]), days=1.0), _Item(NUMBER, _positive(folded[2]))]
+        text = text.strip()[folded.end() :]
 
     def scheme(match: re.Match[str]) -> str:
         places = [float(each) for each in match.groups() if each]
@@ -250,11 +264,18 @@ def _next(text: str) -> tuple[str, _Item | None]:
     if every := _EVERY.match(text):
         if _RANGE.match(text[every.end() :]):
             raise NotRead
-        unit = _UNIT_OF_TIME.get(every[2], "m")
-        return text[every.end() :], _Item(OFTEN, 1.0, days=_DAYS_OF[unit] * _positive(every[1]))
+        return text[every.end() :], _often(1.0, every[1], _UNIT_OF_TIME[every[2]])
+    if every := _EVERY_BEHIND.match(text):
+        return text[every.end() :], _often(1.0, every[1], _TURKISH[every[2]])
+    if times := _TIMES_BEHIND.match(text):
+        return text[times.end() :], _often(_positive(times[2]), "1", _TURKISH[times[1]])
+    if every := _EVERY_SLASH.match(text):
+        return text[every.end() :], _often(1.0, every[1] or every[2], "h")
+    if times := _TIMES_IN.match(text):
+        return text[times.end() :], _often(_positive(times[1]), times[2], _UNIT_OF_TIME[times[3]])
     times = _TIMES.match(text)
     if times and (times[2] or times[0].rstrip().endswith(("dd", "d"))):
-        return text[times.end() :], _Item(OFTEN, float(times[1]), days=_DAYS_OF[_UNIT_OF_TIME.get(times[2] or "", "m")])
+        return text[times.end() :], _often(float(times[1]), "1", _UNIT_OF_TIME.get(times[2] or "", "d"))
     length = _LENGTH.match(text)
     if length:
         return text[length.end() :], _Item(LENGTH)
@@ -263,6 +284,11 @@ def _next(text: str) -> tuple[str, _Item | None]:
             raise NotRead
         return text[number.end() :], _Item(NUMBER, _positive(number[0]))
     return _word(text)
+
+
+def _often(times: float, count: str, unit: str) -> _Item:
+    """So many times in so many of a unit of time."""
+    return _Item(OFTEN, times, days=_DAYS_OF[unit] * _positive(count))
 
 
 def _positive(number: str) -> float:
@@ -432,7 +458,10 @@ def _sorted_out(
             weekdays.add(item.when)
         elif item.role == NEEDED:
             needed = True
-        elif item.role not in (LENGTH, PIECE) or (item.role == PIECE and following is not None and not doses):
+        elif item.role == PIECE and following is not None and not doses:
+            if following.role != NUMBER:  # "spray 1 spray"
+                raise NotRead
+        elif item.role not in (LENGTH, PIECE):
             raise NotRead
         at += 1
     return doses, often, weekdays, needed, most
