@@ -76,6 +76,7 @@ _KINDS = (
         "MedicationDispense",
         "dispensed medication",
         searches=(Search("medicationDispenses", include="medication"),),
+        refers=_MEDICINE,
     ),
     Kind(
         "MedicationAdministration",

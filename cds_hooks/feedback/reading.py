@@ -123,14 +123,13 @@ class _Reader:
         return tuple(found for found in ids if found is not None)
 
     def reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
-        member = "overrideReason" if item.get("overrideReason") is not None else "overrideReasons"
-        override = item.get(member)
-        if override is None and item.get("reason") is not None:
-            member, override = "reason", item["reason"]
+        comment = self.text(item, "userComment", "userComment")
+        member = next((name for name in item if _plain(name) in _REASONS and item[name] not in _NOTHING), None)
+        if member is None:  # no reason is a valid answer (FB-14)
+            return self.epic_reason(item) | ({"comment": comment} if comment else {})
+        override = item[member]
         if isinstance(override, list) and len(override) == 1:
             override = override[0]
-        if override in (None, {}, []):  # no reason is a valid answer (FB-14)
-            return self.epic_reason(item)
         if not isinstance(override, dict):
             self.fault(member, "must be an object")
             return {}
@@ -144,11 +143,11 @@ class _Reader:
             for name, longest in (("system", MAX_CODE), ("code", MAX_CODE), ("display", _MAX_TEXT))
         }
         found["reason_display"] = _cut(found["reason_display"])
-        comment = self.text(override, "userComment", f"{member}.userComment")
+        comment = self.text(override, "userComment", f"{member}.userComment") or comment
         if found["reason_code"] is None:
             if coding and place:
                 self.fault(f"{here}.code", "is missing")
-            elif comment is None and override.keys() - {"extension", "reason", "userComment"}:
+            elif override.keys() - {"extension", "id", "reason", "userComment"}:
                 self.fault(f"{member}.reason", "is missing")
         return {**found, "comment": comment}
 
@@ -186,13 +185,21 @@ class _Reader:
         return value
 
 
+_REASONS = frozenset({"overridereason", "overridereasons", "overridereasoncode", "reason"})
+_NOTHING: tuple[object, ...] = (None, {}, [], "")
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
 def _coding(override: Mapping[str, Any]) -> tuple[str, object]:
     """The coded reason in an ``overrideReason``, and where in it: in ``reason``, or as the 1.1 draft had it.
 
     A CodeableConcept in its place is read as its first coding.
     """
     place, reason = "reason", override.get("reason")
-    if reason is None:
+    if reason in _NOTHING:
         place, reason = ("coding", override["coding"]) if override.get("coding") else ("", override)
     elif isinstance(reason, dict) and "code" not in reason and reason.get("coding"):
         place, reason = "reason.coding", reason["coding"]

@@ -345,7 +345,7 @@ def _selections(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -
     if not isinstance(value, list):
         raise _must_be("context.selections", "a list of Type/id", value)
     selected: list[str] = []
-    for item in value:
+    for item in _flat(value):
         named = _selected(item)
         if isinstance(item, dict) and named:
             leniencies.append("context.selections with an object for a reference")
@@ -356,15 +356,22 @@ def _selections(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -
     return tuple(selected)
 
 
+def _flat(items: list[Any]) -> Iterator[object]:
+    """The items of a list, those of lists in it included."""
+    for item in items:
+        yield from item if item and isinstance(item, list) else (item,)
+
+
 def _selected(item: object) -> list[str]:
     if isinstance(item, str):
-        return item.replace(",", " ").split()
+        return [name.removeprefix("#") for name in item.replace(",", " ").split()]
     if not isinstance(item, dict):
         return []
     if isinstance(item.get("reference"), str):
         return _selected(item["reference"])
-    if isinstance(item.get("resource"), dict):
-        return _selected(item["resource"])
+    for wrapping in ("resource", "value"):
+        if isinstance(item.get(wrapping), dict | str):
+            return _selected(item[wrapping])
     kind, id_ = item.get("resourceType"), item.get("id")
     if not isinstance(id_, str):
         return []
