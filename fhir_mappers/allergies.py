@@ -1,13 +1,13 @@
 """Active allergies and intolerances to the drugs of the tables, by code or text."""
 
+import re
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
 from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine
-from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
+from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of, unelided
 from prodrome.rules import Allergy
 from prodrome.rules.guideline import SNOMED, Drug, Guideline
 
@@ -31,16 +31,16 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
     allergies: list[Allergy] = []
 
     def read(ref: str, resource: JsonObject) -> None:
-        status = status_codes(resource, "clinicalStatus")
-        if not status.isdisjoint(OVER) or not status_codes(resource, "verificationStatus").isdisjoint(_NOT_SO):
+        status = status_codes(resource, "clinicalStatus", chart.guideline)
+        verified = status_codes(resource, "verificationStatus", chart.guideline)
+        if not status.isdisjoint(OVER) or not verified.isdisjoint(_NOT_SO):
             return
         refs = (ref,) if ref else ()
         concepts = [read_concept(resource, "code")]
-        if not (concepts[0].codes or concepts[0].texts):
-            concepts = [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
-        found = [
-            (coded, drug) for said in concepts for coded, drugs in [_meant(said, lexicon)] for drug in sorted(drugs)
-        ]
+        found = _named_by(concepts, lexicon)
+        if not found and not _denies(concepts[0]):
+            concepts += [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
+            found = _named_by(concepts[1:], lexicon)
         allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
         if found:
             chart.understood("AllergyIntolerance", "substance")
@@ -52,6 +52,26 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
     return allergies
 
 
+def _named_by(concepts: Iterable[Concept], lexicon: Lexicon) -> list[tuple[bool, str]]:
+    """The drugs that some concepts name, and whether a code does."""
+    return [(coded, drug) for said in concepts for coded, drugs in [_meant(said, lexicon)] for drug in sorted(drugs)]
+
+
+# "No known allergy to NSAIDs", in several languages; that somebody cannot tolerate a drug is no denial.
+_NO_ALLERGY = re.compile(
+    r"\b(?:no|not|denies|without|kein\w*|nicht|geen|niet|aucune?|pas|sans|ningun\w*|sin|niega|nessun\w*|nega|non|sem|"
+    r"nao|nega|ingen|inga|ikke|inte|ei|brak|zadn\w*)(?: [^\W_]+){0,3}? (?:al+erg|hypersens|ipersens|hipersens|uberempf|"
+    r"overgevoel|overfols|overfols|uczul|yliherk)\w*"
+)
+_BUT = re.compile(r"\b(?:but|except|aber|ausser|sauf|mais|salvo|pero|tranne|behalve|maar)\b")
+
+
+def _denies(said: Concept) -> bool:
+    """Whether the words of an allergy say that there is none."""
+    texts = [unelided(fold(text)) for text in (*said.texts, *said.displays)]
+    return any(_NO_ALLERGY.search(text) and not _BUT.search(text) for text in texts)
+
+
 def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     """Whether a code says to what somebody is allergic, and to which drugs (or to NSAIDs)."""
     guideline = lexicon.guideline
@@ -60,6 +80,8 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     named = {to for system, code in said.codes if system == SNOMED and (to := guideline.allergy_to(code))}
     if named:
         return True, frozenset().union(*(_members(guideline, to) for to in named))
+    if _denies(said):
+        return False, frozenset()
     medicine = lexicon.recognise(NamedMedicine(said))
     if medicine:
         return medicine.coded, frozenset({medicine.drug.id})
@@ -71,9 +93,7 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     return False, frozenset().union(*(_members(guideline, to) for to in classes))
 
 
-@per_guideline
-def _class_names(guideline: Guideline) -> Phrases:
-    return phrases({name: texts for name, texts in guideline.words.items() if name.startswith(CLASS)})
+_class_names = phrases_of(CLASS)
 
 
 def _members(guideline: Guideline, to: str) -> frozenset[str]:

@@ -27,6 +27,7 @@ _SKS = "1.2.208.176.2.4.12"  # Denmark's: ICD-10 behind a D
 _SCHEME = re.compile(r"^https?://")
 _EDITION = "snomed.info/sct/"
 _NATIONAL_ICD10 = re.compile(r"hl7\.org/fhir/sid/icd-10-(?!cm$)[a-z]{2}")  # not icd-10-pcs, which has procedures
+_V_TABLE = re.compile(r"^(?:hl7\.org/fhir|terminology\.hl7\.org/codesystem)/v([23])/")  # before R4
 _BARE_OID = re.compile(r"[0-2](?:\.\d+){3,}")
 _SIGNS = "+*!†# "  # dagger, asterisk and the German marks behind a code of ICD-10
 
@@ -57,7 +58,7 @@ def locate(address: str) -> Located:
 
     National editions of ICD-10 and ATC are the international ones: their codes agree where our tables are read.
     """
-    plain = _plain(address)
+    plain = _V_TABLE.sub(r"terminology.hl7.org/codesystem/v\1-", _plain(address))
     if plain.startswith(_EDITION):
         return Located(SNOMED, True)
     if _BARE_OID.fullmatch(plain):
@@ -69,6 +70,8 @@ def locate(address: str) -> Located:
 def plain_code(address: str, system: str, code: str) -> str:
     """A code as our tables spell it; ``address`` is how the chart names ``system``."""
     code = code.strip()
+    if system == ATC:
+        return code.upper()
     if system in _CLASSIFICATIONS:
         code = code.rstrip(_SIGNS)
         if address.endswith(_SKS):

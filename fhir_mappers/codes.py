@@ -3,15 +3,14 @@
 A code that a table knows is judged by the code alone. The display of any other code counts as text.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules.guideline import Guideline
 
-WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 LONGEST_TEXT = 2000  # characters of one text that are looked at
 MOST_CODINGS = 50  # of one concept: records that translate into every dictionary they have send some forty
 
@@ -107,16 +106,31 @@ _STATUS = {
 }
 
 
-def status_codes(parent: Mapping[str, Any], name: str) -> frozenset[str]:
-    """The bare codes of a status given as CodeableConcept (or, before R4, as a code), those of SNOMED CT as FHIR's."""
+_STATUSES = frozenset((*_STATUS.values(), "unconfirmed", "confirmed", "provisional", "differential"))
+_STATUS_WORD = "status."  # of the phrases that name a status where no code does
+_status_words = phrases_of(_STATUS_WORD)
+
+
+def status_codes(parent: Mapping[str, Any], name: str, guideline: Guideline) -> frozenset[str]:
+    """The bare codes of a status given as CodeableConcept (or, before R4, as a code), those of SNOMED CT as FHIR's.
+
+    Where none of them is one of FHIR's, the words of the status speak.
+    """
     if type(parent.get(name)) is str:
         text = read_text(parent, name)
         return frozenset({text} if text else ())
     value = read_object(parent, name)
     if value is None:
         return frozenset()
-    codes = (read_text(item, "code") for item in read_objects(value, "coding"))
-    return frozenset(_STATUS.get(code, code) for code in codes if code)
+    codings = read_objects(value, "coding")
+    codes = (read_text(item, "code") for item in codings)
+    found = frozenset(_STATUS.get(code, code) for code in codes if code)
+    if not found.isdisjoint(_STATUSES):
+        return found
+    texts = [read_text(value, "text"), *(read_text(item, "display") for item in codings)]
+    wanted = _status_words(guideline)
+    said = (name for text in texts if text for name in found_in(text[:LONGEST_TEXT], wanted))
+    return found.union(name.removeprefix(_STATUS_WORD) for name in said)
 
 
 def sets_of(guideline: Guideline, codes: tuple[Code, ...]) -> frozenset[str]:
@@ -129,8 +143,3 @@ def sets_of(guideline: Guideline, codes: tuple[Code, ...]) -> frozenset[str]:
 
 
 NO_SETS: frozenset[str] = frozenset()
-
-
-def words_of(texts: tuple[str, ...]) -> set[str]:
-    """The lower-case words of some texts."""
-    return {word for text in texts for word in WORD.findall(text.lower())}

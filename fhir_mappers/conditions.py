@@ -6,7 +6,7 @@ from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
-from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
+from prodrome.fhir_mappers.elements import JsonObject
 from prodrome.rules import UNKNOWN_CODE, Condition, When
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
@@ -24,7 +24,7 @@ def read_conditions(chart: Chart) -> list[Condition]:
     def read(ref: str, resource: JsonObject) -> None:
         said = read_concept(resource, "code")
         names = sets_of(chart.guideline, said.codes) if said.codes else None
-        if not is_active(resource, chart.today):
+        if not is_active(resource, chart):
             return
         if not names:
             chart.puzzled("Condition", "problem", UNKNOWN_CODE if _is_coded(said) else NO_CODE, ref, said.written)
@@ -44,24 +44,14 @@ def _is_coded(said: Concept) -> bool:
     return any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)
 
 
-def is_active(resource: JsonObject, today: date) -> bool:
+def is_active(resource: JsonObject, chart: Chart) -> bool:
     """Whether a Condition holds now: by its status, or without one by the absence of a past abatement."""
-    if not status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+    if not status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
         return False
-    status = _clinical_status(resource)
+    status = status_codes(resource, "clinicalStatus", chart.guideline)
     if status & (ACTIVE | OVER):
         return not status.isdisjoint(ACTIVE)
-    return not _has_abated(resource, today)
-
-
-def _clinical_status(resource: JsonObject) -> frozenset[str]:
-    """The clinical status by code of any system, else by its text; what names none says nothing."""
-    codes = status_codes(resource, "clinicalStatus")
-    if codes & (ACTIVE | OVER) or type(resource.get("clinicalStatus")) is str:
-        return codes
-    value = read_object(resource, "clinicalStatus")
-    text = read_text(value, "text") if value else None
-    return frozenset({text.strip().lower()} if text else ())
+    return not _has_abated(resource, chart.today)
 
 
 def _has_abated(resource: JsonObject, today: date) -> bool:

@@ -149,7 +149,9 @@ def request_state(resource: JsonObject) -> str | None:
 def _is_reported(resource: JsonObject) -> bool:
     """Whether a request of intent plan says what the patient takes: US Core's way to say so."""
     return read_text(resource, "intent") == "plan" and (
-        resource.get("reportedBoolean") is True or type(resource.get("reportedReference")) is dict
+        resource.get("reportedBoolean") is True
+        or resource.get("reported") is True
+        or type(resource.get("reportedReference")) is dict
     )
 
 

@@ -4,6 +4,7 @@ What the chart does not say is ``None``: an unknown dose is never guessed.
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -11,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prodrome.fhir_mappers.codes import NOTHING, WORD, Concept, read_concept, sets_of, words_of
+from prodrome.fhir_mappers.codes import NOTHING, Concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.dates import Period, read_period
 from prodrome.fhir_mappers.elements import (
     JsonObject,
@@ -23,8 +24,9 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.medications import Medicine
+from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
-from prodrome.fhir_mappers.words import COUNTED, NOT_SYSTEMIC
+from prodrome.fhir_mappers.words import COUNTED, is_local
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When
 from prodrome.rules.guideline import Guideline
 
@@ -32,14 +34,9 @@ VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitre
 DAYS = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.4, "a": 365.0}
 ALTERNATE_DAYS = 3 / 7 - 1e-9  # three days of a week are the least that counts as every other day
 
-_ROUTE_WORDS = {
-    "oral": "oral", "orally": "oral", "mouth": "oral", "po": "oral",
-    "subcutaneous": "subcutaneous", "subcutaneously": "subcutaneous", "subcut": "subcutaneous", "sc": "subcutaneous",
-    "sq": "subcutaneous", "subq": "subcutaneous",
-    "nasal": "nasal", "nasally": "nasal", "intranasal": "nasal",
-    "intramuscular": "intramuscular", "im": "intramuscular", "intravenous": "intravenous", "iv": "intravenous",
-    "rectal": "rectal", "rectally": "rectal", "pr": "rectal",
-}  # fmt: skip
+_ROUTE = "route."  # of the code sets, and of the phrases, that name a route
+_LOCAL_ROUTES = ("ophthalmic", "topical")
+_route_words = phrases_of(_ROUTE)
 
 
 class Dosing(NamedTuple):
@@ -82,12 +79,10 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     systemic = True
     for entry in entries:
         parts.append(_part(entry, medicine))
-        where = read_concept(entry, "route") if entry.get("route") is not None else NOTHING
+        where = with_unknown(read_concept(entry, "route"), guideline.sets_of) if entry.get("route") else NOTHING
         if where is not NOTHING:
             named = _route(where, guideline)
-            systemic = (
-                systemic and named not in ("ophthalmic", "topical") and NOT_SYSTEMIC.isdisjoint(words_of(where.texts))
-            )
+            systemic = systemic and named not in _LOCAL_ROUTES and not any(map(_says_local, where.texts))
             route = route or named
     parts = _in_force(parts, entries)
     single, interval = _one_administration(parts)
@@ -273,11 +268,19 @@ def _is_as_needed(entry: JsonObject) -> bool:
 
 
 def _route(where: Concept, guideline: Guideline) -> str | None:
-    for name in sorted(sets_of(guideline, where.codes)):
-        if name.startswith("route."):
-            return name.removeprefix("route.")
-    words = (word for text in where.texts for word in WORD.findall(text.lower()))
-    return next((_ROUTE_WORDS[word] for word in words if word in _ROUTE_WORDS), None)
+    """The route that a concept names, by code, else by its words."""
+    coded = (name for name in sorted(sets_of(guideline, where.codes)) if name.startswith(_ROUTE))
+    said = (name for text in where.texts for name in sorted(found_in(text, _route_words(guideline))))
+    name = next(coded, None) or next(said, None)
+    return name.removeprefix(_ROUTE) if name else None
+
+
+def _says_local(text: str) -> bool:
+    text = fold(text)
+    return is_local(text, _WORD.findall(text))
+
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 def _amount(entry: JsonObject, medicine: Medicine) -> float | None:
@@ -322,10 +325,18 @@ def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None
         unit = read_text(quantity, name)
         if unit is None:
             continue
-        factor = _factor(unit.strip().lower().removeprefix("{").removesuffix("}"), medicine, in_units)
+        factor = _factor(_plain_unit(unit), medicine, in_units)
         if factor is not None:
             return _dose(value * factor)
     return None
+
+
+def _plain_unit(unit: str) -> str:
+    """A unit as the tables spell it: lower case, an annotation without braces, no plural in brackets."""
+    return _PLURAL.sub("", unit.strip().lower().removeprefix("{").removesuffix("}"))
+
+
+_PLURAL = re.compile(r"\(\w{1,2}\)$")  # "tablet(s)", "Tablette(n)"
 
 
 def _dose(amount: float) -> float:

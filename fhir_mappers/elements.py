@@ -126,6 +126,8 @@ def reference_key(reference: str) -> str:
 
     Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
+    if reference[:9].lower() == "urn:uuid:":
+        return reference.lower()  # RFC 4122: upper and lower case are the same
     if "/" not in reference or reference.startswith(("#", "urn:")):
         return reference
     parts = reference.partition("/_history/")[0].partition("#")[0].rstrip("/").split("/")
@@ -137,7 +139,7 @@ def bare_id(id_: object) -> str | None:
     if type(id_) is not str:
         return None
     if id_.startswith("urn:"):
-        return id_.rpartition(":")[2] or None
+        return reference_key(id_).rpartition(":")[2] or None
     if "/" not in id_:
         return id_ or None
     return reference_key(id_).rpartition("/")[2] or None

@@ -1,6 +1,6 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
@@ -27,32 +27,19 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes, of_words
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_specialist_visit, names_specialist
 from prodrome.rules import FollowUp, HospitalVisit, Indication
+from prodrome.rules.guideline import Guideline
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
 _COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
 HOSPITAL, AMBULATORY, EMERGENCY = "hospital_class", "ambulatory_class", "emergency"  # code sets
 IN_PREGNANCY = "nervous_disease_in_pregnancy"  # code set
 _CLASSES = frozenset({HOSPITAL, AMBULATORY, EMERGENCY})
-# Words that name the class of a visit where no code does.
-VISIT_WORDS = phrases(
-    {
-        EMERGENCY: (
-            "emergency", "er visit", "ed visit", "a&e", "accident and emergency", "notfall", "notaufnahme", "urgences",
-            "urgencias", "spoedeisende hulp", "seh", "pronto soccorso", "akutmottagning", "akuttmottak",
-        ),
-        HOSPITAL: (
-            "inpatient", "hospitalization", "hospitalisation", "hospital admission", "stationär", "hospitalisé",
-            "hospitalización", "ricovero", "klinische opname", "observation",
-        ),
-        AMBULATORY: (
-            "ambulatory", "outpatient", "office visit", "appointment", "telehealth", "telemedicine", "virtual",
-            "video visit", "ambulant", "consultation externe", "ambulatorio", "poliklinisch",
-        ),
-    }
-)  # fmt: skip
+_VISIT = "visit."  # of the phrases that name the class of a visit where no code does
+_OF_WORDS = {"emergency": EMERGENCY, "hospital": HOSPITAL, "ambulatory": AMBULATORY}
+_visit_words = phrases_of(_VISIT)
 PRINCIPAL_USES = frozenset({"CC", "DD", "billing", "treatment-diagnosis", "chief-complaint", "discharge-diagnosis"})
 """Uses of a diagnosis that make it the visit's own: chief complaint, discharge, billing, treatment."""
 
@@ -109,7 +96,7 @@ def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:
 
     def read(ref: str, resource: JsonObject) -> None:
         visit = read_reference(read_object(resource, "encounter")) if "encounter" in resource else None
-        if visit and status_codes(resource, "verificationStatus").isdisjoint(NOT_SO):
+        if visit and status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
             target = chart.resolve(visit, resource)
             key = f"Encounter/{target['id']}" if target and type(target.get("id")) is str else visit
             found.setdefault(key, []).append(resource)
@@ -132,11 +119,16 @@ def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozen
         words += [*said.texts, *said.displays]
     by_type = frozenset().union(*(sets_of(chart.guideline, said.codes) for said in kinds)) & _CLASSES
     by_code = frozenset(sets_of(chart.guideline, tuple(codes))) & _CLASSES
-    names = by_code or frozenset().union(*(found_in(text, VISIT_WORDS) for text in words)) or by_type
+    names = by_code or _worded(words, chart.guideline) or by_type
     if not names:
-        texts = [text for said in kinds for text in said.texts]
-        names = frozenset().union(*(found_in(text, VISIT_WORDS) for text in texts))
+        names = _worded((text for said in kinds for text in said.texts), chart.guideline)
     return names | (by_type & {EMERGENCY})
+
+
+def _worded(texts: Iterable[str], guideline: Guideline) -> frozenset[str]:
+    """The code sets of the classes that words name."""
+    wanted = _visit_words(guideline)
+    return frozenset(_OF_WORDS[name.removeprefix(_VISIT)] for text in texts for name in found_in(text, wanted))
 
 
 def _period(resource: JsonObject) -> Period:
@@ -157,7 +149,8 @@ def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
     return is_specialist(said, chart.guideline, code_sets(chart.guideline))
 
 
-_PLACES = ("Location", "PractitionerRole", "HealthcareService", "Organization")
+_NAMED = ("Location", "HealthcareService", "Organization")  # by one text
+_PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a place
 
 
 def places(chart: Chart, resource: JsonObject) -> list[str]:
@@ -167,15 +160,15 @@ def places(chart: Chart, resource: JsonObject) -> list[str]:
         read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
     ]
     said: dict[str | None, None] = {}
-    for place, reference in enumerate([*locations, *others, read_object(resource, "serviceProvider")]):
+    for place, reference in enumerate([*locations, read_object(resource, "serviceProvider"), *others]):
         if reference is None:
             continue
         key = read_reference(reference) or ""
         target = chart.resolve(key, resource)
         kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
-        if kind in _PLACES or place < len(locations):
+        if kind not in _PEOPLE or place <= len(locations):
             said[read_text(reference, "display")] = None
-            said[read_text(target, "name") if target else None] = None
+            said[read_text(target, "name") if target and kind in _NAMED else None] = None
     return [text[:LONGEST_TEXT] for text in said if text]
 
 
@@ -200,7 +193,7 @@ def _reason(chart: Chart, resource: JsonObject, own: list[JsonObject]) -> Indica
         diagnoses = [of_codes(said, chart.guideline) for said in _recorded_at(own)]
     if diagnoses:
         return min(diagnoses, key=_STRENGTH.index)
-    named = any(of_words(text) is Indication.MIGRAINE for said in reasons for text in said.texts)
+    named = any(of_words(text, chart.guideline) is Indication.MIGRAINE for said in reasons for text in said.texts)
     return Indication.HEADACHE if named else Indication.UNSTATED
 
 

@@ -8,22 +8,14 @@ from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import Concept, concept, read_concept
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules import Indication
 from prodrome.rules.guideline import Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 
 _STRENGTH = {Indication.MIGRAINE: 0, Indication.HEADACHE: 1, Indication.OTHER: 2, Indication.UNSTATED: 3}
-# In English, German, Dutch and French, Spanish, Italian and Portuguese, the Nordic languages, Finnish and Estonian.
-_NAMED_IN_TEXT = phrases(
-    {
-        MIGRAINE: (
-            "migraine", "migraines", "migräne", "migrana", "migrañas", "jaqueca", "emicrania", "enxaqueca", "migrän",
-            "migreni", "migreen", "migrena", "migraña", "片頭痛", "偏頭痛",
-        ),
-    }
-)  # fmt: skip
+_named_in_text = phrases_of("diagnosis.migraine")
 
 
 class Reason(NamedTuple):
@@ -56,13 +48,13 @@ def of_concept(said: Concept, guideline: Guideline) -> Reason:
     coded = of_codes(said, guideline)
     if coded is not Indication.UNSTATED or not said.texts:
         return Reason(coded)
-    named = any(of_words(text) is Indication.MIGRAINE for text in said.texts)
+    named = any(of_words(text, guideline) is Indication.MIGRAINE for text in said.texts)
     return Reason(Indication.MIGRAINE if named else Indication.OTHER, coded=False)
 
 
-def of_words(text: str) -> Indication:
+def of_words(text: str, guideline: Guideline) -> Indication:
     """The indication that words name: migraine, or another."""
-    return Indication.MIGRAINE if found_in(text, _NAMED_IN_TEXT) else Indication.OTHER
+    return Indication.MIGRAINE if found_in(text, _named_in_text(guideline)) else Indication.OTHER
 
 
 def strongest(reasons: Iterable[Reason]) -> Reason:

@@ -25,8 +25,8 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.fhir_mappers.phrases import fold
-from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, NOT_SYSTEMIC, SOUNDS_LIKE_A_DRUG, is_local, words
+from prodrome.fhir_mappers.phrases import fold, unelided
+from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
 
@@ -40,6 +40,9 @@ _STRENGTH = re.compile(
     r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|μg|g|units?|iu|unt)(?![a-z0-9])"
     r"(\s?/\s?(\d+\.?\d*)?\s?ml(?![a-z]))?"
 )
+# "5 mg/12.5 mg": two ingredients, whatever is named.
+_TWO_STRENGTHS = re.compile(r"\d\s?(?:mg|mcg|g)\s?/\s?\d+(?:[.,]\d+)?\s?(?:mg|mcg|g)(?![a-z])")
+_LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": the ending of an international name
 
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
@@ -321,8 +324,7 @@ class Lexicon:
         return not any(self._texts(texts).local for texts in (said.texts, named.beside, form.texts, form.displays))
 
     def _says_local(self, text: str) -> bool:
-        around = self._words_in(text)
-        return not NOT_SYSTEMIC.isdisjoint(around) or is_local(around)
+        return is_local(fold(text), self._words_in(text))
 
     def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
         """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
@@ -445,12 +447,12 @@ class Lexicon:
 
     def _in_text(self, text: str) -> str | None:
         """The drug a text names: its id, ``""`` for what is none of ours, ``None`` for nothing known."""
-        text = fold(text)
+        text = unelided(fold(text))
         found: set[str] = set()
         if self.unspaced and _UNSPACED.search(text):
             found, text = self._unspaced_in(text)
         tokens = _TOKEN.findall(text)
-        strange = False
+        strange = _TWO_STRENGTHS.search(text) is not None
         index = 0
         while index < len(tokens):
             length, drug = self._name_at(tokens, index)
@@ -477,7 +479,11 @@ class Lexicon:
         return found, text
 
     def _name_at(self, tokens: list[str], index: int) -> tuple[int, str | None]:
-        for name, drug in self.names.get(tokens[index], ()):
+        token = tokens[index]
+        if token not in self.names and (latin := _LATIN.fullmatch(token)):
+            token = latin[1]
+            tokens = [*tokens[:index], token, *tokens[index + 1 :]]
+        for name, drug in self.names.get(token, ()):
             end = index + len(name)
             if tuple(tokens[index:end]) == name and (
                 name not in self.beside_dose or any(token[0].isdigit() for token in tokens[end : end + 2])
@@ -556,7 +562,7 @@ def _combined(found: set[str], tokens: list[str], strange: bool) -> str:
 
 
 def _tokens(text: str) -> frozenset[str]:
-    return frozenset(_TOKEN.findall(fold(text)))
+    return frozenset(_TOKEN.findall(unelided(fold(text))))
 
 
 def _names_toxin_product(text: str) -> bool:

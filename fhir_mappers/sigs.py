@@ -173,13 +173,14 @@ def coded_frequency(code: str) -> tuple[float, float] | None:
         number = float(pattern[1])
         unit = pattern[2].lower().replace("l", "m")
         return (1.0, number * _DAYS_OF[unit]) if 0 < number <= 400 else None
-    if pattern := _TIMES_A_DAY.fullmatch(code):
+    if pattern := _TIMES_A_DAY.fullmatch(code) or _JAMI_TIMES_A_DAY.fullmatch(code):
         return float(pattern[1]), 1.0
     return None
 
 
 _CODE_PATTERN = re.compile(r"Q(\d{1,3})([HDWL])")  # L: months
 _TIMES_A_DAY = re.compile(r"([1-9]\d?)ID")
+_JAMI_TIMES_A_DAY = re.compile(r"101([1-9])\d{12}")  # Japan's 16 digits: by mouth, so many times a day, at which meals
 
 
 @lru_cache(maxsize=1)

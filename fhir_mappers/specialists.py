@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept, sets_of, with_unknown
-from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases, phrases_of
 from prodrome.rules.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer
@@ -21,10 +20,7 @@ _CARE = phrases(
 )  # fmt: skip
 
 
-@per_guideline
-def _named(guideline: Guideline) -> Phrases:
-    kinds = ("neurology", "headache")
-    return phrases({kind: guideline.words[f"specialist.{kind}"] for kind in kinds})
+_named = phrases_of("specialist.")
 
 
 def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]:

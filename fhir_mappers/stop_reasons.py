@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept, with_unknown
-from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.fhir_mappers.phrases import Phrases, found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules import Stop, StopReason
 from prodrome.rules.guideline import Guideline
 
@@ -26,10 +25,7 @@ SUSPECTED = _PREFIX + "suspected"
 _BY_SET = {_PREFIX + reason.value: reason for reason in StopReason}
 
 
-@per_guideline
-def _phrases(guideline: Guideline) -> Phrases:
-    named = {name: texts for name, texts in guideline.words.items() if name.startswith(_PREFIX)}
-    return phrases(named, negations=named.pop(_PREFIX + "negation"))
+_phrases = phrases_of(_PREFIX)
 
 
 def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.codes import Concept
 from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules.guideline import Guideline
 
 _CODE = re.compile(r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*")
@@ -51,6 +51,9 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
     return tuple(dict.fromkeys(found))
 
 
+_all_phrases = phrases_of("")
+
+
 def words_taken_for(text: str, guideline: Guideline) -> tuple[Meaning, ...]:
     """Everything some words are taken for where no code says more: a drug, a reason, a specialist."""
     return tuple(_of_words(text, guideline))
@@ -64,7 +67,7 @@ def _of_words(text: str, guideline: Guideline) -> Iterator[Meaning]:
         yield Meaning("drug", medicine.drug.id, "names.csv")
     for group in sorted(lexicon.co_medications(named)):
         yield Meaning("co-medication", group, "codes.yaml")
-    for name in sorted(found_in(text, phrases(guideline.words))):
+    for name in sorted(found_in(text, _all_phrases(guideline))):
         yield Meaning("phrase", name, "words.csv")
 
 

@@ -1,12 +1,12 @@
 """Treatments without drugs, done or ordered: acupuncture, biofeedback, CBT, relaxation, neurostimulation."""
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.follow_ups import is_ordered, order_code
 from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
-from prodrome.fhir_mappers.phrases import found_in, phrases
+from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules import NonDrugTreatment, When
 
 _DONE = frozenset({"completed", "in-progress"})
@@ -14,28 +14,8 @@ USED = frozenset({"active", "completed", "stopped"})
 NEUROSTIMULATION = "neurostimulation"
 _TREATMENTS = ("acupuncture", "biofeedback", "cbt", "relaxation", NEUROSTIMULATION)  # code sets
 
-_NERVES = ("vagus", "vagal", "trigeminal", "supraorbital", "occipital", "transcranial magnetic", "remote electrical")
-_WORDS = phrases(
-    {
-        "acupuncture": ("acupuncture",),
-        "biofeedback": ("biofeedback",),
-        "cbt": (
-            "cbt",
-            "cognitive behaviour therapy",
-            "cognitive behavior therapy",
-            "cognitive behavioural therapy",
-            "cognitive behavioral therapy",
-        ),
-        "relaxation": ("relaxation",),
-        NEUROSTIMULATION: (
-            "neurostimulation",
-            "neurostimulator",
-            "neuromodulation",
-            *(f"{nerve} {noun}" for nerve in _NERVES for noun in ("stimulation", "stimulator", "neuromodulation")),
-            *(f"{nerve} nerve {noun}" for nerve in _NERVES[:5] for noun in ("stimulation", "stimulator")),
-        ),
-    }
-)
+_PREFIX = "treatment."
+_treatment_words = phrases_of(_PREFIX)
 
 
 def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
@@ -75,9 +55,12 @@ def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
 
 def _kinds(chart: Chart, said: Concept) -> set[str]:
     kinds = set(sets_of(chart.guideline, said.codes).intersection(_TREATMENTS)) if said.codes else set()
-    for text in said.texts:
-        kinds |= found_in(text, _WORDS)
-    return kinds
+    wanted = _treatment_words(chart.guideline)
+    return kinds | {
+        name.removeprefix(_PREFIX)
+        for text in with_unknown(said, chart.guideline.sets_of).texts
+        for name in found_in(text, wanted)
+    }
 
 
 def _device_kinds(chart: Chart, resource: JsonObject, names: tuple[str, ...]) -> set[str]:
@@ -103,7 +86,7 @@ def _device(chart: Chart, reference: JsonObject, within: JsonObject) -> Concept:
     return Concept(
         codes=tuple(code for said in types for code in said.codes),
         texts=texts + tuple(text for said in types for text in said.texts) + tuple(name for name in names if name),
-        displays=(),
+        displays=tuple(display for said in types for display in said.displays),
     )
 
 

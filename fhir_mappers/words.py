@@ -1,7 +1,7 @@
 """Words that stand beside the name of a medicine: what kind of product it is, and what says nothing about that."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
 
 def words(text: str) -> frozenset[str]:
@@ -25,9 +25,14 @@ _LOCAL = re.compile(
 )
 
 
-def is_local(said: Iterable[str]) -> bool:
-    """Whether one of some words begins as words do, in several languages, for what acts at eye, ear or skin."""
-    return any(_LOCAL.match(word) for word in said)
+_LOCAL_IN_JAPANESE = re.compile("点眼|点耳|眼軟膏|軟膏|クリーム|テープ|パップ|パッチ|貼付|外用|ゲル|ローション|塗布|腟")
+
+
+def is_local(text: str, said: Collection[str]) -> bool:
+    """Whether a folded text, ``said`` its words, names in any of several languages what acts at eye, ear or skin."""
+    if not NOT_SYSTEMIC.isdisjoint(said) or any(map(_LOCAL.match, said)):
+        return True
+    return not text.isascii() and _LOCAL_IN_JAPANESE.search(text) is not None
 
 
 SOUNDS_LIKE_A_DRUG = re.compile(

@@ -101,7 +101,20 @@ DrugName = Literal[
 DrugClassName = Literal["ace_inhibitors", "beta_blockers", "botulinum_toxin", "cgrp_mab"]
 AcuteClassName = Literal["gepant", "nsaid", "triptan"]
 EhfClassName = Literal["E5"]
-WordsName = Literal["specialist.headache", "specialist.neurology", "stop_reason.negation"]
+WordsName = Literal[
+    "diagnosis.migraine",
+    "negation",
+    "specialist.headache",
+    "specialist.neurology",
+    "treatment.acupuncture",
+    "treatment.biofeedback",
+    "treatment.cbt",
+    "treatment.neurostimulation",
+    "treatment.relaxation",
+    "visit.ambulatory",
+    "visit.emergency",
+    "visit.hospital",
+]
 CoMedicationName = Literal["strong_cyp3a4_inhibitor"]
 LocaleName = Literal["US"]
 

@@ -96,8 +96,8 @@ def period(start: str | None, end: str | None) -> Json:
 
 
 def statement(
-    drug: Json = PROPRANOLOL,
-    status: str | None = "stopped",
+    drug: Json | None = PROPRANOLOL,
+    status: object = "stopped",
     start: str | None = "2025-01-01",
     end: str | None = "2025-06-01",
     why: Json | None = None,
@@ -118,7 +118,7 @@ def statement(
     )
 
 
-def request(drug: Json = PROPRANOLOL, status: str | None = "active", **elements: Any) -> Json:
+def request(drug: Json | None = PROPRANOLOL, status: str | None = "active", **elements: Any) -> Json:
     """A MedicationRequest: propranolol 80 mg a day for migraine."""
     return resource(
         "MedicationRequest",

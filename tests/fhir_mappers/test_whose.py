@@ -201,7 +201,7 @@ UNREADABLE: list[tuple[str, object, str]] = [
         condition({"coding": [{"system": "http://snomed.info/sct", "code": 37796009}]}),
         "Condition",
     ),
-    ("a number for a status", statement(status=5), "MedicationStatement"),  # type: ignore[arg-type]
+    ("a number for a status", statement(status=5), "MedicationStatement"),
     ("text for a subject", condition(subject=[1]), "Condition"),
     (
         "a Medication that did not come",
