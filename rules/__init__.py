@@ -3,7 +3,7 @@
 The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rules.guideline` is what they are about.
 """
 
-from prodrome.rules import rows
+from prodrome.rules import facts, rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, contraindications_of, is_lastingly_barred
 from prodrome.rules.dose_limits import Broken, Excess, allowed_share, broken_limits
 from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
@@ -19,35 +19,8 @@ from prodrome.rules.eligibility import (
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import preference
-from prodrome.rules.fact_types import MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, meaning_of
-from prodrome.rules.facts import (
-    UNKNOWN_CODE,
-    AcuteUseMonth,
-    Administration,
-    Allergy,
-    AttackRecord,
-    CoMedication,
-    Completeness,
-    Condition,
-    DraftOrder,
-    Facts,
-    FollowUp,
-    HeadacheMonth,
-    HospitalVisit,
-    Indication,
-    NonDrugTreatment,
-    NotUnderstood,
-    Patient,
-    Reading,
-    Refs,
-    SiteCode,
-    Skipped,
-    Step,
-    Stop,
-    StopReason,
-    Trial,
-    When,
-)
+from prodrome.rules.fact_types import MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
+from prodrome.rules.facts import *  # noqa: F403  every fact is public, a new one too
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
@@ -65,51 +38,26 @@ __all__ = [
     "READ_FROM",
     "SEVERITY",
     "TOXIN_UNITS",
-    "UNKNOWN_CODE",
     "Active",
-    "AcuteUseMonth",
-    "Administration",
-    "Allergy",
-    "AttackRecord",
     "Broken",
     "ClassState",
-    "CoMedication",
-    "Completeness",
-    "Condition",
     "ConfigurationError",
     "Criterion",
-    "DraftOrder",
     "DrugOptions",
     "Eligibility",
     "ExceptionalDose",
     "Excess",
-    "Facts",
     "Failed",
     "Finding",
-    "FollowUp",
-    "HeadacheMonth",
-    "HospitalVisit",
-    "Indication",
+    "HookName",
     "Judgement",
     "Judging",
     "MonthDays",
-    "NonDrugTreatment",
-    "NotUnderstood",
-    "Patient",
     "ProdromeError",
-    "Reading",
-    "Refs",
     "RowAnswer",
-    "SiteCode",
-    "Skipped",
     "Span",
-    "Step",
-    "Stop",
-    "StopReason",
     "Strength",
-    "Trial",
     "Unjudged",
-    "When",
     "adequacy",
     "against_the_sieve",
     "allowed_share",
@@ -131,3 +79,4 @@ __all__ = [
     "trial_name",
     "years",
 ]
+__all__ += facts.__all__

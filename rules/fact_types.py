@@ -52,7 +52,7 @@ EXCEPTIONS = (
     "strong_cyp3a4_inhibitor",
 )
 
-HOOK_NAMES: tuple[str, ...] = (
+HookName = Literal[
     "patient-view",
     "order-select",
     "order-sign",
@@ -63,7 +63,8 @@ HOOK_NAMES: tuple[str, ...] = (
     "medication-refill",
     "problem-list-item-create",
     "allergyintolerance-create",
-)
+]
+HOOK_NAMES: tuple[HookName, ...] = get_args(HookName)
 """The CDS Hooks hooks a rule may speak at."""
 
 MEDICATION = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")

@@ -9,6 +9,35 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+__all__ = [
+    "UNKNOWN_CODE",
+    "AcuteUseMonth",
+    "Administration",
+    "Allergy",
+    "AttackRecord",
+    "CoMedication",
+    "Completeness",
+    "Condition",
+    "DraftOrder",
+    "Facts",
+    "FollowUp",
+    "HeadacheMonth",
+    "HospitalVisit",
+    "Indication",
+    "NonDrugTreatment",
+    "NotUnderstood",
+    "Patient",
+    "Reading",
+    "Refs",
+    "SiteCode",
+    "Skipped",
+    "Step",
+    "Stop",
+    "StopReason",
+    "Trial",
+    "When",
+]
+
 Refs = tuple[str, ...]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prodrome.rules.engine.matching import Fact, Pattern, passes
 from prodrome.rules.engine.rulebook import FINDING, TALLY, UNJUDGED, Rule, Rulebook, discriminated
+from prodrome.rules.fact_types import HookName
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Lack:
 MIGRAINE = (Lack("order"), Lack("diagnosis", "name", "migraine"), Lack("episode", "reason", "migraine"))
 """Neither an order in hand, nor a diagnosis of migraine, nor a hospital visit for it."""
 
-SIEVED_HOOKS = ("patient-view", "encounter-start", "encounter-discharge")
+SIEVED_HOOKS: tuple[HookName, ...] = ("patient-view", "encounter-start", "encounter-discharge")
 """The hooks at which a patient is judged without an order."""
 
 

@@ -30,12 +30,12 @@ from prodrome.fhir_mappers import (
     read_facts,
     whose,
 )
-from prodrome.rules import Completeness, Facts, Judgement, eligibility, judge
+from prodrome.rules import Completeness, Facts, HookName, Judgement, eligibility, judge
 from prodrome.rules.engine import EngineError
 from prodrome.rules.guideline import Guideline
 
-HOOK = "patient-view"
-ORDER_HOOK = "order-sign"
+HOOK: HookName = "patient-view"
+ORDER_HOOK: HookName = "order-sign"
 ORDER = "MedicationRequest"
 
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')

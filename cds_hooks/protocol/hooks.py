@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from prodrome.rules import HookName
+
 
 @dataclass(frozen=True, slots=True)
 class Hook:
@@ -15,7 +17,7 @@ class Hook:
     ``declares`` is the member that holds what is being written into the chart, and the kind of resource that is.
     """
 
-    name: str
+    name: HookName
     version: str
     title: str
     when: str

@@ -8,6 +8,7 @@ import pytest
 from prodrome.cds_hooks.protocol.checks import discovery_faults
 from prodrome.cds_hooks.protocol.hooks import HOOKS
 from prodrome.cds_hooks.protocol.services import Service, services
+from prodrome.rules.fact_types import HOOK_NAMES
 from prodrome.rules.guideline.guideline import load_guideline
 
 TODAY = date(2026, 6, 15)
@@ -31,6 +32,10 @@ def test_there_is_one_service_per_hook_a_rule_speaks_at_with_an_id_of_its_own() 
     spoken = {hook for rule in GUIDELINE.rulebook.rules.values() for hook in rule.hooks}
     assert [service.hook.name for service in SERVICES.values()] == [name for name in HOOKS if name in spoken]
     assert list(SERVICES) == [f"prodrome-{service.hook.name}" for service in SERVICES.values()]
+
+
+def test_every_hook_that_a_rule_may_speak_at_is_defined() -> None:
+    assert set(HOOKS) == set(HOOK_NAMES)
 
 
 @pytest.mark.requirement("DISC-13", "DISC-14", "DISC-15")
