@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: coverage docs format install run test test-lowest lint bench bench-compare bench-hostile bench-population load conformance
+.PHONY: coverage docs format install run test test-lowest test-spark lint bench bench-compare bench-hostile bench-population load conformance
 .PHONY: security-table audit sbom lock
 
 install: $(READY)
@@ -30,6 +30,11 @@ coverage: install
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include="rules/*,fhir_mappers/*" --fail-under=97
 	$(BIN)/coverage report --fail-under=93
+
+# What needs Apache Spark (400 MB, and Java 17): installed here alone.
+test-spark: install
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements-spark.lock
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/cds_hooks/population/test_spark.py
 
 # The core of the suite on the lowest versions that pyproject.toml allows.
 test-lowest: install
@@ -79,8 +84,10 @@ sbom: install
 		--of JSON -o build/sbom.json
 
 lock:
-	uv pip compile pyproject.toml --group dev --extra otel --extra postgresql --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --extra otel --extra parquet --extra postgresql --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	echo "pyspark>=4.0" | uv pip compile - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--quiet -o requirements-spark.lock
 
 docs: install
 	$(BIN)/python -m tests.docs.rules_reference

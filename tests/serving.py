@@ -1,6 +1,7 @@
 """A service for tests: listening on a port of this machine, asked as a CDS client asks it."""
 
 import re
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ TODAY = date(2026, 6, 15)
 def service(**settings: Any) -> Flask:
     """The application as a test wants it: the clock stands still and every answer is checked."""
     return create_app(Settings(**{"today": TODAY, "validate_output": True, **settings}))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 import argparse
 import csv
 import os
-import sys
-import time
 import tomllib
 from collections import Counter
 from datetime import date
@@ -14,11 +12,14 @@ from typing import Any
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.population import (
+    Engine,
     Population,
     RunPlan,
+    Spark,
     cell,
     compare,
     counted,
+    embedded,
     judge_population,
     measures,
     open_export,
@@ -46,6 +47,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", metavar="FOLDER", type=Path, help="where the results go")
     command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
+    command.add_argument(
+        "--with", dest="runs_on", choices=("processes", "spark"), default="processes", help="what takes the steps"
+    )
+    command.add_argument(
+        "--master", metavar="URL", default="local[*]", help="the Spark cluster (local[*]: this machine)"
+    )
     command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
     command.add_argument("--every-patient", action="store_true", help="judge everybody, without the sieve")
     command.add_argument(
@@ -119,7 +126,11 @@ def run(asked: argparse.Namespace) -> int:
     )
     writers = {"parquet": parquet.write, "fhir": measures.write}
     also = [write for name, write in writers.items() if name in asked.format]
-    done = judge_population(plan, _Telling(), other_out=asked.out / OTHER, also=also)
+    engine: Engine = Spark(asked.master) if asked.runs_on == "spark" else embedded
+    from prodrome.cds_hooks.command_line.progress import Telling  # rich costs every other command its start
+
+    with Telling() as progress:
+        done = judge_population(plan, progress, engine=engine, other_out=asked.out / OTHER, also=also)
     for line in summary(done, asked.out):
         print(line)
     return 0
@@ -160,30 +171,6 @@ def _compare(asked: argparse.Namespace) -> int:
     for line in changes_in_short(counts):
         print(line)
     return 0
-
-
-class _Telling:
-    """Progress on standard error: rewritten in place on a terminal, a line a tenth elsewhere."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._step = ""
-        self._began = 0.0
-        self._told = -1
-
-    def __call__(self, step: str, done: int, of: int) -> None:
-        if step != self._step:
-            self._step, self._began, self._told = step, time.monotonic(), -1
-        share = done / of if of else 1.0
-        if not self._terminal and int(share * 10) == self._told:
-            return
-        self._told = int(share * 10)
-        spent = time.monotonic() - self._began
-        left = f", about {spent / share - spent:.0f} s left" if 0 < share < 1 else ""
-        end = ("\n" if done >= of else "") if self._terminal else "\n"
-        print(
-            f"{chr(13) if self._terminal else ''}{step:8} {share:4.0%}{left}   ", end=end, file=sys.stderr, flush=True
-        )
 
 
 def summary(done: Population, out: Path) -> list[str]:

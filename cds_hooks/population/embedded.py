@@ -4,18 +4,14 @@ Each task writes one file, whole, under a name that it only gets when it is fini
 of the patients' ids, so neither the number of workers nor a stop changes a byte of it.
 """
 
-import hashlib
 import heapq
 import json
 import multiprocessing
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -24,98 +20,28 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, Export, ExportError, Line, Task
-from prodrome.cds_hooks.population.steps import BadLine, Judge, Sieve, place, shared
-from prodrome.fhir_mappers import worse
-from prodrome.rules import Completeness
-from prodrome.rules.guideline import Guideline
-
-PARTITION_BYTES = 24 * 1024 * 1024
-"""About how much of an export one partition holds; a worker has one in memory at a time."""
-
-SURVIVING = 0.1
-"""The share of an export that a sieve may leave, for the number of partitions."""
+from prodrome.cds_hooks.population.export import Changes, ExportError, Line, Task
+from prodrome.cds_hooks.population.plan import (
+    Judges,
+    RunOutcome,
+    RunPlan,
+    RunProgress,
+    SaidRow,
+    conclude,
+    newest_rows,
+    partition_of,
+    referred,
+)
+from prodrome.cds_hooks.population.steps import BadLine, Sieve, place, shared
 
 CHARTS = "charts"
 MERGED = 256
 """How many partitions are merged at once: each is an open file."""
 
 T = TypeVar("T")
-RunProgress = Callable[[str, int, int], None]
-"""Told of each piece of work done: the step, and how much of how much (bytes, or partitions)."""
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """What a run does, and over what."""
-
-    export: Export
-    out: Path
-    guideline: Guideline
-    today: date
-    locale: str
-    engine: str
-    every_patient: bool
-    allow_unplaced: int = 0
-    workers: int = 1
-    orders: bool = False
-    other: Guideline | None = None
-    excluded: frozenset[str] = frozenset()
-    charts: bool = False
-
-    @property
-    def guidelines(self) -> tuple[Guideline, ...]:
-        """The guideline, and after it the one with other parameters that is judged in the same pass."""
-        return (self.guideline,) if self.other is None else (self.guideline, self.other)
-
-    @property
-    def work(self) -> Path:
-        """Where a run keeps what it needs to go on."""
-        return self.out / "work"
-
-    @property
-    def partitions(self) -> int:
-        """Into how many parts the patients are split, so that one fits into memory."""
-        share = 1.0 if self.every_patient else SURVIVING
-        return max(1, min(4096, round(self.export.bytes * share / PARTITION_BYTES) + 1))
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What must be the same for a stopped run to go on."""
-        files = hashlib.sha256(json.dumps(sorted(self.export.files.items())).encode()).hexdigest()
-        return {
-            "files": files,
-            "today": self.today.isoformat(),
-            "locale": self.locale,
-            "engine": self.engine,
-            "rulebook": self.guideline.rulebook.version,
-            "parameters": overridden(self.guideline),
-            "otherParameters": overridden(self.other) if self.other else None,
-            "orders": "active" if self.orders else "none",
-            "excluded": sorted(self.excluded),
-            "codes": hashlib.sha256(repr(replace(self.guideline.site, parameters={})).encode()).hexdigest(),
-            "allow_unplaced": self.allow_unplaced,
-            "every_patient": self.every_patient,
-        }
-
-
-def overridden(guideline: Guideline) -> dict[str, str]:
-    """The parameters that are set otherwise than the guideline has them."""
-    return {name: str(one.value) for name, one in guideline.parameters.items() if one.overridden}
-
-
-@dataclass
-class RunOutcome:
-    """What a run came to: counts, and the rows that could not be read (file, line, why; never content)."""
-
-    patients: int = 0
-    candidates: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
-    completeness: dict[str, Completeness] = field(default_factory=dict)
-    bad: tuple[BadLine, ...] = ()
-    unplaced: int = 0
-
-
-def run_plan(plan: RunPlan, progress: RunProgress = lambda *_: None) -> RunOutcome:
+def run(plan: RunPlan, progress: RunProgress) -> RunOutcome:
     """Sieve, place and judge; the judged partitions are then in ``plan.work / "judged"``, to be gathered.
 
     Raises :class:`ExportError` where the output folder holds another run, or more rows than allowed cannot be placed.
@@ -131,7 +57,7 @@ def run_plan(plan: RunPlan, progress: RunProgress = lambda *_: None) -> RunOutco
             candidates.update(found["candidates"])
             outcome.patients += found["patients"]
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
-    candidates -= {key.removeprefix("Patient/") for key in changed.deleted if key.startswith("Patient/")}
+    candidates -= changed.deleted_patients()
     outcome.candidates = len(candidates)
     seen: list[dict[str, int]] = [{} for _ in plan.export.parts]
     wanted: set[str] = set()
@@ -141,14 +67,8 @@ def run_plan(plan: RunPlan, progress: RunProgress = lambda *_: None) -> RunOutco
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
             for kind, count in found["seen"].items():
                 seen[task.part][kind] = seen[task.part].get(kind, 0) + count
-                outcome.seen[kind] = outcome.seen.get(kind, 0) + count
-    outcome.bad = tuple(bad[key] for key in sorted(bad))
-    outcome.completeness = _completeness(plan, outcome, seen)
-    incomplete: dict[str, list[str]] = {}
-    for one in outcome.bad:
-        if one.patient:
-            incomplete.setdefault(one.patient, []).extend([one.kind] if one.kind else [])
-    with _pool(plan, (outcome.completeness, incomplete, frozenset(wanted))) as pool:
+    conclude(plan, outcome, bad, seen)
+    with _pool(plan, (outcome, frozenset(wanted))) as pool:
         if wanted:
             for _ in _each(pool, plan, "shared", tasks, _shared_task, progress):
                 pass
@@ -157,7 +77,7 @@ def run_plan(plan: RunPlan, progress: RunProgress = lambda *_: None) -> RunOutco
     return outcome
 
 
-def judged(plan: RunPlan) -> Iterator[tuple[int, str, dict[str, Any]]]:
+def judged(plan: RunPlan) -> Iterator[SaidRow]:
     """Every row of every partition by patient: the number of its guideline, its table, the row.
 
     Partitions are sorted and are merged, a few hundred at a time: no more than a line of each is in memory.
@@ -184,19 +104,6 @@ def _by_patient(file: Path) -> Iterator[tuple[str, bytes]]:
     with file.open("rb") as stream:
         for line in stream:
             yield orjson.loads(line)[2]["patient"], line
-
-
-def _completeness(plan: RunPlan, outcome: RunOutcome, seen: Sequence[Mapping[str, int]]) -> dict[str, Completeness]:
-    states = plan.export.completeness(seen)
-    states |= dict.fromkeys(plan.excluded, Completeness.MISSING)
-    unplaced = [one for one in outcome.bad if one.patient is None]
-    outcome.unplaced = len(unplaced)
-    if len(unplaced) > plan.allow_unplaced:
-        for one in unplaced:
-            for kind in [one.kind] if one.kind else list(states):
-                if kind in states:
-                    states[kind] = worse(states[kind], Completeness.INCOMPLETE)
-    return states
 
 
 # --- Tasks: each runs in a worker process, which got the plan and the step's state when it was made -------------------
@@ -268,7 +175,7 @@ def _place_task(number: int, task: Task) -> None:
         if row.kind in _PLAN.excluded:
             continue
         head = orjson.dumps([row.patient, task.part])
-        sections.setdefault(_partition(row.patient, _PLAN.partitions), []).append(
+        sections.setdefault(partition_of(row.patient, _PLAN.partitions), []).append(
             head + b"\t" + row.raw.strip() + b"\n"
         )
         refers_to |= dict.fromkeys(row.refers_to)
@@ -277,52 +184,22 @@ def _place_task(number: int, task: Task) -> None:
 
 
 def _shared_task(number: int, task: Task) -> None:
-    wanted: frozenset[str] = _STATE[2]
+    wanted: frozenset[str] = _STATE[1]
     rows = [orjson.dumps([key, task.part]) + b"\t" + raw.strip() + b"\n" for key, raw in shared(_lines(task), wanted)]
     _finish("shared", number, {}, {0: rows})
 
 
 def _judge_task(number: int, _: int) -> None:
-    completeness, incomplete, wanted = _STATE
+    outcome, wanted = _STATE
     common = {key: raw for key, _, raw in _section(_PLAN.work / "shared", 0)} if wanted else {}
     charts: dict[str, list[tuple[int, bytes]]] = {}
     for patient, part, raw in _section(_PLAN.work / "placed", number):
         charts.setdefault(patient, []).append((part, raw))
-    plan = _PLAN
-    judges = [
-        Judge(guideline, plan.today, plan.locale, plan.engine, completeness, orders=plan.orders)
-        for guideline in plan.guidelines
-    ]
-    with _writing(plan.work / "judged" / f"{number:05}") as stream:
+    judges = Judges(_PLAN, outcome, common)
+    with _writing(_PLAN.work / "judged" / f"{number:05}") as stream:
         for patient in sorted(charts):
-            rows = _newest(charts.pop(patient))
-            rows += [orjson.loads(common[key]) for key in _referred(rows, common)]
-            for place_, judge in enumerate(judges):
-                for table, row in judge.patient(patient, rows, incomplete.get(patient, ())):
-                    stream.write(orjson.dumps([place_, table, row]) + b"\n")
+            stream.writelines(orjson.dumps(said) + b"\n" for said in judges.patient(patient, charts.pop(patient)))
     _finish("judged", number, {})
-
-
-def _newest(rows: Sequence[tuple[int, bytes]]) -> list[dict[str, Any]]:
-    """The rows of a chart, of each resource the newest version: an export may hold several."""
-    newest: dict[tuple[object, ...], tuple[exports.Instant, dict[str, Any]]] = {}
-    for place_, (part, raw) in enumerate(rows):
-        resource = orjson.loads(raw)
-        id_ = resource.get("id")
-        key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (place_,)
-        version = exports.updated(resource, part)
-        if key not in newest or version >= newest[key][0]:
-            newest[key] = (version, resource)
-    return [resource for _, resource in newest.values()]
-
-
-def _referred(rows: Sequence[Mapping[str, Any]], common: Mapping[str, bytes]) -> list[str]:
-    text = orjson.dumps(rows).decode() if common else ""
-    return [key for key in common if f'{key}"' in text or f"{key}/_history" in text]
-
-
-def _partition(patient: str, partitions: int) -> int:
-    return zlib.crc32(patient.encode()) % partitions
 
 
 def _section(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:
@@ -403,7 +280,7 @@ def clear(plan: RunPlan) -> None:
 
 def chart(out: Path, patient: str, partitions: int) -> list[dict[str, Any]]:
     """The rows that a patient was judged by, of results that kept the charts; none for a patient who was not."""
-    placed = _section(out / CHARTS / "placed", _partition(patient, partitions))
-    rows = _newest([(part, raw) for one, part, raw in placed if one == patient])
+    placed = _section(out / CHARTS / "placed", partition_of(patient, partitions))
+    rows = newest_rows([(part, raw) for one, part, raw in placed if one == patient])
     common = {key: raw for key, _, raw in _section(out / CHARTS / "shared", 0)}
-    return rows + [orjson.loads(common[key]) for key in _referred(rows, common)]
+    return rows + [orjson.loads(common[key]) for key in referred(rows, common)]

@@ -175,6 +175,10 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.newest or self.deleted)
 
+    def deleted_patients(self) -> set[str]:
+        """The ids of the patients who are gone."""
+        return {key.removeprefix("Patient/") for key in self.deleted if key.startswith("Patient/")}
+
     def supersede(self, resource: Mapping[str, Any], part: int) -> bool:
         """Whether a row of a part is no more: a later part has a newer one, or says that it was deleted."""
         key = f"{resource.get('resourceType')}/{resource.get('id')}"

@@ -21,7 +21,7 @@ def ready() -> None:
     try:
         importlib.import_module("pyarrow")
     except ImportError:
-        raise ExportError("--format parquet needs the extra: pip install 'prodrome[parquet]'.") from None
+        raise ExportError("--format parquet needs the extra: pip install 'prodrome-cds[parquet]'.") from None
 
 
 def write(out: Path, _: Guideline) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from prodrome.cds_hooks.population import embedded, results
-from prodrome.cds_hooks.population.embedded import RunPlan, RunProgress
 from prodrome.cds_hooks.population.export import line_number
+from prodrome.cds_hooks.population.plan import RunOutcome, RunPlan, RunProgress, SaidRow, overridden
 from prodrome.cds_hooks.population.results import Tables
 from prodrome.cds_hooks.population.steps import HOOK
 from prodrome.rules import against_the_sieve
@@ -15,6 +15,22 @@ from prodrome.rules.guideline import Guideline
 
 Writer = Callable[[Path, Guideline], None]
 """Writes another format of a folder of results."""
+
+
+class Engine(Protocol):
+    """What takes the steps of a run. All give the same rows in the same order."""
+
+    def run(self, plan: RunPlan, progress: RunProgress) -> RunOutcome:
+        """Sieve, place and judge. Raises :class:`ExportError`."""
+        ...
+
+    def judged(self, plan: RunPlan) -> Iterator[SaidRow]:
+        """What was said, by patient."""
+        ...
+
+    def clear(self, plan: RunPlan) -> None:
+        """Remove what is needed no more."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,13 @@ def judge_population(
     plan: RunPlan,
     progress: RunProgress = lambda *_: None,
     *,
+    engine: Engine = embedded,
     other_out: Path | None = None,
     also: Sequence[Writer] = (),
 ) -> Population:
     """Judge an export and write the results to ``plan.out``; a run that was stopped goes on.
 
+    The steps are taken by plain processes on this machine, or by another ``engine``.
     Where a rule may speak for a patient without migraine (:mod:`rules.necessity`), everybody is judged. What the other
     guideline of the plan says goes to ``other_out``. ``also`` write further formats of a folder of results.
     Raises :class:`ExportError`.
@@ -42,7 +60,7 @@ def judge_population(
     against = tuple(dict.fromkeys(id_ for one in plan.guidelines for id_ in against_the_sieve(one.rulebook)))
     if against and not plan.every_patient:
         plan = replace(plan, every_patient=True)
-    outcome = embedded.run_plan(plan, progress)
+    outcome = engine.run(plan, progress)
     outs = [plan.out] if plan.other is None else [plan.out, other_out or plan.out / "other"]
     tables = [
         Tables(out, [rule.id for rule in guideline.rulebook.rules.values() if rule.card and rule.enabled])
@@ -52,7 +70,7 @@ def judge_population(
         for row in _bad(plan, outcome):
             for table in tables:
                 table.add("errors", row)
-        for number, name, row in embedded.judged(plan):
+        for number, name, row in engine.judged(plan):
             tables[number].add(name, row)
     finally:
         for table in tables:
@@ -68,7 +86,7 @@ def judge_population(
         }
         manifest = {
             **plan.fingerprint(),
-            "parameters": embedded.overridden(guideline),
+            "parameters": overridden(guideline),
             "export": str(plan.export.folder),
             "partitions": plan.partitions,
             "hook": HOOK,
@@ -81,11 +99,11 @@ def judge_population(
         for write in also:
             write(out, guideline)
         done.append(Population(counts, manifest, against))
-    embedded.clear(plan)
+    engine.clear(plan)
     return done[0]
 
 
-def _bad(plan: RunPlan, outcome: embedded.RunOutcome) -> Iterator[dict[str, Any]]:
+def _bad(plan: RunPlan, outcome: RunOutcome) -> Iterator[dict[str, Any]]:
     for one in outcome.bad:
         line = line_number(plan.export.folder, one.file, one.offset)
         yield {"patient": one.patient, "resource": one.kind, "file": one.file, "line": line, "why": one.why}

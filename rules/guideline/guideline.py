@@ -131,6 +131,10 @@ class Guideline:
     _products: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
     _allergies: Callable[[], Mapping[str, str]] = field(repr=False)
 
+    def __reduce__(self) -> tuple[Callable[[Path, Site], "Guideline"], tuple[Path, Site]]:
+        """As it travels to other processes: as what it is made of."""
+        return _of_site, (self.folder, self.site)
+
     @functools.cached_property
     def rulebook(self) -> Rulebook:
         """The rules, with the parameters in force in their conditions. Raises rules.engine.rulebook.RulebookError."""
@@ -284,6 +288,11 @@ def load_guideline(folder: Path | None = None) -> Guideline:
 @functools.lru_cache(maxsize=8)
 def _load(folder: Path) -> Guideline:
     return _assemble(folder, Site())
+
+
+def _of_site(folder: Path, site: Site) -> Guideline:
+    guideline = load_guideline(folder)
+    return guideline if site == guideline.site else guideline.for_site(site)
 
 
 def _assemble(folder: Path, site: Site) -> Guideline:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ import httpx
 import pytest
 
 from tests.cds_hooks import tokens
+from tests.serving import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXAMPLE = (EXAMPLES / "order-sign-contraindicated.json").read_bytes()
@@ -75,12 +75,6 @@ def serving(folder: Path, *arguments: str, port: int = 0) -> Iterator[Service]:
             with suppress(ProcessLookupError):
                 process.terminate()
             process.wait(20)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def until(true: "object", seconds: float = 20) -> None:

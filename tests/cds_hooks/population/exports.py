@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from prodrome.cds_hooks.population.embedded import RunPlan
 from prodrome.cds_hooks.population.export import open_export
+from prodrome.cds_hooks.population.plan import RunPlan
 from prodrome.cds_hooks.testers import example_patients
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import load_guideline
@@ -112,6 +112,12 @@ def write_export(
         asked = f"https://ehr.example/fhir/Group/1/$export?_type={','.join(KINDS)}"
         write_manifest(folder, {"request": asked, "output": outputs, "error": []})
     return folder
+
+
+def with_line(export: Path, file: str, line: bytes) -> None:
+    """Add a line to a file of an export."""
+    with (export / file).open("ab") as stream:
+        stream.write(line + b"\n")
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:

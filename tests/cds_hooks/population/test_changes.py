@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prodrome.cds_hooks.population import judge_population, open_export
-from prodrome.cds_hooks.population.embedded import RunPlan
+from prodrome.cds_hooks.population.plan import RunPlan
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, Charted, examples, healthy, labelled, write_export, write_manifest

@@ -1,6 +1,7 @@
 """What a run writes beside its tables: orders, eligibility, another set of parameters, FHIR, and comparisons."""
 
 import csv
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from prodrome.cds_hooks.command_line.cli import main
-from prodrome.cds_hooks.population import RunPlan, compare, judge_population, measures
+from prodrome.cds_hooks.population import RunPlan, compare, judge_population, measures, parquet
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, Charted, examples, healthy, labelled, plan, write_export
 
@@ -134,13 +135,11 @@ def test_an_excluded_kind_is_missing(export: Path, tmp_path: Path) -> None:
 
 
 def test_the_tables_are_parquet_too(run: Path, tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
-    from prodrome.cds_hooks.population.parquet import write
-
+    tables: Any = importlib.import_module("pyarrow.parquet")
     for table in ("findings", "unjudged", "errors", "eligibility"):
         (tmp_path / f"{table}.ndjson").write_bytes((run / f"{table}.ndjson").read_bytes())
-    write(tmp_path, GUIDELINE)
-    found = parquet.read_table(tmp_path / "findings.parquet").to_pylist()
+    parquet.write(tmp_path, GUIDELINE)
+    found = tables.read_table(tmp_path / "findings.parquet").to_pylist()
     assert [(row["patient"], row["rule"], row["references"]) for row in found] == [
         (row["patient"], row["rule"], row["references"]) for row in rows(run / "findings.ndjson")
     ]

@@ -27,6 +27,7 @@ from tests.cds_hooks.population.exports import (
     healthy,
     labelled,
     plan,
+    with_line,
     write_export,
     write_manifest,
 )
@@ -129,11 +130,6 @@ def test_escaped_slashes_hide_no_patient(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes().replace(b"/", rb"\/"))
     judge_population(plan(tmp_path / "in", tmp_path / "two"))
     assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
-
-
-def with_line(export: Path, file: str, line: bytes) -> None:
-    with (export / file).open("ab") as stream:
-        stream.write(line + b"\n")
 
 
 def test_a_cut_line_is_counted_and_leaves_its_kind_incomplete_for_its_patient(tmp_path: Path) -> None:

@@ -1,0 +1,175 @@
+"""What a run does and comes to, and what every engine does alike: how complete each kind is, one patient's chart."""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from prodrome.cds_hooks.population import export as exports
+from prodrome.cds_hooks.population.export import Export
+from prodrome.cds_hooks.population.steps import BadLine, Judge
+from prodrome.fhir_mappers import worse
+from prodrome.rules import Completeness
+from prodrome.rules.guideline import Guideline
+
+PARTITION_BYTES = 24 * 1024 * 1024
+"""About how much of an export one partition holds; a worker has one in memory at a time."""
+
+SURVIVING = 0.1
+"""The share of an export that a sieve may leave, for the number of partitions."""
+
+RunProgress = Callable[[str, int, int], None]
+"""Told of each piece of work done: the step, and how much of how much (bytes, or partitions)."""
+
+SaidRow = tuple[int, str, dict[str, Any]]
+"""The number of a guideline of the plan, a table of the results, and a row of it."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run does, and over what."""
+
+    export: Export
+    out: Path
+    guideline: Guideline
+    today: date
+    locale: str
+    engine: str
+    every_patient: bool
+    allow_unplaced: int = 0
+    workers: int = 1
+    orders: bool = False
+    other: Guideline | None = None
+    excluded: frozenset[str] = frozenset()
+    charts: bool = False
+
+    @property
+    def guidelines(self) -> tuple[Guideline, ...]:
+        """The guideline, and after it the one with other parameters that is judged in the same pass."""
+        return (self.guideline,) if self.other is None else (self.guideline, self.other)
+
+    @property
+    def work(self) -> Path:
+        """Where a run keeps what it needs to go on."""
+        return self.out / "work"
+
+    @property
+    def partitions(self) -> int:
+        """Into how many parts the patients are split, so that one fits into memory."""
+        share = 1.0 if self.every_patient else SURVIVING
+        return max(1, min(4096, round(self.export.bytes * share / PARTITION_BYTES) + 1))
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for a stopped run to go on."""
+        files = hashlib.sha256(json.dumps(sorted(self.export.files.items())).encode()).hexdigest()
+        return {
+            "files": files,
+            "today": self.today.isoformat(),
+            "locale": self.locale,
+            "engine": self.engine,
+            "rulebook": self.guideline.rulebook.version,
+            "parameters": overridden(self.guideline),
+            "otherParameters": overridden(self.other) if self.other else None,
+            "orders": "active" if self.orders else "none",
+            "excluded": sorted(self.excluded),
+            "codes": hashlib.sha256(repr(replace(self.guideline.site, parameters={})).encode()).hexdigest(),
+            "allow_unplaced": self.allow_unplaced,
+            "every_patient": self.every_patient,
+        }
+
+
+def overridden(guideline: Guideline) -> dict[str, str]:
+    """The parameters that are set otherwise than the guideline has them."""
+    return {name: str(one.value) for name, one in guideline.parameters.items() if one.overridden}
+
+
+@dataclass
+class RunOutcome:
+    """What a run came to: counts, and the rows that could not be read (file, line, why; never content)."""
+
+    patients: int = 0
+    candidates: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
+    completeness: dict[str, Completeness] = field(default_factory=dict)
+    bad: tuple[BadLine, ...] = ()
+    unplaced: int = 0
+
+    def incomplete(self) -> dict[str, list[str]]:
+        """The kinds of which a row of a patient could not be read, by patient."""
+        kinds: dict[str, list[str]] = {}
+        for one in self.bad:
+            if one.patient:
+                kinds.setdefault(one.patient, []).extend([one.kind] if one.kind else [])
+        return kinds
+
+
+Seen = Sequence[Mapping[str, int]]
+"""How many rows of each kind each part of an export had."""
+
+
+def conclude(plan: RunPlan, outcome: RunOutcome, bad: Mapping[tuple[str, int], BadLine], seen: Seen) -> None:
+    """Write into the outcome which rows could not be read, and with them how complete each kind of resource came."""
+    outcome.bad = tuple(bad[key] for key in sorted(bad))
+    for counts in seen:
+        for kind, count in counts.items():
+            outcome.seen[kind] = outcome.seen.get(kind, 0) + count
+    states = plan.export.completeness(seen)
+    states |= dict.fromkeys(plan.excluded, Completeness.MISSING)
+    unplaced = [one for one in outcome.bad if one.patient is None]
+    outcome.unplaced = len(unplaced)
+    if len(unplaced) > plan.allow_unplaced:
+        for one in unplaced:
+            for kind in [one.kind] if one.kind else list(states):
+                if kind in states:
+                    states[kind] = worse(states[kind], Completeness.INCOMPLETE)
+    outcome.completeness = states
+
+
+def newest_rows(rows: Sequence[tuple[int, bytes]]) -> list[dict[str, Any]]:
+    """The rows of a chart, of each resource the newest version: an export may hold several."""
+    newest: dict[tuple[object, ...], tuple[exports.Instant, dict[str, Any]]] = {}
+    for place_, (part, raw) in enumerate(rows):
+        resource = orjson.loads(raw)
+        id_ = resource.get("id")
+        key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (place_,)
+        version = exports.updated(resource, part)
+        if key not in newest or version >= newest[key][0]:
+            newest[key] = (version, resource)
+    return [resource for _, resource in newest.values()]
+
+
+def referred(rows: Sequence[Mapping[str, Any]], common: Mapping[str, bytes]) -> list[str]:
+    """Which of the resources that are nobody's own a chart refers to."""
+    text = orjson.dumps(rows).decode() if common else ""
+    return [key for key in common if f'{key}"' in text or f"{key}/_history" in text]
+
+
+class Judges:
+    """Judges the charts of a plan, one patient after another: one judge for each guideline."""
+
+    def __init__(self, plan: RunPlan, outcome: RunOutcome, common: Mapping[str, bytes]) -> None:
+        self._common = common
+        self._incomplete = outcome.incomplete()
+        self._judges = [
+            Judge(guideline, plan.today, plan.locale, plan.engine, outcome.completeness, orders=plan.orders)
+            for guideline in plan.guidelines
+        ]
+
+    def patient(self, id_: str, rows: Sequence[tuple[int, bytes]]) -> Iterator[SaidRow]:
+        """All that is said of a patient, given the rows with the part of the export each came in."""
+        chart = newest_rows(rows)
+        chart += [orjson.loads(self._common[key]) for key in referred(chart, self._common)]
+        for number, judge in enumerate(self._judges):
+            for table, row in judge.patient(id_, chart, self._incomplete.get(id_, ())):
+                yield number, table, row
+
+
+def partition_of(patient: str, partitions: int) -> int:
+    """The partition that holds a patient, the same on every machine."""
+    return zlib.crc32(patient.encode()) % partitions
