@@ -30,5 +30,7 @@ def in_one_line(error: Exception) -> str:
     """What to tell of an error that a person can mend."""
     if isinstance(error, OSError):
         where = os.fspath(error.filename) if error.filename else "the system"
+        if isinstance(error, IsADirectoryError):
+            return f"{where!s}: expected a file, found a folder"
         return f"{where!s}: {error.strerror or type(error).__name__}"
     return str(error)

@@ -82,6 +82,8 @@ def parse(body: bytes) -> dict[str, Any]:
     Of duplicate members JSON parsers take the last. That is accepted in general, but not for the members that decide
     whose chart, which orders and which server, nor for what lies directly in the request, its context or its prefetch.
     """
+    if not body.strip():
+        raise Invalid("The body is empty; expected a JSON object.")
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:

@@ -281,7 +281,7 @@ def test_a_file_that_is_no_request_is_told_in_one_line(
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("consult", str(EXAMPLES)), "Is a directory"),
+        (("consult", str(EXAMPLES)), "expected a file, found a folder"),
         (("check", "localhost"), "expected the address of a service"),
         (("check", "ftp://localhost/x"), "expected the address of a service"),
         (("check", "http://127.0.0.1:1"), "cannot be reached"),
