@@ -15,6 +15,7 @@ from prodrome.rules.eligibility import (
     MonthDays,
     RowAnswer,
     answers_for,
+    class_states,
     eligibility,
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
@@ -64,6 +65,7 @@ __all__ = [
     "answers_for",
     "at_full_dose",
     "broken_limits",
+    "class_states",
     "contraindications_of",
     "days_at",
     "dose_exceptions",

@@ -117,8 +117,9 @@ class ClassState:
     """A narrow class of preventives (with its class of the EHF consensus) or a class of acute drugs.
 
     ``left`` are its drugs that nothing rules out and that did not fail, none where one speaks for its class. ``trials``
-    are the flat names of what was tried of it for migraine, ``failed`` those that failed or may have,
-    ``contraindications`` (ids, ``allergy``) what rules drugs of it out.
+    are the flat names of what was tried of it for migraine, ``failed`` those that failed or may have, ``tried`` says
+    whether a drug of it was taken in any way that is on record; ``contraindications`` (ids, ``allergy``) are what rules
+    drugs of it out. What is given in an emergency department alone belongs to no class here.
     """
 
     id: str
@@ -131,6 +132,7 @@ class ClassState:
     contraindications: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     refs: Refs = ()
+    tried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,14 @@ def eligibility(facts: Facts, judgement: Judgement) -> Eligibility:
     chart = _Chart(facts, judgement)
     table = judgement.guideline.eligibility
     return Eligibility(
-        classes=tuple(_classes(chart)), rows=tuple(_answer(chart, row, None) for row in table.rows_in(judgement.locale))
+        classes=class_states(facts, judgement),
+        rows=tuple(_answer(chart, row, None) for row in table.rows_in(judgement.locale)),
     )
+
+
+def class_states(facts: Facts, judgement: Judgement) -> tuple[ClassState, ...]:
+    """What becomes of every class of preventives and of acute drugs, those not to be had in the locale included."""
+    return tuple(_classes(_Chart(facts, judgement)))
 
 
 def answers_for(facts: Facts, judgement: Judgement, drug: str, use: str) -> tuple[RowAnswer, ...]:
@@ -524,7 +532,11 @@ def _classes(chart: _Chart) -> Iterator[ClassState]:
         if members:
             yield _preventive_class(chart, id_, members)
     for id_, all_ in chart.guideline.acute_members.items():
-        members = [drug for drug in all_ if drug.acute and drug.acute.suggest and not drug.counts_as]
+        members = [
+            drug
+            for drug in all_
+            if drug.acute and drug.acute.suggest and not drug.acute.emergency and not drug.counts_as
+        ]
         if members:
             yield _acute_class(chart, id_, members)
 
@@ -641,4 +653,5 @@ def _state(
         tuple(against),
         missing,
         tuple(dict.fromkeys(refs)),
+        tried=bool(class_.trials or class_.failed or not chart.options.in_attacks.isdisjoint(d.id for d in members)),
     )

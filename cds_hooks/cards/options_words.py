@@ -1,15 +1,17 @@
 """What is left to try, the most fitting first: classes neither tried nor contraindicated nor unavailable, and the rest.
 
+What becomes of a class is decided by the rules (:func:`prodrome.rules.class_states`); here it gets words and an order.
+
 Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import Sheet
-from prodrome.rules import ABSOLUTE, preference, rows
+from prodrome.rules import ABSOLUTE, ClassState, class_states, preference, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
 MOST_NAMED = 3
@@ -78,25 +80,7 @@ class Options:
     @cached_property
     def preventives(self) -> tuple[Choice, ...]:
         """The narrow classes of preventives that have a counting drug available here."""
-        sheet = self.sheet
-        courses = [
-            (use.drug_class, name, trial.running)
-            for name in sheet.migraine_trials
-            for trial in [sheet.trial(name)]
-            for use in [sheet.drug(trial.drug).preventive]
-            if use and trial.use == "preventive"
-        ]
-        brief = {inadequate.trial for inadequate in sheet.judgement.rows(rows.Inadequate)}
-        running = {id_ for id_, _, runs in courses if runs}
-        tried = {id_ for id_, name, _ in courses if name not in brief}
-        tried |= {failure.drug_class for failure in sheet.judgement.rows(rows.PreventiveFailure)}
-        too_briefly = {id_ for id_, name, _ in courses if name in brief} - tried
-        found = []
-        for class_ in self._shelf.preventives:
-            choice = self._choice(self._in_order(class_), running, tried, too_briefly)
-            if choice.status == "open" and class_.only_in_chronic and not sheet.chronic:
-                choice = Choice(choice.id, choice.name, "not for this migraine", choice.members)
-            found.append(choice)
+        found = [self._choice(self._in_order(class_)) for class_ in self._shelf.preventives]
         return tuple(sorted(found, key=self._first_fitting))
 
     def _in_order(self, class_: "_Class") -> "_Class":
@@ -113,11 +97,11 @@ class Options:
     @cached_property
     def acutes(self) -> tuple[Choice, ...]:
         """The classes of acute drugs that have a drug to suggest available here."""
-        sheet = self.sheet
-        trials = [trial for trial in map(sheet.trial, sheet.migraine_trials) if trial.use == "acute"]
-        running = set(self._acute_classes(trial.drug for trial in trials if trial.running))
-        tried = set(self._acute_classes([*(trial.drug for trial in trials), *sheet.options.in_attacks]))
-        return tuple(self._choice(class_, running, tried, set()) for class_ in self._shelf.acutes)
+        return tuple(map(self._choice, self._shelf.acutes))
+
+    @cached_property
+    def _states(self) -> Mapping[str, ClassState]:
+        return {state.id: state for state in class_states(self.sheet.facts, self.sheet.judgement)}
 
     @cached_property
     def emergency(self) -> tuple[Drug, ...]:
@@ -176,19 +160,11 @@ class Options:
             return False
         return all(reason.level == "caution" for reason in self.sheet.reasons(drug))
 
-    def _choice(self, class_: "_Class", running: set[str], tried: set[str], too_briefly: set[str]) -> Choice:
+    def _choice(self, class_: "_Class") -> Choice:
         members = class_.members
         if not class_.reasons.isdisjoint(self._against):
             members = Members.of(self._weighed(one) for one in members.all)
-        if class_.id in running:
-            status = "in use"
-        elif class_.id in too_briefly:
-            status = "tried too briefly"
-        elif class_.id in tried:
-            status = "tried"
-        else:
-            status = "open" if members.left else "barred"
-        return Choice(class_.id, class_.name, status, members)
+        return Choice(class_.id, class_.name, _status(self._states[class_.id]), members)
 
     def _weighed(self, member: Member) -> Member:
         reasons = self.sheet.reasons(member.drug)
@@ -200,11 +176,14 @@ class Options:
         """What may speak against a drug: contraindications that hold, and the drugs the patient does not tolerate."""
         return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
 
-    def _acute_classes(self, drugs: Iterable[str]) -> Iterator[str]:
-        for id_ in drugs:
-            acute = self.sheet.drug(id_).acute
-            if acute:
-                yield acute.drug_class
+
+def _status(class_: ClassState) -> str:
+    """The state of a class as a list of options has it: what was tried is no option, however it ended."""
+    if class_.state in ("in use", "not for this migraine", "tried too briefly"):
+        return class_.state
+    if class_.state == "ruled out":
+        return "barred"
+    return "tried" if class_.tried or class_.state == "failed" else "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +192,6 @@ class _Class:
 
     id: str
     name: Trusted
-    only_in_chronic: bool
     members: Members
     reasons: frozenset[str]
 
@@ -247,8 +225,7 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
     preventives = []
     for id_, name in guideline.drug_classes.items():
         drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
-        ehf = {guideline.classes[drug.preventive.ehf_class] for drug in drugs if drug.preventive}
-        preventives.append(_class(id_, name, drugs, any(class_.only_if == "chronic_migraine" for class_ in ehf)))
+        preventives.append(_class(id_, name, drugs))
     acute = [drug for drug in here if drug.acute and drug.acute.suggest]
     acutes = [
         _class(id_, one.name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
@@ -261,12 +238,12 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
     )
 
 
-def _class(id_: str, name: str, drugs: Iterable[Drug], only_in_chronic: bool = False) -> _Class:
+def _class(id_: str, name: str, drugs: Iterable[Drug]) -> _Class:
     """A class of drugs, without products that count as another drug."""
     drugs = [drug for drug in drugs if not drug.counts_as]
     members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
     reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
-    return _Class(id_, Trusted(name), only_in_chronic, members, frozenset(reasons))
+    return _Class(id_, Trusted(name), members, frozenset(reasons))
 
 
 def available(drug: Drug, guideline: Guideline, locale: str) -> bool:

@@ -16,6 +16,7 @@ from prodrome.rules import (
     Stop,
     StopReason,
     Trial,
+    class_states,
     rows,
 )
 from prodrome.rules.guideline import load_guideline
@@ -86,6 +87,27 @@ def test_a_card_bars_the_drugs_that_the_rules_bar(facts: Facts) -> None:
         reasons = sheet.reasons(sheet.drug(trial.drug))
         assert any(reason.level == ABSOLUTE for reason in reasons) == held
         assert bool(sheet.barred(sheet.drug(trial.drug))) == held
+
+
+STATUSES = {
+    "in use": {"in use"},
+    "failed": {"tried"},
+    "ruled out": {"barred"},
+    "not for this migraine": {"not for this migraine"},
+    "tried too briefly": {"tried too briefly"},
+    "open": {"open", "tried"},
+}
+"""What a list of options may call a class of each state: what was tried is no option."""
+
+
+@given(patients())
+def test_a_card_has_a_class_in_the_state_that_the_rules_give_it(facts: Facts) -> None:
+    judgement = judged(facts, engine="reference")
+    states = {state.id: state for state in class_states(facts, judgement)}
+    options = Options(Sheet(judgement, facts))
+    for choice in (*options.preventives, *options.acutes):
+        assert choice.status in STATUSES[states[choice.id].state], choice.id
+        assert (choice.status == "open") <= bool(states[choice.id].left)
 
 
 @given(patients())
