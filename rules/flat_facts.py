@@ -445,6 +445,9 @@ def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterato
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
     fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id}
     for active in contraindications_of(drug, sheet.active):
+        exempt = active.contraindication.exempt_up_to.get(drug.id)
+        if exempt is not None and order.single_dose is not None and order.single_dose <= exempt:
+            continue
         reason: dict[str, FlatValue] = {
             "contraindication": active.contraindication.id,
             "strength": active.strength(drug.id),

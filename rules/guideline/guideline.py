@@ -339,6 +339,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
             ("by_drug", said.by_drug),
             ("shown_by", said.shown_by),
             ("for_migraine", said.for_migraine),
+            ("exempt_up_to", said.exempt_up_to),
         ):
             entry.all_known(name, named, drugs)
         for strengths in said.by_locale.values():

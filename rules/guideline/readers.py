@@ -280,6 +280,7 @@ def read_contraindications(
             shown_by=entry.texts("shown_by", ()),
             beside=entry.one_of("beside", code_sets, None),
             for_migraine=entry.texts("for_migraine", ()),
+            exempt_up_to=_exempt(entry.entry("exempt_up_to", None)),
         )
         entry.done()
     return contraindications
@@ -297,6 +298,14 @@ def _strengths_by_locale(entry: YamlEntry, locales: Collection[str]) -> Mapping[
             by_locale.known(str(locale), strength, WRITTEN_STRENGTHS)
     by_locale.done()
     return frozen(found)
+
+
+def _exempt(entry: YamlEntry | None) -> Mapping[str, float]:
+    if entry is None:
+        return frozen({})
+    doses: dict[str, float] = {str(drug): entry.number(str(drug)) for drug in entry.data}
+    entry.done()
+    return frozen(doses)
 
 
 def _who(entry: YamlEntry) -> Who | None:

@@ -339,7 +339,7 @@ class Contraindication:
     ``co_medications``, or one of ``shown_by`` among the guideline's own. A condition of ``beside`` must hold too. For
     the drugs ``for_migraine`` it counts in orders for migraine only. ``who`` is whom it concerns by sex and age; the
     code sets of ``excluded_by`` and the contraindication ``superseded_by`` end it. ``only_in``: the locales it is
-    known in, all where empty.
+    known in, all where empty. ``exempt_up_to``: single doses (mg) of drugs up to which an order is left alone.
     """
 
     id: str
@@ -362,6 +362,7 @@ class Contraindication:
     shown_by: tuple[str, ...] = ()
     beside: str | None = None
     for_migraine: tuple[str, ...] = ()
+    exempt_up_to: Mapping[str, float] = field(default_factory=dict)
 
     def strength_for(self, drug: str, locale: str = "") -> str:
         """How strong it is for ``drug`` (an id of drugs.yaml) in a locale, before any measurement."""

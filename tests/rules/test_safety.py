@@ -221,6 +221,14 @@ def test_late_pregnancy_rules_out_nsaids() -> None:
     assert level("naproxen", "acute", conditions=(MIGRAINE, late)) == "critical"
 
 
+@pytest.mark.parametrize(("dose", "expected"), [(75, None), (81, None), (82, "critical"), (None, "critical")])
+def test_a_small_dose_of_aspirin_in_pregnancy_is_left_alone(dose: float | None, expected: str | None) -> None:
+    late = patient(conditions=(MIGRAINE, has("pregnancy", "pregnancy_20_weeks", onset=10)))
+    whole = replace(late, orders=(order("aspirin", "acute", single_dose=dose),))
+    found = [one.indicator for one in judged(whole, "order-sign").findings if one.rule.id == "SAF-01"]
+    assert found == ([expected] if expected else [])
+
+
 def pressure(days: int, systolic: float | None, diastolic: float | None = None) -> Reading:
     return Reading("blood_pressure", ago(days), systolic, diastolic, refs=(f"Observation/bp-{days}",))
 
