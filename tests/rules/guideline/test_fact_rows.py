@@ -95,7 +95,7 @@ def test_a_fact_is_shipped_as_it_was_read_or_left_out_for_a_reason(row: dict[str
         assert GUIDELINE.classes_not_together == set(what.split())
     elif not row["drugs"]:
         name, number = what.split()
-        assert GUIDELINE.number(name) == float(number)
+        assert GUIDELINE.parameters[name].value == float(number)
     else:
         for drug in row["drugs"].split():
             assert HOLDS[kind](GUIDELINE.drugs[drug], what), drug
