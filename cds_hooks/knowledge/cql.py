@@ -174,37 +174,48 @@ class _Writer:
     # --- Facts: Observations as tuples ----------------------------------------------------------------------------
 
     def facts(self) -> Iterator[str]:
-        code, field = f"{self.base}/CodeSystem/facts", f"{self.base}/CodeSystem/fact-fields"
-        yield 'define function "component"("fact" FHIR.Observation, "field" String):'
-        yield '  First("fact".component "C"'
-        yield f'    where exists("C".code.coding "K" where "K".system.value = {literal(field)}'
-        yield '      and "K".code.value = "field"))'
-        yield ""
-        for name, type_, value in (
-            ("text", "FHIR.string", "value"),
-            ("number", "FHIR.Quantity", "value.value"),
-            ("flag", "FHIR.boolean", "value"),
-        ):
-            yield f'define function {quoted(name)}("fact" FHIR.Observation, "field" String):'
-            yield f'  ("component"("fact", "field").value as {type_}).{value}'
-            yield ""
-        yield 'define function "facts of type"("type" String):'
+        yield from _comment("Every fact once, with its fields as they stand: text, number or flag.")
+        yield 'define "facts":'
         yield '  [Observation] "O"'
-        yield f'    where exists("O".code.coding "K" where "K".system.value = {literal(code)}'
-        yield '      and "K".code.value = "type")'
+        yield from _tuple(
+            "return all ",
+            [
+                f'{_ID}: "O".id.value',
+                f'"type": {self.coded("O", "facts")}',
+                f""""fields": "O".component "C"
+        return all Tuple{{
+          "field": {self.coded("C", "fact-fields")},
+          "text": ("C".value as FHIR.string).value,
+          "number": ("C".value as FHIR.Quantity).value.value,
+          "flag": ("C".value as FHIR.boolean).value
+        }}""",
+            ],
+        )
         yield ""
+        fields_of = 'List<Tuple{"field" String, "text" String, "number" Decimal, "flag" Boolean}>'
+        for name in ("text", "number", "flag"):
+            yield f'define function {quoted(name)}("fields" {fields_of}, "field" String):'
+            yield f'  First("fields" "F" where "F"."field" = "field" return all "F".{quoted(name)})'
+            yield ""
         measured = {name: self.rulebook.fact_types[name] for name in sorted(self.rulebook.measured)}
         for name, fields in {**measured, COMPLETENESS: COMPLETENESS_FIELDS}.items():
             yield f"define {quoted(_measured(name))}:"
-            yield f'  ("facts of type"({literal(name)})) "O"'
-            read = [f'{quoted(one)}: {quoted(_READERS[kind])}("O", {literal(one)})' for one, kind in fields.items()]
-            yield from _tuple("return all ", [f'{_ID}: "O".id.value', *read])
+            yield f'  ("facts" "F" where "F"."type" = {literal(name)}) "F"'
+            read = [
+                f'{quoted(one)}: {quoted(_READERS[kind])}("F"."fields", {literal(one)})' for one, kind in fields.items()
+            ]
+            yield from _tuple("return all ", [f'{_ID}: "F".{_ID}', *read])
             yield ""
         yield 'define function "all complete"("kinds" List<String>):'
         yield '  not exists("kinds" "K"'
         yield f'    where not exists({quoted(_measured(COMPLETENESS))} "C"'
         yield '      where "C"."kind" = "K" and "C"."state" = \'complete\'))'
         yield ""
+
+    def coded(self, alias: str, system: str) -> str:
+        """The code that an element has in a code system of ours."""
+        address = literal(f"{self.base}/CodeSystem/{system}")
+        return f'First({quoted(alias)}.code.coding "K" where "K".system.value = {address} return all "K".code.value)'
 
     def visible(self, fact: str, before: int) -> str:
         """The list of the facts of a type that a layer may read: those measured, or concluded by earlier layers."""

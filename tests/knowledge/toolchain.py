@@ -1,0 +1,57 @@
+"""The foreign tools the exported rules are held against: a CQL translator and a CQL engine, in Node.
+
+``npm ci`` installs what ``package-lock.json`` pins, once. Where Node is not there, tests skip and say so; in CI they
+fail.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+INSTALL_SECONDS = 600
+TRANSLATE_SECONDS = 600
+EVALUATE_SECONDS = 1200
+
+
+def node() -> str:
+    """The program ``node``, with the packages of this folder installed."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            said = f"{program} is not here: install the Debian package npm to hold the exported rules against CQL tools"
+            if os.environ.get("HYPOTHESIS_PROFILE") == "ci":
+                pytest.fail(said)
+            pytest.skip(said)
+    installed, locked = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
+        command = ["npm", "ci", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=HERE, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
+    return str(shutil.which("node"))
+
+
+def translated(cql: str, folder: Path) -> Path:
+    """The ELM of a CQL library, in a file of *folder*. Fails with what the translator found wrong."""
+    (folder / "library.cql").write_text(cql, encoding="utf-8")
+    command = [node(), str(HERE / "translate.mjs"), str(folder / "library.cql")]
+    done = subprocess.run(command, capture_output=True, timeout=TRANSLATE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr.decode()[:2000]
+    assert done.stderr == b"", done.stderr.decode()[:2000]
+    elm = folder / "library.json"
+    elm.write_bytes(done.stdout)
+    return elm
+
+
+def evaluated(elm: Path, bundles: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the rules as ELM say of the facts of each Bundle, in their order (``evaluate.mjs`` says how)."""
+    lines = "".join(json.dumps(bundle) + "\n" for bundle in bundles)
+    command = [node(), str(HERE / "evaluate.mjs"), str(elm)]
+    done = subprocess.run(command, input=lines.encode(), capture_output=True, timeout=EVALUATE_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr.decode()[:2000]
+    assert done.stderr == b"", done.stderr.decode()[:2000]
+    return [json.loads(line) for line in done.stdout.splitlines()]
