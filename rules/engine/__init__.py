@@ -16,7 +16,7 @@ from prodrome.rules.engine.rulebook import (
     RulebookError,
     Tally,
 )
-from prodrome.rules.engine.strict_yaml import YamlEntry, meant, read_entry
+from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant, read_entry
 
 __all__ = [
     "FINDING",
@@ -44,6 +44,7 @@ __all__ = [
     "YamlEntry",
     "condition_in_words",
     "engine_in_force",
+    "excerpt",
     "meant",
     "read_entry",
     "why",
