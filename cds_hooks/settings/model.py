@@ -38,10 +38,13 @@ SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"
 
 
 def _only_here(said: Mapping[str, Any]) -> bool:
-    """Whether only this machine can reach a service so configured: bound to loopback, and not put behind a proxy."""
-    base_url = said["base_url"]
+    """Whether only this machine can reach a service so configured: bound to loopback, and not put behind a proxy.
+
+    A setting that is wrong, which is told of by itself, is not among what was said.
+    """
+    base_url = said.get("base_url")
     elsewhere = base_url is not None and not is_loopback(urlsplit(base_url).hostname or "")
-    return is_loopback(said["host"]) and not said["proxies"] and not elsewhere
+    return is_loopback(said.get("host", "")) and not said.get("proxies") and not elsewhere
 
 
 class Settings(BaseSettings):
