@@ -31,6 +31,7 @@ from tests.fhir_mappers.build import (
 from tests.fhir_mappers.contract import Ask, Row, allergies, follow_ups, problems, readings, skipped, visits
 
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
+ICD9CM = "http://hl7.org/fhir/sid/icd-9-cm"
 V2 = "http://terminology.hl7.org/CodeSystem/v2-0004"
 EPIC = "urn:oid:1.2.840.114350.1.72.1.7.7.10.696784.13260"
 ASTHMA = concept(SNOMED, "195967001")
@@ -621,6 +622,23 @@ PROBLEMS: list[Row] = [
     ("ICD-10 with a dagger", (condition(concept(ICD10, "J45.9+")),), problems, ["asthma"]),
     ("SNOMED CT", (condition(ASTHMA),), problems, ["asthma"]),
     ("a descendant", (condition(concept(SNOMED, "370218001")),), problems, ["asthma"]),
+    ("ICD-9-CM", (condition(concept(ICD9CM, "493.90")),), problems, ["asthma"]),
+    (
+        "ICD-9-CM without its dot",
+        (condition(concept("urn:oid:2.16.840.1.113883.6.103", "49390")),),
+        problems,
+        ["asthma"],
+    ),
+    ("ICD-9-CM migraine", (condition(concept(ICD9CM, "346.10")),), problems, ["migraine"]),
+    ("ICD-9-CM, a variant that is no migraine here", (condition(concept(ICD9CM, "346.20")),), problems, []),
+    ("ICPC-2", (condition(concept("http://hl7.org/fhir/sid/icpc-2", "R96")),), problems, ["asthma"]),
+    (
+        "ICPC of the Netherlands",
+        (condition(concept("http://hl7.org/fhir/sid/icpc-1-nl", "R96.01")),),
+        problems,
+        ["asthma"],
+    ),
+    ("ICPC-2 migraine", (condition(concept("urn:oid:2.16.578.1.12.4.1.1.7170", "N89")),), problems, ["migraine"]),
     ("text alone", (condition(concept(text="Asthma")),), problems, []),
     ("an unknown code with a display", (condition(concept(LOCAL, "a", display="Asthma")),), problems, []),
     ("pregnancy", (condition(concept(SNOMED, "72892002")),), lambda read: "pregnancy" in problems(read), True),
