@@ -210,7 +210,7 @@ def _section(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:
             continue
         with index.with_suffix(".rows").open("rb") as stream:
             stream.seek(place_of[0])
-            for line in stream.read(place_of[1]).splitlines():
+            for line in stream.read(place_of[1]).split(b"\n")[:-1]:  # rows may hold other ends of lines as spaces
                 head, _, raw = line.partition(b"\t")
                 patient, part = orjson.loads(head)
                 yield patient, part, raw

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import orjson
 
@@ -25,6 +25,9 @@ SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
 MANIFEST = "manifest.json"
 TASK_BYTES = 32 * 1024 * 1024
 """What one task reads. Smaller: less memory; larger: less to write down."""
+LONGEST_LINE = 64 * 1024 * 1024
+"""A line longer than this is no row: of it only the beginning is kept, to say of what kind it seems to be."""
+BEGINNING = 64 * 1024
 
 
 class ExportError(ProdromeError):
@@ -95,13 +98,12 @@ def open_export(*folders: Path) -> Export:
         if not folder.is_dir():
             raise ExportError(f"{folder}: expected a folder with the NDJSON files of a bulk export, found no folder.")
     root = folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
-    found = sorted(
-        {path for folder in folders for path in (folder if len(folders) == 1 else folder.resolve()).rglob("*")}
-    )
+    below = {path for folder in folders for path in (folder if len(folders) == 1 else folder.resolve()).rglob("*")}
+    found = sorted(path for path in below if path.is_file())
     files = {
-        str(path.relative_to(root)): path.stat().st_size
+        _named(path.relative_to(root)): path.stat().st_size
         for path in found
-        if path.is_file() and path.name.endswith(SUFFIXES) and path.name != MANIFEST
+        if path.name.endswith(SUFFIXES) and path.name != MANIFEST
     }
     manifests = {str(path.parent.relative_to(root)): _manifest(path) for path in found if path.name == MANIFEST}
     by_home: dict[str | None, list[str]] = {}
@@ -118,20 +120,27 @@ def open_export(*folders: Path) -> Export:
     return Export(root, rows, parts)
 
 
+def _named(path: Path) -> str:
+    name = str(path)
+    if not name.isprintable():  # half characters stand for bytes that are no UTF-8
+        raise ExportError(f"expected files with names that can be printed, found {name!a}.")
+    return name
+
+
 def _home(name: str, manifests: Mapping[str, object]) -> str | None:
     """The nearest folder above a file that has a manifest."""
     return next((str(folder) for folder in Path(name).parents if str(folder) in manifests), None)
 
 
 def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part:
-    deleted = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
-    errors = {Path(urlsplit(_text(item, "url")).path).name for item in _objects(manifest, "error")}
+    deleted = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
+    errors = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "error")}
     outcomes = {name for name in names if Path(name).name in errors or Path(name).parent.name == "error"}
     gone = {name for name in names if Path(name).name in deleted or Path(name).parent.name == "deleted"}
     outputs = _objects(manifest, "output")
     asked = None
     if manifest:
-        query = parse_qs(urlsplit(_text(manifest, "request")).query)
+        query = parse_qs(_split(_text(manifest, "request")).query)
         named = {kind for value in query.get("_type", ()) for kind in value.split(",")}
         asked = frozenset(named | {_text(item, "type") for item in outputs} if named or outputs else ())
         if not named and "request" in manifest:  # everything was asked for
@@ -144,6 +153,13 @@ def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part
         deleted=tuple(sorted(gone)),
         time=_text(manifest, "transactionTime"),
     )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ExportError(f"{MANIFEST}: expected addresses, found {url[:80]!r}.") from None
 
 
 Instant = tuple[float, int]
@@ -265,17 +281,30 @@ def lines(folder: Path, piece: Piece) -> Iterator[Line]:
         start = piece.start
         if start:
             stream.seek(start - 1)
-            start += len(stream.readline()) - 1  # the line before, which another piece has, or just its end
+            start += _skip_line(stream, piece.end - start + 1) - 1  # which another piece has, or just its end
         yield from _numbered(piece.file, stream, start, piece.end)
 
 
 def _numbered(file: str, stream: BinaryIO, offset: int, end: int | None) -> Iterator[Line]:
-    for line in stream:
+    while line := stream.readline(LONGEST_LINE):
         if end is not None and offset >= end:
             return
+        length = len(line)
+        if length == LONGEST_LINE and not line.endswith(b"\n"):
+            line, length = line[:BEGINNING], length + _skip_line(stream)
         if not line.isspace():
             yield file, offset, line
-        offset += len(line)
+        offset += length
+
+
+def _skip_line(stream: BinaryIO, most: int | None = None) -> int:
+    """Read to the end of a line, or a little more than *most* bytes of it; how many they were."""
+    skipped = 0
+    while part := stream.readline(1 << 20):
+        skipped += len(part)
+        if part.endswith(b"\n") or (most is not None and skipped > most):
+            break
+    return skipped
 
 
 def line_number(folder: Path, file: str, offset: int) -> int:
@@ -294,7 +323,7 @@ def _manifest(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ExportError(f"{path}: expected the manifest of a bulk export, found no JSON.") from None
     if not isinstance(content, dict) or not isinstance(content.get("output"), list):
         raise ExportError(f"{path}: expected the manifest of a bulk export, with `output`.")
