@@ -325,13 +325,17 @@ def _show_settings(asked: argparse.Namespace) -> int:
 
 def _review_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="FILE.html", help="where to write it (standard output)")
+    command.add_argument(
+        "--patients", type=Path, metavar="FOLDER", help="labelled patients to ask about, each with the rules expected"
+    )
     _today(command)
 
 
 def _review(asked: argparse.Namespace) -> int:
-    from prodrome.cds_hooks.workbench import review
+    from prodrome.cds_hooks.workbench import read_labelled, review
 
-    document = review(Environment.of(_settings(asked)))
+    patients = read_labelled(asked.patients) if asked.patients else ()
+    document = review(Environment.of(_settings(asked)), patients)
     if asked.out is None:
         sys.stdout.write(document)
     else:

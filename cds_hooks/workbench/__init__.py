@@ -6,10 +6,11 @@ from flask import Flask
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.workbench.labelled import read_labelled
 from prodrome.cds_hooks.workbench.review import review
 from prodrome.cds_hooks.workbench.routes import workbench_blueprint
 
-__all__ = ["install_workbench", "review"]
+__all__ = ["install_workbench", "read_labelled", "review"]
 
 
 def install_workbench(app: Flask, environment: Environment, status_of: Callable[[Refused], int]) -> None:

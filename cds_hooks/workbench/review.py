@@ -1,6 +1,7 @@
 """One document for the clinician who reviews the guideline: every rule, source, choice and card, with boxes to answer.
 
-It is made of the guideline and the example patients alone, so that the same guideline gives the same document on a day.
+It is made of the guideline, the example patients and the labelled patients that are handed in, so that the same of them
+give the same document on a day.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from prodrome.cds_hooks.cards import asks_in_words
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.workbench import asking, reading
+from prodrome.cds_hooks.workbench.labelled import LabelledAnswer, LabelledPatient, answered
 from prodrome.cds_hooks.workbench.rendering import pages
 from prodrome.rules.engine import Rule
 from prodrome.rules.guideline import EligibilityRow, Guideline, Parameter, Source
@@ -41,6 +43,8 @@ class RuleSheet:
     sources: tuple[Source, ...]
     speaks: tuple[Labelled, ...]
     silent: tuple[Labelled, ...]
+    labelled: tuple[str, ...]
+    labelled_silent: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,12 @@ class BodySheet:
     sources: tuple[Source, ...]
 
 
-def review(environment: Environment) -> str:
-    """The document, as HTML that needs nothing else and prints."""
+def review(environment: Environment, patients: Sequence[LabelledPatient] = ()) -> str:
+    """The document, as HTML that needs nothing else and prints; *patients* are asked about, each on its own day."""
     guideline, today = environment.guideline, environment.clock()
     rules = list(guideline.rulebook.rules.values())
-    answered = _answers(environment, today)
+    examples = _answers(environment, today)
+    labelled = answered(patients, environment)
     return (
         pages()
         .get_template("review.html.j2")
@@ -66,8 +71,10 @@ def review(environment: Environment) -> str:
             locale=environment.settings.locale,
             rulebook=guideline.rulebook,
             versions=guideline.versions,
-            rules=[_sheet(rule, guideline, answered) for rule in rules if rule.card],
-            steps=[_sheet(rule, guideline, ()) for rule in rules if not rule.card],
+            rules=[_sheet(rule, guideline, examples, labelled) for rule in rules if rule.card],
+            steps=[_sheet(rule, guideline, (), ()) for rule in rules if not rule.card],
+            labelled=labelled,
+            differ=[one for one in labelled if one.missing or one.surplus],
             choices=[one for one in guideline.parameters.values() if CHOICE in one.sources],
             other_parameters=[one for one in guideline.parameters.values() if CHOICE not in one.sources],
             drugs=[drug for drug in guideline.drugs.values() if drug.note],
@@ -89,16 +96,20 @@ def _answers(environment: Environment, today: date) -> Sequence[tuple[asking.Nam
 
 
 def _sheet(
-    rule: Rule, guideline: Guideline, answered: Sequence[tuple[asking.NamedAsk, dict[str, dict[str, Any]]]]
+    rule: Rule,
+    guideline: Guideline,
+    examples: Sequence[tuple[asking.NamedAsk, dict[str, dict[str, Any]]]],
+    labelled: Sequence[LabelledAnswer],
 ) -> RuleSheet:
-    labelled = [
+    asked = [one for one in labelled if one.hook in rule.hooks]
+    found = [
         Labelled(
             named.title,
             named.ask.hook,
             (named.ask.order or named.ask.entry or "").replace(":", " "),
             cards.get(rule.id),
         )
-        for named, cards in answered
+        for named, cards in examples
         if named.ask.hook in rule.hooks
     ]
     return RuleSheet(
@@ -108,8 +119,10 @@ def _sheet(
         unless=reading.unless_in_words(rule, guideline),
         parameters=reading.parameters_of(rule, guideline),
         sources=reading.sources_of(rule, guideline),
-        speaks=tuple(_each_card_once(one for one in labelled if one.card)),
-        silent=tuple(one for one in labelled if not one.card),
+        speaks=tuple(_each_card_once(one for one in found if one.card)),
+        silent=tuple(one for one in found if not one.card),
+        labelled=tuple(one.patient.id for one in asked if rule.id in one.patient.expected),
+        labelled_silent=tuple(one.patient.id for one in asked if rule.id not in one.patient.expected),
     )
 
 
