@@ -426,7 +426,7 @@ _FACTS: Mapping[str, FactType] = {
         },
     ),
     "above_limit": FactType(
-        "The order goes beyond a limit of dose_limits.yaml, at once or in a day.",
+        "The order goes beyond a limit of dose_limits.yaml: at once, a day, a week, in doses a day or in days.",
         read_from=("Condition", "MedicationStatement", "MedicationRequest"),
         fields={
             "order": Field(str),
