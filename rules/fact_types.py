@@ -44,6 +44,8 @@ OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)
 """The classes of ICHD-3 8.2, as the headache diary counts their days."""
 BODY_KINDS = ("guideline", "appraisal", "payer", "referral", "label")
 ELIGIBILITY_ASKS = ("failures", "days", "type")
+EXCEPTIONS_BY_DRUGS = ("propranolol", "strong_cyp3a4_inhibitor")
+"""The dose exceptions that another drug makes, taken now; the others are conditions."""
 EXCEPTIONS = (
     "hepatic_impairment",
     "renal_impairment",
@@ -270,6 +272,7 @@ _FACTS: Mapping[str, FactType] = {
             "drug": Field(DrugId),
             "acute_class": Field(AcuteClassId),
             "percent_of_full": Field(float, "in percent of the full single dose of its route"),
+            "reads_drugs": Field(bool, "whether another drug taken now can make a lower dose right"),
         },
     ),
     "dose_exception": FactType(

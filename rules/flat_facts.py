@@ -30,6 +30,7 @@ from prodrome.rules.doses import (
 )
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
+from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
 from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
 from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.options import DrugOptions
@@ -529,6 +530,7 @@ def _single_dose(
         "drug": drug.id,
         "acute_class": drug.acute.drug_class,
         "percent_of_full": round(100 * dose / full, 3),
+        "reads_drugs": any(exception.when in EXCEPTIONS_BY_DRUGS for exception in drug.acute.exceptions),
     }
     yield "single_dose", fields, refs
     for because, _, evidence in sheet.exceptions(drug):

@@ -101,9 +101,17 @@ def test_a_dose_exception_that_applies_silences() -> None:
     "missing", ["MedicationStatement", "MedicationRequest", "MedicationAdministration", "Condition"]
 )
 def test_exceptions_cannot_be_excluded_over_incomplete_data(missing: str) -> None:
-    facts = patient(orders=(order("sumatriptan", "acute", single_dose=25),), missing=[missing])
+    facts = patient(orders=(order("almotriptan", "acute", single_dose=6.25),), missing=[missing])
     assert "ACU-01" not in said(facts)
     assert "ACU-01" in unjudged_of(facts, "order-select")
+
+
+@pytest.mark.parametrize(("drug", "dose"), [("sumatriptan", 25), ("naproxen", 250), ("ubrogepant", 25)])
+def test_a_dose_that_no_other_drug_makes_right_needs_no_medications(drug: str, dose: float) -> None:
+    ordered = (order(drug, "acute", single_dose=dose),)
+    unseen = ["MedicationStatement", "MedicationRequest", "MedicationAdministration"]
+    assert "ACU-01" in said(patient(orders=ordered, missing=unseen))
+    assert "ACU-01" not in said(patient(orders=ordered, missing=["Condition"]))
 
 
 def taken(drug: str, dose: float, **more: object) -> Trial:
