@@ -2,7 +2,7 @@
 
 import csv
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 TABLE = Path(__file__).parents[2] / "templates" / "cards" / "american.csv"
@@ -12,18 +12,27 @@ def spelt(text: str, spelling: str) -> str:
     """A card's text in a locale's ``spelling``, ``american`` or ``british``."""
     if spelling == "british":
         return text
-    pattern, american = _american()
-    return pattern.sub(lambda found: _as_written(found[0], american[found[0].lower()]), text)
+    lower = text.lower()
+    # Few of them stand in one text: to look for all at once, letter by letter, costs more than the rest of a card.
+    for british, (pattern, american) in _american().items():
+        if british in lower:
+            text = pattern.sub(partial(_as_written, american), text)
+    return text
 
 
 @cache
-def _american() -> tuple[re.Pattern[str], dict[str, str]]:
-    """What is looked for, and what stands for it; "angioedema" is spelt alike everywhere."""
+def _american() -> dict[str, tuple[re.Pattern[str], str]]:
+    """How each is found, and what stands for it; "angioedema" is spelt alike everywhere."""
     with TABLE.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    american = {row["british"]: row["american"] for row in rows}
-    return re.compile(rf"(?<!angi)(?:{'|'.join(map(re.escape, american))})", re.IGNORECASE), american
+    return {
+        row["british"]: (
+            re.compile(rf"(?<!angi){re.escape(row['british'])}", re.IGNORECASE | re.ASCII),
+            row["american"],
+        )
+        for row in rows
+    }
 
 
-def _as_written(found: str, american: str) -> str:
-    return american.capitalize() if found[0].isupper() else american
+def _as_written(american: str, found: re.Match[str]) -> str:
+    return american.capitalize() if found[0][0].isupper() else american

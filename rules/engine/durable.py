@@ -36,6 +36,7 @@ from prodrome.rules.engine.matching import (
     Pattern,
     Value,
 )
+from prodrome.rules.engine.narrowing import Narrowing
 
 MAX_FIELDS = 200
 """Fields one layer may read. Up to here no two tokens share a hash in the library (tested)."""
@@ -60,10 +61,12 @@ class DurableMatcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._free: weakref.WeakKeyDictionary[CompiledLayer, list[_Ruleset]] = weakref.WeakKeyDictionary()
+        self._narrowed: weakref.WeakKeyDictionary[CompiledLayer, Narrowing] = weakref.WeakKeyDictionary()
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
-        """Every match, from a ruleset of the layer that no other thread has in hand."""
+        """Every match, from a ruleset that no other thread has in hand."""
         with self._lock:
+            layer = self._narrowed.setdefault(layer, Narrowing()).of(layer, facts)
             free = self._free.setdefault(layer, [])
             ruleset = free.pop() if free else None
         if ruleset is None:
@@ -200,7 +203,8 @@ class _Ruleset:
 
         Facts that only rules read which cannot match, for want of any fact of another type, are not sent.
         """
-        wanted = {kind for kinds in self._kinds if kinds.issubset(facts) for kind in kinds}
+        there = frozenset(facts)
+        wanted = frozenset().union(*(kinds for kinds in self._kinds if kinds <= there))
         tokens = dict(self._literals)
         place = 0
         for kind, sent in self._sent.items():

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import NamedTuple
 
 import orjson
 
@@ -50,8 +51,7 @@ class FactError(EngineError):
     """A fact that the rulebook's fact types do not allow. Names type and field, never the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fired:
+class Fired(NamedTuple):
     """A rule held for these facts, and what it concluded (several may conclude the same fact)."""
 
     rule: str
@@ -59,8 +59,7 @@ class Fired:
     conclusion: Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(NamedTuple):
     """A rule's conditions held, and ``by`` is the fact of its ``unless`` that silenced it."""
 
     rule: str
@@ -68,8 +67,7 @@ class Blocked:
     by: Fact
 
 
-@dataclass(frozen=True, slots=True)
-class UnjudgedRule:
+class UnjudgedRule(NamedTuple):
     """A rule's conditions held and nothing silenced it, but these kinds of resource are not complete."""
 
     rule: str
@@ -207,17 +205,20 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
     by_rule: dict[str, list[tuple[str, ...]]] = {}
     for rule_id, ids in matches:
         by_rule.setdefault(rule_id, []).append(ids)
-    concluded = _Concluded(state)
+    concluded, by_id = _Concluded(state), state.by_id
     held: list[tuple[str, Bindings, _Key]] = []
     for rule in layer.rules:
-        if rule.id not in by_rule:
+        found = by_rule.get(rule.id)
+        if found is None:
             continue
+        if len(found) > 1:
+            found.sort(key=_numbers)
         aliases = [pattern.alias for pattern in rule.when]
-        unless = [state.joined(pattern) for pattern in rule.unless]
+        unless = [joined for pattern in rule.unless if (joined := state.joined(pattern))]
         missing = tuple(kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE)
-        for ids in sorted(by_rule[rule.id], key=_numbers):
-            taken = dict(zip(aliases, map(state.by_id.__getitem__, ids), strict=True))
-            silencer = _silencer(unless, taken)
+        for ids in found:
+            taken = {alias: by_id[id_] for alias, id_ in zip(aliases, ids, strict=True)}
+            silencer = _silencer(unless, taken) if unless else None
             if silencer is not None:
                 state.blocked.append(Blocked(rule.id, taken, silencer))
             elif missing:

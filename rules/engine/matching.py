@@ -12,7 +12,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from prodrome.rules.errors import ProdromeError
 
@@ -34,8 +34,7 @@ class LimitError(EngineError):
     """More facts or matches than an evaluation may hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One flat fact: measured from the chart, or concluded by ``rule`` from the facts whose ids are ``basis``.
 
     ``fields`` holds what is known, and nothing else: no ``None``, no empty text.
@@ -121,7 +120,8 @@ class CompiledLayer:
 
     def possible(self, facts: FactsByType) -> list[tuple[str, tuple[Pattern, ...]]]:
         """The rules that may match: for each of their conditions there are facts of its type."""
-        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if kinds.issubset(facts)]
+        there = frozenset(facts)
+        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if kinds <= there]
 
 
 class Matcher(Protocol):

@@ -220,7 +220,7 @@ def test_an_unknown_field_is_not_sent(wire: Wire) -> None:
 
 @given(st.floats(min_value=-9.9e14, max_value=9.9e14))
 def test_every_number_is_sent_exactly_and_without_an_exponent(value: float) -> None:
-    text = durable.number(value)
+    text = durable.decimal(value)
     assert re.fullmatch(r"-?\d+(\.\d+)?", text)
     assert float(text) == value
 

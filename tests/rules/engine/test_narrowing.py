@@ -1,0 +1,73 @@
+"""A layer cut down to what can match gives the matches of the whole."""
+
+import gc
+import weakref
+
+import pytest
+
+from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, Pattern, ReferenceMatcher
+from prodrome.rules.engine.matching import Test as FieldTest
+from prodrome.rules.engine.narrowing import FEW_RULES, MOST_NARROWED, OFTEN, Narrowing
+
+RULES = 2 * FEW_RULES
+
+
+def layer(rules: int = RULES) -> CompiledLayer:
+    """Rule n asks for a fact of type n and one of type n + 1."""
+    return CompiledLayer(
+        "many",
+        tuple(
+            (f"rule {n}", (Pattern(f"t{n}", "one", (FieldTest("drug", "=", "a"),)), Pattern(f"t{n + 1}", "other")))
+            for n in range(rules)
+        ),
+    )
+
+
+def facts(*types: int) -> FactsByType:
+    return {f"t{n}": [Fact(f"f{n}", f"t{n}", {"drug": "a"})] for n in types}
+
+
+def matches(of: CompiledLayer, found: FactsByType) -> frozenset[Match]:
+    return ReferenceMatcher().match(of, found)
+
+
+def often(narrowing: Narrowing, of: CompiledLayer, found: FactsByType) -> CompiledLayer:
+    for _ in range(OFTEN):
+        assert narrowing.of(of, found) is of
+    return narrowing.of(of, found)
+
+
+def test_types_that_come_often_get_a_layer_of_the_rules_that_can_match() -> None:
+    whole, narrowing = layer(), Narrowing()
+    narrowed = often(narrowing, whole, facts(1, 2, 3, 7))
+    assert [rule for rule, _ in narrowed.rules] == ["rule 1", "rule 2"]
+    assert narrowed.layers == whole.layers
+    assert matches(narrowed, facts(1, 2, 3, 7)) == matches(whole, facts(1, 2, 3, 7)) != frozenset()
+    assert narrowing.of(whole, facts(1, 2, 3, 7)) is narrowed
+
+
+def test_other_types_with_the_same_rules_share_it() -> None:
+    whole, narrowing = layer(), Narrowing()
+    assert often(narrowing, whole, facts(1, 2, 9)) is often(narrowing, whole, facts(1, 2, 11))
+
+
+def test_a_layer_of_few_rules_stays_whole() -> None:
+    few, narrowing = layer(FEW_RULES), Narrowing()
+    assert all(narrowing.of(few, facts(1, 2)) is few for _ in range(3 * OFTEN))
+
+
+def test_what_was_not_asked_for_lately_is_let_go() -> None:
+    whole, narrowing = layer(), Narrowing()
+    first = weakref.ref(often(narrowing, whole, facts(0, 1)))
+    for n in range(1, MOST_NARROWED + 1):
+        often(narrowing, whole, facts(n, n + 1))
+    gc.collect()
+    assert first() is None
+    assert [rule for rule, _ in often(narrowing, whole, facts(0, 1)).rules] == ["rule 0"]
+
+
+def test_durable_rules_matches_with_a_narrowed_layer_what_it_matched_before() -> None:
+    durable = pytest.importorskip("prodrome.rules.engine.durable")
+    whole, matcher = layer(), durable.DurableMatcher()
+    for found in (facts(1, 2, 3, 7), facts(4, 5), facts(9)):
+        assert {matcher.match(whole, found) for _ in range(2 * OFTEN)} == {matches(whole, found)}
