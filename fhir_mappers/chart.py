@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 ChartRow = tuple[str, JsonObject]  # "Type/id" and the resource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """What the wire gave us about one patient, still FHIR JSON.
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from functools import cache
 from itertools import count
 from typing import NamedTuple, TypeVar
 
@@ -26,6 +25,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, unelided
+from prodrome.fhir_mappers.remembering import Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
@@ -233,8 +233,7 @@ class _Told(NamedTuple):
 class Lexicon:
     """The guideline's names of drugs, arranged for looking them up in a text.
 
-    What it finds in a text it remembers, for many rows share one text: each chart is read with a copy
-    (:meth:`for_one_chart`), which is dropped with it.
+    What it finds in a text it remembers; what it makes of a Medication, only for one chart (:meth:`for_one_chart`).
     """
 
     def __init__(self, guideline: Guideline) -> None:
@@ -256,33 +255,27 @@ class Lexicon:
             for word in members:
                 self.groups.setdefault(fold(word), set()).add(group)
         self._not_ours = frozenset({LOCAL_USE, *guideline.co_medication_words})
-        self._remember()
+        self._recognised = Memory(self._recognise)
+        self._said = Memory(self._with_unknown)
+        self._coded = Memory(self._by_code)
+        self._told = Memory(self._in_texts)
+        self._strengths_of = Memory(self._strengths_in_texts)
+        self._groups_of = Memory(self._groups)
+        self._drug_in = Memory(self._in_text)
+        self._words_in = Memory(_tokens)
+        self._mixed: Callable[[tuple[Ingredient, ...]], tuple[bool, Medicine | None]] = self._by_ingredients
+        self._groups_of_all: Callable[[tuple[Ingredient, ...]], frozenset[str]] = self._groups_in
 
     @contextmanager
     def for_one_chart(self) -> Iterator["Lexicon"]:
-        """The same names, with nothing remembered; of no use after the block."""
+        """The same names, and what is made of Medications that many rows of one chart share; no use after the block."""
         own = copy(self)
-        own._remember()
+        own._mixed = _once(own._by_ingredients)
+        own._groups_of_all = _once(own._groups_in)
         try:
             yield own
         finally:
             vars(own).clear()  # what it remembers stands in circles, which would keep the chart's texts for a while
-
-    def _remember(self) -> None:
-        self._recognise_again = cache(self._recognise)
-        self._said = cache(self._with_unknown)
-        self._coded = cache(self._by_code)
-        self._mixed = _once(self._by_ingredients)
-        self._texts = cache(self._in_texts)
-        self._strengths_of = cache(self._strengths_in_texts)
-        self._is_unspecific = cache(self._says_no_product)
-        self._groups_of = cache(self._groups)
-        self._groups_of_all = _once(self._groups_in)
-        self._drug_in = cache(self._in_text)
-        self._words_in = cache(_tokens)
-        self._strengths_in = cache(_strengths)
-        self._is_toxin_product = cache(_names_toxin_product)
-        self._is_local = cache(self._says_local)
 
     def recognise(self, named: NamedMedicine) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'.
@@ -291,20 +284,20 @@ class Lexicon:
         """
         if named.ingredients or named.beside:  # of a shared Medication, by what is remembered of its parts
             return self._recognise(named)
-        return self._recognise_again(named)
+        return self._recognised[named]
 
     def _recognise(self, named: NamedMedicine) -> Medicine | None:
-        said = self._said(named.concept)
-        known, medicine = self._coded(said) if said.codes else (False, None)
+        said = self._said[named.concept]
+        known, medicine = self._coded[said] if said.codes else (False, None)
         if not known and named.ingredients:
             known, medicine = self._mixed(named.ingredients)
-        told, beside = self._texts(said.texts), self._texts(named.beside)
+        told, beside = self._told[said.texts], self._told[named.beside]
         if not known:
             medicine = self._only_drug(told.drugs | beside.drugs)
         if medicine is None:
             return None
         if medicine.drug.preventive and medicine.drug.preventive.drug_class == TOXIN_CLASS:
-            medicine = medicine._replace(unspecific=self._is_unspecific(said, named.beside))
+            medicine = medicine._replace(unspecific=self._says_no_product(said, named.beside))
         strength, per_ml = self._strength(named)
         route, local = self._form(named)
         return medicine._replace(
@@ -320,18 +313,20 @@ class Lexicon:
 
     def is_systemic(self, named: NamedMedicine) -> bool:
         """Whether no word by which a medicine and its form are described says that it is not for the whole body."""
-        said, form = self._said(named.concept), named.form
-        return not any(self._texts(texts).local for texts in (said.texts, named.beside, form.texts, form.displays))
+        said, form = self._said[named.concept], named.form
+        return not any(self._told[texts].local for texts in (said.texts, named.beside, form.texts, form.displays))
 
     def _says_local(self, text: str) -> bool:
-        return is_local(fold(text), self._words_in(text))
+        return is_local(fold(text), self._words_in[text])
 
     def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
         """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
         if len(named.ingredients) == 1 and named.ingredients[0][1:] != (None, None):
             return named.ingredients[0].strength, named.ingredients[0].per_ml
         said = named.concept
-        singles, per_ml = zip(*map(self._strengths_of, (said.texts, said.displays, named.beside)), strict=True)
+        singles, per_ml = zip(
+            *[self._strengths_of[texts] for texts in (said.texts, said.displays, named.beside)], strict=True
+        )
         return _only(frozenset().union(*singles)), _only(frozenset().union(*per_ml))
 
     def _form(self, named: NamedMedicine) -> tuple[str | None, bool]:
@@ -402,7 +397,7 @@ class Lexicon:
 
         The RxNorm table has every product of our drugs, so that what it has not is none of them.
         """
-        named = self._drug_in(display) if display else None
+        named = self._drug_in[display] if display else None
         if named in drugs:
             return False
         around = set(_TOKEN.findall(fold(display)))
@@ -430,7 +425,7 @@ class Lexicon:
         return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
 
     def _by_text(self, texts: tuple[str, ...]) -> Medicine | None:
-        return self._only_drug(self._texts(texts).drugs)
+        return self._only_drug(self._told[texts].drugs)
 
     def _only_drug(self, drugs: frozenset[str]) -> Medicine | None:
         if len(drugs) != 1 or "" in drugs:
@@ -438,11 +433,11 @@ class Lexicon:
         return Medicine(self.guideline.drugs[next(iter(drugs))], False)
 
     def _in_texts(self, texts: tuple[str, ...]) -> "_Told":
-        drugs = {self._drug_in(text) for text in texts}
-        return _Told(frozenset(drug for drug in drugs if drug is not None), any(map(self._is_local, texts)))
+        drugs = {self._drug_in[text] for text in texts}
+        return _Told(frozenset(drug for drug in drugs if drug is not None), any(map(self._says_local, texts)))
 
     def _strengths_in_texts(self, texts: tuple[str, ...]) -> "_Strengths":
-        found = [self._strengths_in(text) for text in texts]
+        found = [_strengths(text) for text in texts]
         return frozenset().union(*(single for single, _ in found)), frozenset().union(*(ml for _, ml in found))
 
     def _in_text(self, text: str) -> str | None:
@@ -518,17 +513,17 @@ class Lexicon:
             generic = GENERIC_TOXIN in self.guideline.sets_of(system, code)
             if not generic and (self.guideline.drug_of(system, code) or self.guideline.product(code, system)):
                 return False
-        return not any(self._is_toxin_product(text) for text in (*said.texts, *said.displays, *beside))
+        return not any(_names_toxin_product(text) for text in (*said.texts, *said.displays, *beside))
 
     def co_medications(self, named: NamedMedicine) -> frozenset[str]:
         """The co-medication groups (``maoi``...) a medicine belongs to, by code, display, text or ingredient."""
-        groups = self._groups_of(named.concept)
+        groups = self._groups_of[named.concept]
         if named.ingredients:
             groups |= self._groups_of_all(named.ingredients)
-        return groups | self._groups_of(Concept((), named.beside, ())) if named.beside else groups
+        return groups | self._groups_of[Concept((), named.beside, ())] if named.beside else groups
 
     def _groups_in(self, ingredients: tuple[Ingredient, ...]) -> frozenset[str]:
-        return NO_GROUPS.union(*(self._groups_of(ingredient.concept) for ingredient in ingredients))
+        return NO_GROUPS.union(*(self._groups_of[ingredient.concept] for ingredient in ingredients))
 
     def _groups(self, said: Concept) -> frozenset[str]:
         groups: set[str] = set()
@@ -536,7 +531,7 @@ class Lexicon:
             if system in DRUG_SYSTEMS:
                 groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
         for text in {*said.texts, *said.displays}:
-            for word in self._words_in(text):
+            for word in self._words_in[text]:
                 groups |= self.groups.get(word, NO_GROUPS)
         return frozenset(groups)
 

@@ -21,7 +21,7 @@ _MORE_THAN_LISTS = frozenset({"pregnancy", "pregnancy_20w", "uncontrolled_hypert
 """The contraindications that more may show than a problem of their code set or a drug of their group."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Active:
     """A contraindication that holds. ``grade`` is its strength where the patient's own data settle it, else ""."""
 

@@ -9,7 +9,7 @@ from prodrome.rules.guideline.guideline import Guideline
 from prodrome.rules.guideline.types import DoseLimit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Excess:
     """Where an order goes beyond a limit: what was ordered and the most, in the unit of ``of``."""
 
@@ -18,7 +18,7 @@ class Excess:
     most: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Broken:
     """A limit that an order goes beyond, and where. ``refs`` are the facts that make it hold."""
 

@@ -8,7 +8,7 @@ from prodrome.rules.facts import FollowUp, HospitalVisit, Indication, Refs, When
 from prodrome.rules.spans import may_be_at_or_after
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Episode:
     """One stay or several that touch. ``reckoned_from`` is its end, or its start while it runs."""
 

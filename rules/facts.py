@@ -41,7 +41,7 @@ __all__ = [
 Refs = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class When:
     """A point in time as the chart wrote it: every day it may mean, and the instant where the chart gave one.
 
@@ -88,7 +88,7 @@ class StopReason(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patient:
     """Whom the chart is about. ``deceased``: recorded as dead, and then nothing is judged."""
 
@@ -98,7 +98,7 @@ class Patient:
     deceased: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition:
     """An active condition. ``names`` are the code sets of ``codes.yaml`` it is in (``migraine``, ``asthma``...).
 
@@ -112,7 +112,7 @@ class Condition:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """A measurement: ``kind`` is ``blood_pressure`` (mmHg), ``heart_rate`` (per minute) or ``pregnancy``."""
 
@@ -125,7 +125,7 @@ class Reading:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """A part of a trial at one dose. ``amount`` is per day, or per administration for injected drugs, in mg or units.
 
@@ -142,7 +142,7 @@ class Step:
     at_most: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Administration:
     """One dose or cycle that was given. ``amount`` in mg or units."""
 
@@ -151,7 +151,7 @@ class Administration:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stop:
     """The recorded reason of a trial's end. ``suspected``: the request reason was only ``sintol`` or ``salg``."""
 
@@ -163,7 +163,7 @@ class Stop:
     display: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """One course of one drug, its dose steps joined and its double records merged.
 
@@ -193,7 +193,7 @@ class Trial:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttackRecord:
     """How many attacks were treated with an acute drug and how many of them were relieved, at which dose."""
 
@@ -206,7 +206,7 @@ class AttackRecord:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Allergy:
     """An active allergy or intolerance to a drug. ``kind`` is ``allergy``, ``intolerance`` or ``None`` (untyped).
 
@@ -219,7 +219,7 @@ class Allergy:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CoMedication:
     """A drug the patient takes now that matters for others: a group of ``codes.yaml`` (``maoi``...)."""
 
@@ -228,7 +228,7 @@ class CoMedication:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeadacheMonth:
     """Days per calendar month. ``debilitating`` is attested; the others are proxies."""
 
@@ -239,7 +239,7 @@ class HeadacheMonth:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AcuteUseMonth:
     """Days of acute medication in a calendar month, by overuse class. A class absent from the row is 0.
 
@@ -252,7 +252,7 @@ class AcuteUseMonth:
     total: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HospitalVisit:
     """An emergency or inpatient stay. ``reason`` is its first-listed reason as an indication."""
 
@@ -263,7 +263,7 @@ class HospitalVisit:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FollowUp:
     """Specialist care: ``kind`` is ``contact``, ``referral`` or ``appointment`` (ahead)."""
 
@@ -272,7 +272,7 @@ class FollowUp:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NonDrugTreatment:
     """Acupuncture, biofeedback, CBT, relaxation or neurostimulation, done or ordered."""
 
@@ -282,7 +282,7 @@ class NonDrugTreatment:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DraftOrder:
     """One order in hand. ``place`` is where it stands among the orders, and what tells it from the others.
 
@@ -309,7 +309,7 @@ class DraftOrder:
         return f"order-{self.place}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Skipped:
     """A resource that could not be read. It says where and why, never what was in it."""
 
@@ -322,7 +322,7 @@ UNKNOWN_CODE = "has no code that is in a table"
 """Why a problem was not understood whose codes are all of known systems, and in no table of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NotUnderstood:
     """Something that is in the chart and that no fact could be made of: a drug in no table, a dose, a reason.
 
@@ -337,7 +337,7 @@ class NotUnderstood:
     value: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, order=True)
 class SiteCode:
     """A code of the site's own map that a chart holds: the row it stands in, its kind, and what it means here."""
 
@@ -348,7 +348,7 @@ class SiteCode:
     means: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """Everything the chart says about one patient, and how complete each kind of resource was.
 

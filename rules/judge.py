@@ -19,7 +19,7 @@ SEVERITY: tuple[Indicator, ...] = ("critical", "warning", "info")
 """Indicators, the loudest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """A rule that holds, for the patient or for one order (its name). ``matches`` are all the ways in which it does."""
 
@@ -43,7 +43,7 @@ class Finding:
         return tuple(dict.fromkeys(ref for fact in self.facts for ref in fact.refs))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unjudged:
     """A rule that would hold if the kinds of resource in ``missing`` had come complete and shown nothing.
 

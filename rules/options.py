@@ -9,7 +9,7 @@ from prodrome.rules.facts import AttackRecord, Facts, Indication, Refs, Trial
 from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Against:
     """What speaks against a drug, and how strongly: a contraindication, or ``None`` for an allergy or intolerance."""
 

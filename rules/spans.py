@@ -7,7 +7,7 @@ from datetime import date
 from prodrome.rules.facts import When
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Span:
     """A number of days that partial dates leave open: at least ``least``, at most ``most``."""
 

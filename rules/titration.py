@@ -8,7 +8,7 @@ from prodrome.rules.facts import DraftOrder
 from prodrome.rules.guideline.types import PreventiveUse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judging:
     """When an ordered preventive can be judged: the day its target can be reached, if known, and so many weeks on."""
 

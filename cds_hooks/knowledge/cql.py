@@ -17,6 +17,7 @@ from prodrome.rules.engine import (
     FINDING,
     TALLY,
     UNJUDGED,
+    Comparison,
     Conclusion,
     FieldOf,
     Indicator,
@@ -26,7 +27,6 @@ from prodrome.rules.engine import (
     Rule,
     Rulebook,
     Tally,
-    Test,
     Value,
 )
 from prodrome.rules.guideline import Guideline
@@ -421,7 +421,7 @@ def _after(fact: str, layer: int) -> str:
     return f"{fact}, after layer {layer + 1}"
 
 
-def _test(test: Test, alias: str) -> str:
+def _test(test: Comparison, alias: str) -> str:
     field = f"{quoted(alias)}.{quoted(test.field)}"
     if test.op == "present":
         return f"{field} is not null"

@@ -2,7 +2,7 @@
 
 from prodrome.rules.engine.evaluation import EngineDisagreement, engine_in_force
 from prodrome.rules.engine.explain import Explanation, Verdict, condition_in_words, why
-from prodrome.rules.engine.matching import Bindings, EngineError, Fact, Join, LimitError, Pattern, Test, Value
+from prodrome.rules.engine.matching import Bindings, Comparison, EngineError, Fact, Join, LimitError, Pattern, Value
 from prodrome.rules.engine.rulebook import (
     FINDING,
     TALLY,
@@ -23,6 +23,7 @@ __all__ = [
     "TALLY",
     "UNJUDGED",
     "Bindings",
+    "Comparison",
     "Conclusion",
     "EngineDisagreement",
     "EngineError",
@@ -38,7 +39,6 @@ __all__ = [
     "Rulebook",
     "RulebookError",
     "Tally",
-    "Test",
     "Value",
     "Verdict",
     "YamlEntry",

@@ -75,7 +75,7 @@ class UnjudgedRule(NamedTuple):
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """Everything that follows from the facts. ``facts`` are the measured ones, then the concluded, ``f1``..``fn``."""
 

@@ -8,11 +8,11 @@ from typing import TypeVar
 from prodrome.rules.engine.evaluation import Blocked, Fired, Outcome, UnjudgedRule
 from prodrome.rules.engine.matching import (
     Bindings,
+    Comparison,
     Fact,
     FactsByType,
     Join,
     Pattern,
-    Test,
     Value,
     by_type,
     extend,
@@ -141,7 +141,7 @@ def condition_in_words(pattern: Pattern) -> str:
     return f"{name} with {', '.join(parts)}" if parts else name
 
 
-def _test(test: Test) -> str:
+def _test(test: Comparison) -> str:
     if test.op in ("present", "absent"):
         return f"{_field(test.field)} {'known' if test.op == 'present' else 'not known'}"
     origin = f" (${test.parameter})" if test.parameter else ""

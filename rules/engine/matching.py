@@ -54,14 +54,12 @@ Bindings = Mapping[str, Fact]
 """Which fact each condition took, by alias, in the order of the conditions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+@dataclass(frozen=True)
+class Comparison:
     """A field compared with a literal. ``op`` is ``= != < <= > >=``, or ``present``/``absent`` (no value).
 
     ``parameter`` names the guideline parameter the literal came from.
     """
-
-    __test__ = False  # not a test case, whatever a test runner thinks of the name
 
     field: str
     op: str
@@ -69,7 +67,7 @@ class Test:
     parameter: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Join:
     """A text field compared (``=`` or ``!=``) with a text field of the fact an earlier condition took."""
 
@@ -79,13 +77,13 @@ class Join:
     op: str = "="
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pattern:
     """One condition: a fact of type ``fact`` that passes every test, join and ``one_of`` (field, values)."""
 
     fact: str
     alias: str
-    tests: tuple[Test, ...] = ()
+    tests: tuple[Comparison, ...] = ()
     joins: tuple[Join, ...] = ()
     one_of: tuple[tuple[str, frozenset[Value]], ...] = ()
 

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from prodrome.rules.engine.matching import CompiledLayer, Join, Pattern, Test, Value
+from prodrome.rules.engine.matching import Comparison, CompiledLayer, Join, Pattern, Value
 from prodrome.rules.engine.rulebook import (
     DISCRIMINATOR,
     FINDING,
@@ -398,7 +398,7 @@ class _Reader:
         if negative and "as" in raw:
             raise self.fail("an 'unless' takes no fact, so it has no alias")
         alias = "" if negative else self.alias(raw.get("as"), kind)
-        tests: list[Test] = []
+        tests: list[Comparison] = []
         joins: list[Join] = []
         one_of: list[tuple[str, frozenset[Value]]] = []
         for name, value in raw.items():
@@ -408,7 +408,7 @@ class _Reader:
                 raise self.fail(f"{kind!r} has no field {name!r}{meant(name, self.types[kind])}")
             part = self.test(kind, name, value, negative=negative)
             self.known_value(kind, name, part)
-            if isinstance(part, Test):
+            if isinstance(part, Comparison):
                 tests.append(part)
             elif isinstance(part, Join):
                 joins.append(part)
@@ -423,7 +423,7 @@ class _Reader:
         self.where = outer
         return pattern
 
-    def known_value(self, kind: str, name: str, part: Test | Join | frozenset[Value]) -> None:
+    def known_value(self, kind: str, name: str, part: Comparison | Join | frozenset[Value]) -> None:
         """Refuse a text that the field never has: no fact could pass, or with ``!=`` every one would."""
         known = self.known.get((kind, name))
         if known is None or isinstance(part, Join) or self.types[kind][name] is not str:
@@ -460,18 +460,18 @@ class _Reader:
             raise self.fail(f"give this condition an alias ('as'): {alias!r} is taken")
         return alias
 
-    def test(self, kind: str, name: str, value: object, *, negative: bool) -> Test | Join | frozenset[Value]:
+    def test(self, kind: str, name: str, value: object, *, negative: bool) -> Comparison | Join | frozenset[Value]:
         wanted = self.types[kind][name]
         if isinstance(value, list):
             return self.values(name, wanted, value)
         if not isinstance(value, str):
-            return Test(name, "=", self.literal(name, wanted, value))
+            return Comparison(name, "=", self.literal(name, wanted, value))
         if value == "present":
-            return Test(name, "present")
+            return Comparison(name, "present")
         if value == "absent":
             if not negative:
                 raise self.fail(f"{name}: absent stands only in 'unless'; conclude what is known and say 'unless' that")
-            return Test(name, "absent")
+            return Comparison(name, "absent")
         operation = _OPERATION.fullmatch(value)
         op, operand = (operation[1], operation[2].strip()) if operation else ("=", value)
         if op not in ("=", "!=") and wanted is not float:
@@ -479,13 +479,13 @@ class _Reader:
         if operand.startswith("$") and "." in operand:
             return self.join(kind, name, op, operand)
         if not operand.startswith("$"):
-            return Test(name, op, self.literal(name, wanted, operand, quoted=operation is not None))
+            return Comparison(name, op, self.literal(name, wanted, operand, quoted=operation is not None))
         resolved = self.parameter(operand)
         if not isinstance(resolved, str | int | float | bool):
             if op != "=":
                 raise self.fail(f"{name}: parameter {operand[1:]!r} is a list: it can only be one of")
             return self.values(name, wanted, list(resolved))
-        return Test(name, op, self.literal(name, wanted, resolved), operand[1:])
+        return Comparison(name, op, self.literal(name, wanted, resolved), operand[1:])
 
     def values(self, name: str, wanted: type, raw: list[Any]) -> frozenset[Value]:
         values = [self.parameter(item) if isinstance(item, str) and item.startswith("$") else item for item in raw]

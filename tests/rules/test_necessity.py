@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from prodrome.rules import judge
-from prodrome.rules.engine.matching import Pattern, Test
+from prodrome.rules.engine.matching import Comparison, Pattern
 from prodrome.rules.engine.rulebook import FINDING, Rulebook
 from prodrome.rules.guideline import load_guideline
 from prodrome.rules.necessity import MIGRAINE, SIEVED_HOOKS, Lack, against_the_sieve, may_speak
@@ -44,16 +44,16 @@ def with_rule(when: tuple[Pattern, ...]) -> Rulebook:
 @pytest.mark.parametrize(
     ("when", "breaks"),
     [
-        ((Pattern("patient", "p", (Test("age", ">=", 18),)),), True),
-        ((Pattern("diagnosis", "d", (Test("name", "=", "migraine"),)),), False),
-        ((Pattern("diagnosis", "d", (Test("name", "=", "asthma"),)),), True),
+        ((Pattern("patient", "p", (Comparison("age", ">=", 18),)),), True),
+        ((Pattern("diagnosis", "d", (Comparison("name", "=", "migraine"),)),), False),
+        ((Pattern("diagnosis", "d", (Comparison("name", "=", "asthma"),)),), True),
         ((Pattern("diagnosis", "d", (), (), (("name", frozenset({"migraine"})),)),), False),
         ((Pattern("diagnosis", "d", (), (), (("name", frozenset({"migraine", "asthma"})),)),), True),
-        ((Pattern("diagnosis", "d", (Test("name", "!=", "migraine"),)),), True),
+        ((Pattern("diagnosis", "d", (Comparison("name", "!=", "migraine"),)),), True),
         ((Pattern("order", "o"),), False),
-        ((Pattern("hook", "h", (Test("name", "=", "order-sign"),)),), False),
-        ((Pattern("hook", "h", (Test("name", "=", "patient-view"),)),), True),
-        ((Pattern(FINDING, "f", (Test("rule", "=", "DTT-01"),)),), False),
+        ((Pattern("hook", "h", (Comparison("name", "=", "order-sign"),)),), False),
+        ((Pattern("hook", "h", (Comparison("name", "=", "patient-view"),)),), True),
+        ((Pattern(FINDING, "f", (Comparison("rule", "=", "DTT-01"),)),), False),
     ],
 )
 def test_a_rule_of_a_site_breaks_the_sieve_exactly_where_it_may_speak_without_migraine(
@@ -67,7 +67,7 @@ def test_a_tally_of_nothing_is_zero_and_may_satisfy_a_rule() -> None:
     lacking = (*MIGRAINE, *(Lack(name) for name in BOOK.measured if name != "hook"))
 
     def asks(op: str, count: int) -> tuple[Pattern, ...]:
-        return (Pattern("tally", "t", (Test("name", "=", tally.name), Test("count", op, count))),)
+        return (Pattern("tally", "t", (Comparison("name", "=", tally.name), Comparison("count", op, count))),)
 
     assert may_speak(with_rule(asks("=", 0)), "patient-view", lacking) == ("SITE-01",)
     assert may_speak(with_rule(asks(">=", 1)), "patient-view", lacking) == ()

@@ -16,8 +16,7 @@ from prodrome.cds_hooks.population.export import Line
 from prodrome.cds_hooks.population.steps import Judge, Sieve, place
 from prodrome.fhir_mappers import KINDS, whose
 from prodrome.rules import Completeness
-from prodrome.rules.engine.matching import Pattern
-from prodrome.rules.engine.matching import Test as Asked
+from prodrome.rules.engine.matching import Comparison, Pattern
 from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.site import Site
@@ -103,7 +102,7 @@ def test_whom_the_sieve_leaves_out_has_nothing_to_be_told(data: st.DataObject, o
 def with_rule_for_adults(book: Rulebook) -> Rulebook:
     like = book.rules["NPH-01"]
     then = replace(like.then, fields={**like.then.fields, "rule": "SITE-01"})
-    adults = (Pattern("patient", "p", (Asked("age", ">=", 18),)),)
+    adults = (Pattern("patient", "p", (Comparison("age", ">=", 18),)),)
     *layers, last = book.layers
     rule = replace(like, id="SITE-01", when=adults, unless=(), absence_needs=(), then=then)
     return replace(book, layers=(*layers, replace(last, rules=(*last.rules, rule))))

@@ -57,7 +57,7 @@ def test_too_many_facts_or_matches_are_an_error_and_the_next_evaluation_is_clean
 def test_a_fact_that_cannot_be_sent_leaves_nothing_behind() -> None:
     matcher = durable.DurableMatcher()
     layer_of_days = CompiledLayer(
-        "days", (("rule", (Pattern("trial", "t", (matching.Test("days", ">", 0),)), Pattern("order", "o"))),)
+        "days", (("rule", (Pattern("trial", "t", (matching.Comparison("days", ">", 0),)), Pattern("order", "o"))),)
     )
     good = [fact("trial", days=1), fact("order", id="1")]
     for bad in (float("nan"), float("inf"), 1e15, 10**400):

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from prodrome.rules.engine.evaluation import evaluate
 from prodrome.rules.engine.matching import (
     MAX_FACTS,
+    Comparison,
     CompiledLayer,
     Fact,
     Join,
     Match,
     Pattern,
     ReferenceMatcher,
-    Test,
     Value,
     by_type,
 )
@@ -173,8 +173,8 @@ def test_a_false_last_join_is_no_match_and_no_crash() -> None:
 
 
 @pytest.mark.parametrize("op", ["=", "!="])
-@pytest.mark.parametrize("tests", [(), (Test("days", ">", 0),)])
-def test_a_join_with_an_unknown_field_on_either_side_matches_nothing(op: str, tests: tuple[Test, ...]) -> None:
+@pytest.mark.parametrize("tests", [(), (Comparison("days", ">", 0),)])
+def test_a_join_with_an_unknown_field_on_either_side_matches_nothing(op: str, tests: tuple[Comparison, ...]) -> None:
     when = Pattern("trial", "t"), Pattern("trial", "u", tests, (Join("drug", "t", "drug", op),))
     unknown, a, b = fact("trial", days=1), fact("trial", drug="a", days=1), fact("trial", drug="b", days=1)
     for order in ([unknown, a, b], [a, unknown, b], [a, b, unknown], [unknown, unknown, a]):
@@ -209,7 +209,10 @@ def test_nothing_but_tokens_and_plain_numbers_is_ever_sent(
 
 
 def test_an_unknown_field_is_not_sent(wire: Wire) -> None:
-    both(one_rule(Pattern("trial", "t", (Test("days", ">", 5), Test("drug", "!=", "a")))), [fact("trial", drug="b")])
+    both(
+        one_rule(Pattern("trial", "t", (Comparison("days", ">", 5), Comparison("drug", "!=", "a")))),
+        [fact("trial", drug="b")],
+    )
     opening, sent = map(json.loads, wire.texts("assert_fact"))
     assert opening["t"] == "open"
     assert [name for name in sent if name[0] == "n"] == []
@@ -227,13 +230,13 @@ def test_every_number_is_sent_exactly_and_without_an_exponent(value: float) -> N
 
 @given(st.sampled_from(NUMBERS), st.sampled_from(NUMBERS), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]))
 def test_numbers_compare_as_numbers(value: float, literal: float, op: str) -> None:
-    both(one_rule(Pattern("trial", "t", (Test("days", op, literal),))), [fact("trial", days=value)])
+    both(one_rule(Pattern("trial", "t", (Comparison("days", op, literal),))), [fact("trial", days=value)])
 
 
 def test_a_whole_number_is_the_same_with_and_without_a_point() -> None:
     given_facts = [fact("trial", days=1), fact("trial", days=1.0)]
     for literal in (1, 1.0):
-        assert len(both(one_rule(Pattern("trial", "t", (Test("days", "=", literal),))), given_facts)) == 2
+        assert len(both(one_rule(Pattern("trial", "t", (Comparison("days", "=", literal),))), given_facts)) == 2
 
 
 # Text and numbers are compared as text of unknown length; true joins "true", 1 joins "1"
@@ -241,7 +244,7 @@ def test_a_whole_number_is_the_same_with_and_without_a_point() -> None:
 
 @pytest.mark.parametrize(("value", "other"), [(1, "1"), (True, "true"), ("10", 10), (10, True)])
 def test_values_of_different_kinds_are_different(value: Value, other: Value) -> None:
-    pattern = Pattern("trial", "t", (Test("drug", "=", other),))
+    pattern = Pattern("trial", "t", (Comparison("drug", "=", other),))
     assert (
         durable.DurableMatcher().match(one_rule(pattern), by_type(numbered([fact("trial", drug=value)]))) == frozenset()
     )
@@ -251,7 +254,7 @@ def test_values_of_different_kinds_are_different(value: Value, other: Value) -> 
 def test_texts_are_equal_when_they_are_the_same_text(one: str, other: str) -> None:
     equal = one_rule(Pattern("trial", "t"), Pattern("order", "o", joins=(Join("drug", "t", "drug"),)))
     assert len(both(equal, [fact("trial", drug=one), fact("order", drug=other)])) == (one == other)
-    literal = one_rule(Pattern("trial", "t", (Test("drug", "=", one),)))
+    literal = one_rule(Pattern("trial", "t", (Comparison("drug", "=", one),)))
     assert len(both(literal, [fact("trial", drug=other)])) == (one == other)
 
 
@@ -304,7 +307,7 @@ def test_no_two_names_the_driver_uses_share_a_hash() -> None:
 
 
 def test_a_layer_that_reads_more_fields_than_that_is_refused() -> None:
-    tests = tuple(Test(f"field_{number}", "present") for number in range(durable.MAX_FIELDS + 1))
+    tests = tuple(Comparison(f"field_{number}", "present") for number in range(durable.MAX_FIELDS + 1))
     with pytest.raises(durable.LimitError, match="reads 201 fields"):
         durable.DurableMatcher().match(one_rule(Pattern("trial", "t", tests)), {})
 
@@ -322,7 +325,7 @@ def test_patients_whose_ids_collide_in_the_library_do_not_meet() -> None:
 
 
 def test_facts_that_say_the_same_are_still_two(wire: Wire) -> None:
-    pattern = Pattern("trial", "t", (Test("days", ">=", 1),))
+    pattern = Pattern("trial", "t", (Comparison("days", ">=", 1),))
     assert len(both(one_rule(pattern), [fact("trial", days=1), fact("trial", days=1), fact("trial", days=1.0)])) == 3
     assert {json.loads(sent)["sid"] for sent in wire.texts("assert_fact")} == {"s"}
 
@@ -331,7 +334,7 @@ def test_facts_that_say_the_same_are_still_two(wire: Wire) -> None:
 
 
 def test_a_session_is_deleted_after_an_action_ran_and_always(wire: Wire) -> None:
-    both(one_rule(Pattern("trial", "t", (Test("days", ">", 5),))), [fact("trial", days=1)])
+    both(one_rule(Pattern("trial", "t", (Comparison("days", ">", 5),))), [fact("trial", days=1)])
     names = [name for name in wire.names() if "ruleset" not in name]
     assert names[:3] == ["assert_fact", "start_action_for_state", "complete_and_start_action"]
     assert names.count("delete_state") == 1
@@ -359,7 +362,10 @@ def test_as_many_conditions_on_one_type_as_a_layer_may_have_all_match() -> None:
     rules = tuple(
         (
             f"rule-{number}",
-            (Pattern("trial", "t"), Pattern("trial", "u", (Test("days", ">", -number),), (Join("drug", "t", "drug"),))),
+            (
+                Pattern("trial", "t"),
+                Pattern("trial", "u", (Comparison("days", ">", -number),), (Join("drug", "t", "drug"),)),
+            ),
         )
         for number in range(MAX_PATTERNS_PER_TYPE - 1)
     )
@@ -375,7 +381,7 @@ def test_as_many_rules_with_one_first_condition_as_a_layer_may_have_all_match() 
 
 
 def test_as_many_conditions_and_tests_as_a_rule_may_have_match() -> None:
-    tests = tuple(Test("days", ">", -number) for number in range(1, MAX_TESTS))
+    tests = tuple(Comparison("days", ">", -number) for number in range(1, MAX_TESTS))
     when = [Pattern("trial", "c0", tests)]
     when += [Pattern("trial", f"c{n}", tests, (Join("drug", f"c{n - 1}", "id"),)) for n in range(1, MAX_CONDITIONS)]
     given_facts = [fact("trial", drug=str(number - 1), id=str(number), days=1) for number in range(MAX_CONDITIONS)]

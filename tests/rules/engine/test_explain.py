@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from prodrome.rules.engine.evaluation import evaluate
 from prodrome.rules.engine.explain import Explanation, Obstacle, Verdict, condition_in_words, why
-from prodrome.rules.engine.matching import Fact, Join, Pattern, Test
+from prodrome.rules.engine.matching import Comparison, Fact, Join, Pattern
 from prodrome.rules.engine.rulebook import Rulebook
 from tests.rules.engine.worlds import card, cases, fact, facts, layer, rulebook, rulebooks, step
 
@@ -128,13 +128,19 @@ def test_every_rule_has_one_verdict_in_the_order_of_the_rulebook(book: Rulebook,
         (Pattern("trial", "t"), "trial t"),
         (Pattern("acute_use", "acute_use"), "acute use"),
         (Pattern("trial", ""), "trial"),
-        (Pattern("trial", "t", (Test("days", ">=", 56, "min_days"),)), "trial t with days at least 56 ($min_days)"),
-        (Pattern("trial", "t", (Test("days", "<", 0.5),)), "trial t with days below 0.5"),
-        (Pattern("trial", "t", (Test("days", "<=", 5), Test("x", ">", 1))), "trial t with days at most 5, x above 1"),
-        (Pattern("trial", "t", (Test("drug_class", "!=", "a"),)), "trial t with drug class not a"),
-        (Pattern("trial", "t", (Test("coded", "=", True),)), "trial t with coded true"),
         (
-            Pattern("trial", "t", (Test("days", "present"), Test("drug", "absent"))),
+            Pattern("trial", "t", (Comparison("days", ">=", 56, "min_days"),)),
+            "trial t with days at least 56 ($min_days)",
+        ),
+        (Pattern("trial", "t", (Comparison("days", "<", 0.5),)), "trial t with days below 0.5"),
+        (
+            Pattern("trial", "t", (Comparison("days", "<=", 5), Comparison("x", ">", 1))),
+            "trial t with days at most 5, x above 1",
+        ),
+        (Pattern("trial", "t", (Comparison("drug_class", "!=", "a"),)), "trial t with drug class not a"),
+        (Pattern("trial", "t", (Comparison("coded", "=", True),)), "trial t with coded true"),
+        (
+            Pattern("trial", "t", (Comparison("days", "present"), Comparison("drug", "absent"))),
             "trial t with days known, drug not known",
         ),
         (Pattern("trial", "t", one_of=(("drug", frozenset({"b", "a"})),)), "trial t with drug a or b"),

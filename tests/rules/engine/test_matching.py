@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 import prodrome.rules.engine.matching as matching
 from prodrome.rules.engine.matching import (
+    Comparison,
     CompiledLayer,
     Fact,
     Join,
@@ -13,7 +14,6 @@ from prodrome.rules.engine.matching import (
     LimitError,
     Pattern,
     ReferenceMatcher,
-    Test,
     by_type,
     is_joined,
     passes,
@@ -39,24 +39,24 @@ def test_a_condition_without_tests_takes_every_fact_of_its_type() -> None:
     [("=", [5]), ("!=", [4, 6]), ("<", [4]), ("<=", [4, 5]), (">", [6]), (">=", [5, 6])],
 )
 def test_a_number_is_compared_with_a_literal(op: str, passing: list[int]) -> None:
-    pattern = Pattern("trial", "t", (Test("days", op, 5),))
+    pattern = Pattern("trial", "t", (Comparison("days", op, 5),))
     assert [days for days in (4, 5, 6) if passes(pattern, fact("trial", days=days))] == passing
 
 
 @pytest.mark.parametrize("op", ["=", "!=", "<", "<=", ">", ">=", "present"])
 def test_an_unknown_field_passes_no_test_but_absent(op: str) -> None:
-    assert not passes(Pattern("trial", "t", (Test("days", op, 5),)), fact("trial", drug="a"))
-    assert passes(Pattern("trial", "t", (Test("days", "absent"),)), fact("trial", drug="a"))
+    assert not passes(Pattern("trial", "t", (Comparison("days", op, 5),)), fact("trial", drug="a"))
+    assert passes(Pattern("trial", "t", (Comparison("days", "absent"),)), fact("trial", drug="a"))
 
 
 def test_a_known_field_is_present_and_not_absent() -> None:
     for known in (fact("trial", days=0), fact("trial", days=-1.5)):
-        assert passes(Pattern("trial", "t", (Test("days", "present"),)), known)
-        assert not passes(Pattern("trial", "t", (Test("days", "absent"),)), known)
+        assert passes(Pattern("trial", "t", (Comparison("days", "present"),)), known)
+        assert not passes(Pattern("trial", "t", (Comparison("days", "absent"),)), known)
 
 
 def test_every_test_has_to_pass() -> None:
-    pattern = Pattern("trial", "t", (Test("drug", "=", "a"), Test("days", ">", 5)))
+    pattern = Pattern("trial", "t", (Comparison("drug", "=", "a"), Comparison("days", ">", 5)))
     assert passes(pattern, fact("trial", drug="a", days=6))
     assert not passes(pattern, fact("trial", drug="b", days=6))
     assert not passes(pattern, fact("trial", drug="a", days=5))
@@ -96,7 +96,7 @@ def test_ids_stand_in_the_order_of_the_conditions() -> None:
 
 def test_a_layer_knows_which_fields_its_conditions_read() -> None:
     when = (
-        Pattern("trial", "t", (Test("days", ">", 5),), one_of=(("reason", frozenset({"a"})),)),
+        Pattern("trial", "t", (Comparison("days", ">", 5),), one_of=(("reason", frozenset({"a"})),)),
         Pattern("order", "o", joins=(Join("drug", "t", "drug"),)),
         Pattern("allergy", "a"),
     )

@@ -5,8 +5,15 @@ import weakref
 
 import pytest
 
-from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, Pattern, ReferenceMatcher
-from prodrome.rules.engine.matching import Test as FieldTest
+from prodrome.rules.engine.matching import (
+    Comparison,
+    CompiledLayer,
+    Fact,
+    FactsByType,
+    Match,
+    Pattern,
+    ReferenceMatcher,
+)
 from prodrome.rules.engine.narrowing import FEW_RULES, MOST_NARROWED, OFTEN, Narrowing
 
 RULES = 2 * FEW_RULES
@@ -17,7 +24,7 @@ def layer(rules: int = RULES) -> CompiledLayer:
     return CompiledLayer(
         "many",
         tuple(
-            (f"rule {n}", (Pattern(f"t{n}", "one", (FieldTest("drug", "=", "a"),)), Pattern(f"t{n + 1}", "other")))
+            (f"rule {n}", (Pattern(f"t{n}", "one", (Comparison("drug", "=", "a"),)), Pattern(f"t{n + 1}", "other")))
             for n in range(rules)
         ),
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodrome.rules.engine.matching import Join, Pattern, Test
+from prodrome.rules.engine.matching import Comparison, Join, Pattern
 from prodrome.rules.engine.reading import STATEMENTS, FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Card, Conclusion, FieldOf, Rulebook, RulebookError
 from tests.rules.engine.worlds import FACT_TYPES, HOOKS, KINDS, PARAMETERS, SOURCES, card, cases, layer, rulebook, step
@@ -44,7 +44,7 @@ def test_a_step_is_read_whole() -> None:
     assert (rule.layer, rule.title, rule.why, rule.statements) == ("outcomes", "A failure", "because", ("S4", "guard"))
     assert (rule.sources, rule.hooks, rule.card, rule.enabled) == (("EHF2020",), (), None, True)
     assert rule.when == (
-        Pattern("trial", "t", (Test("days", ">=", 56, "min_days"),)),
+        Pattern("trial", "t", (Comparison("days", ">=", 56, "min_days"),)),
         Pattern("order", "o", joins=(Join("drug", "t", "drug"),)),
     )
     assert rule.unless == (Pattern("allergy", "", joins=(Join("drug", "t", "drug", "!="),)),)
@@ -111,22 +111,22 @@ def test_a_measured_field_with_known_values_refuses_others() -> None:
 @pytest.mark.parametrize(
     ("written", "read"),
     [
-        ({"drug": "a"}, Test("drug", "=", "a")),
-        ({"drug": "!= a b"}, Test("drug", "!=", "a b")),
-        ({"drug": "$word"}, Test("drug", "=", "a", "word")),
-        ({"drug": "!= $word"}, Test("drug", "!=", "a", "word")),
-        ({"days": 5}, Test("days", "=", 5)),
-        ({"days": "<= 5"}, Test("days", "<=", 5)),
-        ({"days": ">2.5"}, Test("days", ">", 2.5)),
-        ({"days": "!= -1"}, Test("days", "!=", -1)),
-        ({"days": "$min_days"}, Test("days", "=", 56, "min_days")),
-        ({"coded": True}, Test("coded", "=", True)),
-        ({"coded": "!= true"}, Test("coded", "!=", True)),
-        ({"coded": "$ok"}, Test("coded", "=", True, "ok")),
-        ({"days": "present"}, Test("days", "present")),
+        ({"drug": "a"}, Comparison("drug", "=", "a")),
+        ({"drug": "!= a b"}, Comparison("drug", "!=", "a b")),
+        ({"drug": "$word"}, Comparison("drug", "=", "a", "word")),
+        ({"drug": "!= $word"}, Comparison("drug", "!=", "a", "word")),
+        ({"days": 5}, Comparison("days", "=", 5)),
+        ({"days": "<= 5"}, Comparison("days", "<=", 5)),
+        ({"days": ">2.5"}, Comparison("days", ">", 2.5)),
+        ({"days": "!= -1"}, Comparison("days", "!=", -1)),
+        ({"days": "$min_days"}, Comparison("days", "=", 56, "min_days")),
+        ({"coded": True}, Comparison("coded", "=", True)),
+        ({"coded": "!= true"}, Comparison("coded", "!=", True)),
+        ({"coded": "$ok"}, Comparison("coded", "=", True, "ok")),
+        ({"days": "present"}, Comparison("days", "present")),
     ],
 )
-def test_a_test_is_a_literal_a_comparison_a_parameter_or_present(written: dict[str, Any], read: Test) -> None:
+def test_a_test_is_a_literal_a_comparison_a_parameter_or_present(written: dict[str, Any], read: Comparison) -> None:
     assert only(TRIAL | written).tests == (read,)
 
 
@@ -144,7 +144,7 @@ def test_a_condition_without_alias_goes_by_its_type() -> None:
 
 def test_absent_stands_in_an_unless() -> None:
     entry = step("known", [TRIAL], MADE, unless=[{"fact": "trial", "drug": "$t.drug", "days": "absent"}])
-    assert rulebook(layer("one", entry)).rules["known"].unless[0].tests == (Test("days", "absent"),)
+    assert rulebook(layer("one", entry)).rules["known"].unless[0].tests == (Comparison("days", "absent"),)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from prodrome.rules.engine.evaluation import engine_in_force
-from prodrome.rules.engine.matching import CompiledLayer, Fact, Join, Pattern, Test, Value
+from prodrome.rules.engine.matching import Comparison, CompiledLayer, Fact, Join, Pattern, Value
 from prodrome.rules.engine.reading import load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
 
@@ -122,12 +122,12 @@ def patterns(draw: st.DrawFn, place: int, earlier: Mapping[str, str]) -> Pattern
         of = FACT_TYPES[kind][name]
         how = draw(st.integers(0, 5))
         if how == 0:
-            tests.append(Test(name, "present"))
+            tests.append(Comparison(name, "present"))
         elif how == 1:
             one_of.append((name, draw(st.frozensets(_values[of], min_size=1, max_size=3))))
         else:
             tests.append(
-                Test(name, draw(st.sampled_from(OPERATORS if of is float else OPERATORS[:2])), draw(_values[of]))
+                Comparison(name, draw(st.sampled_from(OPERATORS if of is float else OPERATORS[:2])), draw(_values[of]))
             )
     for alias in sorted(earlier):
         if draw(st.integers(0, 2)):
