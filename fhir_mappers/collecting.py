@@ -6,7 +6,7 @@ wrappings seen in the wild.
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.elements import bare_id, content
 from prodrome.fhir_mappers.kinds import R4_NAMES
@@ -23,7 +23,7 @@ _WORSE = {COMPLETE: 0, INCOMPLETE: 1, MISSING: 2}
 class BundleEntry(NamedTuple):
     """A resource (unchecked JSON) and the ``fullUrl`` of the Bundle entry it came in."""
 
-    resource: object
+    resource: Any
     full_url: str | None = None
 
 
