@@ -78,8 +78,7 @@ def read_facts(record: Record, guideline: Guideline, today: date, in_time: Calla
 
     ``in_time`` is called before each row is read; what it raises ends the reading.
     """
-    with lexicon_of(guideline).for_one_chart() as lexicon:
-        return _read(record, Chart(record, guideline, today, in_time), lexicon)
+    return _read(record, Chart(record, guideline, today, in_time), lexicon_of(guideline))
 
 
 def _read(record: Record, chart: Chart, lexicon: Lexicon) -> Facts:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
+from prodrome.fhir_mappers.remembering import Memory
 from prodrome.rules.guideline import Guideline
 
 LONGEST_TEXT = 2000  # characters of one text that are looked at
+SHORT = 200  # characters of a concept of which it is remembered what it makes
 MOST_CODINGS = 50  # of one concept: records that translate into every dictionary they have send some forty
 
 Code = tuple[str, str]  # system, code
@@ -58,6 +60,15 @@ def coding(value: JsonObject) -> Concept:
 
 
 def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
+    if len(codings) == 1:  # by far the most
+        value = codings[0]
+        system, code, display = value.get("system"), value.get("code"), value.get("display")
+        if type(system) is type(code) is type(display) is str and len(display) + sum(map(len, texts)) <= SHORT:
+            return _REMEMBERED[system, code, display, texts]
+    return _of_codings(codings, texts)
+
+
+def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
     codes: list[Code] = []
     words = list(texts)
     displays: list[str] = []
@@ -75,6 +86,14 @@ def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
         if said and (located is None or not located.known or not code):
             words.append(said)
     return Concept(tuple(codes), tuple(words), tuple(displays))
+
+
+def _of_one(said: tuple[str, str, str, tuple[str, ...]]) -> Concept:
+    system, code, display, texts = said
+    return _of_codings(({"system": system, "code": code, "display": display},), texts)
+
+
+_REMEMBERED = Memory(_of_one)
 
 
 def with_unknown(said: Concept, known: Callable[[str, str], object]) -> Concept:

@@ -48,7 +48,6 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     """Emergency and inpatient visits, and ambulatory contacts with a specialist."""
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
-    wanted = code_sets(chart.guideline)
     recorded_at = _by_visit(chart)
 
     def read(ref: str, resource: JsonObject) -> None:
@@ -69,7 +68,7 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
             reason = _reason(chart, resource, recorded_at.get(ref, []))
             visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
         elif AMBULATORY in classes and (
-            is_specialist_visit([*types, *services], chart.guideline, wanted)
+            is_specialist_visit([*types, *services], chart.guideline)
             or _is_with_specialist(chart, resource)
             or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
         ):

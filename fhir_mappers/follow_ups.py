@@ -32,7 +32,7 @@ def read_follow_ups(chart: Chart) -> list[FollowUp]:
         kinds = [*read_concepts(resource, "serviceCategory"), *service_types(resource)]
         if not (
             is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
-            or is_specialist_visit(kinds, chart.guideline, wanted)
+            or is_specialist_visit(kinds, chart.guideline)
             or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
         ):
             return

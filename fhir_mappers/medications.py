@@ -5,11 +5,9 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 """
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import copy
+from collections.abc import Iterator
 from itertools import count
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS
@@ -29,9 +27,6 @@ from prodrome.fhir_mappers.remembering import Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
-
-S = TypeVar("S")
-T = TypeVar("T")
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
@@ -83,6 +78,15 @@ class Ingredient(NamedTuple):
     per_ml: float | None = None
 
 
+class Mixture:
+    """The active ingredients of a Medication, and what was made of them: once, for many rows may refer to it."""
+
+    def __init__(self, ingredients: tuple[Ingredient, ...]) -> None:
+        self.ingredients = ingredients
+        self.medicine: tuple[bool, Medicine | None] | None = None
+        self.groups: frozenset[str] | None = None
+
+
 class NamedMedicine(NamedTuple):
     """How a resource names its medicine, before any recognition: its concept, and the form and contents of it.
 
@@ -91,7 +95,7 @@ class NamedMedicine(NamedTuple):
 
     concept: Concept
     form: Concept = NOTHING
-    ingredients: tuple[Ingredient, ...] = ()
+    mixture: Mixture | None = None
     beside: tuple[str, ...] = ()
 
     @property
@@ -144,7 +148,7 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> NamedMedicine:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
     ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
-    return NamedMedicine(read_concept(medication, "code"), form, ingredients)
+    return NamedMedicine(read_concept(medication, "code"), form, Mixture(ingredients) if ingredients else None)
 
 
 _DEPTH = 3  # Medications inside Medications that are followed
@@ -233,7 +237,7 @@ class _Told(NamedTuple):
 class Lexicon:
     """The guideline's names of drugs, arranged for looking them up in a text.
 
-    What it finds in a text it remembers; what it makes of a Medication, only for one chart (:meth:`for_one_chart`).
+    What it finds in a text it remembers for the charts to come.
     """
 
     def __init__(self, guideline: Guideline) -> None:
@@ -263,34 +267,21 @@ class Lexicon:
         self._groups_of = Memory(self._groups)
         self._drug_in = Memory(self._in_text)
         self._words_in = Memory(_tokens)
-        self._mixed: Callable[[tuple[Ingredient, ...]], tuple[bool, Medicine | None]] = self._by_ingredients
-        self._groups_of_all: Callable[[tuple[Ingredient, ...]], frozenset[str]] = self._groups_in
-
-    @contextmanager
-    def for_one_chart(self) -> Iterator["Lexicon"]:
-        """The same names, and what is made of Medications that many rows of one chart share; no use after the block."""
-        own = copy(self)
-        own._mixed = _once(own._by_ingredients)
-        own._groups_of_all = _once(own._groups_in)
-        try:
-            yield own
-        finally:
-            vars(own).clear()  # what it remembers stands in circles, which would keep the chart's texts for a while
 
     def recognise(self, named: NamedMedicine) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'.
 
         A code decides, the most specific first; else the ingredients of its Medication by code; else the words.
         """
-        if named.ingredients or named.beside:  # of a shared Medication, by what is remembered of its parts
+        if named.mixture is not None or named.beside:  # of a shared Medication, by what is remembered of its parts
             return self._recognise(named)
         return self._recognised[named]
 
     def _recognise(self, named: NamedMedicine) -> Medicine | None:
         said = self._said[named.concept]
         known, medicine = self._coded[said] if said.codes else (False, None)
-        if not known and named.ingredients:
-            known, medicine = self._mixed(named.ingredients)
+        if not known and named.mixture is not None:
+            known, medicine = self._mixed(named.mixture)
         told, beside = self._told[said.texts], self._told[named.beside]
         if not known:
             medicine = self._only_drug(told.drugs | beside.drugs)
@@ -321,8 +312,10 @@ class Lexicon:
 
     def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
         """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
-        if len(named.ingredients) == 1 and named.ingredients[0][1:] != (None, None):
-            return named.ingredients[0].strength, named.ingredients[0].per_ml
+        if named.mixture is not None and len(named.mixture.ingredients) == 1:
+            only = named.mixture.ingredients[0]
+            if only.strength is not None or only.per_ml is not None:
+                return only.strength, only.per_ml
         said = named.concept
         singles, per_ml = zip(
             *[self._strengths_of[texts] for texts in (said.texts, said.displays, named.beside)], strict=True
@@ -404,6 +397,11 @@ class Lexicon:
         if named is not None or not around.isdisjoint(self.other_ingredients):
             return True
         return system == RXNORM and any(system == RXNORM for system, _ in found)
+
+    def _mixed(self, mixture: Mixture) -> tuple[bool, Medicine | None]:
+        if mixture.medicine is None:
+            mixture.medicine = self._by_ingredients(mixture.ingredients)
+        return mixture.medicine
 
     def _by_ingredients(self, ingredients: tuple[Ingredient, ...]) -> tuple[bool, Medicine | None]:
         """By the ingredients of a Medication, several of which are a combination; known where all are."""
@@ -518,12 +516,15 @@ class Lexicon:
     def co_medications(self, named: NamedMedicine) -> frozenset[str]:
         """The co-medication groups (``maoi``...) a medicine belongs to, by code, display, text or ingredient."""
         groups = self._groups_of[named.concept]
-        if named.ingredients:
-            groups |= self._groups_of_all(named.ingredients)
+        if named.mixture is not None:
+            groups |= self._groups_in(named.mixture)
         return groups | self._groups_of[Concept((), named.beside, ())] if named.beside else groups
 
-    def _groups_in(self, ingredients: tuple[Ingredient, ...]) -> frozenset[str]:
-        return NO_GROUPS.union(*(self._groups_of[ingredient.concept] for ingredient in ingredients))
+    def _groups_in(self, mixture: Mixture) -> frozenset[str]:
+        if mixture.groups is None:
+            of_each = [self._groups_of[ingredient.concept] for ingredient in mixture.ingredients]
+            mixture.groups = NO_GROUPS.union(*of_each)
+        return mixture.groups
 
     def _groups(self, said: Concept) -> frozenset[str]:
         groups: set[str] = set()
@@ -566,19 +567,6 @@ def _names_toxin_product(text: str) -> bool:
 
 def _only(values: frozenset[float]) -> float | None:
     return next(iter(values)) if len(values) == 1 else None
-
-
-def _once(read: Callable[[S], T]) -> Callable[[S], T]:
-    """``read``, called once for each object: one that many rows share is not even looked at again."""
-    known: dict[int, tuple[S, T]] = {}  # by identity, each kept so that no other takes its place
-
-    def of(value: S) -> T:
-        found = known.get(id(value))
-        if found is None:
-            found = known[id(value)] = value, read(value)
-        return found[1]
-
-    return of
 
 
 MOST_STRENGTH = 1e7  # mg or units in a piece or a mL

@@ -12,6 +12,8 @@ from prodrome.rules.guideline import Guideline
 REACH = 3  # words before a phrase in which a negation denies it
 NEGATION = "negation"  # of words.csv
 BEGINS = "*"  # behind a phrase of one word: every word that begins so
+SHORT = 100  # characters of a text that is remembered: the name of a thing, not what somebody wrote of a patient
+MOST_REMEMBERED = 4000
 
 _CLAUSES = re.compile(r"[.,;:!?()\n]|\b(?:but|aber|mais|pero|ma|maar)\b")
 _WORDS = re.compile(r"[^\W_]+(?:'[a-z]+)?")
@@ -33,14 +35,16 @@ def fold(text: str) -> str:
 class Phrases(NamedTuple):
     """Phrases and the names of their lists, by first word or two; of each phrase one word is among the ``hints``.
 
-    ``beginnings`` are those of words, ``unspaced`` phrases of scripts without spaces.
+    ``beginnings`` are those of words, ``unspaced`` phrases of scripts without spaces. What short texts hold is kept in
+    ``remembered``: the same few come in most charts.
     """
 
     by_words: Mapping[tuple[str, ...], tuple[tuple[tuple[str, ...], str], ...]]
     hints: frozenset[str]
     negations: frozenset[tuple[str, ...]]
-    beginnings: tuple[tuple[str, str], ...] = ()
-    unspaced: tuple[tuple[str, str], ...] = ()
+    beginnings: tuple[tuple[str, str], ...]
+    unspaced: tuple[tuple[str, str], ...]
+    remembered: dict[str, frozenset[str]]
 
 
 def phrases(named: Mapping[str, Iterable[str]], negations: Iterable[str] = ()) -> Phrases:
@@ -65,6 +69,7 @@ def phrases(named: Mapping[str, Iterable[str]], negations: Iterable[str] = ()) -
         frozenset(_words(fold(text)) for text in negations),
         tuple(beginnings),
         tuple(unspaced),
+        {},
     )
 
 
@@ -88,12 +93,23 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(_WORDS.findall(unelided(text)))
 
 
-def found_in(text: str, wanted: Phrases) -> set[str]:
+def found_in(text: str, wanted: Phrases) -> frozenset[str]:
     """The names of the lists of which a phrase stands in ``text`` undenied.
 
     A negation denies a phrase when it stands up to three words before it in the same clause, unless it is itself part
     of a phrase ("not effective, side effects" names both). Of phrases that share words the longest stands.
     """
+    if len(text) > SHORT:
+        return _found_in(text, wanted)
+    found = wanted.remembered.get(text)
+    if found is None:
+        if len(wanted.remembered) >= MOST_REMEMBERED:
+            wanted.remembered.clear()
+        found = wanted.remembered[text] = _found_in(text, wanted)
+    return found
+
+
+def _found_in(text: str, wanted: Phrases) -> frozenset[str]:
     text = fold(text)
     names: set[str] = set()
     if wanted.unspaced and _UNSPACED.search(text):
@@ -102,7 +118,7 @@ def found_in(text: str, wanted: Phrases) -> set[str]:
     if not wanted.hints.isdisjoint(words) or _begins(text, wanted):
         for clause in _CLAUSES.split(text):
             names |= _in_clause(_words(clause), wanted)
-    return names
+    return frozenset(names)
 
 
 def _begins(text: str, wanted: Phrases) -> bool:

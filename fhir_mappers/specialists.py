@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept, sets_of, with_unknown
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases, phrases_of
+from prodrome.fhir_mappers.remembering import Memory
 from prodrome.rules.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer
@@ -44,13 +46,22 @@ def is_specialist(concepts: Iterable[Concept], guideline: Guideline, wanted: fro
     return False
 
 
-def is_specialist_visit(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:
+def is_specialist_visit(concepts: Iterable[Concept], guideline: Guideline) -> bool:
     """Whether any of these kinds of visit is one of headache care. The word headache alone is why somebody came."""
-    return any(
-        (said.codes and not sets_of(guideline, said.codes).isdisjoint(wanted))
-        or any(names_specialist(text, guideline) for text in with_unknown(said, guideline.sets_of).texts)
-        for said in concepts
-    )
+    visits = _visits(guideline)
+    return any(visits[said] for said in concepts)
+
+
+@per_guideline
+def _visits(guideline: Guideline) -> Memory[Concept, bool]:
+    wanted = code_sets(guideline)
+
+    def is_one(said: Concept) -> bool:
+        return not sets_of(guideline, said.codes).isdisjoint(wanted) or any(
+            names_specialist(text, guideline) for text in with_unknown(said, guideline.sets_of).texts
+        )
+
+    return Memory(is_one)
 
 
 def names_specialist(text: str, guideline: Guideline) -> bool:

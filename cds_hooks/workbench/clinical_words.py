@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prodrome.rules import ConfigurationError
-from prodrome.rules.engine import TALLY, Fact, Join, Pattern, Test, read_entry
+from prodrome.rules.engine import TALLY, Comparison, Fact, Join, Pattern, read_entry
 from prodrome.rules.guideline import Guideline
 
 FILE = Path(__file__).parent / "clinical_words.yaml"
@@ -105,7 +105,7 @@ def _counted(pattern: Pattern, guideline: Guideline) -> str:
     return f"{found[0]} or more {found[1]}{_threshold(least)}"
 
 
-def _test(test: Test, guideline: Guideline) -> str:
+def _test(test: Comparison, guideline: Guideline) -> str:
     if test.op in ("present", "absent"):
         return f"{_label(test.field)} {'known' if test.op == 'present' else 'not known'}"
     if test.field in words()["numbers"]:
@@ -121,7 +121,7 @@ def _label(field: str) -> str:
     return str(numbers[field][0] if field in numbers else f"the {field.replace('_', ' ').replace('ehf ', '')}")
 
 
-def _threshold(test: Test) -> str:
+def _threshold(test: Comparison) -> str:
     return f" ({parameter_name(test.parameter)})" if test.parameter else ""
 
 
