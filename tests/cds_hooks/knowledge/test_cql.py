@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from prodrome.cds_hooks.knowledge import KnowledgeError, library
-from prodrome.rules.engine import Test
+from prodrome.rules.engine import Comparison
 from prodrome.rules.guideline import load_guideline
 
 BASE = "https://example.org/prodrome"
@@ -38,6 +38,6 @@ def test_what_has_no_translation_names_the_rule() -> None:
         library(other, BASE)
 
 
-def _a_test() -> Test:
+def _a_test() -> Comparison:
     rules = load_guideline().rulebook.rules.values()
     return next(test for rule in rules for pattern in rule.when for test in pattern.tests)
