@@ -6,7 +6,7 @@ import pytest
 
 from prodrome.cds_hooks.workbench.clinical_words import condition_in_words, fact_in_words, words
 from prodrome.rules.engine import Fact, Pattern
-from prodrome.rules.engine.matching import Test
+from prodrome.rules.engine.matching import Comparison
 from prodrome.rules.fact_types import FACT_TYPES
 from prodrome.rules.guideline.guideline import load_guideline
 
@@ -51,7 +51,7 @@ def test_a_fact_names_drugs_and_classes_and_counts_with_its_threshold(
 
 
 def test_a_threshold_is_named_where_it_decides() -> None:
-    pattern = Pattern("patient", "patient", (Test("age", ">=", 18, "min_age"),))
+    pattern = Pattern("patient", "patient", (Comparison("age", ">=", 18, "min_age"),))
     assert condition_in_words(pattern, GUIDELINE) == "a patient, age at least 18 years (min age)"
 
 
