@@ -101,7 +101,7 @@ def _members(guideline: Guideline, to: str) -> frozenset[str]:
     if to == _NSAID or to in guideline.drugs:
         return frozenset({to})
     if to in _BY_NAME:
-        return _BY_NAME[to] & guideline.drugs.keys()
+        return _BY_NAME[to].intersection(guideline.drugs)
     return frozenset(_of_class(guideline.drugs.values(), _BY_CLASS.get(to, to)))
 
 

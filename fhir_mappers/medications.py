@@ -530,7 +530,7 @@ class Lexicon:
         groups: set[str] = set()
         for system, code in said.codes:
             if system in DRUG_SYSTEMS:
-                groups |= self.guideline.sets_of(system, code) & self.guideline.co_medication_words.keys()
+                groups |= self.guideline.sets_of(system, code).intersection(self.guideline.co_medication_words)
         for text in {*said.texts, *said.displays}:
             for word in self._words_in[text]:
                 groups |= self.groups.get(word, NO_GROUPS)

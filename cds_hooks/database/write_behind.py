@@ -16,7 +16,7 @@ from prodrome.cds_hooks.runtime import waiting
 
 TableRow = Mapping[str, Any]
 
-_LINGER_SECONDS = 0.05
+_LINGER_SECONDS = 0.25
 """How long a group gathers before it is written."""
 GROUP = 500
 """Most rows in one transaction: a few hundredths of a second, in which others cannot write."""

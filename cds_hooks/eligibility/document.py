@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from fhir.resources.R4B.bundle import Bundle
 
 from prodrome.cds_hooks.eligibility.history import Course, Diagnosis, DiaryMonth, History
 from prodrome.cds_hooks.eligibility.summary import SAID_BY, TITLE, course_lines, month_lines
@@ -33,6 +32,8 @@ SEXES = ("male", "female", "other", "unknown")
 
 def as_document(found: History, guideline: Guideline) -> Json:
     """The document, validated. Raises ``pydantic.ValidationError`` should it not be one."""
+    from fhir.resources.R4B.bundle import Bundle  # heavy, and no call needs it
+
     made = _Document(found, guideline).bundle()
     Bundle.model_validate_json(orjson.dumps(made))
     return made
