@@ -60,14 +60,12 @@ class DurableMatcher:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._free: weakref.WeakKeyDictionary[CompiledLayer, list[_Ruleset]] = weakref.WeakKeyDictionary()
-        self._narrowed: weakref.WeakKeyDictionary[CompiledLayer, Narrowing] = weakref.WeakKeyDictionary()
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, from a ruleset that no other thread has in hand."""
         with self._lock:
-            layer = self._narrowed.setdefault(layer, Narrowing()).of(layer, facts)
-            free = self._free.setdefault(layer, [])
+            layer = self._kept(layer).narrowing.of(layer, facts)
+            free = self._kept(layer).free
             ruleset = free.pop() if free else None
         if ruleset is None:
             ruleset = _Ruleset(layer)
@@ -75,6 +73,19 @@ class DurableMatcher:
             return ruleset.match(facts)
         finally:
             free.append(ruleset)
+
+    def _kept(self, layer: CompiledLayer) -> "_Kept":
+        kept: _Kept | None = layer.kept.get(self)
+        if kept is None:
+            kept = layer.kept[self] = _Kept(Narrowing(), [])
+        return kept
+
+
+class _Kept(NamedTuple):
+    """What is made of a layer, and goes with it: layers of rules that can match, and rulesets nobody has in hand."""
+
+    narrowing: Narrowing
+    free: "list[_Ruleset]"
 
 
 def decimal(value: float) -> str:

@@ -12,7 +12,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from prodrome.rules.errors import ProdromeError
 
@@ -97,6 +97,7 @@ class CompiledLayer:
     layers: int = 1
     reads: Mapping[str, frozenset[str]] = field(init=False)  # fact type -> fields some condition reads
     kinds: tuple[frozenset[str], ...] = field(init=False)  # per rule, the fact types of its conditions
+    kept: dict[object, Any] = field(init=False, repr=False)  # what a matcher made of it, by the matcher
 
     def __post_init__(self) -> None:
         reads: defaultdict[str, set[str]] = defaultdict(set)
@@ -111,6 +112,7 @@ class CompiledLayer:
         object.__setattr__(self, "reads", {kind: frozenset(names) for kind, names in reads.items()})
         kinds = tuple(frozenset(pattern.fact for pattern in when) for _, when in self.rules)
         object.__setattr__(self, "kinds", kinds)
+        object.__setattr__(self, "kept", {})
 
     def followed_by(self, other: "CompiledLayer") -> "CompiledLayer":
         """Both together."""
