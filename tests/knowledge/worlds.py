@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from prodrome.rules.engine import TALLY, UNJUDGED, Fact, FieldOf, Pattern, Rule, Rulebook, Tally, Test, Value
+from prodrome.rules.engine import TALLY, UNJUDGED, Comparison, Fact, FieldOf, Pattern, Rule, Rulebook, Tally, Value
 from prodrome.rules.engine.evaluation import Outcome, evaluate
 from prodrome.rules.engine.matching import passes
 from prodrome.rules.fact_types import KINDS
 
 Fields = dict[str, Value]
-Wanted = dict[str, list["Test | frozenset[Value]"]]
+Wanted = dict[str, list["Comparison | frozenset[Value]"]]
 """What each field must be: tests it passes, and sets it is in."""
 
 MOST_TRIES = 300
@@ -94,7 +94,7 @@ class _Drawing:
                 value = taken[join.alias].get(join.other_field)
                 if value is None:
                     raise DeadEnd
-                asked.setdefault(join.field, []).append(Test(join.field, join.op, value))
+                asked.setdefault(join.field, []).append(Comparison(join.field, join.op, value))
             taken[pattern.alias] = self.fact(pattern, asked, known[pattern.alias], depth)
         return taken
 
@@ -146,7 +146,7 @@ class _Drawing:
         seen: list[Value] = []
         for _ in range(count):
             asked = _tests_of(tally.of)
-            asked.setdefault(tally.distinct, []).extend(Test(tally.distinct, "!=", value) for value in seen)
+            asked.setdefault(tally.distinct, []).extend(Comparison(tally.distinct, "!=", value) for value in seen)
             seen.append(self.fact(tally.of, asked, (tally.distinct,), depth + 1)[tally.distinct])
         return {"name": tally.name, "count": count}
 
@@ -228,12 +228,12 @@ def _wanted(rule: Rule, more: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
     return wanted
 
 
-def _once(tests: Iterable[Test | frozenset[Value]]) -> list[Test | frozenset[Value]]:
+def _once(tests: Iterable[Comparison | frozenset[Value]]) -> list[Comparison | frozenset[Value]]:
     return list(dict.fromkeys(tests))
 
 
-def _renamed(tests: Iterable[Test | frozenset[Value]], name: str) -> list[Test | frozenset[Value]]:
-    return [Test(name, test.op, test.value) if isinstance(test, Test) else test for test in tests]
+def _renamed(tests: Iterable[Comparison | frozenset[Value]], name: str) -> list[Comparison | frozenset[Value]]:
+    return [Comparison(name, test.op, test.value) if isinstance(test, Comparison) else test for test in tests]
 
 
 def _known(rule: Rule) -> Mapping[str, set[str]]:
@@ -248,7 +248,7 @@ def _known(rule: Rule) -> Mapping[str, set[str]]:
     return known
 
 
-def _fits(value: Value | None, tests: Iterable[Test | frozenset[Value]]) -> bool:
+def _fits(value: Value | None, tests: Iterable[Comparison | frozenset[Value]]) -> bool:
     for test in tests:
         if isinstance(test, frozenset):
             if value not in test:
