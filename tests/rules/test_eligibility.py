@@ -459,7 +459,7 @@ def test_a_class_says_what_shows_its_state() -> None:
     assert barred.left == ()
 
 
-# --- Ten patients, body by body ---------------------------------------------------------------------------------------
+# --- Labelled patients, body by body ----------------------------------------------------------------------------------
 
 HEAVY = months(10, 9, 11)
 GIVEN = tuple(Administration(on(day), 140) for day in ("2025-01-01", "2025-01-29", "2025-02-26", "2025-03-26"))
@@ -493,6 +493,20 @@ PATIENTS: dict[str, tuple[dict[str, object], str, str, str, dict[str, str]]] = {
         "onabotulinumtoxina",
         "preventive",
         {"E36": "not met"},
+    ),
+    "chronic, US, botulinum toxin": (
+        {"headache_months": EIGHT, "conditions": (CHRONIC,)},
+        "US",
+        "onabotulinumtoxina",
+        "preventive",
+        {"E87": "not recorded"},  # how long headaches last, no chart says
+    ),
+    "episodic, US, botulinum toxin": (
+        {"headache_months": HEAVY},
+        "US",
+        "onabotulinumtoxina",
+        "preventive",
+        {"E87": "not met"},
     ),
     "nothing tried, US, galcanezumab": (
         {"headache_months": HEAVY},
@@ -540,7 +554,7 @@ PATIENTS: dict[str, tuple[dict[str, object], str, str, str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("more", "locale", "drug", "use", "expected"), PATIENTS.values(), ids=PATIENTS)
-def test_ten_patients_body_by_body(
+def test_labelled_patients_body_by_body(
     more: dict[str, object], locale: str, drug: str, use: str, expected: dict[str, str]
 ) -> None:
     facts = patient(**more)

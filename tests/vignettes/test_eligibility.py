@@ -50,7 +50,7 @@ ORDERS = {
     "a gepant for attacks in the UK, where NICE did not appraise it": ([], draft(UBROGEPANT, 100), "UK", False),
     "rimegepant for attacks": ([], draft(RIMEGEPANT, 75), "UK", True),
     "botulinum toxin in the UK": ([], draft(BOTOX, 155, "unit"), "UK", True),
-    "botulinum toxin in the US, where nothing could be read": ([], draft(BOTOX, 155, "unit"), "US", False),
+    "botulinum toxin in the US, whose label is for chronic migraine": ([], draft(BOTOX, 155, "unit"), "US", True),
     "a beta blocker": ([], to_prevent(rxnorm("8787"), 80), "US", False),
     "topiramate, of which guidelines alone speak": ([], to_prevent(rxnorm("38404"), 100), "US", False),
     "candesartan in the UK": ([], to_prevent(CANDESARTAN, 16), "UK", False),

@@ -10,10 +10,23 @@ from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.eligibility import as_document, as_json, as_table, as_text, asked_for, history
+from prodrome.cds_hooks.eligibility import as_document, as_json, as_table, as_text, asked_for, history, told
 from prodrome.rules import Condition, Facts, Indication, Judgement, StopReason, judge
 from prodrome.rules.guideline import load_guideline
-from tests.rules.patients import ADULT, COMPLETE, MIGRAINE, THREE_FAILED, TODAY, months, on, order, running, stopped
+from tests.rules.patients import (
+    ADULT,
+    COMPLETE,
+    MIGRAINE,
+    THREE_FAILED,
+    TODAY,
+    months,
+    on,
+    order,
+    patient,
+    running,
+    stopped,
+)
+from tests.rules.test_eligibility import PATIENTS
 
 Json = dict[str, Any]
 
@@ -69,6 +82,24 @@ def test_the_table_says_the_same_in_lines_that_fit() -> None:
     assert "beta blocker             failed" in told
     assert "Western Health Advantage (payer, United States, an example; E62): met" in told
     assert max(map(len, told.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(("more", "locale", "_drug", "_use", "answers"), PATIENTS.values(), ids=PATIENTS)
+def test_the_table_the_json_and_what_a_page_shows_are_alike(
+    more: dict[str, Any], locale: str, _drug: str, _use: str, answers: dict[str, str]
+) -> None:
+    facts = patient(**more)
+    judgement = judged(facts, locale)
+    found, shown = as_json(facts, judgement), told(facts, judgement)
+    table = " ".join(as_table(facts, judgement).split())
+    for row, (answer, words) in zip(found["bodies"], shown.rows, strict=True):
+        assert (row["row"], row["answer"]) == (answer.row.id, answer.answer)
+        assert words.answer == answer.answer
+        assert f"; {row['row']}): {row['answer']}" in table
+    for one, (state, class_words) in zip(found["classes"], shown.classes, strict=True):
+        assert (one["class"], one["state"], one.get("why", "")) == (state.id, state.state, class_words.why)
+        assert f"{one['name']} {one['state']}" in table
+    assert answers.keys() <= {row["row"] for row in found["bodies"]}
 
 
 @pytest.mark.parametrize(
