@@ -70,7 +70,7 @@ def locate(address: str) -> Located:
 def plain_code(address: str, system: str, code: str) -> str:
     """A code as our tables spell it; ``address`` is how the chart names ``system``."""
     code = code.strip()
-    if system == ATC:
+    if system in (ATC, ACT_CODE):
         return code.upper()
     if system in _CLASSIFICATIONS:
         code = code.rstrip(_SIGNS)

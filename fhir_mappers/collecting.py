@@ -93,7 +93,7 @@ def is_answer(kind: str, value: object) -> bool:
 
     What is no FHIR, or one resource of another kind, answers nothing: it is as if it had not come.
     """
-    if value is None or (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+    if value is None or (value and isinstance(value, list) and all(isinstance(item, dict) for item in value)):
         return True
     if not isinstance(value, dict):
         return False

@@ -381,7 +381,7 @@ def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[fl
 
 def _repeated(repeat: JsonObject) -> tuple[float | None, float | None]:
     frequency = read_number(repeat, "frequency")
-    unit = read_text(repeat, "periodUnit")
+    unit = read_text(repeat, "periodUnit") or read_text(repeat, "periodUnits")  # DSTU2
     weekdays = len(_codes(repeat, "dayOfWeek"))
     slots = len(_codes(repeat, "timeOfDay")) or len(_codes(repeat, "when"))
     if unit is None:

@@ -15,6 +15,7 @@ from prodrome.fhir_mappers.codes import (
     read_concepts,
     sets_of,
     status_codes,
+    with_unknown,
 )
 from prodrome.fhir_mappers.conditions import NOT_SO
 from prodrome.fhir_mappers.dates import Period, read_period
@@ -80,6 +81,8 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
 
 def _class_words(resource: JsonObject) -> str:
     """What the class of a visit says, for a tester."""
+    if type(resource.get("class")) is str:
+        return str(resource["class"])[:LONGEST_TEXT]
     codings = [coding(each) for value in read_objects(resource, "class") for each in _codings(value)]
     codes = [code for said in codings for _, code in said.codes]
     return "; ".join([*codes, *(text for said in codings for text in (*said.texts, *said.displays))]) or "no class"
@@ -108,11 +111,13 @@ def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozen
     """The code sets of the encounter's class: by code, else by the words of its display, else by its type.
 
     A class is a Coding [R5: concepts]; one without a system is of the standard's. An emergency type counts beside
-    whatever the class says; other types and services speak only where the class says nothing.
+    whatever the class says; other types, services and then places speak only where the class says nothing.
     """
     codes: list[Code] = []
     words: list[str] = []
-    for value in read_objects(resource, "class"):
+    if type(resource.get("class")) is str:  # DSTU2
+        words.append(resource["class"])
+    for value in () if words else read_objects(resource, "class"):
         said = concept(value) if "coding" in value else coding({"system": ACT_CODE, **value})
         codes += said.codes
         words += [*said.texts, *said.displays]
@@ -120,7 +125,10 @@ def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozen
     by_code = frozenset(sets_of(chart.guideline, tuple(codes))) & _CLASSES
     names = by_code or _worded(words, chart.guideline) or by_type
     if not names:
-        names = _worded((text for said in kinds for text in said.texts), chart.guideline)
+        unknown = (with_unknown(said, chart.guideline.sets_of) for said in kinds)
+        names = _worded((text for said in unknown for text in said.texts), chart.guideline)
+    if not names:
+        names = _worded(places(chart, resource), chart.guideline) & {EMERGENCY}
     return names | (by_type & {EMERGENCY})
 
 

@@ -70,8 +70,11 @@ _SCHEME = re.compile(r"\b(\d(?:\.5)?) ?- ?(\d(?:\.5)?) ?- ?(\d(?:\.5)?)(?: ?- ?(
 _DUTCH = re.compile(r"^(\d)d(\d)t$")
 _NUMBER_AGAIN = re.compile(r"(\d+(?:\.\d+)?)\s*\((?:[a-z-]+|\1)\)")
 _ASIDE = re.compile(
+    r"\(\d{2}:?\d{2}\)|"  # at which time of the day
     r"\b\d+ hours? before (?:bed|bedtime|sleep|sleeping)\b|\bno more than \d+ (?:days|times) (?:per|a) week\b|"
-    r"\b(?:after|in|apres|nach|na|dopo|tras|despues de) (?:1|2|4) (?:hours?|hrs?|heures?|stunden?|uur|ore|ora|horas?)\b"
+    r"\b(?:after|in|apres|nach|na|dopo|tras|a las|despues de|po) (?:1|2|4) "
+    r"(?:hours?|hrs?|heures?|stunden?|uur|ore|ora|horas?|godz\w*)\b|"
+    r"\b(?:1|2|4) (?:heures? apres|uur later|ore dopo|horas despues)\b"
 )
 _DAY_LONG = re.compile(r"(?:\b(?:in|per|within) |/ ?)(?:a )?24 ?(?:hours?|hrs?|h|stunden|heures|horas|ore|uur)\b")
 # Of two ranges the low amount and the longer time; one range alone is not read.
@@ -355,6 +358,8 @@ def _in_bracket(text: str) -> _Item | None:
         return _Item("total", items[0].amount * items[1].amount, items[1].unit)
     if roles == [NUMBER, PIECE]:
         return None
+    if roles in ([OFTEN], [NEEDED]):
+        return items[0]
     raise NotRead
 
 

@@ -112,7 +112,7 @@ def test_a_total_that_counts_what_is_beside_the_matches_is_no_sign_of_missing_ro
 
 
 @pytest.mark.parametrize(
-    "value", [{}, 5, "none", {"foo": 1}, [1], statement(), {"resource": {}}, {"resource": statement()}, True]
+    "value", [{}, [], 5, "none", {"foo": 1}, [1], statement(), {"resource": {}}, {"resource": statement()}, True]
 )
 def test_what_is_no_answer_is_as_if_it_had_not_come(value: object) -> None:
     assert not is_answer("Condition", value)
@@ -122,7 +122,6 @@ def test_what_is_no_answer_is_as_if_it_had_not_come(value: object) -> None:
     "value",
     [
         None,
-        [],
         [ONE],
         ONE,
         bundle(),

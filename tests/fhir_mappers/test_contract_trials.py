@@ -368,6 +368,7 @@ HOW_MUCH: list[Row] = [
     ("every other day", (statement(dosage=[dose(80, frequency=1, period=2, periodUnit="d")]),), doses, [40]),
     ("morning and evening", (statement(dosage=[dose(40, when=["MORN", "EVE"])]),), doses, [80]),
     ("at two times of the day", (statement(dosage=[dose(40, timeOfDay=["08:00:00", "20:00:00"])]),), doses, [80]),
+    ("DSTU2 periodUnits", (statement(dosage=[dose(80, frequency=1, period=1, periodUnits="d")]),), doses, [80]),
     ("a period without a frequency", (statement(dosage=[dose(80, period=1, periodUnit="d")]),), doses, [80]),
     ("tablets of a product", (statement(TABLET, dosage=[dose(4, "tablet")]),), doses, [40]),
     ("tablets by UCUM annotation", (statement(TABLET, dosage=[dose(4, "{tablet}")]),), doses, [40]),

@@ -88,6 +88,26 @@ HOSPITAL: list[Row] = [
         lambda read: [visit.start == parse_when("2026-05-01") for visit in read.hospital_visits],
         [True],
     ),
+    (
+        "an emergency department as its place",
+        (classed(LOCAL, "7", location=[{"location": {"display": "Emergency Department"}}]),),
+        visits,
+        ["migraine"],
+    ),
+    (
+        "the place of an ambulatory visit",
+        (encounter("AMB", location=[{"location": {"display": "Emergency Department"}}]),),
+        visits,
+        [],
+    ),
+    (
+        "a type that is in no table, by its display",
+        (encounter(None, type=[concept(SNOMED, "1", display="Emergency visit")]),),
+        visits,
+        ["migraine"],
+    ),
+    ("DSTU2", (encounter(None) | {"class": "emergency"},), visits, ["migraine"]),
+    ("DSTU2 inpatient", (encounter(None) | {"class": "inpatient"},), visits, ["migraine"]),
     ("a class of nobody's", (classed(LOCAL, "7", "Pastoral care"),), visits, []),
 ]
 
