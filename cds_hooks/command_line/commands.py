@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -235,14 +235,13 @@ def _rules(asked: argparse.Namespace) -> int:
         print_json(_rules_told(environment.guideline, shown))
         return 0
     print(f"Rulebook {rulebook.version} of {rulebook.date}")
-    widths = [max(len(row[column]) for row in map(_row, shown)) for column in range(3)]
-    for rule in shown:
-        id_, hooks, sources, title = _row(rule)
-        print(f"{id_:{widths[0]}}  {hooks:{widths[1]}}  {sources:{widths[2]}}  {title}")
+
+    def conditions(number: int) -> Iterator[str]:
         if asked.conditions:
-            for word, patterns in (("when", rule.when), ("unless", rule.unless)):
-                for pattern in patterns:
-                    print(f"{'':{widths[0]}}  {word} {condition_in_words(pattern)}")
+            yield from (f"when {condition_in_words(pattern)}" for pattern in shown[number].when)
+            yield from (f"unless {condition_in_words(pattern)}" for pattern in shown[number].unless)
+
+    print_table([_row(rule) for rule in shown], ("Rule", "Hooks", "Sources", "Title"), below=conditions)
     print()
     cited = sorted({source for rule in shown for source in rule.sources})
     for name in cited:
@@ -291,9 +290,7 @@ def _prefetch(asked: argparse.Namespace) -> int:
         return 0
     for service in services:
         print(service.id)
-        width = max(len(query.key) for query in service.queries)
-        for query in service.queries:
-            print(f"  {query.key:{width}}  {query.template}")
+        print_table([(query.key, query.template) for query in service.queries], ("Key", "Query"), indent=2)
     return 0
 
 
@@ -315,11 +312,11 @@ def _show_settings(asked: argparse.Namespace) -> int:
     if asked.json:
         print_json([line._asdict() for line in lines])
         return 0
-    widths = [max(len(line[column]) for line in lines) for column in range(2)]
-    for name, value, origin, meaning in lines:
-        print(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}".rstrip())
-        if asked.explain:
-            print(f"{'':{widths[0]}}  {meaning}")
+    print_table(
+        [line[:3] for line in lines],
+        ("Setting", "Value", "From"),
+        below=lambda number: (lines[number].meaning,) if asked.explain else (),
+    )
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 
@@ -24,24 +24,42 @@ def print_json(value: object) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n")
 
 
-def print_table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
-    """Rows of as many columns as there are headings; the headings are for the terminal alone."""
+def print_table(
+    rows: Sequence[Sequence[str]],
+    headings: Sequence[str],
+    *,
+    below: Callable[[int], Iterable[str]] = lambda _: (),
+    indent: int = 0,
+) -> None:
+    """Rows of as many columns as there are headings; the headings are for the terminal alone.
+
+    ``below`` says which lines stand under a row, by its number, beginning at the second column. ``indent`` is how many
+    spaces stand in front of each.
+    """
     if on_terminal():
-        _in_colour(rows, headings)
+        _in_colour(rows, headings, below, indent)
         return
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(headings))]
-    for row in rows:
-        print("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    for number, row in enumerate(rows):
+        cells = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        print(" " * indent + cells.rstrip())
+        for line in below(number):
+            print(f"{'':{indent + widths[0]}}  {line}")
 
 
-def _in_colour(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> None:
+def _in_colour(
+    rows: Sequence[Sequence[str]], headings: Sequence[str], below: Callable[[int], Iterable[str]], indent: int
+) -> None:
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, heading in enumerate(headings):
         table.add_column(heading, overflow="fold", no_wrap=number == 0)
-    for row in rows:
+    for number, row in enumerate(rows):
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console(highlight=False).print(table)
+        for line in below(number):
+            table.add_row("", Text(line, style="dim"))
+    Console(highlight=False).print(Padding(table, (0, 0, 0, indent)))

@@ -94,3 +94,18 @@ def test_each_shell_gets_its_own_code(shell: str, capsys: pytest.CaptureFixture[
     assert "prodrome" in code
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=code, text=True, check=True)
+
+
+@pytest.mark.parametrize("words", [("rules", "--conditions"), ("settings", "--explain"), ("prefetch",)])
+def test_a_table_on_a_terminal_says_what_plain_columns_say(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(words) == 0
+    plain = capsys.readouterr().out.split()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "2000")
+    assert main(words) == 0
+    table = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).split()
+    headings = {"Rule", "Hooks", "Sources", "Title", "Setting", "Value", "From", "Key", "Query"}
+    assert [word for word in table if word not in headings] == [word for word in plain if word not in headings]
