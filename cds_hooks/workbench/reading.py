@@ -13,7 +13,8 @@ from prodrome.cds_hooks.workbench.clinical_words import (
     needed,
 )
 from prodrome.cds_hooks.workbench.editing import parameter_words
-from prodrome.cds_hooks.workbench.history import HistoryEntry, draw
+from prodrome.cds_hooks.workbench.history import draw
+from prodrome.cds_hooks.workbench.picture import HistoryEntry
 from prodrome.rules import Judgement
 from prodrome.rules.engine import (
     FINDING,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.workbench.history import Bar, Picture, TrialEnding, draw
+from prodrome.cds_hooks.workbench.history import draw
+from prodrome.cds_hooks.workbench.picture import Bar, Picture, TrialEnding
 from prodrome.rules.facts import (
     Administration,
     Facts,
