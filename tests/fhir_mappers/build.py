@@ -195,3 +195,10 @@ def component(system: str, code: str, **value: Any) -> Json:
 
 def bundle(*resources: object, **more: Any) -> Json:
     return {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": each} for each in resources]} | more
+
+
+def attack_response(treated: object, relieved: object, **more: Any) -> Json:
+    """How many attacks were treated, and how many of them relieved; ``None`` leaves a number out."""
+    counts = (("attacks-treated", treated), ("attacks-relieved", relieved))
+    parts = [component(DIARY, name, valueInteger=count) for name, count in counts if count is not None]
+    return observation(DIARY, "attack-response", **{"component": parts} | more)

@@ -12,6 +12,7 @@ from tests.fhir_mappers.build import (
     SUMATRIPTAN,
     Json,
     as_needed,
+    attack_response,
     component,
     concept,
     diary,
@@ -147,42 +148,40 @@ def test_one_impossible_class_makes_the_row_unreadable() -> None:
 # --- Attack records -------------------------------------------------------------------------------------------------
 
 
-def attacks(treated: int | None, relieved: int | None, **more: object) -> Json:
-    counts = (("attacks-treated", treated), ("attacks-relieved", relieved))
-    parts = [component(DIARY, name, valueInteger=count) for name, count in counts if count is not None]
-    return observation(DIARY, "attack-response", component=parts, **more)
-
-
 def test_an_attack_record_is_of_the_drug_it_refers_to() -> None:
     drug = statement(SUMATRIPTAN, id="s1", status="active", end=None, dosage=[as_needed(100)])
     for name in ("partOf", "focus"):
-        (record,) = facts(drug, attacks(5, 1, **{name: [{"reference": "MedicationStatement/s1"}]})).attack_records
+        (record,) = facts(
+            drug, attack_response(5, 1, **{name: [{"reference": "MedicationStatement/s1"}]})
+        ).attack_records
         assert (record.drug, record.treated, record.relieved, record.single_dose) == ("sumatriptan", 5, 1, 100)
         assert record.indication == "migraine"
 
 
 def test_an_attack_record_may_refer_to_a_request() -> None:
     drug = request(SUMATRIPTAN, id="s1", dosageInstruction=[as_needed(50)])
-    (record,) = facts(drug, attacks(4, 0, focus=[{"reference": "MedicationRequest/s1"}])).attack_records
+    (record,) = facts(drug, attack_response(4, 0, focus=[{"reference": "MedicationRequest/s1"}])).attack_records
     assert record.single_dose == 50
 
 
 def test_an_attack_record_of_no_known_acute_drug_says_nothing() -> None:
-    assert not facts(attacks(4, 0)).attack_records
+    assert not facts(attack_response(4, 0)).attack_records
     preventive = statement(PROPRANOLOL, id="s1")
-    assert not facts(preventive, attacks(4, 0, focus=[{"reference": "MedicationStatement/s1"}])).attack_records
-    assert not facts(attacks(4, 0, focus=[{"reference": "MedicationStatement/gone"}])).attack_records
+    assert not facts(preventive, attack_response(4, 0, focus=[{"reference": "MedicationStatement/s1"}])).attack_records
+    assert not facts(attack_response(4, 0, focus=[{"reference": "MedicationStatement/gone"}])).attack_records
 
 
 def test_an_attack_record_without_both_counts_says_nothing() -> None:
     drug = statement(SUMATRIPTAN, id="s1")
     focus = [{"reference": "MedicationStatement/s1"}]
-    assert not facts(drug, attacks(4, None, focus=focus)).attack_records
-    assert not facts(drug, attacks(None, 2, focus=focus)).attack_records
+    assert not facts(drug, attack_response(4, None, focus=focus)).attack_records
+    assert not facts(drug, attack_response(None, 2, focus=focus)).attack_records
 
 
 def test_more_attacks_relieved_than_treated_is_unreadable() -> None:
-    read = facts(statement(SUMATRIPTAN, id="s1"), attacks(4, 5, focus=[{"reference": "MedicationStatement/s1"}]))
+    read = facts(
+        statement(SUMATRIPTAN, id="s1"), attack_response(4, 5, focus=[{"reference": "MedicationStatement/s1"}])
+    )
     assert not read.attack_records
     assert read.skipped
 

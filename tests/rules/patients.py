@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.facts import (
     AcuteUseMonth,
+    AttackRecord,
     Completeness,
     Condition,
     DraftOrder,
@@ -149,3 +150,19 @@ def unjudged_of(facts: Facts, hook: str = "patient-view") -> set[str]:
 
 DTT = patient(trials=THREE_FAILED, headache_months=months(10, 9, 11))
 """Resistant migraine: three classes, three months."""
+HEAVY = months(10, 9, 11)
+SIX_FAILED = (
+    *THREE_FAILED,
+    stopped("candesartan"),
+    stopped("atogepant", StopReason.INTOLERANCE),
+    stopped("onabotulinumtoxina", StopReason.INTOLERANCE),
+)
+SIX_HEAVY = months(17, 15, 14, 16, 15, 14)
+REFRACTORY = patient(conditions=(CHRONIC,), trials=SIX_FAILED, headache_months=SIX_HEAVY)
+"""Refractory migraine: six classes, six months of chronic migraine."""
+
+
+def attacks(drug: str, treated: int, relieved: int, dose: float | None, **more: object) -> AttackRecord:
+    """A record of migraine attacks treated with a drug, and how many of them it relieved."""
+    more = {"indication": Indication.MIGRAINE, "refs": (f"Observation/{drug}",), **more}
+    return AttackRecord(drug, treated, relieved, dose, **more)  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ import pytest
 
 from prodrome.rules.facts import (
     Allergy,
-    AttackRecord,
     CoMedication,
     Condition,
     Indication,
@@ -17,7 +16,7 @@ from prodrome.rules.facts import (
     StopReason,
     Trial,
 )
-from tests.rules.patients import MIGRAINE, acute_use, on, order, patient, rules_of, unjudged_of
+from tests.rules.patients import MIGRAINE, acute_use, attacks, on, order, patient, rules_of, unjudged_of
 
 
 def said(facts: object, hook: str = "order-select") -> set[str]:
@@ -128,21 +127,16 @@ def test_a_low_dose_taken_now_is_said_when_the_chart_opens_and_not_over_an_order
     assert said(stopped, "patient-view") == set()
 
 
-def attacks(drug: str, dose: float, **more: object) -> AttackRecord:
-    more.setdefault("indication", Indication.MIGRAINE)
-    return AttackRecord(drug, 5, 1, dose, refs=("Observation/1",), **more)  # type: ignore[arg-type]
-
-
 def test_one_failed_acute_drug_leaves_its_class_open() -> None:
-    assert said(patient(attack_records=(attacks("sumatriptan", 100),)), "patient-view") == {"ACU-02"}
-    assert said(patient(attack_records=(attacks("ubrogepant", 100),)), "patient-view") == {"ACU-02"}
-    assert said(patient(attack_records=(attacks("ibuprofen", 600),)), "patient-view") == {"ACU-02"}
-    assert said(patient(attack_records=(attacks("acetaminophen", 1000),)), "patient-view") == set()
-    assert said(patient(attack_records=(attacks("lasmiditan", 100),)), "patient-view") == set()
+    assert said(patient(attack_records=(attacks("sumatriptan", 5, 1, 100),)), "patient-view") == {"ACU-02"}
+    assert said(patient(attack_records=(attacks("ubrogepant", 5, 1, 100),)), "patient-view") == {"ACU-02"}
+    assert said(patient(attack_records=(attacks("ibuprofen", 5, 1, 600),)), "patient-view") == {"ACU-02"}
+    assert said(patient(attack_records=(attacks("acetaminophen", 5, 1, 1000),)), "patient-view") == set()
+    assert said(patient(attack_records=(attacks("lasmiditan", 5, 1, 100),)), "patient-view") == set()
 
 
 def test_a_class_is_not_offered_where_it_is_contraindicated_or_being_ordered() -> None:
-    facts: dict[str, Any] = {"attack_records": (attacks("sumatriptan", 100),)}
+    facts: dict[str, Any] = {"attack_records": (attacks("sumatriptan", 5, 1, 100),)}
     heart = (MIGRAINE, Condition(frozenset({"cad_ihd"}), refs=("C/1",)))
     assert said(patient(conditions=heart, **facts), "patient-view") == set()
     assert "ACU-02" in said(patient(orders=(order("ibuprofen", "acute", single_dose=600),), **facts))
@@ -154,19 +148,19 @@ def test_a_class_whose_members_were_all_tried_is_not_offered() -> None:
         Trial(drug, "acute", stop=Stop(StopReason.UNKNOWN), refs=(f"X/{drug}",))
         for drug in ("rimegepant", "zavegepant")
     )
-    facts = patient(attack_records=(attacks("ubrogepant", 100),), trials=tried)
+    facts = patient(attack_records=(attacks("ubrogepant", 5, 1, 100),), trials=tried)
     assert said(facts, "patient-view") == set()
 
 
 def test_untried_needs_complete_medications() -> None:
-    facts = patient(attack_records=(attacks("sumatriptan", 100),), missing=["MedicationRequest"])
+    facts = patient(attack_records=(attacks("sumatriptan", 5, 1, 100),), missing=["MedicationRequest"])
     assert said(facts, "patient-view") == set()
     assert unjudged_of(facts) == {"ACU-02"}
 
 
 def test_an_nsaid_allergy_closes_the_nsaids() -> None:
     facts = patient(
-        attack_records=(attacks("ibuprofen", 600),), allergies=(Allergy("naproxen", "allergy", True, ("A/1",)),)
+        attack_records=(attacks("ibuprofen", 5, 1, 600),), allergies=(Allergy("naproxen", "allergy", True, ("A/1",)),)
     )
     assert said(facts, "patient-view") == set()
 

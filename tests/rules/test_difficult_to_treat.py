@@ -18,8 +18,12 @@ from prodrome.rules.facts import (
 from tests.rules.patients import (
     CHRONIC,
     DTT,
+    HEAVY,
     MIGRAINE,
+    SIX_FAILED,
+    SIX_HEAVY,
     THREE_FAILED,
+    attacks,
     judged,
     months,
     on,
@@ -28,15 +32,6 @@ from tests.rules.patients import (
     rules_of,
     stopped,
 )
-
-HEAVY = months(10, 9, 11)
-SIX_FAILED = (
-    *THREE_FAILED,
-    stopped("candesartan"),
-    stopped("atogepant", StopReason.INTOLERANCE),
-    stopped("onabotulinumtoxina", StopReason.INTOLERANCE),
-)
-SIX_HEAVY = months(17, 15, 14, 16, 15, 14)
 
 
 def test_three_failed_classes_and_three_heavy_months_are_resistant() -> None:
@@ -277,11 +272,6 @@ def test_an_allergy_is_a_failure_as_certain_as_the_record_makes_it() -> None:
     assert "DTT-01" in with_allergy("amitriptyline", stopped("amitriptyline", StopReason.UNKNOWN))
     assert "DTT-01" in with_allergy("amitriptyline", stopped("amitriptyline"))
     assert with_allergy("amitriptyline", stopped("amitriptyline", StopReason.SUCCEEDED)) == {"DTT-03"}
-
-
-def attacks(drug: str, treated: int, relieved: int, dose: float | None, **more: object) -> AttackRecord:
-    more.setdefault("indication", Indication.MIGRAINE)
-    return AttackRecord(drug, treated, relieved, dose, refs=(f"Observation/{drug}",), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

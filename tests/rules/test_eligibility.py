@@ -31,7 +31,19 @@ from prodrome.rules.facts import (
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.site import Site
 from prodrome.rules.judge import judge
-from tests.rules.patients import ADULT, CHRONIC, COMPLETE, MIGRAINE, THREE_FAILED, TODAY, months, on, running, stopped
+from tests.rules.patients import (
+    ADULT,
+    CHRONIC,
+    COMPLETE,
+    MIGRAINE,
+    THREE_FAILED,
+    TODAY,
+    attacks,
+    months,
+    on,
+    running,
+    stopped,
+)
 
 ASTHMA = Condition(frozenset({"asthma"}), refs=("Condition/asthma",))
 PREGNANT = Condition(frozenset({"pregnancy"}), onset=on("2026-03-01"), refs=("Condition/pregnancy",))
@@ -298,11 +310,7 @@ def test_an_allergy_to_a_drug_that_was_taken_is_a_failure() -> None:
     assert said(patient(trials=trials[:1], allergies=(allergy,)), "E64", "failures") == "not recorded"
 
 
-def attacks(drug: str, relieved: int, dose: float) -> AttackRecord:
-    return AttackRecord(drug, 4, relieved, dose, "oral", Indication.MIGRAINE, refs=(f"Observation/{drug}",))
-
-
-TWO_TRIPTANS = (attacks("sumatriptan", 1, 100), attacks("rizatriptan", 2, 10))
+TWO_TRIPTANS = (attacks("sumatriptan", 4, 1, 100, route="oral"), attacks("rizatriptan", 4, 2, 10, route="oral"))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +321,7 @@ TWO_TRIPTANS = (attacks("sumatriptan", 1, 100), attacks("rizatriptan", 2, 10))
         ("E71", "US", TWO_TRIPTANS, "met"),
         ("E71", "US", TWO_TRIPTANS[:1], "not recorded"),  # some plans ask for one, others for two
         ("E71", "US", (), "not met"),
-        ("E70-acute", "US", (attacks("ibuprofen", 0, 400),), "met"),
+        ("E70-acute", "US", (attacks("ibuprofen", 4, 0, 400, route="oral"),), "met"),
     ],
 )
 def test_triptans_that_failed(row: str, locale: str, records: tuple[AttackRecord, ...], answered: str) -> None:
@@ -321,7 +329,7 @@ def test_triptans_that_failed(row: str, locale: str, records: tuple[AttackRecord
 
 
 def test_without_triptans_an_nsaid_and_paracetamol_must_have_failed() -> None:
-    others = (attacks("ibuprofen", 0, 400), attacks("acetaminophen", 1, 1000))
+    others = (attacks("ibuprofen", 4, 0, 400, route="oral"), attacks("acetaminophen", 4, 1, 1000, route="oral"))
     heart = Condition(frozenset({"cad_ihd"}), refs=("Condition/heart",))
     barred = patient(conditions=(MIGRAINE, heart), attack_records=others)
     assert said(barred, "E37", "failures", locale="UK") == "met"

@@ -8,7 +8,6 @@ import pytest
 
 from prodrome.fhir_mappers import collect
 from tests.fhir_mappers.build import (
-    DIARY,
     ERENUMAB,
     ICD10CM,
     LOINC,
@@ -16,6 +15,7 @@ from tests.fhir_mappers.build import (
     PROPRANOLOL,
     SUMATRIPTAN,
     as_needed,
+    attack_response,
     bundle,
     component,
     concept,
@@ -72,16 +72,7 @@ def every(**repeat: Any) -> Json:
 
 
 def attacks(treated: float, relieved: float) -> Json:
-    return observation(
-        DIARY,
-        "attack-response",
-        id="odd",
-        focus=[{"reference": "MedicationStatement/s"}],
-        component=[
-            component(DIARY, "attacks-treated", valueInteger=treated),
-            component(DIARY, "attacks-relieved", valueInteger=relieved),
-        ],
-    )
+    return attack_response(treated, relieved, id="odd", focus=[{"reference": "MedicationStatement/s"}])
 
 
 AMOUNTS = [1e16, 1e300, 1e308, 10**15, 2**63, 5e-324, 1e-12, 100_001]

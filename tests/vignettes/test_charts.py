@@ -31,6 +31,7 @@ from tests.fhir_mappers.build import (
     TODAY,
     administration,
     as_needed,
+    attack_response,
     component,
     concept,
     condition,
@@ -572,11 +573,7 @@ def taken(drug: Json, amount: float | None = None, unit: str = "mg", why: Json |
 
 
 def response(row: Json, treated: int, relieved: int, by: str = "partOf") -> Json:
-    counts = [("attacks-treated", treated), ("attacks-relieved", relieved)]
-    parts = [component(DIARY, code, valueInteger=value) for code, value in counts]
-    return observation(
-        DIARY, "attack-response", component=parts, **{by: [{"reference": f"MedicationStatement/{row['id']}"}]}
-    )
+    return attack_response(treated, relieved, **{by: [{"reference": f"MedicationStatement/{row['id']}"}]})
 
 
 S100, R10 = taken(SUMATRIPTAN, 100), taken(rxnorm("88014"), 10)

@@ -15,11 +15,12 @@ from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.rules.dose_limits import broken_limits
 from prodrome.rules.facts import CoMedication, Condition, Facts
 from prodrome.rules.guideline.guideline import load_guideline
-from tests.cds_hooks.cards.test_building import attacks, card
+from tests.cds_hooks.cards.test_building import card
 from tests.rules.patients import (
     CHRONIC,
     MIGRAINE,
     acute_use,
+    attacks,
     emergency,
     judged,
     order,

@@ -33,13 +33,15 @@ from prodrome.rules.facts import (
 from prodrome.rules.guideline.guideline import load_guideline
 from prodrome.rules.judge import judge
 from tests.rules.patients import (
-    CHRONIC,
     DTT,
+    HEAVY,
     MIGRAINE,
+    REFRACTORY,
     THREE_FAILED,
     TODAY,
     acute_use,
     ago,
+    attacks,
     emergency,
     judged,
     months,
@@ -55,14 +57,6 @@ Json = dict[str, Any]
 ASTHMA = Condition(frozenset({"asthma"}), onset=on("2015-03"), display="Asthma", refs=("Condition/asthma",))
 KIDNEY = Condition(frozenset({"kidney_stones"}), display="Kidney stone", refs=("Condition/stone",))
 HEART = Condition(frozenset({"cad_ihd"}), display="Angina", refs=("Condition/heart",))
-HEAVY = months(10, 9, 11)
-SIX_FAILED = (
-    *THREE_FAILED,
-    stopped("candesartan"),
-    stopped("atogepant", StopReason.INTOLERANCE),
-    stopped("onabotulinumtoxina", StopReason.INTOLERANCE),
-)
-REFRACTORY = patient(conditions=(CHRONIC,), trials=SIX_FAILED, headache_months=months(17, 15, 14, 16, 15, 14))
 
 
 def draft(fact: DraftOrder, dose: float = 25) -> Json:
@@ -102,10 +96,6 @@ def card(rule: str, facts: Facts, hook: str = "patient-view", **more: Any) -> Js
     built = answer(facts, hook, **more)
     assert codes(built).count(rule) == 1, codes(built)
     return next(card for card in built if card["source"]["topic"]["code"] == rule)
-
-
-def attacks(drug: str, treated: int, relieved: int, dose: float) -> AttackRecord:
-    return AttackRecord(drug, treated, relieved, dose, refs=(f"Observation/{drug}",))
 
 
 def taking(drug: str, dose: float) -> Trial:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from prodrome.rules import Facts
-from tests.cds_hooks.cards.test_building import HEAVY, REFRACTORY, answer, attacks, codes
+from tests.cds_hooks.cards.test_building import answer, codes
 from tests.golden.test_golden import CALLS
-from tests.rules.patients import DTT, acute_use, emergency, patient, stopped
+from tests.rules.patients import DTT, HEAVY, REFRACTORY, acute_use, attacks, emergency, patient, stopped
 from tests.serving import Client, ask, client_of, service
 
 TOGETHER, MEAN, EACH = 2500, 2000, {"PRV-04": 1600}
