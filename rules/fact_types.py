@@ -330,7 +330,7 @@ _FACTS: Mapping[str, FactType] = {
     ),
     "follow_up_after": FactType(
         "Specialist care that may have come after an episode began.",
-        read_from=("Encounter", "Appointment", "ServiceRequest"),
+        read_from=("Encounter", "ServiceRequest", "Appointment"),
         fields={
             "episode": Field(str),
             "kind": Field(FOLLOW_UPS, "a contact, a referral, or an appointment ahead"),
@@ -338,7 +338,7 @@ _FACTS: Mapping[str, FactType] = {
     ),
     "follow_up": FactType(
         "Specialist care.",
-        read_from=("Encounter", "Appointment", "ServiceRequest"),
+        read_from=("Encounter", "ServiceRequest", "Appointment"),
         fields={
             "kind": Field(FOLLOW_UPS, "a contact, a referral, or an appointment ahead"),
             "days_ago": Field(float),

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -94,3 +95,20 @@ def test_no_arrow_runs_up_and_none_in_a_circle() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout
+
+
+def test_each_invariant_names_a_test_that_is_there() -> None:
+    told = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").partition("| invariant |")[2]
+    rows = [line for line in told.splitlines()[2:] if line.startswith("|")]
+    named = [re.search(r"\| \[(test_\w+)\]\((tests/[\w/]+\.py)\) \|$", row) for row in rows]
+    assert len(named) > 10
+    for row, found in zip(rows, named, strict=True):
+        assert found, row
+        assert f"def {found[1]}(" in (ROOT / found[2]).read_text(encoding="utf-8"), row
+
+
+def test_the_map_names_every_room() -> None:
+    told = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for room in ROOMS:
+        name = room.removeprefix("prodrome.").replace(".", "/")
+        assert room == "prodrome.cds_hooks" or f"`{name}/" in told or f"`{name.rpartition('/')[2]}/`" in told, room
