@@ -16,7 +16,7 @@ import orjson
 from flask import Flask
 
 from bench.charts import DIARY, ICD10CM, INSTANCE, LOINC, PATIENT, RXNORM, SNOMED, TODAY
-from prodrome.cds_hooks.protocol import services
+from prodrome.cds_hooks.protocol import HOOKS, services
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
 from prodrome.rules.guideline.guideline import load_guideline
@@ -41,7 +41,7 @@ REFERRAL = "183521007"
 
 
 class Shape(NamedTuple):
-    """A kind of body: its hook, and a function from a number to rows by prefetch key (or ``orders``)."""
+    """A kind of body: its hook, and a function from a number to rows by prefetch key (or ``orders``, ``written``)."""
 
     rows: Callable[[int], Rows]
     hook: str = "patient-view"
@@ -274,6 +274,19 @@ def one_order_many_conditions(n: int) -> Rows:
     return {"orders": _numbered(1, _order), "conditions": _numbered(n, _condition)}
 
 
+def problems_being_written(n: int) -> Rows:
+    """Problems that are being added, and as many that are there."""
+    there = [_condition(number) | {"id": f"there-{number}"} for number in range(n)]
+    return {"written": _numbered(n, _condition), "conditions": there}
+
+
+def allergies_being_written(n: int) -> Rows:
+    """Allergies that are being added, and as many that are there."""
+    allergy = _row("AllergyIntolerance", code=_coded(RXNORM, "8787"), type="allergy")
+    there = [allergy | {"id": f"there-{number}"} for number in range(n)]
+    return {"written": _numbered(n, lambda _: allergy), "allergyIntolerances": there}
+
+
 def foreign_bundle(n: int) -> Rows:
     """Rows of thirteen kinds in one Bundle under a key nobody asked for."""
     kinds = ("Condition", "MedicationStatement", "MedicationRequest", "MedicationAdministration", "Encounter",
@@ -376,6 +389,8 @@ SHAPES: Mapping[str, Shape] = {
     "orders x allergies": Shape(orders_times_allergies, "order-sign"),
     "orders x conditions": Shape(orders_times_conditions, "order-sign"),
     "one order x conditions": Shape(one_order_many_conditions, "order-sign"),
+    "problems being written": Shape(problems_being_written, "problem-list-item-create"),
+    "allergies being written": Shape(allergies_being_written, "allergyintolerance-create"),
     "foreign Bundle": Shape(foreign_bundle, foreign=True),
     "long phrases": Shape(long_phrases),
     "long names": Shape(long_names),
@@ -397,7 +412,7 @@ def body(shape: Shape, size: int) -> bytes:
 
 def _body(shape: Shape, n: int) -> bytes:
     rows = shape.rows(n)
-    drafts = rows.pop("orders", None)
+    drafts, written = rows.pop("orders", None), rows.pop("written", [])
     prefetch: Json = {key: _bundle(found) for key, found in rows.items()}
     patient = {"resourceType": "Patient", "id": PATIENT, "gender": "female", "birthDate": "1984-03-02"}
     if not shape.foreign:
@@ -408,6 +423,8 @@ def _body(shape: Shape, n: int) -> bytes:
     context: Json = {"userId": "Practitioner/bench", "patientId": PATIENT, "encounterId": "e"}
     if shape.hook == "order-sign":
         context["draftOrders"] = _bundle(drafts or [])
+    if declares := HOOKS[shape.hook].declares:
+        context[declares[0]] = _bundle(written)
     asked = {"hook": shape.hook, "hookInstance": INSTANCE, "context": context}
     return orjson.dumps(asked | {"prefetch": prefetch | {"patient": patient}})
 

@@ -6,7 +6,7 @@ Of each kind of resource it is known afterwards whether all of it is there, part
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import zip_longest
+from itertools import count, zip_longest
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
@@ -229,7 +229,8 @@ _CODED = ("clinicalStatus", "verificationStatus")
 def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Put what is being written into the chart in the place of its rows of the same id, or beside them.
 
-    Returns the references of these resources, and what to say of those that name another patient.
+    Two new entries of one id, or of none, are two. Returns the references of these resources, and what to say of those
+    that name another patient.
     """
     declares = HOOKS[request.hook].declares
     if declares is None:
@@ -237,14 +238,16 @@ def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> t
     _, kind = declares
     of_kind = [each for each in request.declared if isinstance(each, dict) and each.get("resourceType") == kind]
     own = [each for each in of_kind if not _names_another(each, request.patient_id)]
-    rows = resources.setdefault(kind, [])
+    ids = [bare_id(resource.get("id")) for resource in own]
+    new = {id_ for id_ in ids if id_}
+    there = [(_id_of(row.resource), row) for row in resources.get(kind, ())]
+    taken = new | {id_ for id_, _ in there if id_}
+    unused = (name for number in count(1) if (name := f"new-{number}") not in taken)
+    rows = resources[kind] = [row for id_, row in there if id_ not in new]
     references = set()
-    for place, resource in enumerate(own, 1):
-        id_ = bare_id(resource.get("id")) or f"new-{place}"
+    for resource, said in zip(own, ids, strict=True):
+        id_ = said if said and f"{kind}/{said}" not in references else next(unused)
         words = {name: {"coding": [{"code": resource[name]}]} for name in _CODED if isinstance(resource.get(name), str)}
-        rows[:] = [
-            row for row in rows if not (isinstance(row.resource, dict) and bare_id(row.resource.get("id")) == id_)
-        ]
         rows.append(BundleEntry({**resource, **words, "id": id_}))
         references.add(f"{kind}/{id_}")
     if len(own) == len(of_kind):
@@ -252,6 +255,10 @@ def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> t
     return frozenset(references), (
         f"{len(of_kind) - len(own)} of the new entries name another patient and were set aside.",
     )
+
+
+def _id_of(resource: object) -> str | None:
+    return bare_id(resource.get("id")) if isinstance(resource, dict) else None
 
 
 def _names_another(order: object, patient_id: str) -> bool:

@@ -42,6 +42,8 @@ CHART = [
     condition(concept(ICD10CM, "J45.909"), id="asthma"),
 ]
 
+ALLERGIES = [row for row in CHART if row["resourceType"] == "AllergyIntolerance"]
+
 NUMBERS = (0, -1, 1, 7, 1e16, 1e300, -1e300, 1e308, 5e-324, 1e-9, 0.01, 2**63, 2**31, 10**15 - 1, 10**15, 999999999)
 TEXTS = (
     *("", " ", "x", "\u0000", "\ud7ff", "\U0001f600", "x" * 3000, "9" * 400 + " mg", "1e400", "propranolol 1e9 mg"),
@@ -82,10 +84,25 @@ def body(number: int) -> tuple[str, bytes]:
     context: dict[str, Any] = {"userId": "Practitioner/dr-1", "patientId": "pat-1", "encounterId": "e"}
     if hook.startswith("order"):
         context |= {"draftOrders": bundle(*orders), "selections": ["MedicationRequest/o1", "MedicationRequest/o2"]}
+    hook, context = _later(Random(f"later {number}"), hook, context, orders)
     said = {"hook": hook, "hookInstance": str(number), "context": context, "prefetch": prefetch}
     for _ in range(random.randint(1, 5)):
         _spoil(random, said)
     return hook, orjson.dumps(said, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _later(random: Random, hook: str, context: dict[str, Any], orders: list[Any]) -> tuple[str, dict[str, Any]]:
+    """One of the hooks that came later, now and then; the other numbers name the requests they always named."""
+    if random.random() < 0.8:
+        return hook, context
+    hook, member, resources = random.choice(
+        (
+            ("medication-refill", "medications", orders),
+            ("problem-list-item-create", "conditions", [row for row in CHART if row["resourceType"] == "Condition"]),
+            ("allergyintolerance-create", "allergyIntolerance", [CHART[-1], *ALLERGIES]),
+        )
+    )
+    return hook, context | {member: copy.deepcopy(random.choice((bundle(*resources), resources, resources[0])))}
 
 
 def _spoil(random: Random, said: dict[str, Any]) -> None:

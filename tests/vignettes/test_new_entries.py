@@ -118,6 +118,22 @@ def test_a_new_problem(client: Client, chart: list[Json], entry: Json, indicator
     assert not any("suggestions" in card for card in cards), "nothing is stopped by a button"
 
 
+@pytest.mark.withstands("orders of one id")
+@pytest.mark.parametrize("id_", [{"id": "entry"}, {}], ids=["one id", "no id"])
+@pytest.mark.parametrize("codes", [("J45.909", "M54.5"), ("M54.5", "J45.909")])
+def test_two_new_problems_of_one_id_are_two(client: Client, codes: tuple[str, str], id_: Json) -> None:
+    entries = [{**{k: v for k, v in problem(code).items() if k != "id"}, **id_} for code in codes]
+    cards = said(client, PROBLEM, {"conditions": bundle(*entries)}, [condition(), ON])["cards"]
+    assert [card["source"]["topic"]["code"] for card in cards] == ["SAF-03"]
+
+
+@pytest.mark.withstands("orders of one id")
+def test_no_id_of_a_row_makes_a_new_problem_take_its_place(client: Client) -> None:
+    entry = {name: value for name, value in problem("J45.909").items() if name != "id"}
+    known = [problem("J45.20", id=f"new-{number}") for number in range(3)]
+    assert said(client, PROBLEM, {"conditions": bundle(entry)}, [condition(), ON, *known])["cards"] == []
+
+
 ALLERGIES = {
     "to what is taken": ([ON], allergic(PROPRANOLOL), "critical"),
     "an intolerance": ([ON], allergic(PROPRANOLOL, "intolerance"), "warning"),
