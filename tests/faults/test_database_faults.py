@@ -201,10 +201,10 @@ def test_a_card_that_the_database_does_not_take_keeps_back_no_other() -> None:
 def test_a_service_that_is_told_to_stop_writes_the_cards_that_wait(tmp_path: Path) -> None:
     file = tmp_path / "prodrome.db"
     program = f"""
-from prodrome.cds_hooks.feedback import Shown, Store, Visit
+from prodrome.cds_hooks.feedback import Showing, Shown, Store
 from prodrome.cds_hooks.settings import Settings
 store = Store(Settings(database_url="sqlite:///{file}"))
-store.remember(Visit("prodrome-patient-view", "instance", "1.0.0"), [Shown("a", "REF-01", "info")])
+store.remember(Showing("prodrome-patient-view", "instance", "1.0.0"), [Shown("a", "REF-01", "info")])
 """
     subprocess.run([sys.executable, "-c", program], check=True)
     assert uuids(Database(f"sqlite:///{file}")) == ["a"]
