@@ -102,7 +102,8 @@ def _allowing(settings: Settings, server: str) -> Settings:
     try:
         named = FhirServer(url=server, open=server.startswith("http://"), private=True)
     except ValidationError as error:
-        raise UsageError(error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")) from None
+        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{server}: {why}") from None
     return settings.model_copy(update={"fhir_servers": (*settings.fhir_servers, named)})
 
 

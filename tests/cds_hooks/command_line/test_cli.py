@@ -258,7 +258,7 @@ HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"pat
     ("body", "expected"),
     [
         (b'{"hook": "patient-view",\n "context": {,}}', "line 2, column 14"),
-        (b"", "not valid JSON"),
+        (b"", "is empty"),
         (b"\x80\x81\xff", "not valid JSON"),
         (b"[]", "not a JSON object"),
         (b'{"resourceType": "Bundle", "entry": []}', "found a FHIR Bundle"),
