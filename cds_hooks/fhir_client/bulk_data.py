@@ -23,6 +23,7 @@ from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Targe
 from prodrome.cds_hooks.fhir_client.backend_services import BackendTokens
 from prodrome.cds_hooks.fhir_client.exchange import Failure, retry_after
 from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
+from prodrome.fhir_mappers import SHARED_KINDS
 
 STATE, MANIFEST = ".export.json", "manifest.json"
 TRIES = 6
@@ -40,7 +41,7 @@ LONGEST_LINE = 1024 * 1024
 Progress = Callable[[str], None]
 Transport = Callable[[Target], httpx.AsyncBaseTransport]
 
-_REFERRED = re.compile(rb'"(Medication|PractitionerRole)/([A-Za-z0-9\-.]{1,64})"')
+_REFERRED = re.compile(rb'"(%s)/([A-Za-z0-9\-.]{1,64})"' % "|".join(SHARED_KINDS).encode())
 _FHIR = "application/fhir+json"
 UNREADABLE = "names an address that cannot be read"
 
@@ -56,10 +57,10 @@ class Ask:
     patients: bool = False
     since: str | None = None
 
-    def url(self, *, filtered: bool = True) -> str:
-        """The address that begins the export."""
+    def url(self, *, filtered: bool = True, shared: bool = True) -> str:
+        """The address that begins the export; without the filters, or without the kinds that are no patient's own."""
         level = f"/Group/{self.group}" if self.group else "/Patient" if self.patients else ""
-        asked = [("_type", ",".join(self.kinds))]
+        asked = [("_type", ",".join(kind for kind in self.kinds if shared or kind not in SHARED_KINDS))]
         asked += [("_since", self.since)] if self.since else []
         asked += [("_typeFilter", one) for one in self.filters] if filtered else []
         return f"{self.server}{level}/$export?{urlencode(asked)}"
@@ -157,16 +158,26 @@ class _Export:
         return status
 
     async def _kick_off(self) -> str:
+        """Begin the export: as a whole, or with what of it the server takes."""
         headers = {"Accept": _FHIR, "Prefer": "respond-async"}
-        try:
-            status = await self._kicked(self._ask.url(), headers)
-        except Failure as failure:
-            if failure.status not in (400, 414, 422, 501) or not self._ask.filters:
-                raise
-            self._exported.notes.append("The server does not take _typeFilter: more rows come than are read.")
-            status = await self._kicked(self._ask.url(filtered=False), headers)
-        self._write(STATE, {"request": self._ask.url(), "status": status})
-        return status
+        ways: dict[str, bool] = {}  # address -> whether it filters; some servers export with patients only their own
+        for filtered, shared in ((True, True), (True, False), (False, True), (False, False)):
+            ways.setdefault(self._ask.url(filtered=filtered, shared=shared), filtered)
+        refused: Failure | None = None
+        for url, filtered in ways.items():
+            try:
+                status = await self._kicked(url, headers)
+            except Failure as failure:
+                if failure.status not in (400, 414, 422, 501):
+                    raise
+                refused = refused or failure
+                continue
+            if self._ask.filters and not filtered:
+                self._exported.notes.append("The server does not take _typeFilter: more rows come than are read.")
+            self._write(STATE, {"request": self._ask.url(), "status": status})
+            return status
+        assert refused is not None
+        raise refused
 
     async def _kicked(self, url: str, headers: Mapping[str, str]) -> str:
         async with self._asked("GET", url, headers) as response:

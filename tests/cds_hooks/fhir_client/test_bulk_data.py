@@ -98,6 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path.endswith("/$export"):
             if "no filters" in here.faults and "_typeFilter" in parts.query:
                 return self.answer(400)
+            if "own kinds" in here.faults and "Medication" in parse_qs(parts.query)["_type"][0].split(","):
+                return self.answer(400)
             return self.answer(202, Content_Location=here.url + "/status/1")
         if parts.path == "/status/1":
             if "forgotten" in here.faults:
@@ -196,6 +198,15 @@ def test_the_kick_off_asks_for_what_is_read_at_its_level(serve: Callable[..., Se
     }
     assert headers["Prefer"] == "respond-async"
     assert headers["Authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("faults", [("own kinds",), ("own kinds", "no filters")], ids="+".join)
+def test_kinds_that_are_no_patients_own_are_fetched_where_the_server_does_not_export_them(
+    faults: tuple[str, ...], serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    done = exported(serve(*faults), tmp_path / "out")
+    assert done.rows["Medication"] == 2
+    assert any("_typeFilter" in note for note in done.notes) == ("no filters" in faults)
 
 
 def test_what_rows_refer_to_and_the_export_left_out_is_fetched(serve: Callable[..., Server], tmp_path: Path) -> None:
