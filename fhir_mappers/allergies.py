@@ -9,7 +9,7 @@ from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects
 from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of, unelided
 from prodrome.rules import Allergy
-from prodrome.rules.guideline import SNOMED, Drug, Guideline
+from prodrome.rules.guideline import ATC, SNOMED, Drug, Guideline
 
 _ALLERGY_TYPES = frozenset({"allergy", "intolerance"})
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
@@ -80,6 +80,8 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     named = {to for system, code in said.codes if system == SNOMED and (to := guideline.allergy_to(code))}
     if named:
         return True, frozenset().union(*(_members(guideline, to) for to in named))
+    if grouped := frozenset(drug for code in said.codes for drug in _of_atc_group(guideline, *code)):
+        return True, grouped
     if _denies(said):
         return False, frozenset()
     medicine = lexicon.recognise(NamedMedicine(said))
@@ -91,6 +93,20 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
         for name in found_in(text, _class_names(guideline))
     }
     return False, frozenset().union(*(_members(guideline, to) for to in classes))
+
+
+_ATC_GROUP = re.compile(r"[A-Z]\d\d[A-Z]{1,2}")
+_ATC_NSAIDS = "M01A"
+
+
+def _of_atc_group(guideline: Guideline, system: str, code: str) -> Iterable[str]:
+    """The drugs of a group of ATC (C07AA: some beta blockers), or NSAIDs as a class."""
+    if system != ATC or not _ATC_GROUP.fullmatch(code):
+        return ()
+    if code == _ATC_NSAIDS:
+        return (_NSAID,)
+    drugs = guideline.drugs.values()
+    return [drug.id for drug in drugs if any(one.startswith(code) for one in drug.codes.get("atc", ()))]
 
 
 _class_names = phrases_of(CLASS)

@@ -3,7 +3,7 @@
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
 from prodrome.fhir_mappers.dates import read_when
-from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_text
+from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.encounters import places, service_types
 from prodrome.fhir_mappers.specialists import (
     code_sets,
@@ -44,14 +44,18 @@ def read_follow_ups(chart: Chart) -> list[FollowUp]:
             found.append(FollowUp("appointment", start, refs))
 
     def read_service_request(ref: str, resource: JsonObject) -> None:
-        if is_ordered(resource) and is_referral(
-            order_code(resource), read_concepts(resource, "performerType"), chart.guideline
-        ):
+        if is_ordered(resource) and is_referral(order_code(resource), _performers(resource), chart.guideline):
             found.append(FollowUp("referral", read_when(resource, "authoredOn"), (ref,) if ref else ()))
 
     chart.each("Appointment", read_appointment)
     chart.each("ServiceRequest", read_service_request)
     return found
+
+
+def _performers(resource: JsonObject) -> list[Concept]:
+    """Who is to act on an order: what they are, and how the chart words them."""
+    displays = [read_text(each, "display") for each in read_objects(resource, "performer")]
+    return read_concepts(resource, "performerType") + [Concept((), (said,), ()) for said in displays if said]
 
 
 def is_ordered(resource: JsonObject) -> bool:

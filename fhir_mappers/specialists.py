@@ -23,6 +23,7 @@ _CARE = phrases(
 
 
 _named = phrases_of("specialist.")
+_referral = phrases_of("referral")
 
 
 def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]:
@@ -74,6 +75,8 @@ def is_referral(said: Concept, performers: Iterable[Concept], guideline: Guideli
     names = sets_of(guideline, said.codes)
     if not names.isdisjoint(code_sets(guideline, referral=True)):
         return True
-    if CONSULTATION in names and is_specialist(performers, guideline, code_sets(guideline)):
+    texts = with_unknown(said, guideline.sets_of).texts
+    refers = CONSULTATION in names or any(found_in(text, _referral(guideline)) for text in texts)
+    if refers and is_specialist(performers, guideline, code_sets(guideline)):
         return True
-    return any(names_specialist(text, guideline) for text in with_unknown(said, guideline.sets_of).texts)
+    return any(names_specialist(text, guideline) for text in texts)

@@ -12,7 +12,7 @@ import httpx
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_ANSWER_BYTES, Failure, ask, errors
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.fhir_mappers import lacks_some
+from prodrome.fhir_mappers import bare_id, lacks_some
 from prodrome.rules import Completeness
 
 MAX_PAGES = 50
@@ -114,7 +114,11 @@ class Search:
         resource, _ = await ask(http, self._request(http, f"{self.target.base}/{self.query}"), deadline)
         self.answered = True
         kind, _, bare = self.query.partition("/")
-        if not isinstance(resource, dict) or resource.get("resourceType") != kind or resource.get("id") != bare:
+        if (
+            not isinstance(resource, dict)
+            or resource.get("resourceType") != kind
+            or bare_id(resource.get("id")) != bare
+        ):
             raise Failure("answers with another resource than was asked for")
         self.resource = resource
 

@@ -104,6 +104,7 @@ EhfClassName = Literal["E5"]
 WordsName = Literal[
     "diagnosis.migraine",
     "negation",
+    "referral",
     "specialist.headache",
     "specialist.neurology",
     "treatment.acupuncture",

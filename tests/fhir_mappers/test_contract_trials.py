@@ -369,6 +369,21 @@ HOW_MUCH: list[Row] = [
     ("morning and evening", (statement(dosage=[dose(40, when=["MORN", "EVE"])]),), doses, [80]),
     ("at two times of the day", (statement(dosage=[dose(40, timeOfDay=["08:00:00", "20:00:00"])]),), doses, [80]),
     ("DSTU2 periodUnits", (statement(dosage=[dose(80, frequency=1, period=1, periodUnits="d")]),), doses, [80]),
+    (
+        "twice a day by the usage code of Japan",
+        (
+            statement(
+                dosage=[
+                    {
+                        "timing": {"code": concept("http://jami.jp/CodeSystem/MedicationUsage", "1012040400000000")},
+                        "doseAndRate": [{"doseQuantity": q(40)}],
+                    }
+                ]
+            ),
+        ),
+        doses,
+        [80],
+    ),
     ("a period without a frequency", (statement(dosage=[dose(80, period=1, periodUnit="d")]),), doses, [80]),
     ("tablets of a product", (statement(TABLET, dosage=[dose(4, "tablet")]),), doses, [40]),
     ("tablets by UCUM annotation", (statement(TABLET, dosage=[dose(4, "{tablet}")]),), doses, [40]),
