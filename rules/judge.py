@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from prodrome.rules.contraindications import Active, active_contraindications
 from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
@@ -95,7 +96,14 @@ class Judgement:
 
     def rows(self, row: type[R]) -> tuple[R, ...]:
         """Every flat fact that a type of :mod:`prodrome.rules.rows` reads."""
-        return tuple([read(row, fact) for fact in self.of_type(row.fact)])
+        found: tuple[R, ...] | None = self._rows.get(row)
+        if found is None:
+            found = self._rows[row] = tuple([read(row, fact) for fact in self.of_type(row.fact)])
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[type, tuple[Any, ...]]:
+        return {}
 
     def count(self, name: TallyName) -> int:
         """A count that the rulebook made."""

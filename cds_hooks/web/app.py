@@ -50,9 +50,15 @@ if TYPE_CHECKING:
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class _Service(Flask):
+    """No function of ours is a coroutine: Flask need not look whether one is, a dozen times a call."""
+
+    ensure_sync = staticmethod(lambda function: function)  # type: ignore[assignment]
+
+
 def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
     """The application these settings describe. Raises ``GuidelineError`` for rule parameters that do not fit."""
-    app = Flask("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
+    app = _Service("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     environment = environment or Environment.of(settings, store=Store(settings))

@@ -103,8 +103,8 @@ def headers(app: Flask, settings: Settings) -> None:
         said = response.headers
         if response.mimetype in ("text/html", "image/svg+xml"):
             said.setdefault("Content-Security-Policy", PAGE_POLICY)
-        for name, value in always.items():
-            said.setdefault(name, value)
+        there = {name.lower() for name, _ in said}
+        said.extend([(name, value) for name, value in always.items() if name.lower() not in there])
         if response.status_code == 401:
             said.setdefault("WWW-Authenticate", "Bearer")
         return response
