@@ -1,7 +1,8 @@
 """One call from request to answer: what HTTP, the command line and the workbench all do.
 
 The prefetch that came is completed from the FHIR server where one is given, read as a record of dated facts, judged,
-and answered in cards. Nothing is kept between calls but what feedback needs.
+and answered in cards. Nothing is kept between calls but what feedback needs, and, in memory alone, what codes and the
+words for medicines and places mean: nobody's in particular.
 """
 
 import time
