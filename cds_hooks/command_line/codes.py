@@ -17,6 +17,7 @@ from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import json_argument, print_json
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Failure, expand
+from prodrome.cds_hooks.knowledge import CodeRow, KnowledgeError, rows_of
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.fhir_mappers import SITE, Record, code_taken_for, collect, read_facts, words_taken_for
 from prodrome.rules import Facts, SiteCode
@@ -47,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     expand.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the table to write: more_codes")
     expand.add_argument("--set", action="append", dest="sets", metavar="SET", help="only this set (may be repeated)")
     expand.set_defaults(verb=_expand)
+    take = verbs.add_parser("import", help="take in expanded FHIR ValueSets as codes of our sets")
+    take.add_argument("files", metavar="VALUESET.json", nargs="+", type=Path, help="expanded ($expand), as JSON")
+    take.add_argument("--out", type=Path, required=True, metavar="FILE.csv", help="the table to write: more_codes")
+    take.add_argument("--set", metavar="SET", help="of which set they are, where they are not called after it")
+    take.set_defaults(verb=_import)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,12 +97,34 @@ def _expand(asked: argparse.Namespace, environment: Environment) -> int:
                 return 1
             rows += [(name, "snomed", code, display) for code, display in sorted(codes.items())]
             print(f"{len(codes):7}  {name}")
-    with asked.out.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(f"# SNOMED CT codes of our sets, expanded by {asked.url} on {environment.clock()}.\n")
+    _write_table(asked.out, f"SNOMED CT codes of our sets, expanded by {asked.url} on {environment.clock()}.", rows)
+    return _written(asked.out, len(rows), environment)
+
+
+def _import(asked: argparse.Namespace, environment: Environment) -> int:
+    """Write the table of all files, or none of it."""
+    rows: dict[CodeRow, None] = {}
+    for file in asked.files:
+        try:
+            found = rows_of(_parsed(file.read_bytes(), file.name), environment.guideline, asked.set)
+        except KnowledgeError as error:
+            raise UsageError(f"{file}: {error}") from None
+        print(f"{len(found):7}  {asked.set or found[0].set if found else file.name}")
+        rows |= dict.fromkeys(found)
+    _write_table(asked.out, f"Codes of our sets, taken from ValueSets on {environment.clock()}.", rows)
+    return _written(asked.out, len(rows), environment)
+
+
+def _write_table(out: Path, comment: str, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    with out.open("w", encoding="utf-8", newline="") as stream:
+        stream.write(f"# {comment}\n")
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerows([("set", "system", "code", "meaning"), *rows])
-    environment.guideline.with_codes(asked.out)  # what is written can be read
-    print(f'{len(rows)} codes are in {asked.out}. To use them: more_codes = "{asked.out}" in the settings.')
+
+
+def _written(out: Path, rows: int, environment: Environment) -> int:
+    environment.guideline.with_codes(out)  # what is written can be read
+    print(f'{rows} codes are in {out}. To use them: more_codes = "{out}" in the settings.')
     return 0
 
 

@@ -2,11 +2,13 @@
 
 from prodrome.cds_hooks.knowledge.cql import KnowledgeError, library
 from prodrome.cds_hooks.knowledge.facts import fact_observations, facts_bundle
+from prodrome.cds_hooks.knowledge.importing import CodeRow, rows_of
 from prodrome.cds_hooks.knowledge.package import Case, Knowledge, knowledge, write
 from prodrome.cds_hooks.knowledge.terminology import is_expanded
 
 __all__ = [
     "Case",
+    "CodeRow",
     "Knowledge",
     "KnowledgeError",
     "fact_observations",
@@ -14,5 +16,6 @@ __all__ = [
     "is_expanded",
     "knowledge",
     "library",
+    "rows_of",
     "write",
 ]

@@ -123,11 +123,9 @@ def _value_set(code_set: CodeSet, systems: list[str], guideline: Guideline, base
     include: list[Resource] = []
     exclude: list[Resource] = []
     for system in systems:
-        codes = sorted(code_set.exact.get(system, ()))
-        if codes:
+        if codes := sorted(code_set.exact.get(system, ())):
             include.append({"system": system, "concept": [{"code": code} for code in codes]})
-        else:
-            begins = [*code_set.prefixes.get(system, ()), *_wild(code_set, system)]
+        if begins := [*code_set.prefixes.get(system, ()), *_wild(code_set, system)]:
             include.append({"system": system, "filter": [_beginning_with(begins, system)]})
             if without := code_set.without.get(system):
                 exclude.append({"system": system, "filter": [_beginning_with(list(without), system)]})

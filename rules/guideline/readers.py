@@ -175,7 +175,7 @@ def read_codes(
     entries = file.named("sets")
     tables: dict[str, dict[str, set[str]]] = {name: {} for name in entries}
     for row in more:
-        if row.set not in tables or row.system not in systems or row.system in by_prefix:
+        if row.set not in tables or row.system not in systems:
             raise GuidelineError(f"{row.table}: {row.system} {row.code}: set {row.set!r} or its system is unknown")
         tables[row.set].setdefault(row.system, set()).add(row.code)
     code_sets: dict[str, CodeSet] = {}
@@ -191,7 +191,9 @@ def read_codes(
             if entry.get(system, None) is None and not listed:
                 continue
             if system in by_prefix:
-                codes = [without_dots(code) for code in entry.texts(system)]
+                if listed:  # of a site's table: an expansion names each code of a classification
+                    exact |= dict.fromkeys(urls, frozenset(listed) | {without_dots(code) for code in listed})
+                codes = [without_dots(code) for code in entry.texts(system, ())]
                 prefixes |= dict.fromkeys(urls, tuple(code for code in codes if "_" not in code))
                 if wild := [re.escape(code).replace("_", ".") for code in codes if "_" in code]:
                     patterns |= dict.fromkeys(urls, re.compile("|".join(wild)))
