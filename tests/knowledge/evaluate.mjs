@@ -4,23 +4,14 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import cql from "cql-execution";
 import fhir from "cql-exec-fhir";
+import { answer } from "./answer.mjs";
 
 const library = new cql.Library(JSON.parse(readFileSync(process.argv[2], "utf-8")));
 const executor = new cql.Executor(library);
-const known = (fields) => Object.fromEntries(Object.entries(fields).filter(([name, value]) => name !== "fact id" && value !== null));
 
 const source = fhir.PatientSource.FHIRv401(); // one for all: each reads the model of FHIR anew
 for await (const line of createInterface({ input: process.stdin })) {
   source.loadBundles([JSON.parse(line)]);
   const [results] = Object.values((await executor.exec(source)).patientResults);
-  const named = Object.entries(results);
-  const answer = {
-    findings: results["Findings"].map(known),
-    unjudged: results["Could not judge"].map(known),
-    holds: named.filter(([, value]) => value === true).map(([name]) => name),
-    concluded: named
-      .filter(([name, value]) => name.endsWith(": concludes") && value.length)
-      .map(([name]) => name.slice(0, -": concludes".length)),
-  };
-  console.log(JSON.stringify(answer));
+  console.log(JSON.stringify(answer(results)));
 }

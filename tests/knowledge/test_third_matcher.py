@@ -1,5 +1,6 @@
 """A foreign CQL engine, run on the exported rules, answers as this program does: a third matcher."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from prodrome.cds_hooks.knowledge import knowledge
 from prodrome.rules.guideline import load_guideline
 from tests.knowledge import cases
 from tests.knowledge.cases import BASE, Compared
-from tests.knowledge.toolchain import evaluated, translated
+from tests.knowledge.mutants import telling_worlds
+from tests.knowledge.toolchain import evaluated, mutated, translated
 
 GUIDELINE = load_guideline()
 RULEBOOK = GUIDELINE.rulebook
 PUBLISHED = knowledge(GUIDELINE, BASE)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+CHANGED = 12
+"""Of so many rules changes are tried in every run."""
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +81,19 @@ def _said(plan: dict[str, Any], holds: list[str]) -> Iterator[tuple[str, str]]:
         (condition,) = action["condition"]
         if condition["expression"]["expression"] in holds:
             yield action["code"][0]["coding"][0]["code"], indicators[action["priority"]]
+
+
+def test_a_change_of_the_rules_changes_an_answer(elm: Path) -> None:
+    """Of the rules with one comparison, threshold or `unless` changed, nearly all answer otherwise somewhere.
+
+    A part of the rules; all of them with HYPOTHESIS_PROFILE=long.
+    """
+    enabled = [rule for rule in RULEBOOK.rules.values() if rule.enabled]
+    chosen = enabled if PROFILE == "long" else enabled[:: len(enabled) // CHANGED]
+    names = [] if PROFILE == "long" else [rule.id for rule in chosen]
+    worlds = telling_worlds(RULEBOOK, chosen, cases.SEED)
+    asked = ({"aim": world.aim, "bundle": cases.of_world("", world, RULEBOOK).bundle} for world in worlds)
+    found = mutated(elm, asked, names)
+    missed = [f"{one['name']}: {one['kind']}" for one in found if not one["caught"]]
+    assert len(found) >= 2 * len(chosen)
+    assert len(missed) <= len(found) * 0.05, missed

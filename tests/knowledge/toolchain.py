@@ -17,7 +17,7 @@ import pytest
 HERE = Path(__file__).parent
 INSTALL_SECONDS = 600
 TRANSLATE_SECONDS = 600
-EVALUATE_SECONDS = 1200
+ANSWER_SECONDS = 7200
 
 
 def node() -> str:
@@ -49,9 +49,18 @@ def translated(cql: str, folder: Path) -> Path:
 
 def evaluated(elm: Path, bundles: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the rules as ELM say of the facts of each Bundle, in their order (``evaluate.mjs`` says how)."""
-    lines = "".join(json.dumps(bundle) + "\n" for bundle in bundles)
-    command = [node(), str(HERE / "evaluate.mjs"), str(elm)]
-    done = subprocess.run(command, input=lines.encode(), capture_output=True, timeout=EVALUATE_SECONDS, check=False)
+    return _asked("evaluate.mjs", [str(elm)], bundles)
+
+
+def mutated(elm: Path, cases: Iterable[dict[str, Any]], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Which changes of the rules as ELM are caught by cases (``mutate.mjs`` says how)."""
+    return _asked("mutate.mjs", [str(elm), *names], cases)
+
+
+def _asked(script: str, arguments: list[str], lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    said = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    command = [node(), str(HERE / script), *arguments]
+    done = subprocess.run(command, input=said, capture_output=True, timeout=ANSWER_SECONDS, check=False)
     assert done.returncode == 0, done.stderr.decode()[:2000]
     assert done.stderr == b"", done.stderr.decode()[:2000]
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -64,6 +64,23 @@ def draw(rulebook: Rulebook, random: Random, aim: str, *, lacking: bool = False,
     return world
 
 
+def draw_silenced(rulebook: Rulebook, random: Random, aim: str, silencer: Pattern) -> World:
+    """A world in which a rule's conditions hold, and one of its ``unless`` may, too."""
+    rule = rulebook.rules[aim]
+    for _ in range(MOST_TRIES):
+        drawing = _Drawing(rulebook, random)
+        try:
+            taken = drawing.rule(rule, {}, 0)
+            wanted = _tests_of(silencer)
+            for join in silencer.joins:
+                wanted.setdefault(join.field, []).append(Test(join.field, join.op, taken[join.alias][join.other_field]))
+            drawing.fact(silencer, wanted, (), 0)
+        except DeadEnd:
+            continue
+        return World(aim, tuple(drawing.facts), drawing.completeness())
+    return World(aim, (), {})
+
+
 class _Drawing:
     def __init__(self, rulebook: Rulebook, random: Random) -> None:
         self.rulebook = rulebook
