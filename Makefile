@@ -93,4 +93,5 @@ docs: install
 	$(BIN)/python -m tests.docs.rules_reference
 	$(BIN)/python -m tests.docs.settings_reference
 	$(BIN)/python -m tests.docs.population_page
+	$(BIN)/python -m tests.docs.knowledge_page
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -32,6 +32,10 @@ SHOWN_ELSEWHERE = (
     "prodrome check",
     "prodrome population",
     "prodrome export",
+    "prodrome facts",
+    "prodrome codes import OUT/",
+    "npm ",
+    "node ",
     "> prodrome.toml",
 )
 """Commands that need a server of their own, or are this very test; other tests run them."""
