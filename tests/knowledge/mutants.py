@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from random import Random
 
-from prodrome.rules.engine import Pattern, Rule, Rulebook, Test
+from prodrome.rules.engine import Comparison, Pattern, Rule, Rulebook
 from prodrome.rules.engine.evaluation import Outcome
 from prodrome.rules.engine.matching import CompiledLayer
 from tests.knowledge.worlds import World, draw, draw_silenced
@@ -52,7 +52,7 @@ def _patterns(pattern: Pattern) -> Iterator[Pattern]:
             yield replace(pattern, tests=(*pattern.tests[:place], changed, *pattern.tests[place + 1 :]))
 
 
-def _tests(test: Test) -> Iterator[Test]:
+def _tests(test: Comparison) -> Iterator[Comparison]:
     if test.op in _SWAPPED:
         yield replace(test, op=_SWAPPED[test.op])
     if isinstance(test.value, int | float) and not isinstance(test.value, bool) and test.op in _SWAPPED:

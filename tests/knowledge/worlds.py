@@ -73,7 +73,9 @@ def draw_silenced(rulebook: Rulebook, random: Random, aim: str, silencer: Patter
             taken = drawing.rule(rule, {}, 0)
             wanted = _tests_of(silencer)
             for join in silencer.joins:
-                wanted.setdefault(join.field, []).append(Test(join.field, join.op, taken[join.alias][join.other_field]))
+                wanted.setdefault(join.field, []).append(
+                    Comparison(join.field, join.op, taken[join.alias][join.other_field])
+                )
             drawing.fact(silencer, wanted, (), 0)
         except DeadEnd:
             continue
