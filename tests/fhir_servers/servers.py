@@ -33,10 +33,8 @@ START_SECONDS = 240
 @contextmanager
 def hapi(version: str = "R4") -> Iterator[str]:
     """The base URL of HAPI FHIR."""
-    _needs("javac", "openjdk-17-jdk-headless")
-    _needs("mvn", "maven")
     port = _free_port()
-    command = [*JAVA, "-cp", _hapi_classpath(), "FhirServer.java", str(port), version]
+    command = [*JAVA, "-cp", hapi_classpath(), "FhirServer.java", str(port), version]
     with _running(command, HERE / "hapi", f"http://127.0.0.1:{port}/fhir") as url:
         yield url
 
@@ -74,7 +72,10 @@ def _install(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
 
 
-def _hapi_classpath() -> str:
+def hapi_classpath() -> str:
+    """The jars of HAPI FHIR, with HL7's validator among them."""
+    _needs("javac", "openjdk-17-jdk-headless")
+    _needs("mvn", "maven")
     file = HERE / "hapi" / "target" / "classpath"
     if not file.exists() or not all(Path(jar).exists() for jar in file.read_text().strip().split(":")):
         _install(["mvn", "-q", "-B", "dependency:build-classpath"], HERE / "hapi")

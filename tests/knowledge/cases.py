@@ -1,6 +1,7 @@
 """What the exported rules are run on, and what this program says of it: real charts, and random worlds."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -18,11 +19,13 @@ from prodrome.rules.engine import FINDING, UNJUDGED, Fact, Rulebook
 from tests.knowledge.worlds import World, draw
 from tests.serving import TODAY, filled
 from tests.vignettes.example_requests import request
+from tests.vignettes.shapes import as_medication_requests, as_r5
 
 ROOT = Path(__file__).parents[2]
 BASE = "https://example.org/prodrome"
 SEED = 20260615
-WORLDS = 200
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+WORLDS = 2000 if LONG else 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,11 @@ def charts() -> Iterator[Compared]:
     """The labelled patients, the examples, and the example patients of a sandbox in every call they show."""
     environment = Environment.of(Settings(today=TODAY, engine="reference"))
     for file in sorted((ROOT / "tests" / "vignettes" / "requests").glob("*.json")):
-        yield _judged(file.stem, json.loads(file.read_text()), environment)
+        patient = json.loads(file.read_text())
+        yield _judged(file.stem, patient, environment)
+        if LONG:
+            yield _judged(f"{file.stem} as R5", as_r5(patient), environment)
+            yield _judged(f"{file.stem} as requests", as_medication_requests(patient), environment)
     for file in sorted((ROOT / "examples").glob("*.json")):
         body = file.read_bytes()
         hooks = frozenset(service.hook.name for service in environment.services().values())
