@@ -50,6 +50,9 @@ def _patterns(pattern: Pattern) -> Iterator[Pattern]:
     for place, test in enumerate(pattern.tests):
         for changed in _tests(test):
             yield replace(pattern, tests=(*pattern.tests[:place], changed, *pattern.tests[place + 1 :]))
+    for place, join in enumerate(pattern.joins):
+        other = replace(join, op=_SWAPPED[join.op])
+        yield replace(pattern, joins=(*pattern.joins[:place], other, *pattern.joins[place + 1 :]))
 
 
 def _tests(test: Comparison) -> Iterator[Comparison]:

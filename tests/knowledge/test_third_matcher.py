@@ -86,7 +86,8 @@ def _said(plan: dict[str, Any], holds: list[str]) -> Iterator[tuple[str, str]]:
 def test_a_change_of_the_rules_changes_an_answer(elm: Path) -> None:
     """Of the rules with one comparison, threshold or `unless` changed, nearly all answer otherwise somewhere.
 
-    A part of the rules; all of them with HYPOTHESIS_PROFILE=long.
+    Of all rules at most one change in twenty goes unnoticed (HYPOTHESIS_PROFILE=long); of the few that are tried in
+    every run, where a single one weighs more, one in ten.
     """
     enabled = [rule for rule in RULEBOOK.rules.values() if rule.enabled]
     chosen = enabled if PROFILE == "long" else enabled[:: len(enabled) // CHANGED]
@@ -96,4 +97,4 @@ def test_a_change_of_the_rules_changes_an_answer(elm: Path) -> None:
     found = mutated(elm, asked, names)
     missed = [f"{one['name']}: {one['kind']}" for one in found if not one["caught"]]
     assert len(found) >= 2 * len(chosen)
-    assert len(missed) <= len(found) * 0.05, missed
+    assert len(missed) <= len(found) * (0.05 if PROFILE == "long" else 0.1), missed
