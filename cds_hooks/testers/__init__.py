@@ -2,12 +2,12 @@
 
 from prodrome.cds_hooks.testers.check import arguments as check_arguments
 from prodrome.cds_hooks.testers.check import run_check as run_check
-from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem
+from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import EXAMPLE_PREFIX, Ask, Example, entry_of, examples, resources
 from prodrome.cds_hooks.testers.keys import KEY_SET, PRIVATE, new_key
 from prodrome.cds_hooks.testers.loading import LoadingError, load
-from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, draft_order
+from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, dosage, draft_order, drug_named, medication
 from prodrome.cds_hooks.testers.sandbox import SANDBOX_SETTINGS
 
 __all__ = [
@@ -22,13 +22,17 @@ __all__ = [
     "LoadingError",
     "TesterError",
     "check_arguments",
+    "dosage",
     "draft_allergy",
     "draft_order",
     "draft_problem",
+    "drug_named",
     "entry_of",
     "examples",
     "load",
+    "medication",
     "new_key",
     "resources",
     "run_check",
+    "status",
 ]

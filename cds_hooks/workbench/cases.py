@@ -40,11 +40,33 @@ class Change:
     rows: tuple[tuple[str | None, str | None], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """``edits`` and ``parameters`` by name, ``without`` the JSON pointers left out, ``added`` the rows put in.
+
+    ``hook``, ``order`` and ``day`` are empty where they are as they came.
+    """
+
+    edits: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+    added: tuple[dict[str, Any], ...] = ()
+    hook: str = ""
+    order: str = ""
+    day: str = ""
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is changed."""
+        return self != Changes()
+
+
 @dataclass
 class Case:
     """One request, the day it is judged on, and the answer.
 
-    ``source`` says in words where it came from; ``edits`` and ``parameters`` are what the user tries.
+    ``source`` says in words where it came from; ``changes`` are what the user tries, ``beside`` what it is compared
+    with, nothing at first.
     """
 
     title: str
@@ -54,8 +76,8 @@ class Case:
     size: int
     source: str
     permalink: str | None = None
-    edits: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, str] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    beside: Changes = field(default_factory=Changes)
     answers: dict[str, CardAnswer] = field(default_factory=dict)
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 

@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from prodrome.cds_hooks.testers import TesterError
@@ -12,7 +13,7 @@ from prodrome.rules.guideline import SNOMED, Guideline, Parameter, ParameterValu
 
 DATE, NUMBER, REASON, CHOICE, YES_NO = "date", "number", "reason", "choice", "yes_no"
 
-_REASONS = {
+REASON_CHOICES = {
     "": "none recorded",
     StopReason.INEFFICACY.value: "not effective",
     StopReason.INTOLERANCE.value: "not tolerated",
@@ -31,7 +32,10 @@ class BadEdit(TesterError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value that can be changed. ``name`` is its JSON pointer in the request, or the parameter's name."""
+    """One value that can be changed. ``name`` is its JSON pointer in the request, or the parameter's name.
+
+    ``unit`` is that of a number, as it stands beside it.
+    """
 
     name: str
     label: str
@@ -39,16 +43,22 @@ class Field:
     value: str
     choices: tuple[tuple[str, str], ...] = ()
     hint: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Editable:
-    """One resource of the request with the values in it that can be changed."""
+    """One resource of the request with the values in it that can be changed.
+
+    ``pointer`` leads to it; ``removable``: the chart may be tried without it.
+    """
 
     group: str
     title: str
     ref: str
     fields: tuple[Field, ...]
+    pointer: str
+    removable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ _GROUPS = {
     "ServiceRequest": "Visits and follow-up",
     "Procedure": "Procedures",
     "Condition": "Conditions",
+    "AllergyIntolerance": "Allergies",
     "Patient": "Patient",
 }
 IN_HAND = "Order in hand"
@@ -136,9 +147,11 @@ def editable(document: Mapping[str, Any], guideline: Guideline) -> dict[str, lis
     for pointer, resource in _resources(document):
         kind = str(resource.get("resourceType"))
         fields = tuple(_fields(pointer, resource, kind, guideline))
-        if fields:
-            group = IN_HAND if pointer.startswith("/context/") else _GROUPS[kind]
-            found[group].append(Editable(group, _title(resource), f"{kind}/{resource.get('id', '?')}", fields))
+        removable = pointer.startswith("/prefetch/") and "/entry/" in pointer
+        group = IN_HAND if pointer.startswith("/context/") else _GROUPS.get(kind)
+        if group and (fields or removable):
+            ref = f"{kind}/{resource.get('id', '?')}"
+            found[group].append(Editable(group, _title(resource), ref, fields, pointer, removable))
     return {group: rows for group, rows in found.items() if rows}
 
 
@@ -176,7 +189,8 @@ def parameter_fields(guideline: Guideline) -> list[Field]:
             _KINDS[parameter.kind],
             parameter_words(parameter.value),
             _choices(parameter),
-            f"{parameter.decides} ({parameter.unit})" if parameter.unit else parameter.decides,
+            parameter.decides,
+            parameter.unit,
         )
         for parameter in guideline.parameters.values()
         if parameter.kind in _KINDS
@@ -240,9 +254,20 @@ def _fields(pointer: str, resource: dict[str, Any], kind: str, guideline: Guidel
                 label = _title(resource["component"][int(path[1])])
             name = pointer + "".join(f"/{_escaped(step)}" for step in path)
             text = "" if value is None else f"{value:g}" if isinstance(value, int | float) else str(value)
-            yield Field(name, label, place.kind, text)
+            yield Field(name, label, place.kind, text, unit=_unit(resource, kind, path))
     if kind in ("MedicationStatement", "MedicationRequest") and not pointer.startswith("/context/"):
         yield _reason(pointer, resource, guideline)
+
+
+def _unit(resource: Mapping[str, Any], kind: str, path: tuple[str, ...]) -> str:
+    """The unit beside a number; of a count in the diary, days."""
+    if path[-1] == "valueInteger":
+        return "days" if kind == "Observation" and len(path) == 1 else ""
+    parent: Any = resource
+    for step in path[:-1]:
+        parent = parent[int(step) if isinstance(parent, list) else step]
+    unit = parent.get("unit") if isinstance(parent, dict) and path[-1] == "value" else None
+    return unit if isinstance(unit, str) and len(unit) < 20 else ""
 
 
 def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Field:
@@ -251,7 +276,7 @@ def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Fie
     if isinstance(resource.get("adherence"), dict):
         recorded = resource["adherence"].get("reason")
     concept = recorded[0] if isinstance(recorded, list) and recorded else recorded
-    choices = tuple(_REASONS.items())
+    choices = tuple(REASON_CHOICES.items())
     value = ""
     if isinstance(concept, dict):
         value = _known_reason(concept, guideline) or AS_RECORDED
@@ -263,7 +288,7 @@ def _reason(pointer: str, resource: dict[str, Any], guideline: Guideline) -> Fie
 def _known_reason(concept: Mapping[str, Any], guideline: Guideline) -> str | None:
     for coding in _codings(concept):
         names = guideline.sets_of(str(coding.get("system")), str(coding.get("code")))
-        for reason in _REASONS:
+        for reason in REASON_CHOICES:
             if reason and f"stop_reason.{reason}" in names:
                 return reason
     return None
@@ -307,7 +332,7 @@ def _title(resource: Mapping[str, Any]) -> str:
 def _read(field: Field, text: str, guideline: Guideline) -> object:
     """The JSON value a text stands for; None takes the value away."""
     if field.kind == REASON:
-        return _concept(text, guideline) if text else None
+        return reason_concept(text, guideline) if text else None
     if not text:
         return None
     if field.kind == NUMBER:
@@ -324,12 +349,20 @@ def _number(text: str, label: str) -> int | float:
     return int(number) if number.is_integer() else number
 
 
-def _concept(reason: str, guideline: Guideline) -> dict[str, Any]:
+def read_day(text: str) -> date:
+    """A day that a person wrote. Raises :class:`BadEdit`."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadEdit("Day to judge by: expected a date as in 2026-03-14.") from None
+
+
+def reason_concept(reason: str, guideline: Guideline) -> dict[str, Any]:
     """The first SNOMED CT code the guideline takes for a reason."""
-    if reason not in _REASONS:
+    if reason not in REASON_CHOICES:
         raise BadEdit("Why it ended: expected one of the reasons offered.")
     code = min(guideline.code_sets[f"stop_reason.{reason}"].exact[SNOMED])
-    return {"coding": [{"system": SNOMED, "code": code, "display": _REASONS[reason]}]}
+    return {"coding": [{"system": SNOMED, "code": code, "display": REASON_CHOICES[reason]}]}
 
 
 def _set(document: dict[str, Any], pointer: str, value: object) -> None:
