@@ -63,6 +63,17 @@ class Results:
                 if row["rule"] == rule and matches and patient in row["patient"]:
                     yield row
 
+    def first_patients(self, most: int) -> list[str]:
+        """The first patients of whom anything was found or could not be judged."""
+        found: dict[str, None] = {}
+        for table in ("findings", "unjudged"):
+            with (self.folder / f"{table}.ndjson").open("rb") as stream:
+                for line in stream:
+                    if len(found) >= most:
+                        break
+                    found[orjson.loads(line)["patient"]] = None
+        return sorted(found)
+
     def chart(self, patient: str) -> list[dict[str, Any]]:
         """The rows that a patient was judged by; none where the charts were not kept, or for another patient."""
         return embedded.chart(self.folder, patient, int(self.manifest["partitions"])) if self.has_charts else []

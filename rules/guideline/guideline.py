@@ -138,8 +138,20 @@ class Guideline:
     @functools.cached_property
     def rulebook(self) -> Rulebook:
         """The rules, with the parameters in force in their conditions. Raises rules.engine.rulebook.RulebookError."""
+        return self._rulebook(self.folder / "rulebook.yaml")
+
+    def with_rulebook(self, text: str) -> "Guideline":
+        """The guideline with the rules of a text in place of those in its folder.
+
+        Raises rules.engine.rulebook.RulebookError.
+        """
+        changed = replace(self)
+        vars(changed)["rulebook"] = self._rulebook(text)  # where the property keeps what it read
+        return changed
+
+    def _rulebook(self, source: Path | str) -> Rulebook:
         return load_rulebook(
-            self.folder / "rulebook.yaml",
+            source,
             parameters={name: p.value for name, p in self.parameters.items() if not isinstance(p.value, Mapping)},
             fact_types=self._fact_types(),
             sources=self.sources,

@@ -1,0 +1,224 @@
+"""Editing a rule in place: its text in the rulebook, the rulebook with another text of it, and what that changes.
+
+Nothing is changed on the server: what was tried is taken away as a patch or as settings.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import orjson
+import yaml
+
+from prodrome.cds_hooks import cards
+from prodrome.cds_hooks.cards import CardsError
+from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.population import ExportError, Results
+from prodrome.cds_hooks.protocol import Refused
+from prodrome.cds_hooks.testers import TesterError
+from prodrome.cds_hooks.workbench import asking, editing
+from prodrome.rules import Facts, judge
+from prodrome.rules.engine import EngineError, RulebookError
+from prodrome.rules.guideline import Guideline, GuidelineError
+
+RULEBOOK = "rulebook.yaml"
+INDENT = "      "
+"""Of a rule in the file."""
+MOST_LINES = 200
+MOST_PATIENTS = 200
+"""Patients of a population that are judged anew."""
+
+
+class BadRule(TesterError):
+    """A text that is no rule; says in which of its lines, and what was expected."""
+
+
+def rule_text(guideline: Guideline, rule_id: str) -> str:
+    """A rule as it stands in the file, its comments and all, without the indentation."""
+    lines, (first, end) = _found(_file(guideline), rule_id)
+    return "\n".join(line.removeprefix(INDENT) for line in lines[first:end]).rstrip() + "\n"
+
+
+def with_rule(guideline: Guideline, rule_id: str, text: str) -> str:
+    """The file with another text of a rule. Raises :class:`BadRule` for what is not one rule of this id."""
+    _check(rule_id, text)
+    lines, (first, end) = _found(_file(guideline), rule_id)
+    blank = [""] if end and not lines[end - 1].strip() else []
+    new = [f"{INDENT}{line}".rstrip() for line in text.replace("\r\n", "\n").rstrip().split("\n")]
+    return "\n".join([*lines[:first], *new, *blank, *lines[end:]])
+
+
+def patch(guideline: Guideline, rule_id: str, text: str) -> str:
+    """The change as a unified diff from the top of the repository; empty where nothing is changed."""
+    old, new = _file(guideline), with_rule(guideline, rule_id, text)
+    path = f"rules/{guideline.folder.name}/{RULEBOOK}"
+    return "".join(
+        difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{path}", f"b/{path}"),
+    )
+
+
+def parameters_toml(guideline: Guideline, given: Mapping[str, str]) -> str:
+    """Thresholds as settings to paste: ``[parameters]``. Raises :class:`BadEdit`."""
+    values = editing.parameter_values(guideline, given)
+    return "".join(["[parameters]\n", *(f"{name} = {_toml(value)}\n" for name, value in values.items())])
+
+
+def _toml(value: object) -> str:
+    return orjson.dumps(value).decode()  # texts, numbers and booleans are written alike
+
+
+def changed_guideline(environment: Environment, rule_id: str, text: str, parameters: Mapping[str, str]) -> Guideline:
+    """The guideline with another text of a rule and other thresholds, checked as at start.
+
+    Raises :class:`BadRule`, :class:`BadEdit`, ``RulebookError``, ``CardsError`` and ``GuidelineError``.
+    """
+    guideline = environment.guideline
+    if parameters:
+        values = {**environment.settings.parameters, **editing.parameter_values(guideline, parameters)}
+        guideline = guideline.with_parameters(values)
+    if text.strip() != rule_text(guideline, rule_id).strip():
+        guideline = guideline.with_rulebook(with_rule(guideline, rule_id, text))
+    cards.check_cards(guideline)
+    return guideline
+
+
+PROBLEMS = (BadRule, editing.BadEdit, RulebookError, CardsError, GuidelineError, ExportError)
+"""What is wrong with what a person typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A patient to try a rule on: who it is, what was asked, the facts, and the cards that it should get, if known."""
+
+    of: str
+    title: str
+    hook: str
+    today: date
+    locale: str
+    facts: Facts
+    expected: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change of a rule does to one call: the rules that speak before and after it."""
+
+    known: Known
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def breaks(self) -> bool | None:
+        """Whether the patient is labelled with other cards than it gets now; None where it is not labelled."""
+        if self.known.expected is None:
+            return None
+        return bool((set(self.gained) - self.known.expected) | (set(self.lost) & self.known.expected))
+
+
+def effects(known: Iterable[Known], before: Guideline, after: Guideline) -> Iterator[Effect]:
+    """What another guideline makes of patients, where it makes something else."""
+    for one in known:
+        old, new = _speaking(one, before), _speaking(one, after)
+        if old != new:
+            yield Effect(one, tuple(sorted(new - old)), tuple(sorted(old - new)))
+
+
+def _speaking(known: Known, guideline: Guideline) -> set[str]:
+    judgement = judge(known.facts, guideline, known.today, locale=known.locale, hook=known.hook, engine="reference")
+    return {finding.rule.id for finding in judgement.findings if known.hook in finding.rule.hooks}
+
+
+def known_examples(environment: Environment) -> list[Known]:
+    """The example patients, as of today, each with every call about it."""
+    quiet = asking.on_day(environment, environment.clock(), remember=False)
+    found = []
+    for named in asking.named_examples():
+        consultation = asking.answer(asking.example_request(named, quiet), quiet)
+        found.append(
+            Known(
+                "Examples",
+                named.title,
+                named.ask.hook,
+                quiet.clock(),
+                environment.settings.locale,
+                consultation.facts,
+                frozenset(named.ask.cards),
+            )
+        )
+    return found
+
+
+def labelled_patients(folder: Path, environment: Environment) -> list[Known]:
+    """The labelled patients of a folder of test cases, as *Take it away* writes them.
+
+    Raises :class:`BadRule` where a file is none.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            case = orjson.loads(path.read_bytes())
+            today, asked = date.fromisoformat(case["today"]), case["request_by_kind"]
+            quiet = asking.on_day(environment, today, remember=False)
+            service = environment.service_for(asked["hook"])
+            by_kind = asked["prefetch"]
+            prefetch = {query.key: by_kind[query.kind] for query in service.queries if query.kind in by_kind}
+            facts = asking.answer({**asked, "prefetch": prefetch}, quiet).facts
+            expected = frozenset(case["expected"]["cards"])
+            title, locale = str(case["title"]), str(case["locale"])
+        except (OSError, ValueError, KeyError, TypeError, Refused, EngineError):
+            raise BadRule(f"{path.name}: expected a test case as the workbench writes them.") from None
+        found.append(Known("Labelled patients", title, asked["hook"], today, locale, facts, expected))
+    return found
+
+
+def population_patients(folder: Path, environment: Environment) -> list[Known]:
+    """The first patients that a population's run found or could not judge, where their charts were kept.
+
+    Raises ``ExportError`` where the folder holds no results.
+    """
+    results = Results.of(folder)
+    if not results.has_charts:
+        return []
+    today = date.fromisoformat(results.manifest["today"])
+    quiet = asking.on_day(environment, today, remember=False)
+    found = []
+    for patient in results.first_patients(MOST_PATIENTS):
+        document = asking.population_request(patient, results.chart(patient), results.manifest["completeness"], quiet)
+        facts = asking.answer(document, quiet).facts
+        found.append(Known("The population", patient, "patient-view", today, environment.settings.locale, facts, None))
+    return found
+
+
+def _check(rule_id: str, text: str) -> None:
+    if text.count("\n") > MOST_LINES:
+        raise BadRule(f"A rule has at most {MOST_LINES} lines.")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise BadRule(f"{where}{error.problem or 'this is no YAML'}.") from None
+    except yaml.YAMLError:
+        raise BadRule("This is no YAML.") from None
+    if not isinstance(content, list) or len(content) != 1 or not isinstance(content[0], dict):
+        raise BadRule(f"Expected one rule that begins with - id: {rule_id}.")
+    if content[0].get("id") != rule_id:
+        raise BadRule(f"line 1: the id should stay {rule_id}.")
+
+
+def _file(guideline: Guideline) -> str:
+    return (guideline.folder / RULEBOOK).read_text(encoding="utf-8")
+
+
+def _found(content: str, rule_id: str) -> tuple[list[str], tuple[int, int]]:
+    """The lines of the file, and from which to which of them the rule stands."""
+    lines = content.split("\n")
+    first = next(i for i, line in enumerate(lines) if re.match(rf"{INDENT}- id: {re.escape(rule_id)}\s*(#.*)?\Z", line))
+    end = next(
+        (i for i in range(first + 1, len(lines)) if lines[i].strip() and not lines[i].startswith(f"{INDENT} ")),
+        len(lines),
+    )
+    return lines, (first, end)
