@@ -118,6 +118,13 @@ class Settings(BaseSettings):
         Path | None,
         said("A folder of results of `prodrome population`, for the workbench to show.", example='"results"'),
     ] = None
+    labelled_patients: Annotated[
+        Path | None,
+        said(
+            "A folder of test cases, as the workbench writes them: an edited rule is tried on them, too.",
+            example='"tests/vignettes/requests"',
+        ),
+    ] = None
     unknown_codes: Annotated[
         Literal["ignore", "say"],
         said(
@@ -283,6 +290,14 @@ class Settings(BaseSettings):
     workbench: Annotated[
         bool, said("Serve the workbench. By default only where just this machine can reach it.", example="true")
     ] = Field(default_factory=lambda said: _only_here(said))
+    live_minutes: Annotated[
+        float,
+        said(
+            "Keep the last calls with their charts in memory for so many minutes, for the workbench to show (0: never)."
+            " It needs workers = 1: memory is of one process.",
+            example="10",
+        ),
+    ] = Field(default=0, ge=0, le=60)
     metrics: Annotated[bool, said("Answer /metrics: counts, never anything of a patient.", example="false")] = True
     traces: Annotated[
         bool,
@@ -343,6 +358,12 @@ class Settings(BaseSettings):
     def in_memory(self) -> bool:
         """Whether feedback ends with the process."""
         return self.database_url in (IN_MEMORY, "sqlite:///:memory:")
+
+    @model_validator(mode="after")
+    def _live_is_of_one_process(self) -> "Settings":
+        if self.live_minutes and self.workers != 1:
+            raise ValueError("live_minutes keeps calls in the memory of one process: set workers = 1")
+        return self
 
     @model_validator(mode="after")
     def _nobody_listens_by_accident(self) -> "Settings":

@@ -40,7 +40,7 @@ from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
-from prodrome.cds_hooks.workbench import install_workbench as install_workbench
+from prodrome.cds_hooks.workbench import Calls, install_workbench
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import EngineDisagreement, LimitError
 
@@ -66,6 +66,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     authenticator = Authenticator(settings, database=database)
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check
+    calls = Calls(settings.live_minutes) if settings.workbench and settings.live_minutes else None
     metrics = app.extensions["prodrome.metrics"] = Metrics(environment, authenticator.key_set_ages)
 
     @app.before_request
@@ -101,7 +102,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
             request.headers.get("Authorization"), f"/cds-services/{service_id}"
         )
         g.fields["issuer"] = caller.issuer
-        consultation = _answer(service, environment, caller)
+        consultation = _answer(service, environment, caller, calls)
         g.fields |= _told(consultation)
         metrics.consulted(consultation, service.kinds)
         if settings.validate_output:
@@ -128,7 +129,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
             return Response(metrics.page(), content_type=MEDIA_TYPE)
 
     app.register_blueprint(feedback.feedback_blueprint(environment, authenticator))
-    install_workbench(app, environment, status_of)
+    install_workbench(app, environment, status_of, calls)
     _install_errors(app)
 
     @app.after_request
@@ -190,8 +191,23 @@ def front_of(app: Flask) -> Front:
     )
 
 
-def _answer(service: Service, environment: Environment, caller: Caller) -> Consultation:
-    body = json_body()
+def _answer(service: Service, environment: Environment, caller: Caller, calls: Calls | None) -> Consultation:
+    if calls is None:
+        return _consulted(json_body(), service, environment, caller)
+    began, body = time.perf_counter(), json_body()
+    answered, refused = None, ""
+    try:
+        answered = _consulted(body, service, environment, caller)
+        return answered
+    except Refused as error:
+        refused = error.text
+        raise
+    finally:
+        seconds = time.perf_counter() - began
+        calls.keep(service.id, environment.clock(), body, answered, refused, seconds)
+
+
+def _consulted(body: bytes, service: Service, environment: Environment, caller: Caller) -> Consultation:
     with stage("parse"):
         hook_request = read_request(parse(body), frozenset({service.hook.name}), body=body)
     return consult(hook_request, environment, caller=caller)

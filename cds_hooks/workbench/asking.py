@@ -89,7 +89,7 @@ def opened(title: str, source: str, document: Document, environment: Environment
     if consultation.request.fhir_server:
         if consultation.patient_is_unknown:
             raise NotFound("There is no patient of this id on the FHIR server.", member="patient")
-        document = _as_fetched(document, consultation, environment)
+        document = as_fetched(document, consultation, environment)
     size = len(orjson.dumps(document))
     return Case(title, environment.clock(), document, _without_token(consultation), size, source, permalink)
 
@@ -323,7 +323,7 @@ _CUT = {
 }
 
 
-def _as_fetched(document: Document, consultation: Consultation, environment: Environment) -> Document:
+def as_fetched(document: Document, consultation: Consultation, environment: Environment) -> Document:
     """The request as a client would have sent it that had prefetched what was fetched: no server, no token.
 
     What did not come whole says so, and what did not come at all is left out.

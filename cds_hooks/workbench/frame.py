@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.protocol import Forbidden, Refused, TooLarge, Withheld
+from prodrome.cds_hooks.protocol import Forbidden, NotFound, Refused, TooLarge, Withheld
 from prodrome.cds_hooks.workbench import editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.patients import banner
@@ -42,7 +42,9 @@ class Pages(Protocol):
 class Frame:
     """Renders the pages. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on."""
 
-    def __init__(self, environment: Environment, status_of: Callable[[Refused], int], cases: Cases) -> None:
+    def __init__(
+        self, environment: Environment, status_of: Callable[[Refused], int], cases: Cases, *, live: bool = False
+    ) -> None:
         self.environment = environment
         self.status_of = status_of
         self.cases = cases
@@ -53,6 +55,7 @@ class Frame:
             "parameter_words": editing.parameter_words,
             "parameter_in_words": reading.parameter_in_words,
             "banner": banner,
+            "live_is_on": live,
         }
 
     def install(self, routes: Blueprint, parts: Iterable[Pages]) -> None:
@@ -112,6 +115,16 @@ class Frame:
         """Keep a case for the browser that asks, and lead there."""
         self.cases.add(self.owner(), case)
         return redirect(url_for("workbench.cards", key=case.key), 303)
+
+    def case(self, key: str) -> Case:
+        """A case of the browser that asks. Raises :class:`NotFound`."""
+        case = self.cases.get(self.owner(), key)
+        if case is None:
+            raise NotFound(
+                "What this page was about is no longer in memory: it is kept for the browser that opened it, for half"
+                " an hour at most. Open the patient again.",
+            )
+        return case
 
     def page(self, name: str, status: int = 200, **values: Any) -> Response:
         """A page from its template."""

@@ -14,9 +14,14 @@ LONGEST = 120
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """A patient as a chart names one. ``age`` (years on the day judged) and ``sex`` are words, also where unknown."""
+    """A patient as a chart names one.
+
+    ``record`` is the number of the record, empty where there is none. ``age`` (years on the day judged) and ``sex``
+    are words, also where unknown.
+    """
 
     id: str
+    record: str
     name: str
     age: str
     sex: str
@@ -29,7 +34,8 @@ def banner(case: Case) -> Banner:
     patient = _patient(case)
     return Banner(
         consultation.request.patient_id[:LONGEST],
-        _name(patient)[:LONGEST],
+        _record_number(patient)[:LONGEST],
+        name_of(patient)[:LONGEST],
         _age(case),
         SEXES.get(str(patient.get("gender")), "sex not recorded"),
         bool(patient.get("deceasedBoolean") or patient.get("deceasedDateTime")),
@@ -52,7 +58,7 @@ def _patient(case: Case) -> Mapping[str, Any]:
     return {}
 
 
-def _name(patient: Mapping[str, Any]) -> str:
+def name_of(patient: Mapping[str, Any]) -> str:
     """The official name, else the first; empty where none can be read."""
     names = patient.get("name")
     rows = [name for name in names if isinstance(name, dict)] if isinstance(names, list) else []
@@ -62,3 +68,12 @@ def _name(patient: Mapping[str, Any]) -> str:
     family = row.get("family")
     whole = " ".join([*parts, family] if isinstance(family, str) else parts)
     return whole or str(row.get("text") or "")
+
+
+def _record_number(patient: Mapping[str, Any]) -> str:
+    """The identifier that is used, else the first."""
+    identifiers = patient.get("identifier")
+    rows = [one for one in identifiers if isinstance(one, dict)] if isinstance(identifiers, list) else []
+    row = next((one for one in rows if one.get("use") == "usual"), rows[0] if rows else {})
+    value = row.get("value")
+    return value if isinstance(value, str) else ""

@@ -2,27 +2,29 @@
 
 import shlex
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.eligibility import History, as_document, as_text, history, told
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import Invalid, NotFound, Refused, parse
-from prodrome.cds_hooks.workbench import acting, asking, editing, reading
+from prodrome.cds_hooks.workbench import acting, asking, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.check_pages import check_pages
 from prodrome.cds_hooks.workbench.feedback_pages import feedback_pages
 from prodrome.cds_hooks.workbench.frame import COOKIE, Frame, WorkbenchView, download
 from prodrome.cds_hooks.workbench.guideline_pages import guideline_pages
 from prodrome.cds_hooks.workbench.history import draw
+from prodrome.cds_hooks.workbench.live import Calls
+from prodrome.cds_hooks.workbench.opening_pages import link_of, opening_pages
 from prodrome.cds_hooks.workbench.population_pages import population_pages
 from prodrome.cds_hooks.workbench.rendering import as_json
+from prodrome.cds_hooks.workbench.what_if_pages import what_if_pages
 from prodrome.fhir_mappers import shares
-from prodrome.rules.guideline import GuidelineError
 
 LONGEST_INLINE_CURL = 60_000
 
@@ -31,14 +33,28 @@ FEATURED = (("resistant", 1), ("triptan", 1), ("class-failed", 1), ("emergency",
 
 
 def workbench_blueprint(
-    environment: Environment, status_of: Callable[[Refused], int], cases: Cases | None = None
+    environment: Environment,
+    status_of: Callable[[Refused], int],
+    cases: Cases | None = None,
+    calls: Calls | None = None,
 ) -> Blueprint:
-    """The pages, at ``/``. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on."""
-    frame = Frame(environment, status_of, cases or Cases())
+    """The pages, at ``/``. *status_of* says what HTTP calls a refusal; *cases* keeps what the pages work on.
+
+    *calls* are the last ones of the service, where the site lets the pages show them.
+    """
+    frame = Frame(environment, status_of, cases or Cases(), live=calls is not None)
     routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
     frame.install(
         routes,
-        (_CasePages(frame), guideline_pages(frame), feedback_pages(frame), population_pages(frame), check_pages(frame)),
+        (
+            _CasePages(frame),
+            opening_pages(frame, calls),
+            what_if_pages(frame),
+            guideline_pages(frame),
+            feedback_pages(frame),
+            population_pages(frame),
+            check_pages(frame),
+        ),
     )
     return routes
 
@@ -58,7 +74,6 @@ class _CasePages:
             "/case/<key>/eligibility": self.eligibility,
             "/case/<key>/prior-authorisation": self.prior_authorisation,
             "/case/<key>/prior-authorisation.json": self.prior_authorisation_json,
-            "/case/<key>/what-if": self.what_if,
             "/case/<key>/take-away": self.take_away,
             "/case/<key>/request.json": self.request_json,
             "/case/<key>/response.json": self.response_json,
@@ -68,8 +83,6 @@ class _CasePages:
     def sent(self) -> Mapping[str, WorkbenchView]:
         return {
             "/open": self.open,
-            "/case/<key>/what-if": self.try_changes,
-            "/case/<key>/reset": self.reset,
             "/case/<key>/forget": self.forget,
             "/case/<key>/cards/<card>/accept": self.accept,
             "/case/<key>/cards/<card>/override": self.override,
@@ -126,39 +139,33 @@ class _CasePages:
             document = asking.with_choices(document, environment, hook, order)
             return asking.opened("A pasted request", "pasted", document, environment)
         name, _, number = form.get("example", "").rpartition("/")
-        return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order)
+        return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order, form.get("day", ""))
 
-    def _of_example(self, name: str, number: int, hook: str | None, order: str | None) -> Case:
+    def _of_example(self, name: str, number: int, hook: str | None, order: str | None, day: str) -> Case:
         named = _named(name, number)
-        environment = asking.on_day(self.environment, self.environment.clock(), remember=True)
+        today = self.environment.clock()
+        judged = _day(day) if day else today
+        environment = asking.on_day(self.environment, judged, remember=judged == today)
         document = asking.example_request(named, environment, hook=hook, order=order)
-        permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order)
+        permalink = url_for("workbench.example", name=name, number=number, hook=hook, order=order, day=judged)
         return asking.opened(named.title, "example", document, environment, permalink)
 
     def example(self, name: str, number: int) -> AnyResponse:
-        """The permanent address of an example: opens it as of today.
+        """The permanent address of an example: opens it as of its day, or of today where it names none.
 
         Without our cookie (a robot, a link preview, a person's first visit), and for a browser that fetches ahead,
         it only offers to: nothing is kept or noted for a page that nobody asked to see.
         """
         hook, order = request.args.get("hook") or None, request.args.get("order") or None
+        day = request.args.get("day", "")
         if COOKIE in request.cookies and "prefetch" not in request.headers.get("Sec-Purpose", ""):
-            return self.frame.kept(self._of_example(name, number, hook, order))
-        return self.frame.page("example", named=_named(name, number), hook=hook or "", order=order or "")
-
-    def _case(self, key: str) -> Case:
-        case = self.frame.cases.get(self.frame.owner(), key)
-        if case is None:
-            raise NotFound(
-                "What this page was about is no longer in memory: it is kept for the browser that opened it, for half"
-                " an hour at most. Open the patient again.",
-            )
-        return case
+            return self.frame.kept(self._of_example(name, number, hook, order, day))
+        return self.frame.page("example", named=_named(name, number), hook=hook or "", order=order or "", day=day)
 
     # One case
 
     def cards(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         consultation = case.consultation
         return self.frame.page(
             "cards",
@@ -170,7 +177,7 @@ class _CasePages:
         )
 
     def why(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         all_ = reading.readings(case.consultation)
         steps = request.args.get("steps") == "1"
         return self.frame.page(
@@ -184,7 +191,7 @@ class _CasePages:
         )
 
     def understood(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         facts = case.consultation.facts
         return self.frame.page(
             "understood",
@@ -196,7 +203,7 @@ class _CasePages:
         )
 
     def eligibility(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         consultation = case.consultation
         found = told(consultation.facts, consultation.judgement)
         drug, names = request.args.get("drug", ""), {name for _, row in found.rows for name in row.drugs}
@@ -212,83 +219,18 @@ class _CasePages:
         )
 
     def prior_authorisation(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         found = self._history(case)
         return self.frame.page("prior_authorisation", case=case, tab="eligibility", history=found, text=as_text(found))
 
     def prior_authorisation_json(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         guideline = case.consultation.judgement.guideline
         return download(as_document(self._history(case), guideline), "prior-authorisation.json")
 
     def _history(self, case: Case) -> History:
         consultation = case.consultation
         return history(consultation.facts, consultation.judgement, consultation.request.patient_id)
-
-    def what_if(self, key: str) -> Response:
-        case = self._case(key)
-        return self._what_if_page(case, self._tried(case, case.edits, case.parameters))
-
-    def _what_if_page(self, case: Case, after: Consultation | None, problem: str = "", status: int = 200) -> Response:
-        guideline = case.consultation.judgement.guideline
-        return self.frame.page(
-            "what_if",
-            status,
-            case=case,
-            tab="what-if",
-            groups=editing.editable(case.document, guideline),
-            parameters=editing.parameter_fields(guideline),
-            problem=problem,
-            **self._compared(case, after),
-        )
-
-    def _compared(self, case: Case, after: Consultation | None) -> dict[str, Any]:
-        before = case.consultation
-        return {
-            "after": after,
-            "differences": reading.differences(before, after or before),
-            "turns": reading.turns(before.judgement, after.judgement) if after else [],
-            "edits": len(case.edits) + len(case.parameters),
-        }
-
-    def _tried(self, case: Case, edits: Mapping[str, str], parameters: Mapping[str, str]) -> Consultation | None:
-        """The answer with the changes; None where nothing is changed. Its cards are not noted as shown."""
-        if not edits and not parameters:
-            return None
-        guideline = case.consultation.judgement.guideline
-        document = editing.edited(case.document, edits, guideline)
-        if parameters:
-            values = {**self.environment.settings.parameters, **editing.parameter_values(guideline, parameters)}
-            guideline = self.environment.guideline.with_parameters(values)
-        tried = asking.on_day(self.environment, case.today, remember=False, guideline=guideline)
-        return asking.answer(document, tried)
-
-    def try_changes(self, key: str) -> AnyResponse:
-        case = self._case(key)
-        guideline = case.consultation.judgement.guideline
-        groups = editing.editable(case.document, guideline)
-        fields = {field.name: field for rows in groups.values() for row in rows for field in row.fields}
-        known = {field.name: field for field in editing.parameter_fields(guideline)}
-        edits = editing.changed(fields, request.form)
-        parameters = editing.changed(
-            known, {n.removeprefix("parameter:"): v for n, v in request.form.items() if n.startswith("parameter:")}
-        )
-        live = request.headers.get("HX-Request") == "true"
-        try:
-            after = self._tried(case, edits, parameters)
-        except (editing.BadEdit, GuidelineError, Refused) as error:
-            if live:
-                return self.frame.page("_outcome", problem=str(error), case=case, **self._compared(case, None))
-            return self._what_if_page(case, None, str(error), self.frame.status_of(Invalid(str(error))))
-        case.edits, case.parameters = edits, parameters
-        if live:
-            return self.frame.page("_outcome", problem="", case=case, **self._compared(case, after))
-        return redirect(url_for("workbench.what_if", key=key), 303)
-
-    def reset(self, key: str) -> AnyResponse:
-        case = self._case(key)
-        case.edits, case.parameters = {}, {}
-        return redirect(url_for("workbench.what_if", key=key), 303)
 
     def forget(self, key: str) -> AnyResponse:
         self.frame.cases.forget(self.frame.owner(), key)
@@ -297,18 +239,18 @@ class _CasePages:
     # Acting on a card
 
     def accept(self, key: str, card: str) -> AnyResponse:
-        acting.accept(self._case(key), card, request.form.get("suggestion", ""), self.environment)
+        acting.accept(self.frame.case(key), card, request.form.get("suggestion", ""), self.environment)
         return redirect(url_for("workbench.cards", key=key, _anchor=f"card-{card}"), 303)
 
     def override(self, key: str, card: str) -> AnyResponse:
         reason, comment = request.form.get("reason", ""), request.form.get("comment", "").strip()
-        acting.override(self._case(key), card, reason, comment, self.environment)
+        acting.override(self.frame.case(key), card, reason, comment, self.environment)
         return redirect(url_for("workbench.cards", key=key, _anchor=f"card-{card}"), 303)
 
     # Taking it away
 
     def take_away(self, key: str) -> Response:
-        case = self._case(key)
+        case = self.frame.case(key)
         body = orjson.dumps(case.document).decode()
         hook = case.consultation.request.hook
         address = url_for("call", service_id=self.environment.service_for(hook).id, _external=True)
@@ -323,16 +265,24 @@ class _CasePages:
             curl=f"curl -s -H 'Content-Type: application/json' --data-binary {data} {address}",
             inline=inline,
             permalink=request.host_url.rstrip("/") + case.permalink if case.permalink else "",
+            shared=link_of(case),
         )
 
     def request_json(self, key: str) -> Response:
-        return download(self._case(key).document, "request.json")
+        return download(self.frame.case(key).document, "request.json")
 
     def response_json(self, key: str) -> Response:
-        return download(self._case(key).consultation.response, "response.json")
+        return download(self.frame.case(key).consultation.response, "response.json")
 
     def test_case(self, key: str) -> Response:
-        return download(as_test_case(self._case(key), self.environment), "test-case.json")
+        return download(as_test_case(self.frame.case(key), self.environment), "test-case.json")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("The day should be a date as in 2026-03-14.", member="day") from None
 
 
 def _named(name: str, number: int) -> asking.NamedAsk:

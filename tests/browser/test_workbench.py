@@ -451,6 +451,11 @@ PAGES = [
     "/rules",
     "/rules/DTT-01",
     "/rules/SAF-01",
+    "/rules/DTT-01/edit",
+    "/search?q=triptan",
+    "/drugs",
+    "/parameters",
+    "/shared",
     "/feedback",
     "/check",
     "/case/gone",
@@ -476,7 +481,7 @@ def test_every_page_is_right_in_every_look_and_nothing_sticks_out(look: Look, lo
         page.goto(open_example(page, "refractory") + path.removeprefix("case:") if path.startswith("case:") else path)
         assert faults(page) == [], path
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
-        name = path.strip("/").replace("/", "-").replace(":", "") or "first"
+        name = re.sub(r"\W", "-", path.strip("/").replace(":", "")) or "first"
         page.screenshot(path=ARTEFACTS / f"{name}.{look.name}.png", full_page=True)
 
 

@@ -10,7 +10,7 @@ from prodrome.cds_hooks.settings import Backend, FhirServer, Issuer, SettingMean
 from tests.docs import settings_reference
 
 PARTS: dict[type[BaseModel], dict[str, Any]] = {
-    Settings: {"secret": "x" * 16, "open_to_everyone": True},
+    Settings: {"secret": "x" * 16, "open_to_everyone": True, "workers": 1},
     Issuer: {"iss": "https://ehr.example.org", "jku": ["https://ehr.example.org/keys"]},
     FhirServer: {"url": "https://fhir.example.org/r4"},
     Backend: {"client_id": "prodrome", "key": "...", "kid": "1"},

@@ -51,6 +51,39 @@
     });
   }
 
+  // What was changed is marked, whether or not it changes a card.
+  for (const control of document.querySelectorAll("[data-was]")) {
+    control.addEventListener("input", () => {
+      control.closest(".field").classList.toggle("edited", control.value !== control.dataset.was);
+    });
+  }
+  for (const box of document.querySelectorAll("input[name=without]")) {
+    box.addEventListener("input", () => box.closest("fieldset").classList.toggle("left-out", box.checked));
+  }
+
+  // Rows are found by what stands in them; groups open where something is found.
+  for (const filter of document.querySelectorAll("[data-filter]")) {
+    filter.closest("[hidden]").hidden = false;
+    filter.addEventListener("input", () => {
+      const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const group of document.querySelectorAll(`${filter.dataset.filter} details.group`)) {
+        let found = 0;
+        for (const row of group.querySelectorAll("[data-row]")) {
+          const text = row.textContent.toLowerCase();
+          row.hidden = !words.every((word) => text.includes(word));
+          found += !row.hidden;
+        }
+        group.hidden = !found;
+        if (words.length && found) group.open = true;
+      }
+    });
+  }
+
+  // A shared case stands behind the # of the address; it goes to the service with the form alone.
+  for (const held of document.querySelectorAll("[data-held]")) {
+    if (location.hash.length > 1 && !held.value) held.value = location.hash.slice(1);
+  }
+
   // A drug in a card lights its bars in the picture, and the other way round.
   const inSight = (bar) => {
     const frame = bar.closest(".scroll"), edge = frame?.getBoundingClientRect(), at = bar.getBoundingClientRect();
