@@ -208,7 +208,7 @@ def test_it_prints_with_the_words_and_without_the_controls(page: "Page") -> None
 def test_the_history_for_a_payer_is_one_click_from_what_each_body_asks(page: "Page", keep: Keep) -> None:
     open_example(page, "resistant", 3)
     page.get_by_role("link", name="Eligibility", exact=True).click()
-    page.get_by_label("Drug").select_option("erenumab")
+    page.get_by_label("Drug", exact=True).select_option("erenumab")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="Western Health Advantage: met")).to_be_visible()
     expect(page.get_by_role("row", name="beta blocker E3")).to_contain_text("failed")
@@ -273,7 +273,7 @@ def test_a_card_leads_to_its_rule(page: "Page") -> None:
 
 @pytest.mark.parametrize(
     ("label", "value", "gone"),
-    [("End", "2024-03-01", "DTT-01"), ("Dose", "20", "DTT-01"), ("Why it ended", "none recorded", "DTT-01")],
+    [("End", "2024-03-01", "DTT-01"), ("Dose mg", "20", "DTT-01"), ("Why it ended", "none recorded", "DTT-01")],
 )
 def test_a_changed_date_dose_or_reason_shows_at_once_what_would_change(
     page: "Page", label: str, value: str, gone: str
@@ -430,7 +430,7 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
     page.goto("/check")
     page.get_by_label("Request (JSON)").fill(json.dumps(document))
     page.get_by_role("button", name="Check it").click()
-    rows = page.get_by_role("region", name="Faults").inner_text()
+    rows = page.get_by_role("region", name="Faults", exact=True).inner_text()
     assert "REQ-15" in rows
     assert "REQ-04" in rows
     text = page.locator("main").inner_text()

@@ -28,8 +28,8 @@ def cards(document: dict[str, Any], asked: Changes) -> list[str]:
     return rules_in(found.response)
 
 
-def added(kind: str, number: int = 1, **form: str) -> dict[str, Any]:
-    return adding.added({"kind": kind, **form}, "prodrome-x", number, ENVIRONMENT.guideline, TODAY)
+def added(form: dict[str, str], number: int = 1) -> dict[str, Any]:
+    return adding.added(form, "prodrome-x", number, ENVIRONMENT.guideline, TODAY)
 
 
 def pointer(document: dict[str, Any], words: str) -> str:
@@ -79,7 +79,7 @@ def pointer(document: dict[str, Any], words: str) -> str:
 def test_rows_that_are_added_count_as_if_the_record_held_them(
     example: str, rows: list[dict[str, str]], gained: set[str]
 ) -> None:
-    made = tuple(added(number=number, **row) for number, row in enumerate(rows, start=1))
+    made = tuple(added(row, number) for number, row in enumerate(rows, start=1))
     document = request_of(example)
     for row in made:
         row["subject"] = {"reference": f"Patient/{document['context']['patientId']}"}
@@ -97,7 +97,7 @@ def test_rows_that_are_added_count_as_if_the_record_held_them(
 )
 def test_a_condition_or_an_allergy_that_is_added_speaks_against_an_order(row: dict[str, str], order: str) -> None:
     document = request_of("triptan", 2)
-    made = added(**row)
+    made = added(row)
     whose = {"reference": f"Patient/{document['context']['patientId']}"}
     made["patient" if row["kind"] == "allergy" else "subject"] = whose
     assert cards(document, Changes()) == []
@@ -139,12 +139,12 @@ def test_the_hook_the_order_and_the_day_can_be_others() -> None:
 )
 def test_what_cannot_be_added_says_what_was_expected(form: dict[str, str]) -> None:
     with pytest.raises(BadEdit, match="expected"):
-        added(**form)
+        added(form)
 
 
 @pytest.mark.parametrize("condition", [name for name, _ in adding.condition_choices(ENVIRONMENT.guideline)])
 def test_every_condition_offered_is_read_as_itself(condition: str) -> None:
-    row = added("condition", condition=condition)
+    row = added({"kind": "condition", "condition": condition})
     (coding,) = row["code"]["coding"]
     assert condition in ENVIRONMENT.guideline.sets_of(coding["system"], coding["code"])
 
@@ -159,7 +159,7 @@ def test_what_is_added_is_valid_fhir() -> None:
         {"kind": "condition", "condition": "asthma"},
         {"kind": "allergy", "drug": "topiramate"},
     ):
-        row = added(**form)
+        row = added(form)
         get_fhir_model_class(row["resourceType"]).model_validate(row)
 
 
