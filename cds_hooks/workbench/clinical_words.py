@@ -38,7 +38,7 @@ def condition_in_words(pattern: Pattern, guideline: Guideline) -> str:
     counted = _counted(pattern, guideline)
     if counted:
         return counted
-    said = [_filled(words()["facts"][pattern.fact]["asks"], {}, guideline)]
+    said = [_filled(_fact(pattern.fact)["asks"], {}, guideline)]
     said += [_test(test, guideline) for test in pattern.tests]
     said += [
         " or ".join(sorted(_value(field, value, guideline) for value in values)) for field, values in pattern.one_of
@@ -51,7 +51,7 @@ def fact_in_words(fact: Fact, guideline: Guideline) -> str:
     """What a fact says."""
     if fact.type == TALLY:
         return counted_in_words(str(fact.fields["name"]), fact.fields["count"], guideline)
-    says = words()["facts"][fact.type]["says"]
+    says = _fact(fact.type)["says"]
     parts = [says] if isinstance(says, str) else says
     known = [part for part in parts if len(parts) == 1 or all(name in fact.fields for _, name in _FIELD.findall(part))]
     return ", ".join(_filled(part, fact.fields, guideline) for part in known)
@@ -71,7 +71,7 @@ def fields_in_words(fact: Fact, fields: Iterable[str], guideline: Guideline) -> 
 
 def counted_in_words(name: str, count: object, guideline: Guideline) -> str:
     """A count with what is counted."""
-    one, many = words()["counts"][name]
+    one, many = _count(name)
     number = value_in_words(count)
     return f"{number} {_filled(one if number == '1' else many, {}, guideline)}"
 
@@ -82,7 +82,19 @@ def needed(pattern: Pattern, guideline: Guideline) -> tuple[str, str] | None:
     least = next((test for test in pattern.tests if test.field == "count" and test.op == ">="), None)
     if pattern.fact != TALLY or name is None or least is None:
         return None
-    return value_in_words(least.value), _filled(words()["counts"][name][1], {}, guideline)
+    return value_in_words(least.value), _filled(_count(str(name))[1], {}, guideline)
+
+
+def _fact(type_: str) -> Mapping[str, Any]:
+    """The words of a fact; of one that nobody gave any (a site's own rule) its name."""
+    name = type_.replace("_", " ")
+    found: Mapping[str, Any] = words()["facts"].get(type_, {"asks": name, "says": name})
+    return found
+
+
+def _count(name: str) -> tuple[str, str]:
+    one, many = words()["counts"].get(name, [name.replace("_", " ")] * 2)
+    return one, many
 
 
 def value_in_words(value: object) -> str:

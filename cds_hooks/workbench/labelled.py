@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.testers import TesterError
 from prodrome.cds_hooks.workbench import asking, reading
@@ -101,7 +102,8 @@ def answered(patients: Sequence[LabelledPatient], environment: Environment) -> t
     return tuple(_answer(patient, environment) for patient in patients)
 
 
-def _answer(patient: LabelledPatient, environment: Environment) -> LabelledAnswer:
+def consulted(patient: LabelledPatient, environment: Environment) -> Consultation:
+    """The whole answer to a labelled patient's call, on its day and in its locale, kept nowhere."""
     there = environment
     if patient.locale:
         there = replace(there, settings=there.settings.model_copy(update={"locale": patient.locale}))
@@ -110,11 +112,15 @@ def _answer(patient: LabelledPatient, environment: Environment) -> LabelledAnswe
     service = there.service_for(request["hook"])
     came = [query for query in service.queries if query.kind not in patient.absent]
     prefetch = {query.key: request["prefetch"].get(query.kind) for query in came}
-    cards = asking.answer({**request, "prefetch": prefetch}, there).response["cards"]
+    return asking.answer({**request, "prefetch": prefetch}, there)
+
+
+def _answer(patient: LabelledPatient, environment: Environment) -> LabelledAnswer:
+    cards = consulted(patient, environment).response["cards"]
     rules = [reading.card_rule(card) for card in cards]
     return LabelledAnswer(
         patient,
-        request["hook"],
+        patient.request["hook"],
         tuple(cards),
         missing=tuple(rule for rule in patient.expected if rule not in rules),
         surplus=tuple(sorted({rule for rule in rules if rule not in patient.expected})),

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 PAGES = Path(__file__).parents[2] / "templates" / "pages"
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_DATE = re.compile(r"(?<![\w/-])(\d{4}-\d\d(?:-\d\d)?)(?![\w/-])(?=[^<>]*(?:<|\Z))")
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
@@ -28,7 +29,8 @@ def markdown(text: str) -> Markup:
         url_schemes={"http", "https"},
         link_rel="noopener noreferrer",
     )
-    return Markup(html)
+    # A date is read as one: it does not break at its hyphens.
+    return Markup(_DATE.sub(r'<span class="date">\1</span>', html))
 
 
 _TAG = re.compile(r"(<[^>]+>)")

@@ -20,8 +20,9 @@ from prodrome.cds_hooks.population import ExportError, Results
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.testers import TesterError
 from prodrome.cds_hooks.workbench import asking, editing
+from prodrome.cds_hooks.workbench.labelled import consulted, read_labelled
 from prodrome.rules import Facts, judge
-from prodrome.rules.engine import EngineError, RulebookError
+from prodrome.rules.engine import RulebookError
 from prodrome.rules.guideline import Guideline, GuidelineError
 
 RULEBOOK = "rulebook.yaml"
@@ -85,7 +86,7 @@ def changed_guideline(environment: Environment, rule_id: str, text: str, paramet
     return guideline
 
 
-PROBLEMS = (BadRule, editing.BadEdit, RulebookError, CardsError, GuidelineError, ExportError)
+PROBLEMS = (TesterError, RulebookError, CardsError, GuidelineError, ExportError, Refused)
 """What is wrong with what a person typed."""
 
 
@@ -152,25 +153,22 @@ def known_examples(environment: Environment) -> list[Known]:
 
 
 def labelled_patients(folder: Path, environment: Environment) -> list[Known]:
-    """The labelled patients of a folder of test cases, as *Take it away* writes them.
-
-    Raises :class:`BadRule` where a file is none.
-    """
+    """The labelled patients of a folder. Raises :class:`TesterError` for what is none."""
     found = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            case = orjson.loads(path.read_bytes())
-            today, asked = date.fromisoformat(case["today"]), case["request_by_kind"]
-            quiet = asking.on_day(environment, today, remember=False)
-            service = environment.service_for(asked["hook"])
-            by_kind = asked["prefetch"]
-            prefetch = {query.key: by_kind[query.kind] for query in service.queries if query.kind in by_kind}
-            facts = asking.answer({**asked, "prefetch": prefetch}, quiet).facts
-            expected = frozenset(case["expected"]["cards"])
-            title, locale = str(case["title"]), str(case["locale"])
-        except (OSError, ValueError, KeyError, TypeError, Refused, EngineError):
-            raise BadRule(f"{path.name}: expected a test case as the workbench writes them.") from None
-        found.append(Known("Labelled patients", title, asked["hook"], today, locale, facts, expected))
+    for patient in read_labelled(folder):
+        judgement = (consultation := consulted(patient, environment)).judgement
+        hook, expected = str(patient.request["hook"]), frozenset(patient.expected)
+        found.append(
+            Known(
+                "Labelled patients",
+                patient.title,
+                hook,
+                judgement.today,
+                judgement.locale,
+                consultation.facts,
+                expected,
+            )
+        )
     return found
 
 

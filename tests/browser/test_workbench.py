@@ -302,6 +302,38 @@ def test_a_changed_parameter_shows_at_once_what_would_change(page: "Page", keep:
     expect(page.locator("#outcome")).to_contain_text("Nothing is changed yet")
 
 
+def test_what_was_changed_is_marked_and_rows_are_found(page: "Page") -> None:
+    page.goto(open_example(page, "resistant") + "/what-if")
+    dose = page.get_by_role("group", name=re.compile("propranolol")).get_by_label("Dose mg")
+    dose.fill("20")
+    expect(page.locator(".field.edited")).to_have_count(1)
+    dose.fill("160")
+    expect(page.locator(".field.edited")).to_have_count(0)
+    page.get_by_label("Find a row or a parameter").fill("debilitating days")
+    expect(page.get_by_role("group", name=re.compile("propranolol"))).to_be_hidden()
+    expect(page.get_by_label("min debilitating days")).to_be_visible()
+
+
+def test_a_rule_is_checked_and_tried_as_it_is_typed(page: "Page", keep: Keep) -> None:
+    page.goto("/rules/DTT-01/edit")
+    rule = page.get_by_label("The rule, as it stands")
+    text = rule.input_value()
+    rule.fill(text.replace("fact: adult", "fact: adlut"))
+    expect(page.locator("#outcome .problem")).to_contain_text("adult")
+    rule.fill(text.replace("$resistant_months", "2"))
+    expect(page.locator("#outcome li.new")).to_contain_text("gets DTT-01")
+    keep("rule-edited")
+
+
+def test_a_link_that_holds_a_case_opens_it(page: "Page") -> None:
+    page.goto(open_example(page, "triptan") + "/take-away")
+    link = page.locator("#shared").inner_text()
+    page.goto(link)
+    page.get_by_role("button", name="Open the case").click()
+    expect(card(page, "ACU-01")).to_be_visible()
+    expect(page.get_by_role("region", name="Patient")).to_contain_text("shared link")
+
+
 def test_undoing_right_after_typing_leaves_nothing_changed(page: "Page") -> None:
     """The change that was still waiting is not tried after it was undone."""
     page.goto(open_example(page, "seven-days") + "/what-if")
@@ -437,6 +469,9 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
     assert "answers 200" in text
     assert "Appointment is missing" in text
     keep("check")
+    page.locator("a.place").first.click()
+    assert page.evaluate("() => document.activeElement.id") == "request"
+    assert page.evaluate("() => getSelection().toString() || document.activeElement.selectionEnd")
     page.get_by_label("Request (JSON)").fill('{"hook": "patient-view"}')
     page.get_by_role("button", name="Check it").click()
     expect(page.locator("main")).to_contain_text("It answers 400: hookInstance is missing.")

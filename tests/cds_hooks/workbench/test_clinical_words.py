@@ -19,6 +19,7 @@ def test_every_condition_of_the_rulebook_reads_as_words(rule: object) -> None:
     for pattern in (*rule.when, *rule.unless):  # type: ignore[attr-defined]
         said = condition_in_words(pattern, GUIDELINE)
         assert not re.search(r"[_${}]|\btrue\b|\bfalse\b", said.replace("(min true failed classes)", "")), said
+        assert not {"yes", "no"} & set(said.split(", ")), said
 
 
 def test_every_fact_a_rule_may_read_or_conclude_has_words_and_nothing_else_has() -> None:

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from prodrome.cds_hooks.workbench.rendering import markdown
+from prodrome.cds_hooks.workbench.rendering import markdown, naming
 
 
 def test_what_cards_use_is_rendered() -> None:
@@ -44,3 +44,25 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def test_a_date_does_not_break_and_an_address_is_left_as_it_is() -> None:
+    html = markdown(
+        "from 2026-03-14 to 2026-05, see <https://example.org/2026-03-14/x> and [this](https://e.org/2026-01-01)"
+    )
+    assert '<span class="date">2026-03-14</span> to <span class="date">2026-05</span>' in html
+    assert html.count("<span") == 2
+    assert 'href="https://e.org/2026-01-01"' in html
+
+
+def test_a_drug_leads_to_its_entry_once_and_can_be_pointed_at_everywhere() -> None:
+    text = "**Propranolol**, then propranolol-like [propranolol](https://e.org/propranolol)"
+    html = naming(markdown(text), {"propranolol": "read-3"})
+    assert '<a class="drug" data-drug="propranolol" href="#read-3">Propranolol</a>' in html
+    assert '<span class="drug" data-drug="propranolol">propranolol</span>-like' in html
+    assert '<a href="https://e.org/propranolol" rel="noopener noreferrer">propranolol</a>' in html
+
+
+def test_what_a_chart_says_stays_text_beside_the_drugs() -> None:
+    html = naming(markdown("<script>alert('propranolol')</script>"), {"propranolol": "read-3"})
+    assert "<script" not in html

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.testers import TesterError
 from prodrome.cds_hooks.workbench import rule_editing
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.cds_hooks.workbench.test_pages import opened, post
@@ -102,5 +103,5 @@ def test_labelled_patients_of_the_settings_are_tried_too(client: FlaskClient, tm
 
 def test_a_file_that_is_no_labelled_patient_is_named(tmp_path: Path) -> None:
     (tmp_path / "cake.json").write_text("{}")
-    with pytest.raises(rule_editing.BadRule, match=r"cake\.json: expected a test case"):
+    with pytest.raises(TesterError, match=r"cake\.json: request_by_kind should be an object"):
         rule_editing.labelled_patients(tmp_path, Environment.of(Settings(today=TODAY)))
