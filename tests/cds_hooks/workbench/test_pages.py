@@ -1,5 +1,7 @@
 """The pages over HTTP, without a browser: who may see them, what they keep, and that they need no script."""
 
+import html
+import io
 import json
 import logging
 import re
@@ -541,3 +543,53 @@ def test_an_unknown_address_is_a_page_for_a_browser_and_json_for_a_program(clien
     assert program.status_code == 404
     assert program.get_json()["resourceType"] == "OperationOutcome"
     assert client.get("/nowhere").get_json()["resourceType"] == "OperationOutcome"
+
+
+def test_feedback_has_titles_rates_and_weeks_and_is_narrowed_by_days(fresh: FlaskClient) -> None:
+    case = opened(fresh, "triptan")
+    card = card_of(fresh, case, "ACU-01")
+    post(fresh, f"{case}/cards/{card['uuid']}/accept", suggestion=card["suggestions"][0]["uuid"])
+    page = fresh.get("/feedback").text
+    assert "Acute dose below the full dose" in page
+    assert "100 %" in page
+    assert 'class="trend"' in page
+    assert figures(fresh)["ACU-01"] == [1, 1, 0, 0]
+    assert "No card was shown in this time" in fresh.get("/feedback?until=2020-01-01").text
+    assert "No card of this rule was shown then" in fresh.get("/feedback?rule=ED-01").text
+    wrong = fresh.get("/feedback?since=yesterday")
+    assert wrong.status_code == 400
+    assert "expected a date as in 2026-03-14" in wrong.text
+
+
+def test_feedback_is_taken_away_as_csv_over_the_same_days(fresh: FlaskClient) -> None:
+    opened(fresh, "triptan")
+    taken = fresh.get("/feedback.csv")
+    assert taken.mimetype == "text/csv"
+    assert taken.text.splitlines()[1].startswith("ACU-01,1,0,0,1,")
+    assert fresh.get("/feedback.csv?until=2020-01-01").text.count("\n") == 1
+
+
+def test_a_request_to_check_can_be_an_example_or_a_file_and_opens_as_a_case(client: FlaskClient) -> None:
+    filled = client.get("/check?example=triptan/1").text
+    text = html.unescape(filled.partition('name="request"')[2].partition(">")[2].partition("</textarea>")[0])
+    assert json.loads(text)["hook"] == "order-sign"
+    sent = {"token": token(client), "file": (io.BytesIO(text.encode()), "request.json")}
+    page = client.post("/check", data=sent).text
+    assert "Nothing is wrong with it" in page
+    held = html.unescape(page.partition('name="pasted" hidden>')[2].partition("</textarea>")[0])
+    answer = post(client, "/open", source="pasted", pasted=held)
+    assert "ACU-01" in client.get(answer.location).text
+
+
+def test_the_history_stands_beside_the_cards_and_names_their_drugs(client: FlaskClient) -> None:
+    page = client.get(opened(client, "refractory")).text
+    assert 'class="beside"' in page
+    assert re.search(r'<a class="drug" data-drug="topiramate" href="#read-\d+">topiramate</a>', page)
+    assert re.search(r'<a href="#read-\d+" class="bar [a-z]+"[^>]* data-drug="topiramate"', page)
+
+
+def test_the_legend_has_what_is_drawn_and_nothing_else(client: FlaskClient) -> None:
+    legend = client.get(opened(client, "emergency")).text.partition('class="legend"')[2].partition("</ul>")[0]
+    assert "hospital visit for migraine" in legend
+    for absent in ("hospital visit for another reason", "specialist seen", "debilitating days", "no efficacy"):
+        assert absent not in legend
