@@ -11,6 +11,7 @@
     ├── TesterError                what a tester named or typed cannot be used (cds_hooks.testers, workbench)
     │   ├── BadOrder               an order that cannot be read
     │   ├── BadEdit                a changed value that cannot be meant
+    │   ├── BadRule                an edited rule that cannot be read
     │   └── LoadingError           a server that does not take the patients
     ├── Refused                    a call that gets no guidance                (cds_hooks.protocol)
     │   ├── Invalid, Missing       a member is wrong, or not there
