@@ -3,6 +3,7 @@
 Only the elements a fact needs are read, so that one odd corner of a resource never costs the rest of it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -121,12 +122,15 @@ def read_count(parent: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
 def reference_key(reference: str) -> str:
     """What a reference points to, however it was written: ``Type/id``, ``urn:...`` or ``#contained``.
 
     Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
-    if reference[:9].lower() == "urn:uuid:":
+    if _UUID.fullmatch(reference):
         return reference.lower()  # RFC 4122: upper and lower case are the same
     if "/" not in reference or reference.startswith(("#", "urn:")):
         return reference
@@ -139,7 +143,7 @@ def bare_id(id_: object) -> str | None:
     if type(id_) is not str:
         return None
     if id_.startswith("urn:"):
-        return reference_key(id_).rpartition(":")[2] or None
+        return id_.rpartition(":")[2] or None  # as it is written: an id need not be a UUID
     if "/" not in id_:
         return id_ or None
     return reference_key(id_).rpartition("/")[2] or None
