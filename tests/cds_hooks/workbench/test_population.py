@@ -8,6 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from prodrome.cds_hooks.population import judge_population
+from prodrome.cds_hooks.workbench.rule_editing import rule_text
+from prodrome.rules.guideline.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, examples, healthy, labelled, plan, write_export
 from tests.serving import service
 
@@ -77,3 +79,12 @@ def test_without_results_the_page_says_how_to_have_them(results: Path, tmp_path:
     assert "population_results" in service(today=TODAY).test_client().get("/population").text
     assert service(today=TODAY, population_results=tmp_path).test_client().get("/population").status_code == 503
     assert service(today=TODAY).test_client().get("/population/DTT-01").status_code == 404
+
+
+def test_an_edited_rule_is_tried_on_the_patients_whose_charts_were_kept(client: FlaskClient) -> None:
+    text = rule_text(load_guideline(), "DTT-01").replace("fact: adult", "fact: low_month")
+    page = client.post("/rules/DTT-01/edit", data={"token": token(client), "text": text}).text
+    tried = re.search(r"the population \((\d+)\)", page)
+    assert tried
+    assert 0 < int(tried[1]) <= len(CHARTS)
+    assert "loses DTT-01" in page.partition('id="outcome"')[2]
