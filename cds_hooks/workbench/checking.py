@@ -7,7 +7,6 @@ requirement (``docs/conformance.md``). No text repeats a value of the request.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation, consult
@@ -25,6 +24,7 @@ from prodrome.cds_hooks.protocol import (
 )
 from prodrome.cds_hooks.workbench.fhir_faults import fhir_faults
 from prodrome.cds_hooks.workbench.json_places import Place, Places
+from prodrome.rules.engine import meant, nearest
 
 USERS: Mapping[str, frozenset[str]] = {
     "patient-view": frozenset({"Practitioner", "PractitionerRole", "Patient", "RelatedPerson"}),
@@ -103,20 +103,20 @@ def _placed(faults: Iterable[Fault], places: Places | None) -> Iterator[PlacedFa
 
 def misspelt(document: Mapping[str, Any], keys: Iterable[str]) -> Iterator[Fault]:
     """Members that are not known but nearly are. *keys*: those of every service's prefetch."""
-    for name, meant in _close(document, MEMBERS):
-        yield Fault(_at("$", name, document), MEMBERS[meant], f"is not known; did you mean {meant}?")
+    for name, known in _close(document, MEMBERS):
+        yield Fault(_at("$", name, document), MEMBERS[known], f"is not known{meant(name, (known,))}")
     called = document.get("hook")
     hook = HOOKS.get(called) if isinstance(called, str) else None
     context, prefetch = document.get("context"), document.get("prefetch")
     if isinstance(context, dict):
-        known = {"userId", "patientId", "encounterId", "selections", *(hook.required if hook else ())}
-        known |= {hook.orders} if hook and hook.orders else {"draftOrders"}
-        for each, meant in _close(context, known):
-            yield Fault(_at("$.context", each, context), "REQ-10", f"is not known; did you mean {meant}?")
+        members = {"userId", "patientId", "encounterId", "selections", *(hook.required if hook else ())}
+        members |= {hook.orders} if hook and hook.orders else {"draftOrders"}
+        for each, known in _close(context, members):
+            yield Fault(_at("$.context", each, context), "REQ-10", f"is not known{meant(each, (known,))}")
     if isinstance(prefetch, dict):
-        for each, meant in _close(prefetch, set(keys)):
+        for each, known in _close(prefetch, set(keys)):
             path = f"$.prefetch[key {list(prefetch).index(each) + 1}]"
-            yield Fault(path, "REQ-11", f"is no key of this service; did you mean {meant}?")
+            yield Fault(path, "REQ-11", f"is no key of this service{meant(each, (known,))}")
 
 
 def _close(members: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -124,9 +124,9 @@ def _close(members: Mapping[str, Any], known: Iterable[str]) -> Iterator[tuple[s
     known = set(known)
     absent = sorted(known - members.keys())
     for name in members:
-        close = get_close_matches(name, absent, n=1, cutoff=0.75) if name not in known else []
+        close = nearest(name, absent, alike=0.75) if name not in known else None
         if close:
-            yield name, close[0]
+            yield name, close
 
 
 def _at(path: str, name: str, members: Mapping[str, Any]) -> str:
@@ -147,9 +147,7 @@ def request_faults(document: Mapping[str, Any], served: frozenset[str]) -> Itera
     elif name in DEPRECATED:
         yield Fault("$.hook", "REQ-02", f"is a hook of old; {DEPRECATED[name][0]} took its place")
     elif name not in served:
-        close = get_close_matches(name, served, n=1)
-        meant = f"; did you mean {close[0]}?" if close else f" ({', '.join(sorted(served))})"
-        yield Fault("$.hook", "REQ-02", f"is no hook this service answers{meant}")
+        yield Fault("$.hook", "REQ-02", f"is no hook this service answers{meant(name, served)}")
     instance = document.get("hookInstance")
     if not isinstance(instance, str) or not instance.strip():
         yield Fault("$.hookInstance", "REQ-03", "must be text that names this call")

@@ -11,7 +11,6 @@ from datetime import date
 from pathlib import Path
 
 import orjson
-import yaml
 
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.cards import CardsError
@@ -22,7 +21,7 @@ from prodrome.cds_hooks.testers import TesterError
 from prodrome.cds_hooks.workbench import asking, editing
 from prodrome.cds_hooks.workbench.labelled import consulted, read_labelled
 from prodrome.rules import Facts, judge
-from prodrome.rules.engine import RulebookError
+from prodrome.rules.engine import RulebookError, parse
 from prodrome.rules.guideline import Guideline, GuidelineError
 
 RULEBOOK = "rulebook.yaml"
@@ -193,14 +192,7 @@ def population_patients(folder: Path, environment: Environment) -> list[Known]:
 def _check(rule_id: str, text: str) -> None:
     if text.count("\n") > MOST_LINES:
         raise BadRule(f"A rule has at most {MOST_LINES} lines.")
-    try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise BadRule(f"{where}{error.problem or 'this is no YAML'}.") from None
-    except yaml.YAMLError:
-        raise BadRule("This is no YAML.") from None
+    content = parse(text, lambda what: BadRule(f"{what}."))
     if not isinstance(content, list) or len(content) != 1 or not isinstance(content[0], dict):
         raise BadRule(f"Expected one rule that begins with - id: {rule_id}.")
     if content[0].get("id") != rule_id:

@@ -16,7 +16,7 @@ from prodrome.rules.engine.rulebook import (
     RulebookError,
     Tally,
 )
-from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant, read_entry
+from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant, nearest, parse, read_entry
 
 __all__ = [
     "FINDING",
@@ -46,6 +46,8 @@ __all__ = [
     "engine_in_force",
     "excerpt",
     "meant",
+    "nearest",
+    "parse",
     "read_entry",
     "why",
 ]

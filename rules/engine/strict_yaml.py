@@ -196,11 +196,16 @@ def excerpt(value: object) -> str:
 def meant(word: object, choices: Iterable[str], *, named: int = MOST_NAMED) -> str:
     """The end of an error: the choice that was probably meant, else those there are, ``named`` of them at most."""
     known = sorted(choices)
-    close = get_close_matches(str(word), known, n=1, cutoff=0.5)
+    close = nearest(word, known)
     if close or not named:
-        return f"; did you mean {close[0]!r}?" if close else ""
+        return f"; did you mean {close!r}?" if close else ""
     more = f", and {len(known) - named} more" if len(known) > named else ""
     return f"; there is: {', '.join(known[:named]) or 'none'}{more}"
+
+
+def nearest(word: object, choices: Iterable[str], *, alike: float = 0.5) -> str | None:
+    """The choice that was probably meant, where one is as much ``alike`` (0 to 1)."""
+    return next(iter(get_close_matches(str(word), sorted(choices), n=1, cutoff=alike)), None)
 
 
 class _Wrong(Exception):

@@ -118,7 +118,7 @@ def test_a_fault_tells_its_line_and_column_and_what_the_requirement_says() -> No
 )
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(given: dict[str, Any], meant: str, path: str) -> None:
     found = check_request(json.dumps(given), ENVIRONMENT).faults
-    assert any(one.fault.path == path and f"did you mean {meant}?" in one.fault.text for one in found)
+    assert any(one.fault.path == path and f"did you mean {meant!r}?" in one.fault.text for one in found)
 
 
 def test_faults_of_fhir_stand_beside_those_of_cds_hooks() -> None:

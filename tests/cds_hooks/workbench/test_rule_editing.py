@@ -44,7 +44,7 @@ def test_the_text_of_a_rule_put_back_is_the_file_as_it_was(rule_id: str) -> None
         (RULE.replace("hooks: [patient-view", "hooks: [patient-veiw"), "patient-view"),
         ("", "Expected one rule"),
         (RULE + RULE, "Expected one rule"),
-        ("- id: [", "line 1"),
+        ("- id: [", "not valid YAML at line "),
     ],
 )
 def test_a_mistake_is_told_with_what_was_expected(client: FlaskClient, text: str, said: str) -> None:
