@@ -77,6 +77,7 @@ def copy(tmp_path: Path) -> Copy:
 EXAMPLE = """
   - id: daily
     title: Headache on most days
+    person: {given: Ida, family: Fernhill, age: 38, birthday: 03-13, record: 439564}
     conditions: [migraine]
     diary: {headache-days: [24]}
     asks:
@@ -217,7 +218,7 @@ def test_a_kind_is_a_row_a_mapper_and_a_fact(copy: Copy) -> None:
     copy.insert(
         "fhir_mappers/__init__.py", "        orders=tuple(orders),", "        relatives=read_relatives(chart),\n"
     )
-    copy.insert("rules/facts.py", "@dataclass(frozen=True, slots=True)\nclass Facts:", FACT.lstrip())
+    copy.insert("rules/facts.py", "@dataclass(frozen=True)\nclass Facts:", FACT.lstrip())
     copy.insert("rules/facts.py", '    "Refs",', '    "Relative",\n')
     copy.insert(
         "rules/facts.py", "    orders: tuple[DraftOrder, ...] = ()", "    relatives: tuple[Relative, ...] = ()\n"
