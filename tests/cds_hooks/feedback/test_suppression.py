@@ -85,3 +85,4 @@ def test_an_answer_comes_though_the_store_is_broken() -> None:
     with client_of(app) as client:
         who = patient("REF-01")
         assert rules_in(shown(client, who)) == sorted(who["expected"]["cards"])
+    store.database.close()  # nobody looks for it any more, nor tells of it while other tests run
