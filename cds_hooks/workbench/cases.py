@@ -13,6 +13,7 @@ from datetime import date
 from typing import Any
 
 from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.workbench.forgetting import Forgetting
 
 IDLE_SECONDS = 30 * 60.0
 MOST_CASES = 100
@@ -97,7 +98,7 @@ class Cases:
         self._lock = threading.Lock()
         self._cases: dict[tuple[str, str], Case] = {}  # (owner, key) -> case, the one looked at last at the end
         self._looked_at: dict[tuple[str, str], float] = {}
-        self._timer: threading.Timer | None = None
+        self._forgetting = Forgetting(idle_seconds, self._lock, self._drop_old)
 
     def add(self, owner: str, case: Case) -> None:
         """Keep a case for the browser *owner*; the longest unused go where there is no room."""
@@ -109,7 +110,8 @@ class Cases:
                 len(self._cases) > self._most_cases or sum(c.size for c in self._cases.values()) > self._most_bytes
             ):
                 self._drop(next(iter(self._cases)))
-            self._wake_later()
+            if self._cases:
+                self._forgetting.later()
 
     def get(self, owner: str, key: str) -> Case | None:
         """The case, or None where it is gone or another browser's."""
@@ -135,20 +137,8 @@ class Cases:
         self._cases.pop(which, None)
         self._looked_at.pop(which, None)
 
-    def _drop_old(self) -> None:
+    def _drop_old(self) -> bool:
         before = self._clock() - self._idle
         for which in [which for which, when in self._looked_at.items() if when <= before]:
             self._drop(which)
-
-    def _wake_later(self) -> None:
-        """Old cases go on time even when nobody asks for a page again."""
-        if self._timer is None and self._cases:
-            self._timer = threading.Timer(self._idle, self._wake)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _wake(self) -> None:
-        with self._lock:
-            self._timer = None
-            self._drop_old()
-            self._wake_later()
+        return bool(self._cases)

@@ -14,6 +14,7 @@ import orjson
 
 from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.protocol import Refused, parse
+from prodrome.cds_hooks.workbench.forgetting import Forgetting
 
 MOST_CALLS = 50
 MOST_BYTES = 20_000_000
@@ -45,7 +46,7 @@ class Calls:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Call]] = {}  # the latest at the end
-        self._timer: threading.Timer | None = None
+        self._forgetting = Forgetting(minutes * 60, self._lock, self._drop_old)
 
     def keep(
         self, service: str, day: date, body: bytes, consultation: Consultation | None, refused: str, seconds: float
@@ -60,7 +61,8 @@ class Calls:
                 len(self._kept) > MOST_CALLS or sum(len(call.body) for _, call in self._kept.values()) > MOST_BYTES
             ):
                 del self._kept[next(iter(self._kept))]
-            self._wake_later()
+            if self._kept:
+                self._forgetting.later()
 
     def latest(self) -> list[Call]:
         """The calls that are kept, the latest first."""
@@ -72,23 +74,11 @@ class Calls:
         """One call, or None where it is gone."""
         return next((call for call in self.latest() if call.key == key), None)
 
-    def _drop_old(self) -> None:
+    def _drop_old(self) -> bool:
         before = self._clock() - self.minutes * 60
         for key in [key for key, (at, _) in self._kept.items() if at <= before]:
             del self._kept[key]
-
-    def _wake_later(self) -> None:
-        """Old calls go on time even when none follows and nobody looks."""
-        if self._timer is None and self._kept:
-            self._timer = threading.Timer(self.minutes * 60, self._wake)
-            self._timer.daemon = True
-            self._timer.start()
-
-    def _wake(self) -> None:
-        with self._lock:
-            self._timer = None
-            self._drop_old()
-            self._wake_later()
+        return bool(self._kept)
 
 
 def _without_token(call: Call) -> Call:
