@@ -6,9 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from prodrome.rules.guideline import ATC, DIARY, ICD10CM, RXNORM, SNOMED
+from prodrome.rules.guideline import ATC, DIARY, ICD10CM, NDC, RXNORM, SNOMED, package_digits
 
-NDC = "http://hl7.org/fhir/sid/ndc"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 ICD9CM = "http://hl7.org/fhir/sid/icd-9-cm"
 ICPC = "http://hl7.org/fhir/sid/icpc-1"
@@ -72,6 +71,8 @@ def plain_code(address: str, system: str, code: str) -> str:
     code = code.strip()
     if system in (ATC, ACT_CODE):
         return code.upper()
+    if system == NDC:
+        return package_digits(code)
     if system in _CLASSIFICATIONS:
         code = code.rstrip(_SIGNS)
         if address.endswith(_SKS):

@@ -9,7 +9,7 @@ from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.codes import Concept
 from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline import NDC, Guideline
 
 _CODE = re.compile(r"[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*")
 
@@ -36,7 +36,8 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
     found: list[Meaning] = []
     product = guideline.product(code, url)
     if product is not None:
-        table = _table(guideline.folder, code, ("products.csv", "products_snomed.csv"))
+        tables = ("products.csv", "products_snomed.csv")
+        table = _NDC_PRODUCTS if url == NDC else _table(guideline.folder, code, tables)
         found.append(Meaning("drug", product.drug or "none meant here", table))
     elif drug := guideline.drug_of(url, code):
         found.append(Meaning("drug", drug, "drugs.yaml"))
@@ -45,11 +46,14 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
         if medicine is not None:
             found.append(Meaning("drug", medicine.drug.id, _table(guideline.folder, code, ("drugs.yaml",))))
     names = sorted(guideline.sets_of(url, code))
-    found += [Meaning("code set", name, _table_of_sets(code, guideline)) for name in names]
+    of_sets = _NDC_SETS if url == NDC else _table_of_sets(code, guideline) if names else ""
+    found += [Meaning("code set", name, of_sets) for name in names]
     if allergy := guideline.allergy_to(code):
         found.append(Meaning("allergy to", allergy, _table(guideline.folder, code, ("allergies.csv",))))
     return tuple(dict.fromkeys(found))
 
+
+_NDC_PRODUCTS, _NDC_SETS = "products_ndc.csv", "codes_ndc.csv"
 
 _all_phrases = phrases_of("")
 

@@ -3,10 +3,12 @@
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.named import NumericParameter
+from prodrome.rules.guideline.ndc import package_digits
 from prodrome.rules.guideline.site import DIARY, Site
 from prodrome.rules.guideline.types import (
     ATC,
     ICD10CM,
+    NDC,
     RXNORM,
     SNOMED,
     CodeSet,
@@ -24,6 +26,7 @@ __all__ = [
     "ATC",
     "DIARY",
     "ICD10CM",
+    "NDC",
     "RXNORM",
     "SNOMED",
     "CodeSet",
@@ -44,4 +47,5 @@ __all__ = [
     "Site",
     "Source",
     "load_guideline",
+    "package_digits",
 ]

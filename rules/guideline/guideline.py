@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
@@ -27,6 +27,7 @@ from prodrome.rules.fact_types import (
 )
 from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_eligibility, site_sources
 from prodrome.rules.guideline.named import NumericParameter, check_named
+from prodrome.rules.guideline.ndc import product_spellings
 from prodrome.rules.guideline.readers import (
     frozen,
     overridden,
@@ -43,6 +44,8 @@ from prodrome.rules.guideline.readers import (
     read_locales,
     read_more_code_rows,
     read_names,
+    read_ndc_products,
+    read_ndc_sets,
     read_options,
     read_parameters,
     read_products,
@@ -52,6 +55,7 @@ from prodrome.rules.guideline.readers import (
 from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.types import (
     LOCAL_FORMS,
+    NDC,
     RXNORM,
     SNOMED,
     AcuteClass,
@@ -240,11 +244,12 @@ class Guideline:
         return self._index.drug_of(system, code)
 
     def product(self, code: str, system: str = RXNORM) -> Product | None:
-        """What the tables of products say about an RxNorm or SNOMED CT code.
+        """What the tables of products say about a code of RxNorm, SNOMED CT or the NDC, the last in any spelling.
 
         It may be of an ingredient, product, component, brand or pack; ``None`` for codes of no table.
         """
-        row = self._products(system).get(code)
+        rows = self._products(system)
+        row = _of_ndc(rows, code) if system == NDC else rows.get(code)
         if row is None:
             return None
         drug, strength, per_ml, route, form = row
@@ -398,15 +403,24 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,
         site=site,
-        _index=_CodeIndex(code_sets, drugs, systems, site),
+        _index=_CodeIndex(code_sets, drugs, systems, site, functools.partial(read_ndc_sets, folder, tuple(code_sets))),
         _products=functools.partial(_products_of, folder, tuple(drugs), site.licensed),
         _allergies=functools.partial(read_allergy_codes, folder, licensed=site.licensed),
     )
 
 
 def _products_of(folder: Path, drugs: tuple[str, ...], licensed: bool, system: str) -> Mapping[str, tuple[str, ...]]:
+    if system == NDC:
+        return read_ndc_products(folder, drugs)
     table = _PRODUCT_TABLES.get(system)
     return read_products(folder, drugs, table) if table and (licensed or system != SNOMED) else {}
+
+
+_Row = TypeVar("_Row")
+
+
+def _of_ndc(rows: Mapping[str, _Row], code: str) -> _Row | None:
+    return next((rows[spelling] for spelling in product_spellings(code) if spelling in rows), None)
 
 
 _PRODUCT_TABLES = {RXNORM: "products.csv", SNOMED: "products_snomed.csv"}
@@ -421,7 +435,9 @@ class _CodeIndex:
         drugs: Mapping[str, Drug],
         systems: Mapping[str, tuple[str, ...]],
         site: Site,
+        ndc_sets: Callable[[], Mapping[str, frozenset[str]]],
     ) -> None:
+        self._ndc_sets = ndc_sets
         self.site_drugs = mapped_drugs(site, drugs)
         self._site_sets = mapped_sets(site, code_sets)
         self._code_sets = tuple(code_sets.values())
@@ -445,6 +461,8 @@ class _CodeIndex:
     def sets_of(self, system: str, code: str) -> frozenset[str]:
         if self._site_sets and (mapped := self._site_sets.get((system, code))) is not None:
             return mapped
+        if system == NDC:
+            return _of_ndc(self._ndc_sets(), code) or frozenset()
         if system not in self._prefixed:
             return self._exact.get((system, code), frozenset())
         key = (system, code)

@@ -691,6 +691,36 @@ def read_products(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[s
 
 
 @functools.lru_cache(maxsize=8)
+def read_ndc_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """National Drug Code of a product -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
+    known = {"", *drugs}
+    products: dict[str, tuple[str, ...]] = {}
+    for *row, codes in _rows(folder, _NDC_PRODUCTS, 6):
+        if row[0] not in known:
+            raise GuidelineError(f"{_NDC_PRODUCTS}: drug {row[0]!r} is unknown{meant(row[0], drugs)}")
+        product = tuple(row)
+        for code in codes.split():
+            if products.setdefault(code, product) is not product:
+                raise GuidelineError(f"{_NDC_PRODUCTS}: {code} stands twice")
+    return products
+
+
+_NDC_PRODUCTS = "products_ndc.csv"
+
+
+@functools.lru_cache(maxsize=8)
+def read_ndc_sets(folder: Path, sets: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
+    """National Drug Code of a product -> the code sets it is in, read at the first look-up and kept."""
+    found: dict[str, frozenset[str]] = {}
+    for name, codes in _rows(folder, "codes_ndc.csv", 2):
+        if name not in sets:
+            raise GuidelineError(f"codes_ndc.csv: set {name!r} is unknown{meant(name, sets)}")
+        for code in codes.split():
+            found[code] = found.get(code, frozenset()) | {name}
+    return found
+
+
+@functools.lru_cache(maxsize=8)
 def read_allergy_codes(folder: Path, *, licensed: bool) -> Mapping[str, str]:
     """SNOMED CT code -> the drug or class that an allergy is to, read at the first look-up and kept."""
     tables = ("allergies.csv", "allergies_snomed.csv") if licensed else ("allergies.csv",)

@@ -11,6 +11,7 @@ WRITTEN_STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
+NDC = "http://hl7.org/fhir/sid/ndc"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 
 LOCAL_FORMS = ("topical", "ophthalmic", "otic", "implant", "cosmetic")

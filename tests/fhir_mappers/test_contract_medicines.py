@@ -18,7 +18,7 @@ from tests.fhir_mappers.build import (
     rxnorm,
     statement,
 )
-from tests.fhir_mappers.contract import Ask, Row, drugs, singles, uses
+from tests.fhir_mappers.contract import Ask, Row, doses, drugs, singles, uses
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 PZN = "http://fhir.de/CodeSystem/ifa/pzn"
@@ -88,6 +88,23 @@ BY_CODE: list[Row] = [
         [],
     ),
     ("a gel by ATC, whatever the text says", (statement(concept(ATC, "M02AA15", "Diclofenac 50 mg")),), drugs, []),
+    ("NDC alone, as the FDA writes it", (statement(concept(NDC, "0591-5554-01")),), drugs, ["propranolol"]),
+    ("NDC alone, in 11 digits", (statement(concept(NDC, "00591555401")),), drugs, ["propranolol"]),
+    ("NDC alone, of the product", (statement(concept(NDC, "0591-5554")),), drugs, ["propranolol"]),
+    (
+        "NDC alone, by its OID",
+        (statement(concept("urn:oid:2.16.840.1.113883.6.69", "0591-5554-01")),),
+        drugs,
+        ["propranolol"],
+    ),
+    (
+        "NDC beside a name of the site's own",
+        (statement(many((NDC, "00591555401", None), (LOCAL, "1", "PROP10"))),),
+        drugs,
+        ["propranolol"],
+    ),
+    ("a combination by its NDC", (statement(concept(NDC, "0378-0731", display="Propranolol")),), drugs, []),
+    ("tablets counted by NDC", (statement(concept(NDC, "0591-5554-01"), dosage=[dose(2, "tablet")]),), doses, [20]),
     (
         "an unknown code with a display",
         (statement(concept(NDC, "00093-2137-01", display="propranolol 20 mg tablet")),),

@@ -284,6 +284,7 @@ def test_a_co_medication_is_known_by_code_display_or_text() -> None:
     assert groups(taking(concept(text="nirmatrelvir / ritonavir"))) == {"strong_cyp3a4_inhibitor", "oatp_inhibitor"}
     assert groups(taking(concept(text="St. John's wort 300 mg"))) == {"strong_cyp3a4_inducer"}
     assert groups(taking(concept(ATC, "N03AF01"))) == {"strong_cyp3a4_inducer"}
+    assert groups(taking(concept("http://hl7.org/fhir/sid/ndc", "0071-0350-24"))) == {"maoi", "mao_a_inhibitor"}
 
 
 def test_a_co_medication_may_be_a_running_request() -> None:

@@ -15,6 +15,7 @@ ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
+NDC = "http://hl7.org/fhir/sid/ndc"
 YAML_FILES = ("sources", "parameters", "codes", "contraindications", "drugs")
 
 
@@ -808,7 +809,9 @@ def test_options_cover_what_is_not_a_drug_class(guideline: Guideline) -> None:
 # --- What the files must be -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*(f"{name}.yaml" for name in YAML_FILES), "products.csv", "names.csv"])
+@pytest.mark.parametrize(
+    "name", [*(f"{name}.yaml" for name in YAML_FILES), "products.csv", "products_ndc.csv", "names.csv"]
+)
 def test_every_file_says_what_it_is_for_its_version_and_date(name: str) -> None:
     text = (GUIDELINE_FOLDER / name).read_text(encoding="utf-8")
     head = text.split("\n\n" if name.endswith("yaml") else "\nword", maxsplit=1)[0]
@@ -911,6 +914,22 @@ def test_a_mistake_in_the_product_table_is_named(copy: Path) -> None:
     change(copy, "products.csv", "\n161,acetaminophen,", "\n161,paracetamol,")
     with pytest.raises(GuidelineError, match=r"products\.csv: 161: drug 'paracetamol' is unknown"):
         load_guideline(copy).product("37418")
+
+
+def test_a_mistake_in_a_table_of_national_drug_codes_is_named(copy: Path) -> None:
+    change(copy, "products_ndc.csv", "\nrimegepant,", "\nrimegepent,")
+    change(copy, "codes_ndc.csv", "\nmaoi,", "\nmaio,")
+    guideline = load_guideline(copy)
+    with pytest.raises(GuidelineError, match=r"products_ndc\.csv: drug 'rimegepent' is unknown; did you mean"):
+        guideline.product("0591-5554", NDC)
+    with pytest.raises(GuidelineError, match=r"codes_ndc\.csv: set 'maio' is unknown; did you mean"):
+        guideline.sets_of(NDC, "0591-5554")
+
+
+def test_a_national_drug_code_stands_once(copy: Path) -> None:
+    change(copy, "products_ndc.csv", "\nrimegepant,75,,oral,,", "\nrimegepant,75,,oral,,05915554 ")
+    with pytest.raises(GuidelineError, match=r"products_ndc\.csv: 05915554 stands twice"):
+        load_guideline(copy).product("0591-5554", NDC)
 
 
 @pytest.mark.parametrize("name", [*(f"{name}.yaml" for name in YAML_FILES), "names.csv"])
