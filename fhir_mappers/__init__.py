@@ -17,6 +17,7 @@ from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
 from prodrome.fhir_mappers.encounters import read_encounters
+from prodrome.fhir_mappers.export_rows import DIAGNOSING, MigraineCodes, Orders, is_since, whose
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
 from prodrome.fhir_mappers.kinds import KINDS, R4_NAMES, R5_NAMES, REFERRED_TO, SHARED_KINDS, Kind, Search
 from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
@@ -24,7 +25,6 @@ from prodrome.fhir_mappers.observation_codes import ACUTE_DAYS, ATTACKS, DAY_COU
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
-from prodrome.fhir_mappers.rows import DIAGNOSING, MigraineCodes, Orders, is_since, whose
 from prodrome.fhir_mappers.site_codes import read_site_codes
 from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
