@@ -353,6 +353,11 @@ def unreadable(n: int) -> Rows:
     return {"conditions": _numbered(n, lambda number: _row("Condition", code=5))}
 
 
+def bare(n: int) -> Rows:
+    """Rows that say nothing, as short as a row can be."""
+    return {"conditions": _numbered(n, lambda number: {"resourceType": "Condition"})}
+
+
 def appointments(n: int) -> Rows:
     """An appointment of many participants, and many appointments."""
     actors = [{"actor": {"reference": f"Patient/x{number}"}} for number in range(n)]
@@ -398,6 +403,7 @@ SHAPES: Mapping[str, Shape] = {
     "many months": Shape(months),
     "pressures": Shape(pressures, "order-sign"),
     "unreadable rows": Shape(unreadable),
+    "bare rows": Shape(bare),
     "participants": Shape(appointments),
     "empty members": Shape(empty_members),
 }

@@ -183,11 +183,11 @@ class _Chart:
     @cached_property
     def names(self) -> Mapping[str, Refs]:
         """The code sets of the active conditions, and where these are recorded."""
-        found: dict[str, Refs] = {}
+        found: dict[str, dict[str, None]] = {}
         for condition in self.facts.conditions:
             for name in condition.names:
-                found[name] = tuple(dict.fromkeys((*found.get(name, ()), *condition.refs)))
-        return found
+                found.setdefault(name, {}).update(dict.fromkeys(condition.refs))
+        return {name: tuple(refs) for name, refs in found.items()}
 
     @cached_property
     def chronic(self) -> bool:
@@ -211,24 +211,24 @@ class _Chart:
         return {str(fact.fields["trial"]): str(fact.fields.get("adequate", "unknown")) for fact in flat}
 
     @cached_property
-    def doubts(self) -> Mapping[str, tuple[tuple[str, str | None], ...]]:
+    def doubts(self) -> Mapping[str, Sequence[tuple[str, str | None]]]:
         """Why failures of trials are not certain, with the step that says so."""
-        found: dict[str, tuple[tuple[str, str | None], ...]] = {}
+        found: dict[str, list[tuple[str, str | None]]] = {}
         for fact in self.judgement.of_type(rows.Doubt.fact):
             doubt = rows.read(rows.Doubt, fact)
-            found[doubt.trial] = (*found.get(doubt.trial, ()), (doubt.because, fact.rule))
+            found.setdefault(doubt.trial, []).append((doubt.because, fact.rule))
         return found
 
     @cached_property
-    def acute_failures(self) -> Mapping[str, tuple[tuple[How, Refs], ...]]:
+    def acute_failures(self) -> Mapping[str, Sequence[tuple[How, Refs]]]:
         """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
-        found: dict[str, tuple[tuple[How, Refs], ...]] = {}
+        found: dict[str, list[tuple[How, Refs]]] = {}
         for fact in self.judgement.of_type(rows.AcuteFailure.fact):
             failure = rows.read(rows.AcuteFailure, fact)
-            found[failure.drug] = (*found.get(failure.drug, ()), (failure.by, fact.refs))
+            found.setdefault(failure.drug, []).append((failure.by, fact.refs))
         for fact in self.judgement.of_type(rows.WeakFailure.fact):
             drug = rows.read(rows.WeakFailure, fact).drug
-            found[drug] = (*found.get(drug, ()), ("lack of efficacy", fact.refs))
+            found.setdefault(drug, []).append(("lack of efficacy", fact.refs))
         return found
 
     def drugs(self, ids: Iterable[str]) -> tuple[Drug, ...]:

@@ -213,7 +213,9 @@ def test_a_kind_is_a_row_a_mapper_and_a_fact(copy: Copy) -> None:
     )
     copy.write("fhir_mappers/relatives.py", MAPPER)
     copy.insert(
-        "fhir_mappers/__init__.py", "from prodrome.fhir_mappers.site_codes import ", "from .relatives import read_relatives\n"
+        "fhir_mappers/__init__.py",
+        "from prodrome.fhir_mappers.site_codes import ",
+        "from .relatives import read_relatives\n",
     )
     copy.insert(
         "fhir_mappers/__init__.py", "        orders=tuple(orders),", "        relatives=read_relatives(chart),\n"
