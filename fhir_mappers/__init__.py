@@ -17,7 +17,7 @@ from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
 from prodrome.fhir_mappers.encounters import read_encounters
-from prodrome.fhir_mappers.export_rows import DIAGNOSING, MigraineCodes, Orders, is_since, whose
+from prodrome.fhir_mappers.export_rows import DIAGNOSING, MigraineCodes, Orders, is_asked_for, is_since, whose
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
 from prodrome.fhir_mappers.kinds import KINDS, R4_NAMES, R5_NAMES, REFERRED_TO, SHARED_KINDS, Kind, Search
 from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
@@ -60,6 +60,7 @@ __all__ = [
     "collect",
     "counted",
     "is_answer",
+    "is_asked_for",
     "is_since",
     "kind_of",
     "lacks_some",

@@ -14,6 +14,7 @@ from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable
 from prodrome.fhir_mappers.medications import lexicon_of, read_named
+from prodrome.fhir_mappers.observations import is_of_interest
 from prodrome.rules.guideline import Guideline
 
 DIAGNOSING = ("Condition", "Encounter")
@@ -149,6 +150,11 @@ class Orders:
             return self._lexicon.recognise(read_named(self._chart, resource)) is not None
         except Unreadable:
             return True  # the mappers say what is wrong with it
+
+
+def is_asked_for(resource: JsonObject, guideline: Guideline) -> bool:
+    """Whether a search as the prefetch makes it may find a row: observations are asked for by their codes."""
+    return kind_of(resource) != "Observation" or is_of_interest(resource, guideline)
 
 
 def is_since(resource: JsonObject, since: date) -> bool:

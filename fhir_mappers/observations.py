@@ -101,6 +101,19 @@ def _wanted(guideline: Guideline) -> frozenset[str]:
     return frozenset(code for _, code in (*diary_codes(guideline), *_measured_by(guideline)))
 
 
+def is_of_interest(resource: JsonObject, guideline: Guideline) -> bool:
+    """Whether an Observation may be one that is read, by its codes."""
+    return _may_matter(resource.get("code"), _wanted(guideline))
+
+
+def _may_matter(code: object, wanted: frozenset[str]) -> bool:
+    """A quick look that passes over the many observations of other codes, without reading them."""
+    codings = code.get("coding") if type(code) is dict else ()
+    if type(codings) is not list:
+        return True
+    return any(type(each) is not dict or str(each.get("code")) in wanted for each in codings)
+
+
 class _Reader:
     def __init__(self, chart: Chart, lexicon: Lexicon) -> None:
         self.chart = chart
@@ -117,19 +130,12 @@ class _Reader:
         self.by_code = _by_code(chart.guideline)
 
     def read(self, ref: str, resource: JsonObject) -> None:
-        if not self._may_matter(resource.get("code")) or read_text(resource, "status") not in VALID:
+        if not _may_matter(resource.get("code"), self.wanted) or read_text(resource, "status") not in VALID:
             return
         for code in read_concept(resource, "code").codes:
             if read := self.by_code.get(code) or _BY_SET.get(self.measured.get(code, "")):
                 read(self, ref, resource)
                 return
-
-    def _may_matter(self, code: object) -> bool:
-        """A quick look that passes over the many observations of other codes, without reading them."""
-        codings = code.get("coding") if type(code) is dict else ()
-        if type(codings) is not list:
-            return True
-        return any(type(each) is not dict or str(each.get("code")) in self.wanted for each in codings)
 
     # --- The diary ---------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,15 @@ Each task writes one file, whole, under a name that it only gets when it is fini
 of the patients' ids, so neither the number of workers nor a stop changes a byte of it.
 """
 
+import gc
 import heapq
 import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import chain
@@ -20,7 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, ExportError, Line, Task
+from prodrome.cds_hooks.population.export import Batch, Changes, ExportError, Task
 from prodrome.cds_hooks.population.plan import (
     Judges,
     RunOutcome,
@@ -30,13 +33,18 @@ from prodrome.cds_hooks.population.plan import (
     conclude,
     newest_rows,
     partition_of,
-    referred,
 )
-from prodrome.cds_hooks.population.steps import BadLine, Sieve, place, shared
+from prodrome.cds_hooks.population.steps import PLACED_KINDS, BadLine, Place, Sieve, shared
+from prodrome.fhir_mappers import SHARED_KINDS
 
 CHARTS = "charts"
 MERGED = 256
 """How many partitions are merged at once: each is an open file."""
+
+YOUNG_OBJECTS = 100_000
+"""How many new objects a worker makes before it looks for circles among them."""
+
+_SHARED = frozenset(SHARED_KINDS)
 
 T = TypeVar("T")
 
@@ -47,34 +55,61 @@ def run(plan: RunPlan, progress: RunProgress) -> RunOutcome:
     Raises :class:`ExportError` where the output folder holds another run, or more rows than allowed cannot be placed.
     """
     _begin(plan)
-    tasks = exports.tasks(plan.export)
+    tasks = dict(enumerate(exports.tasks(plan.export, plan.task_bytes)))
     changed = exports.changes(plan.export)
     outcome = RunOutcome()
     bad: dict[tuple[str, int], BadLine] = {}
     candidates: set[str] = set()
+    seen = tuple(Counter[str]() for _ in plan.export.parts)
+    kinds: dict[int, frozenset[str]] = {}
     with _pool(plan, changed) as pool:
-        for _, found in _each(pool, plan, "sieved", tasks, _sieve_task, progress):
+        for number, found in _each(pool, plan, "sieved", tasks, _sieve_task, progress):
             candidates.update(found["candidates"])
             outcome.patients += found["patients"]
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
+            kinds[number] = frozenset(found["seen"])
+            seen[tasks[number].part].update(found["seen"])
     candidates -= changed.deleted_patients()
     outcome.candidates = len(candidates)
-    seen: list[dict[str, int]] = [{} for _ in plan.export.parts]
-    wanted: set[str] = set()
-    with _pool(plan, (None if plan.every_patient else frozenset(candidates), changed)) as pool:
-        for task, found in _each(pool, plan, "placed", tasks, _place_task, progress):
-            wanted.update(found["refers_to"])
+    placed, common = _Sections(plan.partitions), _Sections(plan.partitions)
+    wanted: dict[str, tuple[int, ...]] = {}
+    with _pool(plan, Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed)) as pool:
+        with_rows = {number: task for number, task in tasks.items() if kinds[number] & PLACED_KINDS}
+        for number, found in _each(pool, plan, "placed", with_rows, _place_task, progress):
+            placed.add(number, found["sections"])
             bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
-            for kind, count in found["seen"].items():
-                seen[task.part][kind] = seen[task.part].get(kind, 0) + count
+            for key, partitions in found["refers_to"].items():
+                wanted[key] = tuple({*wanted.get(key, ()), *partitions})
     conclude(plan, outcome, bad, seen)
-    with _pool(plan, (outcome, frozenset(wanted))) as pool:
-        if wanted:
-            for _ in _each(pool, plan, "shared", tasks, _shared_task, progress):
-                pass
-        for _ in _each(pool, plan, "judged", range(plan.partitions), _judge_task, progress):
+    with _pool(plan, wanted) as pool:
+        with_shared = {number: task for number, task in tasks.items() if wanted and kinds[number] & _SHARED}
+        for number, found in _each(pool, plan, "shared", with_shared, _shared_task, progress):
+            common.add(number, found["sections"])
+    with _pool(plan, (outcome, placed, common)) as pool:
+        partitions = dict.fromkeys(range(plan.partitions))
+        for _ in _each(pool, plan, "judged", partitions, _judge_task, progress):
             pass
     return outcome
+
+
+class _Sections:
+    """Where the rows of each partition stand: the task that wrote them, and from where on how many bytes.
+
+    An export of a million patients has millions of sections: they are kept as plain numbers.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._of = [array("Q") for _ in range(partitions)]
+
+    def add(self, task: int, sections: Mapping[str, tuple[int, int]]) -> None:
+        """Note what a task wrote."""
+        for partition, (start, length) in sections.items():
+            self._of[int(partition)].extend((task, start, length))
+
+    def of(self, partition: int) -> Iterator[tuple[int, int, int]]:
+        """The sections of a partition."""
+        numbers = iter(self._of[partition])
+        return zip(numbers, numbers, numbers, strict=True)
 
 
 def judged(plan: RunPlan) -> Iterator[SaidRow]:
@@ -122,98 +157,108 @@ def _pool(plan: RunPlan, state: Any = None) -> ProcessPoolExecutor:
 def _enter(plan: RunPlan, state: Any) -> None:
     global _PLAN, _STATE
     _PLAN, _STATE = plan, state
+    gc.freeze()  # what is loaded by now stays for good, and what a step makes is nearly all free of circles
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
 
 def _each(
     pool: ProcessPoolExecutor,
     plan: RunPlan,
     step: str,
-    tasks: Sequence[T],
+    tasks: Mapping[int, T],
     work: Callable[[int, T], object],
     progress: RunProgress,
-) -> Iterator[tuple[T, dict[str, Any]]]:
-    """Each task of a step and what it found, done now or by an earlier run, in the order of the tasks."""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of each task of a step and what it found, done now or by an earlier run, in the order of the tasks."""
     folder = plan.work / step
     folder.mkdir(exist_ok=True)
-    weights = [task.bytes if isinstance(task, Task) else 1 for task in tasks]
+    weights = {number: task.bytes if isinstance(task, Task) else 1 for number, task in tasks.items()}
     waiting = {
         pool.submit(work, number, task): number
-        for number, task in enumerate(tasks)
+        for number, task in tasks.items()
         if not (folder / f"{number:05}.json").exists()
     }
-    done = sum(weights) - sum(weights[number] for number in waiting.values())
-    progress(step, done, sum(weights))
+    whole = sum(weights.values())
+    done = whole - sum(weights[number] for number in waiting.values())
+    progress(step, done, whole)
     for future in as_completed(waiting):
         future.result()
         done += weights[waiting[future]]
-        progress(step, done, sum(weights))
-    for number, task in enumerate(tasks):
-        yield task, orjson.loads((folder / f"{number:05}.json").read_bytes())
+        progress(step, done, whole)
+    for number in tasks:
+        yield number, orjson.loads((folder / f"{number:05}.json").read_bytes())
 
 
-def _lines(task: Task) -> Iterator[Line]:
-    return chain.from_iterable(exports.lines(_PLAN.export.folder, piece) for piece in task.pieces)
+def _batches(task: Task) -> Iterator[Batch]:
+    return chain.from_iterable(exports.batches(_PLAN.export.folder, piece) for piece in task.pieces)
 
 
 def _sieve_task(number: int, task: Task) -> None:
     changed: Changes = _STATE
-    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(_lines(task), task.part)
+    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(_batches(task), task.part)
     content = {
         "candidates": sorted(found.candidates),
         "patients": found.patients,
+        "seen": found.seen,
         "bad": [list(one) for one in found.bad],
     }
     _finish("sieved", number, content)
 
 
 def _place_task(number: int, task: Task) -> None:
-    candidates, changed = _STATE
-    placed = place(_lines(task), candidates, task.part, changed)
+    place: Place = _STATE
+    placed = place(_batches(task), task.part)
     sections: dict[int, list[bytes]] = {}
-    refers_to: dict[str, None] = {}
+    refers: dict[str, set[int]] = {}
     for row in placed.rows:
         if row.kind in _PLAN.excluded:
             continue
-        head = orjson.dumps([row.patient, task.part])
-        sections.setdefault(partition_of(row.patient, _PLAN.partitions), []).append(
-            head + b"\t" + row.raw.strip() + b"\n"
-        )
-        refers_to |= dict.fromkeys(row.refers_to)
-    content = {"refers_to": sorted(refers_to), "seen": placed.seen, "bad": [list(one) for one in placed.bad]}
+        partition = partition_of(row.patient, _PLAN.partitions)
+        sections.setdefault(partition, []).append(_headed(row.patient, task.part, row.raw))
+        for key in row.refers_to:
+            refers.setdefault(key, set()).add(partition)
+    content = {
+        "refers_to": {key: sorted(partitions) for key, partitions in sorted(refers.items())},
+        "bad": [list(one) for one in placed.bad],
+    }
     _finish("placed", number, content, sections)
 
 
 def _shared_task(number: int, task: Task) -> None:
-    wanted: frozenset[str] = _STATE[1]
-    rows = [orjson.dumps([key, task.part]) + b"\t" + raw.strip() + b"\n" for key, raw in shared(_lines(task), wanted)]
-    _finish("shared", number, {}, {0: rows})
+    wanted: Mapping[str, tuple[int, ...]] = _STATE
+    sections: dict[int, list[bytes]] = {}
+    for key, raw in shared(_batches(task)):
+        for partition in wanted.get(key, ()):
+            sections.setdefault(partition, []).append(_headed(key, task.part, raw))
+    _finish("shared", number, {}, sections)
 
 
-def _judge_task(number: int, _: int) -> None:
-    outcome, wanted = _STATE
-    common = {key: raw for key, _, raw in _section(_PLAN.work / "shared", 0)} if wanted else {}
+def _judge_task(number: int, _: None) -> None:
+    outcome, placed, common = _STATE
+    judges = Judges(_PLAN, outcome, {key: raw for key, _, raw in _rows(_PLAN.work / "shared", common.of(number))})
     charts: dict[str, list[tuple[int, bytes]]] = {}
-    for patient, part, raw in _section(_PLAN.work / "placed", number):
+    for patient, part, raw in _rows(_PLAN.work / "placed", placed.of(number)):
         charts.setdefault(patient, []).append((part, raw))
-    judges = Judges(_PLAN, outcome, common)
     with _writing(_PLAN.work / "judged" / f"{number:05}") as stream:
         for patient in sorted(charts):
             stream.writelines(orjson.dumps(said) + b"\n" for said in judges.patient(patient, charts.pop(patient)))
     _finish("judged", number, {})
 
 
-def _section(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:
-    """What the tasks of a step wrote for a partition: patient or key, part of the export, row."""
-    for index in sorted(folder.glob("*.json")):
-        place_of = orjson.loads(index.read_bytes())["sections"].get(str(partition))
-        if place_of is None:
-            continue
-        with index.with_suffix(".rows").open("rb") as stream:
-            stream.seek(place_of[0])
-            for line in stream.read(place_of[1]).split(b"\n")[:-1]:  # rows may hold other ends of lines as spaces
+def _headed(whose: str, part: int, raw: bytes) -> bytes:
+    """A row as it is written: whose it is (or its key), the part of the export, the row."""
+    return orjson.dumps([whose, part]) + b"\t" + raw.strip() + b"\n"
+
+
+def _rows(folder: Path, sections: Iterable[tuple[int, int, int]]) -> Iterator[tuple[str, int, bytes]]:
+    """The rows of these sections of what a step wrote, as they were headed."""
+    for task, start, length in sections:
+        with (folder / f"{task:05}.rows").open("rb") as stream:
+            stream.seek(start)
+            for line in stream.read(length).split(b"\n")[:-1]:  # rows may hold other ends of lines as spaces
                 head, _, raw = line.partition(b"\t")
-                patient, part = orjson.loads(head)
-                yield patient, part, raw
+                whose, part = orjson.loads(head)
+                yield whose, part, raw
 
 
 def _finish(
@@ -280,7 +325,16 @@ def clear(plan: RunPlan) -> None:
 
 def chart(out: Path, patient: str, partitions: int) -> list[dict[str, Any]]:
     """The rows that a patient was judged by, of results that kept the charts; none for a patient who was not."""
-    placed = _section(out / CHARTS / "placed", partition_of(patient, partitions))
-    rows = newest_rows([(part, raw) for one, part, raw in placed if one == patient])
-    common = {key: raw for key, _, raw in _section(out / CHARTS / "shared", 0)}
-    return rows + [orjson.loads(common[key]) for key in referred(rows, common)]
+    partition = partition_of(patient, partitions)
+    kept = _kept(out / CHARTS / "placed", partition)
+    rows, refers = newest_rows([(part, raw) for one, part, raw in kept if one == patient])
+    common = {key: raw for key, _, raw in _kept(out / CHARTS / "shared", partition)}
+    return rows + [orjson.loads(common[key]) for key in dict.fromkeys(refers) if key in common]
+
+
+def _kept(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:
+    """The rows of a partition, looked up in what each task wrote down."""
+    for index in sorted(folder.glob("*.json")):
+        section = orjson.loads(index.read_bytes())["sections"].get(str(partition))
+        if section is not None:
+            yield from _rows(folder, [(int(index.stem), *section)])

@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import orjson
 
-from prodrome.fhir_mappers import KINDS
+from prodrome.fhir_mappers import KINDS, R4_NAMES
 from prodrome.rules import Completeness, ProdromeError
 
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
@@ -28,6 +29,8 @@ TASK_BYTES = 32 * 1024 * 1024
 LONGEST_LINE = 64 * 1024 * 1024
 """A line longer than this is no row: of it only the beginning is kept, to say of what kind it seems to be."""
 BEGINNING = 64 * 1024
+BATCH_BYTES = 256 * 1024
+"""What is read at once: as much as the caches of a processor hold."""
 
 
 class ExportError(ProdromeError):
@@ -142,7 +145,7 @@ def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part
     if manifest:
         query = parse_qs(_split(_text(manifest, "request")).query)
         named = {kind for value in query.get("_type", ()) for kind in value.split(",")}
-        asked = frozenset(named | {_text(item, "type") for item in outputs} if named or outputs else ())
+        asked = frozenset(map(r4_name, named | {_text(item, "type") for item in outputs}))
         if not named and "request" in manifest:  # everything was asked for
             asked = frozenset(KINDS)
     return Part(
@@ -160,6 +163,11 @@ def _split(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise ExportError(f"{MANIFEST}: expected addresses, found {url[:80]!r}.") from None
+
+
+def r4_name(kind: str) -> str:
+    """A kind of resource as R4 calls it: the exports of R5 servers have kinds under other names."""
+    return R4_NAMES.get(kind, kind)
 
 
 Instant = tuple[float, int]
@@ -263,17 +271,25 @@ def tasks(export: Export, task_bytes: int = TASK_BYTES) -> tuple[Task, ...]:
     return tuple(made)
 
 
-Line = tuple[str, int, bytes]
-"""A line of an export: its file, the byte offset where it begins, its bytes. Plain tuples: there are very many."""
+class Batch(NamedTuple):
+    """Lines that follow one another in a file, without their ends; the first begins at the byte ``offset``."""
+
+    file: str
+    offset: int
+    lines: list[bytes]
+
+    def offsets(self) -> Iterator[int]:
+        """Where each line begins."""
+        return accumulate((len(line) + 1 for line in self.lines), initial=self.offset)
 
 
-def lines(folder: Path, piece: Piece) -> Iterator[Line]:
-    """The non-empty lines that begin in a piece. Raises ExportError for a broken archive."""
+def batches(folder: Path, piece: Piece) -> Iterator[Batch]:
+    """The lines that begin in a piece, some at a time. Raises ExportError for a broken archive."""
     path = folder / piece.file
     if piece.file.endswith(".gz"):
         try:
             with gzip.open(path, "rb") as stream:
-                yield from _numbered(piece.file, cast(BinaryIO, stream), 0, None)
+                yield from _batched(piece.file, cast(BinaryIO, stream), 0, None)
         except (OSError, EOFError) as error:
             raise ExportError(f"{piece.file}: the archive is broken ({type(error).__name__}).") from None
         return
@@ -282,19 +298,37 @@ def lines(folder: Path, piece: Piece) -> Iterator[Line]:
         if start:
             stream.seek(start - 1)
             start += _skip_line(stream, piece.end - start + 1) - 1  # which another piece has, or just its end
-        yield from _numbered(piece.file, stream, start, piece.end)
+        yield from _batched(piece.file, stream, start, piece.end)
 
 
-def _numbered(file: str, stream: BinaryIO, offset: int, end: int | None) -> Iterator[Line]:
-    while line := stream.readline(LONGEST_LINE):
-        if end is not None and offset >= end:
+def _batched(file: str, stream: BinaryIO, offset: int, end: int | None) -> Iterator[Batch]:
+    while end is None or offset < end:
+        content = stream.read(BATCH_BYTES if end is None else min(BATCH_BYTES, end - offset))
+        if not content:
             return
-        length = len(line)
-        if length == LONGEST_LINE and not line.endswith(b"\n"):
-            line, length = line[:BEGINNING], length + _skip_line(stream)
-        if not line.isspace():
-            yield file, offset, line
-        offset += length
+        lines, skipped = content.split(b"\n"), 0
+        last = lines.pop()
+        if last:
+            last += stream.readline(LONGEST_LINE)
+            ends = last.endswith(b"\n")
+            if not ends and len(last) >= LONGEST_LINE:
+                last, skipped = last[:BEGINNING], len(last) - BEGINNING + _skip_line(stream)
+            lines.append(last[:-1] if ends else last)
+            skipped += ends - 1
+        yield Batch(file, offset, lines)
+        offset += sum(map(len, lines)) + len(lines) + skipped
+
+
+Line = tuple[str, int, bytes]
+"""A line of an export: its file, the byte offset where it begins, its bytes without their end."""
+
+
+def lines(folder: Path, piece: Piece) -> Iterator[Line]:
+    """The non-empty lines that begin in a piece. Raises ExportError for a broken archive."""
+    for batch in batches(folder, piece):
+        for offset, line in zip(batch.offsets(), batch.lines, strict=False):
+            if line and not line.isspace():
+                yield batch.file, offset, line
 
 
 def _skip_line(stream: BinaryIO, most: int | None = None) -> int:
@@ -333,9 +367,9 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _counts(outputs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many rows of each kind the manifest promises, where it says so of all its files."""
     counts: dict[str, int] = {}
-    silent = {_text(item, "type") for item in outputs if not isinstance(item.get("count"), int)}
+    silent = {r4_name(_text(item, "type")) for item in outputs if not isinstance(item.get("count"), int)}
     for item in outputs:
-        kind = _text(item, "type")
+        kind = r4_name(_text(item, "type"))
         if kind not in silent:
             counts[kind] = counts.get(kind, 0) + int(item["count"])
     return counts
@@ -359,5 +393,5 @@ def _failed(folder: Path, outcomes: set[str]) -> Iterator[str]:
             text = line.decode("utf-8", "replace")
             if '"severity":"information"' in text.replace(" ", "") or '"severity":"warning"' in text.replace(" ", ""):
                 continue
-            named = [kind for kind in KINDS if kind in text]
+            named = [kind for kind, one in KINDS.items() if kind in text or (one.r5 and one.r5 in text)]
             yield from named or KINDS

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Export
-from prodrome.cds_hooks.population.steps import BadLine, Judge
+from prodrome.cds_hooks.population.export import TASK_BYTES, Export
+from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
 from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
@@ -64,6 +64,11 @@ class RunPlan:
         """Into how many parts the patients are split, so that one fits into memory."""
         share = 1.0 if self.every_patient else SURVIVING
         return max(1, min(4096, round(self.export.bytes * share / PARTITION_BYTES) + 1))
+
+    @property
+    def task_bytes(self) -> int:
+        """How much of the export one task reads: more of a large one that is sieved, for fewer files."""
+        return TASK_BYTES if self.every_patient else min(8 * TASK_BYTES, max(TASK_BYTES, self.export.bytes // 1000))
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a stopped run to go on."""
@@ -131,23 +136,32 @@ def conclude(plan: RunPlan, outcome: RunOutcome, bad: Mapping[tuple[str, int], B
     outcome.completeness = states
 
 
-def newest_rows(rows: Sequence[tuple[int, bytes]]) -> list[dict[str, Any]]:
-    """The rows of a chart, of each resource the newest version: an export may hold several."""
-    newest: dict[tuple[object, ...], tuple[exports.Instant, dict[str, Any]]] = {}
-    for place_, (part, raw) in enumerate(rows):
+class _Version(NamedTuple):
+    """A version of a resource: the part of the export it came in, its bytes, and what they say."""
+
+    part: int
+    raw: bytes
+    resource: dict[str, Any]
+
+    @property
+    def updated(self) -> exports.Instant:
+        return exports.updated(self.resource, self.part)
+
+
+def newest_rows(rows: Sequence[tuple[int, bytes]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a chart, of each resource the newest version (an export may hold several), and what they refer to."""
+    found: dict[tuple[object, ...], list[_Version]] = {}
+    for number, (part, raw) in enumerate(rows):
         resource = orjson.loads(raw)
         id_ = resource.get("id")
-        key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (place_,)
-        version = exports.updated(resource, part)
-        if key not in newest or version >= newest[key][0]:
-            newest[key] = (version, resource)
-    return [resource for _, resource in newest.values()]
-
-
-def referred(rows: Sequence[Mapping[str, Any]], common: Mapping[str, bytes]) -> list[str]:
-    """Which of the resources that are nobody's own a chart refers to."""
-    text = orjson.dumps(rows).decode() if common else ""
-    return [key for key in common if f'{key}"' in text or f"{key}/_history" in text]
+        key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (number,)
+        found.setdefault(key, []).append(_Version(part, raw, resource))
+    newest = [
+        versions[0] if len(versions) == 1 else max(reversed(versions), key=lambda version: version.updated)
+        for versions in found.values()
+    ]
+    refers = [key for version in newest for key in refers_to(version.raw)]
+    return [version.resource for version in newest], refers
 
 
 class Judges:
@@ -163,8 +177,8 @@ class Judges:
 
     def patient(self, id_: str, rows: Sequence[tuple[int, bytes]]) -> Iterator[SaidRow]:
         """All that is said of a patient, given the rows with the part of the export each came in."""
-        chart = newest_rows(rows)
-        chart += [orjson.loads(self._common[key]) for key in referred(chart, self._common)]
+        chart, refers = newest_rows(rows)
+        chart += [orjson.loads(self._common[key]) for key in dict.fromkeys(refers) if key in self._common]
         for number, judge in enumerate(self._judges):
             for table, row in judge.patient(id_, chart, self._incomplete.get(id_, ())):
                 yield number, table, row

@@ -8,7 +8,8 @@ it was stopped is not kept: it begins anew.
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, groupby
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, Export, ExportError, Line, Task
+from prodrome.cds_hooks.population.export import Batch, Changes, Export, ExportError, Task
 from prodrome.cds_hooks.population.plan import (
     Judges,
     RunOutcome,
@@ -26,13 +27,20 @@ from prodrome.cds_hooks.population.plan import (
     conclude,
     partition_of,
 )
-from prodrome.cds_hooks.population.steps import BadLine, Placed, Sieve, Sieved, place, shared
+from prodrome.cds_hooks.population.steps import PLACED_KINDS, BadLine, Place, Placed, Sieve, Sieved, shared
+from prodrome.fhir_mappers import SHARED_KINDS
 
-Key = tuple[str, int, int]
-"""A row of a chart: the patient, the task that read it, its number there. Rows are judged in this order, as read."""
+Key = tuple[int, str, int, int]
+"""A row on its way to a partition: which, whose (``""``: nobody's own), the task that read it, its number there.
+
+Rows are sorted by it: those that are nobody's own come first, those of a chart in the order in which they were read.
+"""
 
 Shuffled = tuple[Key, tuple[int, bytes]]
-"""A row on its way to the partition of its patient, with the part of the export it came in."""
+"""A row on its way, with the part of the export it came in."""
+
+
+NOBODY = ""
 
 
 class PlacedTask(NamedTuple):
@@ -67,43 +75,47 @@ class Spark:
             raise ExportError("--charts keeps the charts on one machine: it does not go with --with spark.")
         if plan.out.exists() and any(plan.out.iterdir()):
             raise ExportError(f"{plan.out} is not empty: expected a new folder.")
-        tasks = list(enumerate(exports.tasks(plan.export)))
-        each: Any = self._context.parallelize(tasks, len(tasks))
+        tasks = list(enumerate(exports.tasks(plan.export, plan.task_bytes)))
         changed = exports.changes(plan.export)
         shipped = self._context.broadcast(plan)
         outcome = RunOutcome()
         bad: dict[tuple[str, int], BadLine] = {}
         candidates: set[str] = set()
+        seen = tuple(Counter[str]() for _ in plan.export.parts)
+        with_rows: list[tuple[int, Task]] = []
+        with_shared: list[tuple[int, Task]] = []
         size = plan.export.bytes
 
         progress("sieved", 0, size)
-        for sieved in each.map(partial(_sieve, shipped, changed)).collect():
+        each = self._context.parallelize(tasks, len(tasks)).map(partial(_sieve, shipped, changed))
+        for (number, task), sieved in zip(tasks, each.collect(), strict=True):
             candidates |= sieved.candidates
             outcome.patients += sieved.patients
             bad |= {(one.file, one.offset): one for one in sieved.bad}
+            seen[task.part].update(sieved.seen)
+            with_rows += [(number, task)] if sieved.seen.keys() & PLACED_KINDS else []
+            with_shared += [(number, task)] if sieved.seen.keys() & set(SHARED_KINDS) else []
         candidates -= changed.deleted_patients()
         outcome.candidates = len(candidates)
         progress("sieved", size, size)
 
         progress("placed", 0, size)
-        kept = self._context.broadcast(None if plan.every_patient else frozenset(candidates))
-        placed = each.map(partial(_place, shipped, kept, changed)).persist(_disk())
-        seen: list[dict[str, int]] = [{} for _ in plan.export.parts]
-        wanted: set[str] = set()
-        for part, counts, unread, refers_to in placed.map(_head).collect():
-            wanted |= refers_to
+        place = Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed)
+        placed = self._context.parallelize(with_rows, max(1, len(with_rows)))
+        placed = placed.map(partial(_place, plan.export, self._context.broadcast(place))).persist(_disk())
+        for unread in placed.map(_bad).collect():
             bad |= {(one.file, one.offset): one for one in unread}
-            for kind, count in counts.items():
-                seen[part][kind] = seen[part].get(kind, 0) + count
         conclude(plan, outcome, bad, seen)
-        common = dict(each.flatMap(partial(_shared, plan.export, frozenset(wanted))).collect()) if wanted else {}
+        rows = placed.flatMap(partial(_rows, plan.excluded, plan.partitions))
+        if with_shared:
+            wanted = placed.flatMap(partial(_wanted, plan.excluded, plan.partitions)).distinct(plan.partitions)
+            common = self._context.parallelize(with_shared, len(with_shared)).flatMap(partial(_shared, plan.export))
+            rows = rows.union(common.join(wanted, plan.partitions).map(_addressed))
         progress("placed", size, size)
 
         progress("judged", 0, plan.partitions)
-        rows = placed.flatMap(partial(_rows, plan.excluded)).repartitionAndSortWithinPartitions(
-            plan.partitions, partial(_partition, plan.partitions)
-        )
-        judged = rows.mapPartitions(partial(_judge, shipped, self._context.broadcast((outcome, common))))
+        rows = rows.repartitionAndSortWithinPartitions(plan.partitions, _partition)
+        judged = rows.mapPartitions(partial(_judge, shipped, self._context.broadcast(outcome)))
         self._said = judged.sortByKey().persist(_disk())
         self._said.count()
         placed.unpersist()
@@ -128,49 +140,67 @@ def _disk() -> Any:
 # --- What the workers do ----------------------------------------------------------------------------------------------
 
 
-def _lines(export: Export, task: Task) -> Iterator[Line]:
-    return chain.from_iterable(exports.lines(export.folder, piece) for piece in task.pieces)
+def _batches(export: Export, task: Task) -> Iterator[Batch]:
+    return chain.from_iterable(exports.batches(export.folder, piece) for piece in task.pieces)
 
 
 def _sieve(shipped: Any, changed: Changes, numbered: tuple[int, Task]) -> Sieved:
     plan: RunPlan = shipped.value
     task = numbered[1]
-    return Sieve(plan.guideline, plan.orders, changed)(_lines(plan.export, task), task.part)
+    return Sieve(plan.guideline, plan.orders, changed)(_batches(plan.export, task), task.part)
 
 
-def _place(shipped: Any, kept: Any, changed: Changes, numbered: tuple[int, Task]) -> PlacedTask:
-    plan: RunPlan = shipped.value
+def _place(export: Export, place: Any, numbered: tuple[int, Task]) -> PlacedTask:
     number, task = numbered
-    return PlacedTask(number, task.part, place(_lines(plan.export, task), kept.value, task.part, changed))
+    return PlacedTask(number, task.part, place.value(_batches(export, task), task.part))
 
 
-def _head(one: PlacedTask) -> tuple[int, Mapping[str, int], list[BadLine], set[str]]:
-    refers_to = {key for row in one.placed.rows for key in row.refers_to}
-    return one.part, one.placed.seen, one.placed.bad, refers_to
+def _bad(one: PlacedTask) -> list[BadLine]:
+    return one.placed.bad
 
 
-def _rows(excluded: frozenset[str], one: PlacedTask) -> Iterator[Shuffled]:
+def _rows(excluded: frozenset[str], partitions: int, one: PlacedTask) -> Iterator[Shuffled]:
     for number, row in enumerate(one.placed.rows):
         if row.kind not in excluded:
-            yield (row.patient, one.number, number), (one.part, row.raw)
+            yield (partition_of(row.patient, partitions), row.patient, one.number, number), (one.part, row.raw)
 
 
-def _shared(export: Export, wanted: frozenset[str], numbered: tuple[int, Task]) -> Iterator[tuple[str, bytes]]:
-    return shared(_lines(export, numbered[1]), wanted)
+def _wanted(excluded: frozenset[str], partitions: int, one: PlacedTask) -> Iterator[tuple[str, int]]:
+    """What rows refer to that is nobody's own, and the partition that wants it."""
+    for row in one.placed.rows:
+        if row.kind not in excluded:
+            yield from ((key, partition_of(row.patient, partitions)) for key in row.refers_to)
 
 
-def _partition(partitions: int, key: Key) -> int:
-    return partition_of(key[0], partitions)
+def _shared(export: Export, numbered: tuple[int, Task]) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+    """What is nobody's own, by its key: the task that read it, its number there, the row."""
+    for number, (key, raw) in enumerate(shared(_batches(export, numbered[1]))):
+        yield key, (numbered[0], number, raw)
+
+
+def _addressed(joined: tuple[str, tuple[tuple[int, int, bytes], int]]) -> Shuffled:
+    """What is nobody's own, on its way to a partition that wants it."""
+    key, ((task, number, raw), partition) = joined
+    return (partition, NOBODY, task, number), (0, key.encode() + b"\t" + raw)
+
+
+def _partition(key: Key) -> int:
+    return key[0]
 
 
 def _judge(shipped: Any, state: Any, rows: Iterable[Shuffled]) -> Iterator[tuple[tuple[str, int], bytes]]:
     """The charts of one partition, judged: what is said, each under its patient and its number there."""
-    outcome, common = state.value
-    judges = Judges(shipped.value, outcome, common)
+    common: dict[str, bytes] = {}
+    judges = Judges(shipped.value, state.value, common)
     before = ""
-    for patient, chart in groupby(rows, key=lambda row: row[0][0]):
-        if patient < before:
+    for whose, chart in groupby(rows, key=lambda row: row[0][1]):
+        if whose < before:
             raise ExportError("the cluster does not keep the order inside a partition: its answers cannot be trusted.")
-        before = patient
-        for number, said in enumerate(judges.patient(patient, [row for _, row in chart])):
-            yield (patient, number), orjson.dumps(said)
+        before = whose
+        if whose == NOBODY:
+            for _, (_, keyed) in chart:
+                key, _, raw = keyed.partition(b"\t")
+                common[key.decode()] = raw
+            continue
+        for number, said in enumerate(judges.patient(whose, [row for _, row in chart])):
+            yield (whose, number), orjson.dumps(said)

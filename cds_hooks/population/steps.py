@@ -8,23 +8,23 @@ be read from it, for everyone otherwise.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
 
-from prodrome.cds_hooks.population.export import Changes, Line
+from prodrome.cds_hooks.population.export import Batch, Changes, r4_name
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import (
     DIAGNOSING,
     KINDS,
-    R4_NAMES,
     SHARED_KINDS,
     MigraineCodes,
     Orders,
     Record,
+    is_asked_for,
     is_since,
     kind_of,
     read_facts,
@@ -37,16 +37,17 @@ from prodrome.rules.guideline import Guideline
 HOOK: HookName = "patient-view"
 ORDER_HOOK: HookName = "order-sign"
 ORDER = "MedicationRequest"
+MOST_CODES = 100_000  # exports decide what is remembered
 
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
-_PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that the line holds to its end
-_SHARED = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % "|".join(SHARED_KINDS).encode())
 _LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
-_SHARED_KINDS = frozenset(kind.encode() for kind in SHARED_KINDS)
-_READ = frozenset(kind.encode() for kind in (*KINDS, *R4_NAMES))
-_PASS = frozenset(kind.encode() for kind in (*DIAGNOSING, "Patient"))
-_SAYING = frozenset(kind.encode() for kind in DIAGNOSING)
+_PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that the line holds to its end
+_SUBJECT = b'"subject":{"reference":"Patient/'
+_SHARED = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % "|".join(SHARED_KINDS).encode())
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
+_CHARTED = frozenset(KINDS) - frozenset(SHARED_KINDS)
+PLACED_KINDS = _CHARTED | {""}
+"""The kinds of the lines that charts are made of. One that does not say its kind may be broken."""
 NO_CHANGES = Changes()
 
 
@@ -62,10 +63,11 @@ class BadLine(NamedTuple):
 
 @dataclass
 class Sieved:
-    """What the sieve found in some lines."""
+    """What the sieve found in some lines; ``seen`` counts them by kind."""
 
     candidates: set[str] = field(default_factory=set)
     patients: int = 0
+    seen: dict[str, int] = field(default_factory=dict)
     bad: list[BadLine] = field(default_factory=list)
 
 
@@ -80,10 +82,9 @@ class ExportRow(NamedTuple):
 
 @dataclass
 class Placed:
-    """What was kept of some lines; ``seen`` counts all their rows by kind."""
+    """What was kept of some lines."""
 
     rows: list[ExportRow] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)
     bad: list[BadLine] = field(default_factory=list)
 
 
@@ -98,107 +99,125 @@ class Sieve:
     orders: bool = False
     changed: Changes = NO_CHANGES
 
-    def __call__(self, lines: Iterable[Line], part: int = 0) -> Sieved:
+    def __call__(self, batches: Iterable[Batch], part: int = 0) -> Sieved:
         """The candidates among these lines, and how many patients there are."""
-        names_migraine = MigraineCodes(self.guideline)
+        diagnoses = _Diagnoses(self.guideline)
         orders = Orders(self.guideline) if self.orders else None
-        passing = _PASS | {ORDER.encode()} if orders else _PASS
-        words = tuple(f'"{kind.decode()}"'.encode() for kind in passing)
-        harmless: set[bytes] = set()
+        saying = (*DIAGNOSING, "Patient", ORDER) if orders else (*DIAGNOSING, "Patient")
+        words = tuple(f'"{kind}"'.encode() for kind in saying)
         found = Sieved()
-        for line in lines:
-            raw = line[2]
-            leading = _LEADING.match(raw)
-            kind_said = leading.group(1) if leading else b""
-            if leading and kind_said not in passing and raw.endswith(b"}\n"):
-                continue
-            if not _whole(raw):
-                _set_aside(line, found.bad)
-                continue
-            if not leading and not any(word in raw for word in words):
-                continue
-            resource = _parsed(line, found.bad)
-            if kind_said in _SAYING and b"\\" not in raw:
-                codes = _CODE.findall(raw)
-                if harmless.issuperset(codes):
+        for batch in batches:
+            bad: list[int] = []
+            for run in _runs(batch.lines):
+                found.seen[run.kind] = found.seen.get(run.kind, 0) + run.stop - run.start
+                lines = enumerate(batch.lines[run.start : run.stop], run.start)
+                if run.leads and run.kind not in saying:
+                    bad += [number for number, raw in lines if raw[-1:] != b"}" and not _whole(raw)]
                     continue
-                if not any(map(names_migraine.may_name, codes)):
-                    harmless.update(codes)
-                    continue
-            kind = kind_of(resource) if resource else ""
-            if resource is None or (self.changed and self.changed.supersede(resource, part)):
-                continue
-            if kind == "Patient":
-                found.patients += 1
-            elif (kind in DIAGNOSING and names_migraine.among(resource)) or (
-                orders and kind == ORDER and orders.may_be_judged(resource)
-            ):
-                found.candidates.update(whose(resource))
+                for number, raw in lines:
+                    if not run.leads and _whole(raw) and not any(word in raw for word in words):
+                        continue
+                    resource = _parsed(raw)
+                    if resource is None:
+                        bad.append(number)
+                        continue
+                    if run.leads and run.kind in DIAGNOSING and diagnoses.none_in(raw):
+                        continue
+                    if self.changed and self.changed.supersede(resource, part):
+                        continue
+                    kind = kind_of(resource)
+                    if kind == "Patient":
+                        found.patients += 1
+                    elif (kind in DIAGNOSING and diagnoses.named_in(resource)) or (
+                        orders and kind == ORDER and orders.may_be_judged(resource)
+                    ):
+                        found.candidates.update(whose(resource))
+            found.bad += _set_aside(batch, bad)
         doubtful = (*DIAGNOSING, None, ORDER) if orders else (*DIAGNOSING, None)
         found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in doubtful)
         return found
 
 
-def place(
-    lines: Iterable[Line], candidates: frozenset[str] | None, part: int = 0, changed: Changes = NO_CHANGES
-) -> Placed:
-    """The rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns.
+class _Diagnoses:
+    """Whether rows name migraine. Their codes are few and come again and again: those that are none are remembered."""
 
-    A row that a later export replaced or deleted is counted, and left.
+    def __init__(self, guideline: Guideline) -> None:
+        self._codes = MigraineCodes(guideline)
+        self._others: set[bytes] = set()
+
+    def none_in(self, raw: bytes) -> bool:
+        """Whether no code in a line can be one of migraine, whatever its system."""
+        codes = _CODE.findall(raw)
+        if b"\\" in raw:
+            return False
+        if self._others.issuperset(codes):
+            return True
+        if any(map(self._codes.may_name, codes)):
+            return False
+        if len(self._others) < MOST_CODES:
+            self._others.update(codes)
+        return True
+
+    def named_in(self, resource: Mapping[str, Any]) -> bool:
+        """Whether a code of a row is one of migraine."""
+        return self._codes.among(dict(resource))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Keeps the rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns.
+
+    A row is left that a later export replaced or deleted, or that the prefetch does not ask for.
     """
-    placed = Placed()
-    wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
-    counts: dict[bytes, int] = {}
-    for line in lines:
-        raw = line[2]
-        leading = _LEADING.match(raw)
-        kind = leading.group(1) if leading else _kind_anywhere(raw)
-        counts[kind] = counts.get(kind, 0) + 1
-        if (leading and kind not in _READ) or kind in _SHARED_KINDS:
-            continue
-        if not (raw.endswith(b"}\n") and raw.startswith(b"{")) and not _whole(raw):
-            _set_aside(line, placed.bad)
-            continue
-        if wanted is not None and kind != b"Patient":
-            start = raw.find(b"Patient/") + 8
-            end = raw.find(b'"', start)
-            named = raw[start:end]
-            plain = start > 7 and b"/" not in named and b"\\" not in named
-            if plain and named not in wanted and raw.find(b"Patient", end) < 0:
-                continue
-            first = _PATIENT.search(raw, raw.find(b"Patient/") if b"Patient/" in raw else 0)
-            if (
-                first
-                and first.group(1) not in wanted
-                and (raw.find(b"Patient", first.end()) < 0 or wanted.isdisjoint(_PATIENT.findall(raw)))
-            ):
-                continue
-        resource = _parsed(line, placed.bad)
-        if resource is None or kind_of(resource) not in KINDS:
-            continue
-        if changed and changed.supersede(resource, part):
-            continue
-        refers_to = tuple(dict.fromkeys(f"{type_.decode()}/{id_.decode()}" for type_, id_ in _SHARED.findall(raw)))
+
+    guideline: Guideline
+    candidates: frozenset[str] | None
+    changed: Changes = NO_CHANGES
+
+    def __call__(self, batches: Iterable[Batch], part: int = 0) -> Placed:
+        """What is kept of these lines."""
+        placed = Placed()
+        wanted = None if self.candidates is None else frozenset(id_.encode() for id_ in self.candidates)
+        for batch in batches:
+            bad: list[int] = []
+            for run in _runs(batch.lines):
+                if run.leads and run.kind not in _CHARTED:
+                    continue
+                lines = batch.lines[run.start : run.stop]
+                for number in range(len(lines)) if wanted is None else _to_be_read(lines, wanted):
+                    raw = lines[number]
+                    resource = _parsed(raw)
+                    if resource is None:
+                        bad.append(run.start + number)
+                    else:
+                        placed.rows.extend(self._rows(resource, raw, part))
+            placed.bad += _set_aside(batch, bad)
+        return placed
+
+    def _rows(self, resource: dict[str, Any], raw: bytes, part: int) -> Iterator[ExportRow]:
+        kind = kind_of(resource)
+        if kind not in _CHARTED or not is_asked_for(resource, self.guideline):
+            return
+        if self.changed and self.changed.supersede(resource, part):
+            return
         for patient in whose(resource):
-            if candidates is None or patient in candidates:
-                placed.rows.append(ExportRow(patient, kind_of(resource), raw, refers_to))
-    placed.seen.update((kind.decode(), count) for kind, count in counts.items())
-    return placed
+            if self.candidates is None or patient in self.candidates:
+                yield ExportRow(patient, kind, raw, refers_to(raw))
 
 
-def shared(lines: Iterable[Line], wanted: frozenset[str]) -> Iterator[tuple[str, bytes]]:
-    """The Medications and PractitionerRoles among these lines that rows refer to, by ``Type/id``."""
-    for _, _, raw in lines:
-        found = _KIND.search(raw)
-        if found is None or found.group(1).decode() not in SHARED_KINDS:
-            continue
-        try:
-            resource = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            continue  # the rows that need it say that it did not come
-        key = f"{resource.get('resourceType')}/{resource.get('id')}" if isinstance(resource, dict) else ""
-        if key in wanted:
-            yield key, raw
+def refers_to(raw: bytes) -> tuple[str, ...]:
+    """The resources that are nobody's own and that a row may refer to, as ``Type/id``."""
+    return tuple(dict.fromkeys(f"{kind.decode()}/{id_.decode()}" for kind, id_ in _SHARED.findall(raw)))
+
+
+def shared(batches: Iterable[Batch]) -> Iterator[tuple[str, bytes]]:
+    """The Medications and PractitionerRoles among these lines, by ``Type/id``."""
+    for batch in batches:
+        for run in _runs(batch.lines):
+            for raw in batch.lines[run.start : run.stop] if run.kind in SHARED_KINDS else ():
+                resource = _parsed(raw)  # of one that cannot be read the rows that need it say that it did not come
+                if resource:
+                    yield f"{run.kind}/{resource.get('id')}", raw
 
 
 Said = tuple[str, dict[str, Any]]
@@ -301,39 +320,83 @@ def _windows(guideline: Guideline, today: date) -> Iterator[tuple[str, date]]:
             yield query.kind, date.fromisoformat(bound.group(1))
 
 
-def _kind_anywhere(raw: bytes) -> bytes:
-    found = _KIND.search(raw)
-    return found.group(1) if found else b""
+class _Run(NamedTuple):
+    """Lines of one kind that follow one another, by their numbers; ``leads``: they begin with their kind."""
+
+    kind: str
+    leads: bool
+    start: int
+    stop: int
+
+
+def _runs(lines: Sequence[bytes]) -> Iterator[_Run]:
+    """All lines but blank ones, in their order. Nearly always a file holds one kind, which each line begins with."""
+    start = 0
+    while start < len(lines):
+        leading = _LEADING.match(lines[start])
+        if leading:
+            head = leading.group()
+            others = (number for number in range(start + 1, len(lines)) if not lines[number].startswith(head))
+            stop = next(others, len(lines))
+            yield _Run(r4_name(leading.group(1).decode()), True, start, stop)
+        else:
+            stop = start + 1
+            if lines[start].strip():
+                yield _Run(_kind_anywhere(lines[start]), False, start, stop)
+        start = stop
+
+
+def _kind_anywhere(raw: bytes) -> str:
+    """The kind of a line that does not begin with it; ``""`` where it has none. Contained resources have kinds, too."""
+    kinds = _KIND.findall(raw)
+    if len(kinds) > 1:
+        return kind_of(_parsed(raw))
+    return r4_name(kinds[0].decode()) if kinds else ""
+
+
+def _to_be_read(lines: Sequence[bytes], wanted: Container[bytes]) -> list[int]:
+    """The numbers of all lines but whole ones whose subject is seen, unread, to be none of these patients.
+
+    What is looked for cannot stand in a text, where quotes are escaped, nor within a row that charts are made of, but
+    in a contained resource.
+    """
+    length = len(_SUBJECT)
+    return [
+        number
+        for number, raw in enumerate(lines)
+        if (start := raw.find(_SUBJECT) + length) < length
+        or (id_ := raw[start : raw.find(b'"', start)]) in wanted
+        or b"/" in id_
+        or b"\\" in id_
+        or raw[-1:] != b"}"
+        or raw.find(b'"contained"', 0, start) >= 0
+    ]
 
 
 def _whole(raw: bytes) -> bool:
-    if raw.endswith(b"}\n") and raw.startswith(b"{"):
-        return True
     trimmed = raw.strip()
     return trimmed.startswith(b"{") and trimmed.endswith(b"}")
 
 
-def _parsed(line: Line, bad: list[BadLine]) -> dict[str, Any] | None:
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    """The object in a line; nothing where there is none."""
     try:
-        resource = orjson.loads(line[2])
+        resource = orjson.loads(raw)
     except orjson.JSONDecodeError:
-        _set_aside(line, bad)
         return None
-    if not isinstance(resource, dict):
-        _set_aside(line, bad)
-        return None
-    return resource
+    return resource if isinstance(resource, dict) else None
 
 
-def _set_aside(line: Line, bad: list[BadLine]) -> None:
-    file, offset, raw = line
-    kind, patients = _KIND.search(raw), set(_PATIENT.findall(raw))
-    bad.append(
-        BadLine(
-            file=file,
-            offset=offset,
-            kind=kind.group(1).decode() if kind else None,
-            patient=patients.pop().decode() if len(patients) == 1 else None,
-            why="not a whole JSON object",
-        )
-    )
+def _set_aside(batch: Batch, numbers: Collection[int]) -> Iterator[BadLine]:
+    """What the lines of these numbers still say of themselves."""
+    wrong = frozenset(numbers)
+    for number, (offset, raw) in enumerate(zip(batch.offsets(), batch.lines, strict=False) if wrong else ()):
+        if number in wrong:
+            kind, patients = _KIND.search(raw), set(_PATIENT.findall(raw))
+            yield BadLine(
+                file=batch.file,
+                offset=offset,
+                kind=r4_name(kind.group(1).decode()) if kind else None,
+                patient=patients.pop().decode() if len(patients) == 1 else None,
+                why="not a whole JSON object",
+            )

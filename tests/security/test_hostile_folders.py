@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from prodrome.cds_hooks.population import ExportError, export, judge_population, open_export
-from prodrome.cds_hooks.population.export import Piece, lines, tasks
-from prodrome.cds_hooks.population.steps import place
+from prodrome.cds_hooks.population.export import Piece, batches, lines, tasks
+from prodrome.cds_hooks.population.steps import Place
+from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import labelled, plan, write_export
 
 CHARTS = labelled()[:3]
@@ -83,18 +84,14 @@ def test_a_line_without_end_is_held_in_part_and_those_after_it_are_read(
     content = patient + giant + patient.replace(b"p1", b"p2")
     file = "1.ndjson.gz" if zipped else "1.ndjson"
     (tmp_path / file).write_bytes(gzip.compress(content) if zipped else content)
-    found = [
-        line
-        for task in tasks(open_export(tmp_path), 400_000)
-        for piece in task.pieces
-        for line in lines(tmp_path, piece)
-    ]
+    pieces = [piece for task in tasks(open_export(tmp_path), 400_000) for piece in task.pieces]
+    found = [line for piece in pieces for line in lines(tmp_path, piece)]
     assert [(offset, len(raw)) for _, offset, raw in found] == [
-        (0, len(patient)),
+        (0, len(patient) - 1),
         (len(patient), 100),
-        (len(patient) + len(giant), len(patient)),
+        (len(patient) + len(giant), len(patient) - 1),
     ]
-    placed = place(found, None)
+    placed = Place(load_guideline(), None)(batch for piece in pieces for batch in batches(tmp_path, piece))
     assert [row.patient for row in placed.rows] == ["p1", "p2"]
     assert [(bad.kind, bad.patient) for bad in placed.bad] == [("Condition", "p1")]
 

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from prodrome.cds_hooks.population.export import open_export
 from prodrome.cds_hooks.population.plan import RunPlan
 from prodrome.cds_hooks.testers import example_patients
@@ -99,7 +101,7 @@ def write_export(
     by_kind: dict[str, list[bytes]] = {}
     for chart in charts:
         for resource in chart.resources:
-            by_kind.setdefault(resource["resourceType"], []).append(json.dumps(resource).encode() + b"\n")
+            by_kind.setdefault(resource["resourceType"], []).append(orjson.dumps(resource) + b"\n")
     outputs = []
     for kind, rows in by_kind.items():
         for number, start in enumerate(range(0, len(rows), a_file), 1):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -199,6 +199,42 @@ def test_without_a_manifest_a_kind_without_rows_is_missing(tmp_path: Path) -> No
     done = judge_population(plan(write_export(tmp_path / "in", CHARTS, manifest=False), tmp_path / "out"))
     assert done.manifest["completeness"]["Condition"] == "complete"
     assert done.manifest["completeness"]["DeviceRequest"] == "missing"
+
+
+def test_a_kind_of_r5_answers_for_that_of_r4(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS[:1])
+    (export / "1.DeviceUsage.ndjson").write_text(
+        json.dumps({"resourceType": "DeviceUsage", "patient": {"reference": f"Patient/{CHARTS[0].id}"}}) + "\n"
+    )
+    output = {"type": "DeviceUsage", "url": "https://ehr.example/bulk/1.DeviceUsage.ndjson", "count": 1}
+    write_manifest(export, {"output": [output]})
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.manifest["completeness"]["DeviceUseStatement"] == "complete"
+    assert done.counts["rows"]["DeviceUseStatement"] == 1
+
+
+def test_medicines_that_rows_refer_to_reach_the_patients_who_take_them(tmp_path: Path) -> None:
+    """As an export has them: in files of their own, named by no patient."""
+    taking = [chart for chart in CHARTS if any("medicationCodeableConcept" in one for one in chart.resources)]
+    apart = [Charted(chart.id, tuple(_apart(chart.resources))) for chart in taking]
+    assert sum(one["resourceType"] == "Medication" for chart in apart for one in chart.resources) > 20
+    told = []
+    for name, charts in (("within", taking), ("apart", apart)):
+        run = plan(write_export(tmp_path / name, charts), tmp_path / f"{name} out", workers=2)
+        judge_population(run)
+        told.append((tmp_path / f"{name} out" / "findings.ndjson").read_bytes())
+    assert told[0] == told[1] != b""
+
+
+def _apart(resources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in resources:
+        if "medicationCodeableConcept" in one:
+            name = f"of-{one['id']}"
+            yield {"resourceType": "Medication", "id": name, "code": one["medicationCodeableConcept"]}
+            rest = {key: value for key, value in one.items() if key != "medicationCodeableConcept"}
+            yield {**rest, "medicationReference": {"reference": f"Medication/{name}"}}
+        else:
+            yield one
 
 
 def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.cds_hooks.population import judge_population
-from prodrome.cds_hooks.population.export import Line
-from prodrome.cds_hooks.population.steps import Judge, Sieve, place
+from prodrome.cds_hooks.population.export import Batch
+from prodrome.cds_hooks.population.steps import Judge, Place, Sieve
 from prodrome.fhir_mappers import KINDS, whose
 from prodrome.rules import Completeness
 from prodrome.rules.engine.matching import Comparison, Pattern
@@ -33,8 +33,16 @@ def condition(code: object, patient: str = "p", **more: Any) -> dict[str, Any]:
     return {"resourceType": "Condition", "id": "c", "subject": subject, "code": {"coding": [code]}, **more}
 
 
-def as_lines(resources: Iterable[object]) -> list[Line]:
-    return [("f", number, json.dumps(one).encode() + b"\n") for number, one in enumerate(resources)]
+def as_lines(resources: Iterable[object]) -> list[Batch]:
+    return lines_of(*map(compact, resources))
+
+
+def compact(row: object) -> bytes:
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def lines_of(*raw: bytes) -> list[Batch]:
+    return [Batch("f", 0, list(raw))]
 
 
 def candidates(*resources: object, guideline: Guideline = GUIDELINE, orders: bool = False) -> set[str]:
@@ -91,7 +99,7 @@ def test_whom_the_sieve_leaves_out_has_nothing_to_be_told(data: st.DataObject, o
         if row["resourceType"] != "Appointment"
     ]
     found = candidates(*chart, orders=orders)
-    placed = [json.loads(row.raw) for row in place(as_lines(chart), frozenset(found)).rows]
+    placed = [json.loads(row.raw) for row in Place(GUIDELINE, frozenset(found))(as_lines(chart)).rows]
     assert found <= {"p"}
     assert all(whose(row) == ("p",) for row in placed)
     whole = told(chart, "p", orders=orders)
@@ -124,14 +132,81 @@ def test_a_rule_that_may_speak_without_migraine_turns_the_sieve_off_and_the_run_
 @pytest.mark.parametrize("slash", ["/", "\\/"])
 def test_a_row_is_placed_whatever_the_id_of_its_patient(id_: str, slash: str) -> None:
     raw = json.dumps(condition({"system": ICD, "code": "G43.709"}, id_), ensure_ascii=False).replace("/", slash)
-    [row] = place([("f", 0, raw.encode() + b"\n")], frozenset({id_})).rows
+    [row] = Place(GUIDELINE, frozenset({id_}))(lines_of(raw.encode())).rows
     assert row.patient == id_
-    assert not place([("f", 0, raw.encode() + b"\n")], frozenset({"other"})).rows
+    assert not Place(GUIDELINE, frozenset({"other"}))(lines_of(raw.encode())).rows
+
+
+DIABETES = condition({"system": ICD, "code": "E11.9"})
+PLACED_FOR_P: dict[str, bytes] = {
+    "plain": compact(DIABETES),
+    "another patient elsewhere in it": compact({**DIABETES, "asserter": {"reference": "Patient/other"}}),
+    "another patient before it": compact({"asserter": {"reference": "Patient/other"}, **DIABETES}),
+    "a bare id beside another patient": compact(
+        {"recorder": {"reference": "Patient/other"}, **DIABETES, "subject": {"reference": "p"}}
+    ),
+    "an address": compact({**DIABETES, "subject": {"reference": "https://ehr.example/fhir/Patient/p"}}),
+    "a version": compact({**DIABETES, "subject": {"reference": "Patient/p/_history/2"}}),
+    "an escape": compact(DIABETES).replace(b"Patient/p", b"Patient/\\u0070"),
+    "a contained resource of another": compact(
+        {
+            "resourceType": "Condition",
+            "contained": [{"resourceType": "Observation", "subject": {"reference": "Patient/other"}}],
+            **DIABETES,
+        }
+    ),
+    "a text that looks like another's": compact(
+        {"resourceType": "Condition", "text": {"div": '"subject":{"reference":"Patient/other"}'}, **DIABETES}
+    ),
+    "the kind at the end": compact({"subject": DIABETES["subject"], "resourceType": "Condition"}),
+    "a contained medicine before the kind": compact(
+        {
+            "contained": [{"resourceType": "Medication", "id": "m"}],
+            "resourceType": "MedicationRequest",
+            "subject": {"reference": "Patient/p"},
+        }
+    ),
+    "a patient by another element": compact(
+        {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p"}}
+    ),
+    "a participant": compact({"resourceType": "Appointment", "participant": [{"actor": {"reference": "Patient/p"}}]}),
+    "spaces and a carriage return": json.dumps(DIABETES, indent=1).replace("\n", " ").encode() + b" \r",
+}
+
+
+@pytest.mark.parametrize("line", PLACED_FOR_P.values(), ids=PLACED_FOR_P)
+def test_a_row_is_placed_however_it_names_its_patient(line: bytes) -> None:
+    others = [compact({**DIABETES, "subject": {"reference": "Patient/other"}})] * 2
+    placed = Place(GUIDELINE, frozenset({"p"}))(lines_of(*others, line, *others))
+    assert [(row.patient, row.raw) for row in placed.rows] == [("p", line)]
+    assert not placed.bad
+
+
+def test_rows_that_are_cut_are_told_whosever_they_are() -> None:
+    cut = compact({**DIABETES, "subject": {"reference": "Patient/other"}})[:-8]
+    [bad] = Place(GUIDELINE, frozenset({"p"}))(lines_of(compact(DIABETES), cut)).bad
+    assert (bad.patient, bad.kind, bad.offset) == ("other", "Condition", len(compact(DIABETES)) + 1)
+
+
+def test_observations_are_placed_where_the_prefetch_asks_for_them() -> None:
+    def observed(code: str) -> bytes:
+        coding = {"system": "http://loinc.org", "code": code}
+        row = {"resourceType": "Observation", "subject": {"reference": "Patient/p"}, "code": {"coding": [coding]}}
+        return compact(row)
+
+    placed = Place(GUIDELINE, None)(lines_of(observed("8867-4"), observed("718-7"))).rows
+    assert [row.raw for row in placed] == [observed("8867-4")]
+
+
+def test_every_row_is_counted_under_the_name_of_its_kind_in_r4() -> None:
+    medicine = {"contained": [{"resourceType": "Medication"}], "resourceType": "MedicationRequest"}
+    lines = lines_of(compact({"resourceType": "DeviceUsage"}), compact(medicine), b"", b" \r", compact(DIABETES), b"?")
+    assert Sieve(GUIDELINE)(lines).seen == {"DeviceUseStatement": 1, "MedicationRequest": 1, "Condition": 1, "": 1}
 
 
 def test_an_id_that_is_cut_off_names_no_patient() -> None:
     cut = b'{"resourceType":"Condition","subject":{"reference":"Patient/ab'
-    [whole] = Sieve(GUIDELINE)([("f", 0, cut + b'c"}\n')]).bad
-    [half] = Sieve(GUIDELINE)([("f", 0, cut + b"\n")]).bad
+    [whole] = Sieve(GUIDELINE)(lines_of(cut + b'c"}')).bad
+    [half] = Sieve(GUIDELINE)(lines_of(cut)).bad
     assert whole.patient == "abc"
     assert half.patient is None
