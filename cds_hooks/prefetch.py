@@ -173,6 +173,7 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
     foreign: list[tuple[str, object]] = []
     another = False
     unreadable: list[str] = []
+    wrapped: list[str] = []
     for key, value in request.prefetch.items():
         name = key if key in ours else site_keys.get(key, key)
         if name not in ours or not is_answer(ours[name], value):
@@ -182,10 +183,19 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
             another = True
         else:
             came[name] = value
+            wrapped += [name] if value is not None and not _is_resource(value) else []
     own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
     another = another or len(own) < len(foreign)
     notes = [f"The prefetch value of {name} could not be read and was taken as absent." for name in unreadable]
+    if wrapped:
+        notes.append(
+            f"The request was read leniently: no resource but what holds some, in prefetch: {', '.join(wrapped)}."
+        )
     return _Prefetched(came, own, (*notes, _SET_ASIDE) if another else tuple(notes))
+
+
+def _is_resource(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
 
 
 def _kinds_in(value: object) -> frozenset[str]:

@@ -29,6 +29,7 @@ _SAID_ONCE = frozenset(
 )
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
     leniencies: list[str] = []
     hook, orders_member = _hook(document, hooks, leniencies)
     instance = _required_text(document, "hookInstance")
+    if not _UUID.fullmatch(instance):
+        leniencies.append("hookInstance that is no UUID")
     context = document.get("context")
     if not isinstance(context, dict):
         raise _must_be("context", "an object", context)
@@ -173,13 +176,22 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
     if user_id is not None and not _TYPE_AND_ID.match(user_id):
         leniencies.append("context.userId without a type")
     authorization = _authorization(document, patient_id, leniencies)
-    orders = _orders(context, orders_member)
+    encounter = _text(context, "encounterId", "context.encounterId")
+    encounter_id = _bare(encounter, "Encounter")
+    if encounter_id != encounter:
+        leniencies.append("context.encounterId with a type")
+    orders = _orders(context, orders_member, leniencies)
+    leniencies += [
+        f"context.{name} for context.{member}"
+        for member in hook.required
+        if not context.get(member) and (name := _name_in_dialect(context, member))
+    ]
     request = HookRequest(
         hook=hook.name,
         hook_instance=instance,
         patient_id=patient_id,
         user_id=user_id,
-        encounter_id=_bare(_text(context, "encounterId", "context.encounterId"), "Encounter"),
+        encounter_id=encounter_id,
         context=context,
         orders=tuple(order for order, _ in orders),
         order_urls=tuple(url for _, url in orders),
@@ -294,14 +306,28 @@ MAX_NESTING = 4
 """Bundles and wrappings inside one another, among the orders in hand."""
 
 
-def _orders(context: Mapping[str, Any], member: str | None) -> list[tuple[object, str | None]]:
+def _orders(context: Mapping[str, Any], member: str | None, leniencies: list[str]) -> list[tuple[object, str | None]]:
     """Every resource among the orders in hand with its ``fullUrl``, out of whatever it is wrapped in."""
     value = context.get(member) if member else None
     if value is None:
         return []
     if not isinstance(value, dict | list):
         raise _must_be(f"context.{member}", "a Bundle", value)
+    if not _is_plain_bundle(value):
+        leniencies.append(f"context.{member} that is no plain Bundle of orders")
     return list(_unwrapped(value, None, 0))
+
+
+def _is_plain_bundle(value: object) -> bool:
+    """Whether it is a Bundle with one resource in each entry, and no Bundle among these."""
+    entries = value.get("entry") or [] if isinstance(value, dict) and value.get("resourceType") == "Bundle" else None
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict)
+        and isinstance(resource := entry.get("resource"), dict)
+        and isinstance(resource.get("resourceType"), str)
+        and resource["resourceType"] != "Bundle"
+        for entry in entries
+    )
 
 
 def _declared(context: Mapping[str, Any], hook: Hook) -> tuple[object, ...]:
@@ -410,7 +436,12 @@ _DIALECTS = {
 
 def _dialect(context: Mapping[str, Any], member: str) -> object:
     """The same member as earlier ballots and the published examples of order-dispatch name it."""
-    return next((context[name] for name in _DIALECTS.get(member, ()) if context.get(name)), None)
+    name = _name_in_dialect(context, member)
+    return context[name] if name else None
+
+
+def _name_in_dialect(context: Mapping[str, Any], member: str) -> str | None:
+    return next((name for name in _DIALECTS.get(member, ()) if context.get(name)), None)
 
 
 def _object(document: Mapping[str, Any], member: str, *, lenient: bool = False) -> Mapping[str, Any]:

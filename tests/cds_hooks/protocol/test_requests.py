@@ -264,6 +264,46 @@ def test_an_authorization_is_checked_member_by_member() -> None:
     assert refusal(without_server).member == "fhirServer"
 
 
+SIGNING = {"userId": "Practitioner/1", "patientId": "p1", "encounterId": "e1", "draftOrders": BUNDLE}
+
+
+@pytest.mark.parametrize(
+    ("changed", "context", "said"),
+    [
+        ({}, {}, None),
+        ({"hookInstance": "42"}, {}, "hookInstance that is no UUID"),
+        ({"hook": "order-review"}, {}, "a deprecated hook"),
+        ({}, {"patientId": "Patient/p1"}, "context.patientId with a type"),
+        ({}, {"encounterId": "https://ehr.example.org/Encounter/e1"}, "context.encounterId with a type"),
+        ({}, {"userId": "1"}, "context.userId without a type"),
+        ({}, {"draftOrders": [ORDER]}, "context.draftOrders that is no plain Bundle of orders"),
+        ({}, {"draftOrders": ORDER}, "context.draftOrders that is no plain Bundle of orders"),
+        (
+            {},
+            {"draftOrders": {"entry": [{"resource": ORDER}]}},
+            "context.draftOrders that is no plain Bundle of orders",
+        ),
+        (
+            {},
+            {"draftOrders": {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Bundle"}}]}},
+            "context.draftOrders that is no plain Bundle of orders",
+        ),
+    ],
+)
+def test_what_is_accepted_although_nobody_specified_it_is_said(
+    changed: dict[str, Any], context: dict[str, Any], said: str | None
+) -> None:
+    document = body(hook="order-sign", context={**SIGNING, **context}) | changed
+    assert read(document).leniencies == ((said,) if said else ())
+
+
+def test_a_member_of_an_earlier_ballot_is_said() -> None:
+    hook = "allergyintolerance-create"
+    context = {**SIGNING, "allergyIntolerances": {"resourceType": "AllergyIntolerance", "id": "a"}}
+    request = read_request(body(hook=hook, context=context), frozenset({hook}))
+    assert request.leniencies == ("context.allergyIntolerances for context.allergyIntolerance",)
+
+
 @pytest.mark.requirement("GEN-09")
 @pytest.mark.parametrize(
     "authorization",
