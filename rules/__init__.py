@@ -20,7 +20,7 @@ from prodrome.rules.eligibility import (
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import preference
-from prodrome.rules.fact_types import MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
+from prodrome.rules.fact_types import HOOK_NAMES, MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
 from prodrome.rules.facts import *  # noqa: F403  every fact is public, a new one too
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
@@ -32,6 +32,7 @@ from prodrome.rules.units import MILLIGRAMS, TOXIN_UNITS
 
 __all__ = [
     "ABSOLUTE",
+    "HOOK_NAMES",
     "MEANINGS",
     "MEDICATION",
     "MILLIGRAMS",

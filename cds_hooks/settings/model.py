@@ -25,9 +25,11 @@ from prodrome.cds_hooks.settings.values import (
     http_url,
     is_loopback,
     known_locale,
+    known_prefetch_key,
     listed,
     said,
 )
+from prodrome.rules.engine import meant
 from prodrome.rules.guideline import DIARY
 
 PREFIX = "PRODROME_"
@@ -251,7 +253,7 @@ class Settings(BaseSettings):
         ),
     ] = ()
     prefetch_keys: Annotated[
-        dict[str, str],
+        dict[str, Annotated[str, AfterValidator(known_prefetch_key)]],
         said("The names under which this site prefetches what we call otherwise.", example='{problems = "conditions"}'),
     ] = {}
     dialect: Annotated[Literal["generic", "epic"], said("Whose habits suggestions follow.", example='"epic"')] = (
@@ -381,6 +383,10 @@ class Settings(BaseSettings):
         names = [issuer.iss for issuer in self.issuers]
         if len(names) != len(set(names)):
             raise ValueError("issuers: each iss may be named once")
+        for server in self.fhir_servers:
+            for iss in server.issuers:
+                if iss not in names:
+                    raise ValueError(f"fhir_servers: {iss!r} is the iss of no issuer{meant(iss, names)}")
         if self.override_days and self.secret is None:
             raise ValueError("override_days needs a secret: users and patients are remembered as keyed hashes only")
         return self

@@ -10,6 +10,7 @@ from prodrome.cds_hooks.settings.values import (
     base_url_of,
     from_json,
     http_url,
+    known_service,
     listed,
     public_keys,
     said,
@@ -47,7 +48,8 @@ class Issuer(_Part):
     ] = ()
     tenants: Annotated[tuple[str, ...], said("The tenants it may call for; by default any.", example='["north"]')] = ()
     services: Annotated[
-        tuple[str, ...], said("Ids of the services it may use; by default all.", example='["prodrome-order-sign"]')
+        tuple[Annotated[str, AfterValidator(known_service)], ...],
+        said("Ids of the services it may use; by default all.", example='["prodrome-order-sign"]'),
     ] = ()
 
     @model_validator(mode="after")

@@ -10,6 +10,9 @@ from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from prodrome.fhir_mappers import KINDS
+from prodrome.rules import HOOK_NAMES
+from prodrome.rules.engine import meant
 from prodrome.rules.guideline import load_guideline
 
 
@@ -75,6 +78,22 @@ def known_locale(value: str) -> str:
     known = load_guideline().locales
     if value not in known:
         raise ValueError(f"expected one of {', '.join(known)}")
+    return value
+
+
+def known_prefetch_key(value: str) -> str:
+    """A key of the prefetch that services ask for."""
+    return _one_of(value, "a prefetch key of ours", [search.key for kind in KINDS.values() for search in kind.searches])
+
+
+def known_service(value: str) -> str:
+    """The id of a service."""
+    return _one_of(value, "the id of a service", [f"prodrome-{hook}" for hook in HOOK_NAMES])
+
+
+def _one_of(value: str, expected: str, known: list[str]) -> str:
+    if value not in known:
+        raise ValueError(f"expected {expected}{meant(value, known)}")
     return value
 
 

@@ -110,6 +110,8 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("algorithms", ["none"], "came 'none'"),
         ("deadline_seconds", 0, "greater than 0; came 0"),
         ("override_days", -1, "greater than or equal to 0; came -1"),
+        ("locale", "DE", "expected one of US, UK, EU; came 'DE'"),
+        ("prefetch_keys", {"PROBLEMS": "conditons"}, "did you mean 'conditions'?; came 'conditons'"),
     ],
 )
 def test_an_impossible_value_is_named_with_what_was_expected_and_what_came(
@@ -235,6 +237,17 @@ def test_a_key_that_proves_nothing_is_refused_and_not_repeated(key: dict[str, st
 def test_suppression_needs_a_secret() -> None:
     assert "secret" in problems(override_days=30)[0]
     assert load_settings(overrides={"override_days": 30, "secret": "s" * 16}).override_days == 30
+
+
+def test_a_service_or_a_client_that_there_is_not_is_named() -> None:
+    typed = {**ISSUER, "services": ["prodrome-order-sing"]}
+    (problem,) = problems(issuers=[typed], database_url="sqlite://")
+    assert problem.startswith(
+        "issuers.0.services.0 (command line): expected the id of a service; did you mean 'prodrome-order-sign'?"
+    )
+    server = {"url": "https://ehr.example.org/fhir", "issuers": ["https://ehr.example.com"]}
+    (problem,) = problems(issuers=[ISSUER], fhir_servers=[server], database_url="sqlite://")
+    assert "'https://ehr.example.com' is the iss of no issuer" in problem
 
 
 def test_secrets_are_hidden_wherever_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
