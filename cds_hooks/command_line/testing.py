@@ -47,7 +47,15 @@ def consultation_of(asked: argparse.Namespace, settings: Settings) -> Consultati
     """The judgement on the chart of :func:`chart_arguments`. Raises :class:`UsageError` for mistakes."""
     if (asked.request is None) == (asked.fhir is None):
         raise UsageError("Give either a request file or --fhir URL.")
+    if asked.fhir is None:
+        for name in WITH_FHIR:
+            if getattr(asked, name) is not None:
+                raise UsageError(f"--{name.replace('_', '-')} goes with --fhir: {asked.request} says it all itself.")
     return consult_server(asked, settings) if asked.fhir else consult_file(asked, settings)
+
+
+WITH_FHIR = ("patient", "hook", "order", "problem", "allergy", "encounter", "token_file")
+"""What is said beside the address of a FHIR server; a request file holds it."""
 
 
 def server_arguments(command: argparse.ArgumentParser) -> None:

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -83,9 +85,25 @@ class Signer:
         """A fresh token for one request (CDS Hooks, "Trusting CDS Clients")."""
         now = int(time.time())
         claims = {"iss": self.issuer, "aud": url, "iat": now, "exp": now + _TOKEN_SECONDS, "jti": str(uuid.uuid4())}
-        algorithm = "RS384" if isinstance(load_pem_private_key(self.key.encode(), None), RSAPrivateKey) else "ES384"
+        algorithm = _algorithm(self.key)
         token = jwt.encode(claims, self.key, algorithm=algorithm, headers={"kid": self.kid, "typ": "JWT"})
         return {"Authorization": f"Bearer {token}"}
+
+
+_BY_CURVE = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+
+
+def _algorithm(key: str) -> str:
+    """The algorithm that a private key (PEM) signs with. Raises :class:`TesterError` for what is none of its kinds."""
+    try:
+        read = load_pem_private_key(key.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        read = None
+    if isinstance(read, RSAPrivateKey):
+        return "RS384"
+    if isinstance(read, EllipticCurvePrivateKey) and read.curve.name in _BY_CURVE:
+        return _BY_CURVE[read.curve.name]
+    raise TesterError("--key: expected a private key, RSA or EC (P-256, P-384, P-521), as PEM and not encrypted")
 
 
 @dataclass(slots=True)
@@ -111,7 +129,10 @@ class _Session:
         try:
             headers = {**(self.signer.headers(url) if self.signer else {}), **content.pop("headers", {})}
             response = self.http.request(method, url, headers=headers, **content)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.ConnectError, httpx.InvalidURL) as error:  # every further request would say the same
+            longer = " any longer" if self.steps else ""
+            raise TesterError(f"{self.base}: cannot be reached{longer} ({type(error).__name__})") from None
+        except httpx.HTTPError as error:
             self.note(CheckStep(what, time.monotonic() - begun, "no answer", (_fault("GEN-01", type(error).__name__),)))
             return None
         seconds = time.monotonic() - begun
@@ -133,11 +154,13 @@ def check_service(
     chart: PrefetchSource | None = None,
     signer: Signer | None = None,
     progress: Callable[[CheckStep], None] = lambda step: None,
+    program: str = "prodrome",
     transport: httpx.BaseTransport | None = None,
 ) -> list[CheckStep]:
     """Every step of the check of the service at *base* (the address without ``/cds-services``).
 
-    *today* fills relative dates; *transport* is for tests. Raises :class:`TesterError` where nobody answers there.
+    *today* fills relative dates; *program* is how a shell calls this one; *transport* is for tests.
+    Raises :class:`TesterError` where nobody answers there, or not this caller.
     """
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
         raise TesterError(f"{base}: expected the address of a service, as in http://127.0.0.1:8080")
@@ -145,16 +168,16 @@ def check_service(
         session = _Session(base.rstrip("/").removesuffix("/cds-services"), http, signer, told=progress)
         answer = session.ask("discovery", "/cds-services", _discovery, method="GET")
         if answer is None:
-            raise TesterError(f"{session.base}: cannot be reached ({session.steps[0].faults[0].text})")
+            raise TesterError(f"{session.base}: gives no answer ({session.steps[0].faults[0].text})")
         services = _services(_json(answer))
         for service in services:
-            _welcome(_call(session, service, chart, today), signer)
+            _welcome(_call(session, service, chart, today), signer, program)
         if services:
             _provoke(session, services[0], chart, today)
         return session.steps
 
 
-def _welcome(answer: httpx.Response | None, signer: Signer | None) -> None:
+def _welcome(answer: httpx.Response | None, signer: Signer | None, program: str) -> None:
     """Goes on only where the service takes this caller: else every further answer would say the same."""
     if answer is None or answer.status_code not in (401, 403):
         return
@@ -162,7 +185,7 @@ def _welcome(answer: httpx.Response | None, signer: Signer | None) -> None:
     if signer is None:
         raise TesterError(
             f"{where}: the service wants a token. Sign the requests with --key, --issuer and --kid;"
-            " `prodrome key new FOLDER` makes a key and prints the settings that let it in."
+            f" `{program} key new keys` makes a key and prints the settings that let it in."
         )
     raise TesterError(
         f"{where}: the service does not accept a token of issuer {signer.issuer} signed with key {signer.kid}."
@@ -399,12 +422,14 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 
-def run_check(asked: argparse.Namespace, today: date) -> int:
+def run_check(asked: argparse.Namespace, today: date, program: str = "prodrome") -> int:
     """Checks and prints the report; 1 where a MUST is broken."""
     if bool(asked.fhir) != bool(asked.patient):
         raise TesterError("--fhir and --patient belong together.")
     if len({bool(asked.key), bool(asked.issuer), bool(asked.kid)}) > 1:
         raise TesterError("--key, --issuer and --kid belong together.")
+    if asked.token_file and not asked.fhir:
+        raise TesterError("--token-file goes with --fhir: it is the token of that server.")
     token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
     chart = PrefetchSource(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
     signer = Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None
@@ -414,6 +439,7 @@ def run_check(asked: argparse.Namespace, today: date) -> int:
         chart=chart,
         signer=signer,
         progress=lambda step: print(f"  {step.what}", file=sys.stderr, flush=True),
+        program=program,
     )
     print(json.dumps(as_json(steps), indent=2) if asked.json else check_report(steps))
     return int(any(step.verdict == "FAULT" for step in steps))

@@ -117,9 +117,26 @@ def test_a_service_that_is_not_there_is_a_fault() -> None:
         steps(refusing)
 
 
-@pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
+def test_a_service_that_goes_away_is_told_once() -> None:
+    def going(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return one_service()(request)
+        raise httpx.ConnectError("no")
+
+    with pytest.raises(TesterError, match=r"^\S+: cannot be reached any longer \(ConnectError\)$"):
+        steps(going)
+
+
+def test_a_key_that_cannot_sign_is_told() -> None:
+    with pytest.raises(TesterError, match="expected a private key"):
+        steps(one_service(), Signer("no key at all", "https://ehr.example.org", "k1"))
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "RS384"])
 def test_each_request_is_signed_for_its_own_address(algorithm: str) -> None:
-    key = ec.generate_private_key(ec.SECP384R1()) if algorithm == "ES384" else rsa.generate_private_key(65537, 2048)
+    curves: dict[str, ec.EllipticCurve] = {"ES256": ec.SECP256R1(), "ES384": ec.SECP384R1()}
+    curve = curves.get(algorithm)
+    key = ec.generate_private_key(curve) if curve else rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
@@ -162,7 +179,9 @@ def test_the_command_prints_a_report_and_says_by_its_status_whether_a_must_is_br
         run_check(called("http://127.0.0.1:9"), TODAY)
 
 
-@pytest.mark.parametrize("words", [("--fhir", "http://x"), ("--patient", "1"), ("--issuer", "x")])
+@pytest.mark.parametrize(
+    "words", [("--fhir", "http://x"), ("--patient", "1"), ("--issuer", "x"), ("--token-file", "x")]
+)
 def test_options_that_belong_together_are_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
-    with pytest.raises(TesterError, match="belong together"):
+    with pytest.raises(TesterError, match=r"belong together|goes with"):
         run_check(called("http://127.0.0.1:9", *words), TODAY)
