@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 
 from prodrome.cds_hooks import cards, eligibility
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, knowledge, population
+from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, knowledge, population, rules
+from prodrome.cds_hooks.command_line.called import called
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import json_argument, on_terminal, print_json, print_table
 from prodrome.cds_hooks.command_line.testing import (
@@ -33,8 +34,6 @@ from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings, describe, load_settings
 from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
 from prodrome.cds_hooks.web import health
-from prodrome.rules.engine import Rule, condition_in_words
-from prodrome.rules.guideline import Guideline
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,63 +218,7 @@ def _check_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _check(asked: argparse.Namespace) -> int:
-    return run_check(asked, clock(_settings(asked).today)())
-
-
-def _rules_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--conditions", action="store_true", help="also say the conditions of each rule in words")
-    json_argument(command)
-
-
-def _rules(asked: argparse.Namespace) -> int:
-    environment = Environment.of(_settings(asked))
-    rulebook = environment.guideline.rulebook
-    shown = [rule for rule in rulebook.rules.values() if rule.card is not None]
-    if asked.json:
-        print_json(_rules_told(environment.guideline, shown))
-        return 0
-    print(f"Rulebook {rulebook.version} of {rulebook.date}")
-
-    def conditions(number: int) -> Iterator[str]:
-        if asked.conditions:
-            yield from (f"when {condition_in_words(pattern)}" for pattern in shown[number].when)
-            yield from (f"unless {condition_in_words(pattern)}" for pattern in shown[number].unless)
-
-    print_table([_row(rule) for rule in shown], ("Rule", "Hooks", "Sources", "Title"), below=conditions)
-    print()
-    cited = sorted({source for rule in shown for source in rule.sources})
-    for name in cited:
-        source = environment.guideline.sources[name]
-        print(f"{name}: {source.citation}")
-    print()
-    print("Not evaluated:")
-    for what in rulebook.not_evaluated:
-        print(f"- {what}")
-    return 0
-
-
-def _rules_told(guideline: Guideline, shown: Sequence[Rule]) -> dict[str, object]:
-    """The rules that have a card, as a program reads them."""
-    return {
-        "rulebook": guideline.rulebook.version,
-        "date": guideline.rulebook.date,
-        "rules": [
-            {
-                "id": rule.id,
-                "title": rule.title,
-                "hooks": list(rule.hooks),
-                "sources": {name: guideline.sources[name].citation for name in rule.sources},
-                "when": [condition_in_words(pattern) for pattern in rule.when],
-                "unless": [condition_in_words(pattern) for pattern in rule.unless],
-            }
-            for rule in shown
-        ],
-        "notEvaluated": list(guideline.rulebook.not_evaluated),
-    }
-
-
-def _row(rule: Rule) -> tuple[str, str, str, str]:
-    return rule.id, ", ".join(rule.hooks), ", ".join(rule.sources), rule.title
+    return run_check(asked, clock(_settings(asked).today)(), called())
 
 
 def _prefetch_arguments(command: argparse.ArgumentParser) -> None:
@@ -354,7 +297,7 @@ COMMANDS: Mapping[str, Command] = {
     "population": Command(population.HELP, population.add_arguments, population.run),
     "facts": Command(knowledge.FACTS_HELP, knowledge.facts_arguments, knowledge.facts),
     "export-knowledge": Command(knowledge.HELP, knowledge.add_arguments, knowledge.run),
-    "rules": Command("print the rulebook as a table with its sources", _rules_arguments, _rules),
+    "rules": Command(rules.HELP, rules.add_arguments, rules.run),
     "review": Command("write the document that a reviewing clinician signs", _review_arguments, _review),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _prefetch_arguments, _prefetch),
     "settings": Command("print the settings in force and where each came from", _settings_arguments, _show_settings),

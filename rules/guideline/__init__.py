@@ -1,5 +1,14 @@
 """The guideline as data, read and checked: rulebook, parameters, drugs, contraindications, code sets and sources."""
 
+from prodrome.rules.guideline.editions import (
+    Change,
+    Difference,
+    Edition,
+    compare_editions,
+    edition_in_force,
+    edition_of,
+    read_edition,
+)
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, EligibilityTable, FailuresAsked
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.named import NumericParameter
@@ -29,10 +38,13 @@ __all__ = [
     "NDC",
     "RXNORM",
     "SNOMED",
+    "Change",
     "CodeSet",
     "Days",
     "DaysAsked",
+    "Difference",
     "Drug",
+    "Edition",
     "EligibilityRow",
     "EligibilityTable",
     "FailuresAsked",
@@ -46,6 +58,10 @@ __all__ = [
     "SideEffects",
     "Site",
     "Source",
+    "compare_editions",
+    "edition_in_force",
+    "edition_of",
     "load_guideline",
     "package_digits",
+    "read_edition",
 ]

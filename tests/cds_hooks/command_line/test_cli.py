@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,6 +118,35 @@ def test_rules_are_printed_with_sources_and_conditions(capsys: pytest.CaptureFix
     assert "Not evaluated:" in table
 
 
+def test_two_editions_of_the_guideline_are_told_apart(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = load_guideline().folder
+    before = tmp_path / "migraine"
+    shutil.copytree(ours, before)
+    parameters = (before / "parameters.yaml").read_text()
+    (before / "parameters.yaml").write_text(parameters.replace("value: 3\n", "value: 2\n", 1))
+    (before / "rulebook.yaml").write_text(
+        (before / "rulebook.yaml").read_text().replace("- id: of-age\n", "- id: old\n")
+    )
+    told = said(capsys, "rules", "diff", str(before))
+    assert re.search(r"^added +of-age +The guideline is one for adults$", told, re.MULTILINE)
+    assert re.search(r"^removed +old +", told, re.MULTILINE)
+    assert re.search(r"^changed +resistant_min_classes +.*\n +value: 2 -> 3\n +read by .*DTT-01", told, re.MULTILINE)
+    found = json.loads(said(capsys, "rules", "diff", str(before), str(ours), "--json"))
+    assert [(one["id"], one["kind"]) for one in found["changes"]] == [
+        ("of-age", "added"),
+        ("old", "removed"),
+        ("resistant_min_classes", "changed"),
+    ]
+    assert "Nothing differs." in said(capsys, "rules", "diff", str(ours))
+    monkeypatch.setenv("PRODROME_PARAMETERS__RESISTANT_MIN_CLASSES", "2")
+    assert "value: 3 -> 2" in said(capsys, "rules", "diff", str(ours))
+    assert "value: 3 -> 2" not in said(capsys, "rules", "diff", str(ours), str(ours))
+    assert main(("rules", "diff", str(tmp_path / "none"))) == 2
+    assert capsys.readouterr().err == "none: cannot be read (No such file or directory)\n"
+
+
 def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixture[str]) -> None:
     printed = said(capsys, "prefetch", *DAY)
     with client_of(service()) as client:
@@ -133,6 +163,8 @@ def test_prefetch_prints_the_templates_of_discovery(capsys: pytest.CaptureFixtur
         (("consult",), "--fhir"),
         (("consult", str(EXAMPLES / "README.md")), "not valid JSON (line 1, column 1)"),
         (("consult", RESISTANT, "--fhir", "http://127.0.0.1:1"), "Give either"),
+        (("consult", RESISTANT, "--hook", "order-sign"), "--hook goes with --fhir"),
+        (("consult", RESISTANT, "--order", "sumatriptan:25mg"), "--order goes with --fhir"),
     ],
 )
 def test_a_wrong_call_is_told_what_was_expected(
