@@ -155,8 +155,8 @@ def _entries(data: Mapping[str, Any]) -> _Entries:
 
 def _mappings(value: object) -> list[Mapping[str, Any]]:
     """A list of entries with fields, or none."""
-    listed = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(item, Mapping) for item in listed) or not isinstance(value, list | None):
+    listed: list[Any] = [] if value is None else value if isinstance(value, list) else [value]
+    if not isinstance(value, list | None) or not all(isinstance(item, Mapping) for item in listed):
         raise GuidelineError(f"{RULEBOOK}: expected layers with lists of rules, found {excerpt(value)}")
     return listed
 
