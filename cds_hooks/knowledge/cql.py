@@ -42,10 +42,23 @@ COMPLETENESS = "completeness"
 _ID = '"fact id"'
 """Which fact it is: no field of a fact has a space in its name."""
 
+_WIDTH = 116
+_LETTERS = 2
+"""So short an alias says nothing to a reader."""
+
 COMPLETENESS_FIELDS: Mapping[str, type] = {"kind": str, "state": str}
 _TYPES = {str: "String", float: "Decimal", int: "Decimal", bool: "Boolean"}
 _READERS = {str: "text", float: "number", int: "number", bool: "flag"}
 _OPERATORS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+_HOW_TO_READ = (
+    "How to read a rule. Above it stand what it says, its statements, sources and parameters. It holds for facts taken"
+    ' one from each list that pass what stands after "where"; "not exists" is what speaks against it. It then concludes'
+    " something, or could not judge where records that it rests on were not read whole.",
+    'The rules stand in layers: "trial facts" were read from the chart; "failure, after layer 3" is what rules of'
+    " layers 1 to 3 concluded. A tally counts different things, such as the classes that failed.",
+)
 
 
 class KnowledgeError(ProdromeError):
@@ -131,10 +144,13 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         version = self.rulebook.version
-        yield from _comment(
+        for paragraph in (
             f"The rules of Prodrome {version} of {self.rulebook.date}, over facts. The facts are read from a chart by "
-            "Prodrome itself (prodrome facts); this library judges them. Not reviewed by a neurologist."
-        )
+            "Prodrome itself (prodrome facts); this library judges them. Not reviewed by a neurologist.",
+            *_HOW_TO_READ,
+        ):
+            yield from _comment(paragraph)
+            yield "//"
         yield f"library {LIBRARY} version '{version}'"
         yield ""
         yield "using FHIR version '4.0.1'"
@@ -240,7 +256,7 @@ class _Writer:
     # --- Layers ---------------------------------------------------------------------------------------------------
 
     def layer(self, number: int, layer: Layer) -> Iterator[str]:
-        yield f"// ---- {layer.name} ".ljust(120, "-")
+        yield f"// ---- {number + 1}. {layer.name} ".ljust(120, "-")
         yield ""
         made: dict[str, None] = {}
         for rule in layer.rules:
@@ -272,14 +288,14 @@ class _Writer:
                     reported["about"] = rule.about
                 yield f"define {quoted(f'{rule.id}: could not judge')}:"
                 yield f'  ({quoted(_matches(rule))} "M" where not {complete}) "M"'
-                yield from self.conclusion(Conclusion(UNJUDGED, reported))
+                yield from self.conclusion(rule, Conclusion(UNJUDGED, reported))
                 yield ""
                 yield f"define {quoted(f'{rule.id}: concludes')}:"
                 yield f'  ({quoted(_matches(rule))} "M" where {complete}) "M"'
             else:
                 yield f"define {quoted(f'{rule.id}: concludes')}:"
                 yield f'  {quoted(_matches(rule))} "M"'
-            yield from self.conclusion(rule.then)
+            yield from self.conclusion(rule, rule.then)
             yield ""
         except KnowledgeError as error:
             raise KnowledgeError(f"rule {rule.id}: {error}") from None
@@ -296,54 +312,56 @@ class _Writer:
         yield from _comment(*says)
 
     def conditions(self, number: int, rule: Rule) -> Iterator[str]:
-        sources = [f"{self.visible(one.fact, number)} {quoted(one.alias)}" for one in rule.when]
-        yield f"  from {(',' + chr(10) + '    ').join(sources)}" if len(sources) > 1 else f"  {sources[0]}"
+        names = _names(rule)
+        several = len(rule.when) > 1
+        sources: list[str] = []
         asked: list[str] = []
         for at, pattern in enumerate(rule.when):
-            asked += self.tests(pattern, pattern.alias)
+            facts, alias = self.visible(pattern.fact, number), quoted(names[pattern.alias])
+            if several and (own := _tests(pattern, "F")):
+                sources.append(_filtered(facts, own, alias))
+            else:
+                sources.append(f"{facts} {alias}")
+                asked += _tests(pattern, names[pattern.alias])
+            asked += [_join(join, names[pattern.alias], names) for join in pattern.joins]
             asked += [
-                f"{quoted(pattern.alias)}.{_ID} != {quoted(other.alias)}.{_ID}"
+                f"{alias}.{_ID} != {quoted(names[other.alias])}.{_ID}"
                 for other in rule.when[:at]
-                if other.fact == pattern.fact
+                if other.fact == pattern.fact and not _exclusive(pattern, other)
             ]
         for pattern in rule.unless:
-            inner = self.tests(pattern, "U")
+            inner = _tests(pattern, "U") + [_join(join, "U", names) for join in pattern.joins]
             where = f" where {' and '.join(inner)}" if inner else ""
             asked.append(f'not exists({self.visible(pattern.fact, number)} "U"{where})')
+        yield f"  from {(',' + chr(10) + '    ').join(sources)}" if several else f"  {sources[0]}"
         if asked:
             yield f"    where {(chr(10) + '      and ').join(asked)}"
-        parts = [f"{quoted(one.alias)}: {quoted(one.alias)}" for one in rule.when]
-        yield from _tuple("return all ", parts)
+        yield from _tuple("return all ", [f"{quoted(name)}: {quoted(name)}" for name in names.values()])
 
-    def tests(self, pattern: Pattern, alias: str) -> list[str]:
-        said = [_test(test, alias) for test in pattern.tests]
-        said += [_join(join, alias) for join in pattern.joins]
-        for name, values in pattern.one_of:
-            listed = ", ".join(sorted(map(literal, values)))
-            said.append(f"{quoted(alias)}.{quoted(name)} in {{{listed}}}")
-        return said
-
-    def conclusion(self, then: Conclusion) -> Iterator[str]:
-        schema = self.rulebook.fact_types[then.fact]
-        values: dict[str, str] = {}
+    def conclusion(self, rule: Rule, then: Conclusion) -> Iterator[str]:
+        schema, names = self.rulebook.fact_types[then.fact], _names(rule)
+        key = [then.fact]  # texts and expressions in turn
+        parts = []
         for name, kind in schema.items():
             term = then.fields.get(name)
-            if term is None:
-                values[name] = f"null as {_TYPES[kind]}"
-            elif isinstance(term, FieldOf):
-                values[name] = f'"M".{quoted(term.alias)}.{quoted(term.field)}'
+            key[-1] += "|"
+            if isinstance(term, FieldOf):
+                value = f'"M".{quoted(names[term.alias])}.{quoted(term.field)}'
+                key += [f"Coalesce({value if kind is str else f'ToString({value})'}, '')", ""]
+            elif term is None:
+                value = f"null as {_TYPES[kind]}"
+            elif isinstance(term, str):
+                value = literal(term)
+                key[-1] += term
             else:
-                values[name] = literal(term)
-        parts = [
-            f"Coalesce({value if schema[name] is str else f'ToString({value})'}, '')" for name, value in values.items()
-        ]
-        key = " + '|' + ".join([literal(then.fact), *parts])
-        yield from _tuple(
-            "return all ", [f"{_ID}: {key}", *(f"{quoted(name)}: {value}" for name, value in values.items())]
-        )
+                value = literal(term)
+                key += [f"ToString({value})", ""]
+            parts.append(f"{quoted(name)}: {value}")
+        said = [literal(one) if number % 2 == 0 else one for number, one in enumerate(key) if one]
+        yield from _tuple("return all ", [f"{_ID}: {' + '.join(said)}", *parts])
 
     def tally(self, number: int, tally: Tally) -> Iterator[str]:
-        tests = [*self.tests(tally.of, "X"), f'"X".{quoted(tally.distinct)} is not null']
+        tests = [*_tests(tally.of, "X"), f'"X".{quoted(tally.distinct)} is not null']
         yield from _comment(f"{tally.name}: how many different {tally.distinct}.")
         yield f"define {quoted(f'count: {tally.name}')}:"
         yield "  {Tuple{"
@@ -377,7 +395,8 @@ class _Writer:
         if not isinstance(rule.card.indicator, FieldOf):
             yield f'  exists({quoted(FINDINGS)} "F" where "F"."rule" = {literal(rule.id)})'
             return
-        level = f"{quoted(rule.card.indicator.alias)}.{quoted(rule.card.indicator.field)}"
+        names = _names(rule)
+        level = f"{quoted(names[rule.card.indicator.alias])}.{quoted(rule.card.indicator.field)}"
         asked = [f'"M".{level} = {literal(indicator)}', *self.complete(rule)]
         possible = indicators(self.rulebook, rule)
         louder = possible[: possible.index(indicator)]
@@ -385,7 +404,7 @@ class _Writer:
             listed = ", ".join(map(literal, louder))
             same = ""
             if rule.about:
-                about = f"{quoted(rule.about.alias)}.{quoted(rule.about.field)}"
+                about = f"{quoted(names[rule.about.alias])}.{quoted(rule.about.field)}"
                 same = f' and "L".{about} = "M".{about}'
             asked.append(f'not exists({quoted(_matches(rule))} "L" where "L".{level} in {{{listed}}}{same})')
         yield f'  exists({quoted(_matches(rule))} "M" where {(chr(10) + "    and ").join(asked)})'
@@ -414,11 +433,11 @@ def _matches(rule: Rule) -> str:
 
 
 def _measured(fact: str) -> str:
-    return f"{fact} facts"
+    return f"{fact.replace('_', ' ')} facts"
 
 
 def _after(fact: str, layer: int) -> str:
-    return f"{fact}, after layer {layer + 1}"
+    return f"{fact.replace('_', ' ')}, after layer {layer + 1}"
 
 
 def _test(test: Comparison, alias: str) -> str:
@@ -432,13 +451,57 @@ def _test(test: Comparison, alias: str) -> str:
     return f"{field} {_OPERATORS[test.op]} {quoted(test.parameter) if test.parameter else literal(test.value)}"
 
 
-def _join(join: Join, alias: str) -> str:
-    return f"{quoted(alias)}.{quoted(join.field)} {join.op} {quoted(join.alias)}.{quoted(join.other_field)}"
+def _tests(pattern: Pattern, alias: str) -> list[str]:
+    """What a condition asks of a fact alone."""
+    said = [_test(test, alias) for test in pattern.tests]
+    for name, values in pattern.one_of:
+        listed = ", ".join(sorted(map(literal, values)))
+        said.append(f"{quoted(alias)}.{quoted(name)} in {{{listed}}}")
+    return said
+
+
+def _join(join: Join, alias: str, names: Mapping[str, str]) -> str:
+    """What a condition asks of a fact and of that of another condition."""
+    other = f"{quoted(names[join.alias])}.{quoted(join.other_field)}"
+    return f"{quoted(alias)}.{quoted(join.field)} {join.op} {other}"
+
+
+def _filtered(facts: str, tests: Sequence[str], alias: str) -> str:
+    """The facts of a list that pass tests."""
+    line = f'({facts} "F" where {" and ".join(tests)}) {alias}'
+    if len(line) < _WIDTH:
+        return line
+    return f'({facts} "F"\n      where ' + "\n        and ".join(tests) + f") {alias}"
+
+
+def _names(rule: Rule) -> Mapping[str, str]:
+    """What the facts of a rule's conditions are called, by alias: a tally by what it counts, no letters alone."""
+    counted = {
+        pattern.alias: str(test.value).replace("_", " ")
+        for pattern in rule.when
+        if pattern.fact == TALLY
+        for test in pattern.tests
+        if test.field == "name" and test.op == "="
+    }
+    names = {
+        one.alias: counted.get(one.alias, one.alias if len(one.alias) > _LETTERS else one.fact.replace("_", " "))
+        for one in rule.when
+    }
+    return names if len({*names.values()}) == len(names) else {alias: alias for alias in names}
+
+
+def _exclusive(one: Pattern, other: Pattern) -> bool:
+    """Whether no fact passes both: a field must be one thing here, and another there."""
+    fixed = {test.field: test.value for test in one.tests if test.op == "=" and not test.parameter}
+    return any(
+        test.op == "=" and not test.parameter and fixed.get(test.field, test.value) != test.value
+        for test in other.tests
+    )
 
 
 def _comment(*paragraphs: str) -> Iterator[str]:
     for paragraph in paragraphs:
-        for line in textwrap.wrap(" ".join(paragraph.split()), 116):
+        for line in textwrap.wrap(" ".join(paragraph.split()), _WIDTH):
             yield f"// {line}"
 
 
