@@ -39,7 +39,7 @@ _DRAFTED: Mapping[str, tuple[str, str, Resource]] = {
     "other_class": (
         "Order from another class instead",
         "Draft order for a drug of a class still open, to be completed with drug and starting dose",
-        {"kind": "MedicationRequest"},
+        {"kind": "MedicationRequest", "productCodeableConcept": {"text": "A drug of a class still open, to be chosen"}},
     ),
 }
 """Suggestions that create something: button, description, and what of the resource does not depend on the patient."""

@@ -86,6 +86,14 @@ def test_the_priorities_of_an_action_are_the_indicators_of_its_card(published: K
     assert said["rule-DTT-01"] == ["routine"]
 
 
+def test_an_activity_says_what_it_orders(published: Knowledge) -> None:
+    """A server applies no ActivityDefinition for an order that has no product or code."""
+    wanted = {"MedicationRequest": "productCodeableConcept", "ServiceRequest": "code"}
+    for activity in of_kind(published, "ActivityDefinition").values():
+        said = activity[wanted[activity["kind"]]]
+        assert said.get("text") or said["coding"], activity["id"]
+
+
 def test_what_is_named_is_there(published: Knowledge) -> None:
     urls = {one["url"] for one in published.resources}
     defined = set(re.findall(r'^define "((?:[^"\\]|\\.)*)":', published.cql, re.MULTILINE))
