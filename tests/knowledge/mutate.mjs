@@ -2,6 +2,7 @@
 //   node mutate.mjs LIBRARY.json [RULE_TALLY_OR_PARAMETER ...] < one {"aim": rule, "bundle": Bundle} a line > one mutant a line
 // A mutant has one comparison, one threshold or one `unless` of a rule or tally changed. It is caught by the first case
 // whose answer differs from that of the rules as they are; cases drawn for its rule come first. Names choose what changes.
+// Of a case only those definitions are evaluated again that a change reaches.
 import { readFileSync } from "node:fs";
 import cql from "cql-execution";
 import fhir from "cql-exec-fhir";
@@ -12,13 +13,7 @@ const library = new cql.Library(elm);
 const cases = readFileSync(0, "utf-8").trim().split("\n").map((line) => JSON.parse(line));
 const chosen = new Set(process.argv.slice(3));
 const isChosen = (name) => chosen.size === 0 || chosen.has(name);
-const source = fhir.PatientSource.FHIRv401();
 
-const ask = async (bundle) => {
-  source.loadBundles([bundle]);
-  const [results] = Object.values((await new cql.Executor(library).exec(source)).patientResults);
-  return JSON.stringify(answer(results));
-};
 const ABOUT = /^(?<rule>.+): holds for$|^count: (?<tally>.+)$/;
 const SWAPPED = { Less: "LessOrEqual", LessOrEqual: "Less", Greater: "GreaterOrEqual", GreaterOrEqual: "Greater" };
 const negated = (node) => ({ type: "Not", operand: node, signature: [] });
@@ -81,9 +76,47 @@ function* mutants() {
   }
 }
 
+// Which definitions and parameters each definition names, in the order of the library.
+const named = (node) =>
+  node && typeof node === "object"
+    ? [...(["ExpressionRef", "ParameterRef"].includes(node.type) ? [node.name] : []), ...Object.values(node).flatMap(named)]
+    : [];
+const names = new Map(
+  elm.library.statements.def.filter(({ type }) => type !== "FunctionDef").map(({ name, expression }) => [name, new Set(named(expression))]),
+);
+
+// Everything that the rules as they are say of a case.
+const source = fhir.PatientSource.FHIRv401();
+const asIs = async (bundle) => {
+  source.loadBundles([bundle]);
+  const [results] = Object.values((await new cql.Executor(library).exec(source)).patientResults);
+  const said = new Map(Object.entries(results).map(([name, value]) => [name, JSON.stringify(value)]));
+  return { results, said, answer: JSON.stringify(answer(results)) };
+};
+
+// Whether the rules answer otherwise now that a definition or parameter of that name was changed.
+const differs = async (name, { results, said, answer: before }) => {
+  const context = new cql.PatientContext(library, null);
+  for (const [one, value] of Object.entries(results)) {
+    context.set(one, value);
+  }
+  const reached = new Set(name in library.parameters ? [name] : []);
+  const after = {};
+  for (const [one, others] of names) {
+    if (one === name || [...others].some((other) => reached.has(other))) {
+      const value = await library.expressions[one].execute(context);
+      if (JSON.stringify(value) !== said.get(one)) {
+        reached.add(one);
+        after[one] = value;
+      }
+    }
+  }
+  return JSON.stringify(answer({ ...results, ...after })) !== before;
+};
+
 const expected = [];
 for (const { bundle } of cases) {
-  expected.push(await ask(bundle));
+  expected.push(await asIs(bundle));
 }
 for (const { name, kind, aim, within, to } of mutants()) {
   const before = within[name];
@@ -91,7 +124,7 @@ for (const { name, kind, aim, within, to } of mutants()) {
   const order = [...cases.keys()].sort((one, other) => (cases[other].aim === aim) - (cases[one].aim === aim));
   let caught = false;
   for (const place of order) {
-    caught = await ask(cases[place].bundle).then((said) => said !== expected[place], () => true);
+    caught = await differs(name, expected[place]).catch(() => true);
     if (caught) {
       break;
     }
