@@ -31,12 +31,13 @@ def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
     allergies: list[Allergy] = []
 
     def read(ref: str, resource: JsonObject) -> None:
-        status = status_codes(resource, "clinicalStatus", chart.guideline)
+        clinical = "clinicalStatus" if "clinicalStatus" in resource else "status"  # DSTU2
+        status = status_codes(resource, clinical, chart.guideline)
         verified = status_codes(resource, "verificationStatus", chart.guideline)
-        if not status.isdisjoint(OVER) or not verified.isdisjoint(_NOT_SO):
+        if not status.isdisjoint(OVER | _NOT_SO) or not verified.isdisjoint(_NOT_SO):
             return
         refs = (ref,) if ref else ()
-        concepts = [read_concept(resource, "code")]
+        concepts = [read_concept(resource, "code" if "code" in resource else "substance")]  # DSTU2
         found = _named_by(concepts, lexicon)
         if not found and not _denies(concepts[0]):
             concepts += [read_concept(each, "substance") for each in read_objects(resource, "reaction")]

@@ -25,7 +25,24 @@ _CLASSIFICATIONS = frozenset({ICD10CM, ICD10})
 _SKS = "1.2.208.176.2.4.12"  # Denmark's: ICD-10 behind a D
 _SCHEME = re.compile(r"^https?://")
 _EDITION = "snomed.info/sct/"
-_NATIONAL_ICD10 = re.compile(r"hl7\.org/fhir/sid/icd-10-(?!cm$)[a-z]{2}")  # not icd-10-pcs, which has procedures
+_OIDS_OF_ICD10 = ("urn:oid:1.2.752.116.1.1.1.1.", "urn:oid:1.2.246.537.6.1.")  # Sweden's and Finland's, by edition
+# An address, or a name in place of one, that says what it is of; national editions of ICD-10 are named in many ways.
+_NAMED = tuple(
+    (re.compile(rf"(?:^|[^a-z0-9])(?:{name})(?:[^a-z]|$)"), system)
+    for name, system in (
+        (r"icd-?10-?cm", ICD10CM),
+        (r"(?:icd|cim|cid|cie|mkn|rhk)-?10|kcd-?\d+", ICD10),
+        (r"icd-?9(?:-?cm)?", ICD9CM),
+        (r"icpc-?2", ICPC2),
+        (r"icpc(?:-?1)?", ICPC),
+        (r"snomed|sct", SNOMED),
+        (r"loinc", LOINC),
+        (r"rxnorm", RXNORM),
+        (r"atc", ATC),
+        (r"ndc", NDC),
+    )
+)
+_OF_PROCEDURES = re.compile(r"(?:^|[^a-z])(?:pcs|ops|proc\w*|sg|vol-?3)(?:[^a-z]|$)")
 _V_TABLE = re.compile(r"^(?:hl7\.org/fhir|terminology\.hl7\.org/codesystem)/v([23])/")  # before R4
 _BARE_OID = re.compile(r"[0-2](?:\.\d+){3,}")
 _SIGNS = "+*!†# "  # dagger, asterisk and the German marks behind a code of ICD-10
@@ -55,15 +72,25 @@ def _plain(address: str) -> str:
 def locate(address: str) -> Located:
     """The code system at an address; one that our tables do not read keeps its address.
 
-    National editions of ICD-10 and ATC are the international ones: their codes agree where our tables are read.
+    National editions of ICD-10 and ATC are the international ones: their codes agree where our tables are read. An
+    address of none of the tables is taken at its word where it names the system.
     """
     plain = _V_TABLE.sub(r"terminology.hl7.org/codesystem/v\1-", _plain(address))
     if plain.startswith(_EDITION):
         return Located(SNOMED, True)
     if _BARE_OID.fullmatch(plain):
         plain = f"urn:oid:{plain}"
-    system = _aliases().get(plain) or (ICD10 if _NATIONAL_ICD10.fullmatch(plain) else None)
+    if plain.startswith(_OIDS_OF_ICD10):
+        return Located(ICD10, True)
+    system = _aliases().get(plain) or _named(plain)
     return Located(address, False) if system is None else Located(system, True)
+
+
+def _named(plain: str) -> str | None:
+    """The system that an address names, where it has none of procedures and is no set of values."""
+    if _OF_PROCEDURES.search(plain) or "valueset" in plain:
+        return None
+    return next((system for name, system in _NAMED if name.search(plain)), None)
 
 
 def plain_code(address: str, system: str, code: str) -> str:

@@ -115,7 +115,7 @@ def statement_state(resource: JsonObject) -> str | None:
     """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
     status = read_text(resource, "status")
     agreed = stop_type(resource)
-    if agreed == SUSPENDED or read_text(resource, "taken") == "n":  # STU3
+    if agreed == SUSPENDED or read_text(resource, "taken") == "n" or read_flag(resource, "wasNotTaken"):  # STU3, DSTU2
         return None
     if agreed and STATEMENT.get(status):
         return STOPPED
@@ -288,6 +288,7 @@ def _is_not_as_directed(resource: JsonObject) -> bool:
 def _stop_concepts(resource: JsonObject) -> list[Concept]:
     adherence = read_object(resource, "adherence")  # R5
     reasons = read_concepts(adherence, "reason") if adherence else []
+    reasons += read_concepts(resource, "reasonNotTaken")  # STU3
     return read_concepts(resource, "statusReason") + reasons
 
 

@@ -181,8 +181,7 @@ def days_in(duration: JsonObject | None) -> float | None:
     if duration is None or value is None or value <= 0:
         return None
     for name in ("code", "unit"):
-        unit = (read_text(duration, name) or "").strip().lower()
-        unit = _WORDS_OF_TIME.get(unit, unit)
+        unit = unit_of_time(read_text(duration, name) or "")
         if unit in DAYS:
             days = value * DAYS[unit]
             if days > LONGEST_COURSE:
@@ -191,12 +190,28 @@ def days_in(duration: JsonObject | None) -> float | None:
     return None
 
 
+def unit_of_time(text: str) -> str:
+    """A unit of time by its UCUM code, from that code or a word of any language of the table; else as it came."""
+    plain = fold(_plain_unit(text)).rstrip(".")
+    return plain if plain in DAYS else _WORDS_OF_TIME.get(plain, plain)
+
+
 LONGEST_COURSE = 36_525  # days: a century
 _WORDS_OF_TIME = {
-    **dict.fromkeys(("day", "days", "tag", "tage", "jour", "jours", "dag", "dagen", "giorni", "dias"), "d"),
-    **dict.fromkeys(("week", "weeks", "woche", "wochen", "semaine", "semaines", "weken", "settimane", "semanas"), "wk"),
-    **dict.fromkeys(("month", "months", "monat", "monate", "mois", "maand", "maanden", "mesi", "meses"), "mo"),
-    **dict.fromkeys(("year", "years", "jahr", "jahre", "an", "ans", "jaar", "anno", "anni", "ano", "anos"), "a"),
+    word: unit
+    for unit, words in {
+        "h": "hour hours hr hrs stunde stunden std heure heures uur uren ora ore hora horas timme timmar time timer "
+        "tunti tuntia godzina godziny hodina hodiny 時間",
+        "d": "day days tag tage tagen jour jours j dag dagen dagar dage dager giorno giorni gg dia dias paiva "
+        "paivaa vrk paev paeva dzien dni den dny 日 日間 日分",
+        "wk": "week weeks woche wochen semaine semaines sem weken settimana settimane semana semanas vecka veckor uge "
+        "uger uke uker viikko viikkoa vko nadal nadalat tydzien tygodnie tygodni tyden tydny tydnu 週 週間",
+        "mo": "month months monat monate mois maand maanden mese mesi mes meses manad manader maned maneder kuukausi "
+        "kuukautta kk kuu kuud miesiac miesiace miesiecy mesic mesice mesicu ヶ月 か月 カ月",
+        "a": "year years jahr jahre an ans jaar jaren anno anni ano anos ar vuosi vuotta aasta aastat rok lata lat "
+        "roky 年",
+    }.items()
+    for word in words.split()
 }
 
 
@@ -336,7 +351,7 @@ def _plain_unit(unit: str) -> str:
     return _PLURAL.sub("", unit.strip().lower().removeprefix("{").removesuffix("}"))
 
 
-_PLURAL = re.compile(r"\(\w{1,2}\)$")  # "tablet(s)", "Tablette(n)"
+_PLURAL = re.compile(r"\(\w{1,2}\)\.?$")  # "tablet(s)", "Tablette(n)"
 
 
 def _dose(amount: float) -> float:
@@ -382,8 +397,12 @@ def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[fl
 def _repeated(repeat: JsonObject) -> tuple[float | None, float | None]:
     frequency = read_number(repeat, "frequency")
     unit = read_text(repeat, "periodUnit") or read_text(repeat, "periodUnits")  # DSTU2
+    unit = unit_of_time(unit) if unit else None
     weekdays = len(_codes(repeat, "dayOfWeek"))
-    slots = len(_codes(repeat, "timeOfDay")) or len(_codes(repeat, "when"))
+    whens = _codes(repeat, "when")
+    slots = len(_codes(repeat, "timeOfDay")) or len(whens)
+    if frequency is None and not _MEALS.isdisjoint(whens):
+        return None, None  # with meals, and nobody says with how many
     if unit is None:
         times = float(slots) if slots else None
         if weekdays:
@@ -405,6 +424,9 @@ def _repeated(repeat: JsonObject) -> tuple[float | None, float | None]:
         often = often * weekdays / 7
     times = often / days
     return times, (days / often if days / often >= 1 else None)
+
+
+_MEALS = frozenset({"C", "AC", "PC"})
 
 
 def _codes(repeat: JsonObject, name: str) -> list[Any]:

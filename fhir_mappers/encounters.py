@@ -97,7 +97,8 @@ def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:
     found: dict[str, list[JsonObject]] = {}
 
     def read(ref: str, resource: JsonObject) -> None:
-        visit = read_reference(read_object(resource, "encounter")) if "encounter" in resource else None
+        name = "encounter" if "encounter" in resource else "context"  # STU3
+        visit = read_reference(read_object(resource, name)) if name in resource else None
         if visit and status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
             target = chart.resolve(visit, resource)
             key = f"Encounter/{target['id']}" if target and type(target.get("id")) is str else visit
@@ -195,12 +196,15 @@ def _reason(chart: Chart, resource: JsonObject, own: list[JsonObject]) -> Indica
     coded = [said for said in reasons if any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)]
     if coded:
         return _first_named(coded, chart)
-    diagnoses = [of_codes(said, chart.guideline) for said in _principal_diagnoses(chart, resource)]
+    principal = _principal_diagnoses(chart, resource)
+    worded = [said for said in principal if not said.codes]
+    diagnoses = [of_codes(said, chart.guideline) for said in principal if said.codes]
     if not diagnoses:
         diagnoses = [of_codes(said, chart.guideline) for said in _recorded_at(own)]
     if diagnoses:
         return min(diagnoses, key=_STRENGTH.index)
-    named = any(of_words(text, chart.guideline) is Indication.MIGRAINE for said in reasons for text in said.texts)
+    texts = (text for said in (*reasons, *worded) for text in said.texts)
+    named = any(of_words(text, chart.guideline) is Indication.MIGRAINE for text in texts)
     return Indication.HEADACHE if named else Indication.UNSTATED
 
 
@@ -229,8 +233,12 @@ def _recorded_at(own: list[JsonObject]) -> list[Concept]:
 def _reasons(chart: Chart, resource: JsonObject) -> list[Concept]:
     said: list[Concept | None] = [concept(value) for value in read_objects(resource, "reasonCode")]
     said += [condition_concept(chart, value, resource) for value in read_objects(resource, "reasonReference")]
-    for reason in read_objects(resource, "reason"):  # R5
-        said += [_of_reference(chart, value, resource) for value in read_objects(reason, "value")]
+    said += [condition_concept(chart, value, resource) for value in read_objects(resource, "indication")]  # DSTU2
+    for reason in read_objects(resource, "reason"):
+        if "coding" in reason or "text" in reason:  # before R4
+            said.append(concept(reason))
+        else:  # R5
+            said += [_of_reference(chart, value, resource) for value in read_objects(reason, "value")]
     return [each for each in said if each is not None]
 
 
@@ -247,8 +255,9 @@ def _principal_diagnoses(chart: Chart, resource: JsonObject) -> list[Concept]:
     diagnoses = read_objects(resource, "diagnosis")
     for diagnosis in diagnoses:
         rank = read_number(diagnosis, "rank")
+        use = "use" if "use" in diagnosis else "role"  # STU3
         uses = {
-            read_text(each, "code") for use in read_objects(diagnosis, "use") for each in read_objects(use, "coding")
+            read_text(each, "code") for said in read_objects(diagnosis, use) for each in read_objects(said, "coding")
         }
         if rank == 1:
             first.append((bool(uses & PRINCIPAL_USES), diagnosis))
@@ -261,5 +270,5 @@ def _principal_diagnoses(chart: Chart, resource: JsonObject) -> list[Concept]:
         said
         for diagnosis in chosen
         for value in read_objects(diagnosis, "condition")
-        if (said := _of_reference(chart, value, resource) or NOTHING).codes
+        if (said := _of_reference(chart, value, resource) or NOTHING) is not NOTHING
     ]

@@ -65,11 +65,14 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _DIVIDED = re.compile(rf"(?:1日量?)?\s*{_NUMBER}\s*({_PIECE}|mg|g)?\s*(?:を)?\s*[/、 ]*分(\d)")
+_DIVIDED_BEFORE = re.compile(rf"分(\d)([^\d]*?){_NUMBER}\s*({_PIECE}|mg|g)(?![a-z])")  # "分2 朝夕食後 2錠"
 _PIECE_OF_DAY = re.compile(rf"1日{_NUMBER}\s*({_PIECE}|mg|g)")
 
 
 def in_english(text: str) -> str:
     """A folded text with its Japanese phrases in English; what is not known stays, and is not read."""
+    text = _DIVIDED.sub(_divided, text)
+    text = _DIVIDED_BEFORE.sub(r" \3\4 分\1 \2", text)
     text = _DIVIDED.sub(_divided, text)
     if "1日" in text and _PIECE_OF_DAY.search(text):
         return "as directed"  # an amount for the day, and nobody says in how many parts

@@ -10,8 +10,8 @@ from itertools import count
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
-from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS
-from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of, with_unknown
+from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, locate, plain_code
+from prodrome.fhir_mappers.codes import NOTHING, Code, Concept, concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
@@ -24,7 +24,7 @@ from prodrome.fhir_mappers.elements import (
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, unelided
 from prodrome.fhir_mappers.remembering import Memory
-from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SOUNDS_LIKE_A_DRUG, is_local, words
+from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
 
@@ -38,6 +38,9 @@ _STRENGTH = re.compile(
 # "5 mg/12.5 mg": two ingredients, whatever is named.
 _TWO_STRENGTHS = re.compile(r"\d\s?(?:mg|mcg|g)\s?/\s?\d+(?:[.,]\d+)?\s?(?:mg|mcg|g)(?![a-z])")
 _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": the ending of an international name
+
+# "metoprololsuccinaat", "propranololhydrochlorid"
+_SALT = re.compile(rf"([a-z]{{6,}}?)(?:{'|'.join(sorted(SALTS, key=len, reverse=True))})")
 
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
@@ -118,10 +121,10 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 
     Raises Unreadable where a reference leads nowhere and nothing else names the medicine.
     """
-    own = read_object(resource, "medicationCodeableConcept")
-    if own is not None:
-        return NamedMedicine(concept(own))
+    own = read_concept(resource, "medicationCodeableConcept")
     reference = read_object(resource, "medicationReference")
+    if own.codes or (own is not NOTHING and reference is None):
+        return NamedMedicine(own)
     if reference is None:
         medication = read_object(resource, "medication")  # R5
         if medication is None:
@@ -132,15 +135,16 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
         if reference is None:
             return NamedMedicine(NOTHING)
     display = read_text(reference, "display")
-    said = (display,) if display else ()
+    said = (*own.texts, *((display,) if display else ()))
     key = read_reference(reference)
     target = chart.resolve(key, resource)
     if target is None:
-        if key and not said:
+        codes = _identified(reference)
+        if key and not said and not codes:
             raise Unreadable("medication: the Medication it refers to did not come")
-        return NamedMedicine(Concept((), said, ()))
-    own = resource.get("contained")  # a contained one may refer to its neighbours
-    is_own = any(target is each for each in (own if type(own) is list else [own]))
+        return NamedMedicine(Concept(codes, said, ("",) * len(codes)))
+    contained = resource.get("contained")  # a contained one may refer to its neighbours
+    is_own = any(target is each for each in (contained if type(contained) is list else [contained]))
     named = _medication(chart, target, resource) if is_own else chart.once(_medication, target)
     return named._replace(beside=said) if said and said[0] not in named.concept.texts else named
 
@@ -148,7 +152,20 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> NamedMedicine:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
     ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
-    return NamedMedicine(read_concept(medication, "code"), form, Mixture(ingredients) if ingredients else None)
+    code = read_concept(medication, "code")
+    if codes := _identified(medication):
+        code = code._replace(codes=(*code.codes, *codes), displays=(*code.displays, *("" for _ in codes)))
+    return NamedMedicine(code, form, Mixture(ingredients) if ingredients else None)
+
+
+def _identified(parent: JsonObject) -> tuple[Code, ...]:
+    """The product codes that stand as identifiers: a pharmacy's NDC is the number of its product."""
+    found: list[Code] = []
+    for each in read_objects(parent, "identifier"):
+        system, value = read_text(each, "system"), read_text(each, "value")
+        if system and value and (located := locate(system)).system in DRUG_SYSTEMS:
+            found.append((located.system, plain_code(system, located.system, value)))
+    return tuple(found)
 
 
 _DEPTH = 3  # Medications inside Medications that are followed
@@ -473,8 +490,8 @@ class Lexicon:
 
     def _name_at(self, tokens: list[str], index: int) -> tuple[int, str | None]:
         token = tokens[index]
-        if token not in self.names and (latin := _LATIN.fullmatch(token)):
-            token = latin[1]
+        if token not in self.names and (base := self._without_ending(token)):
+            token = base
             tokens = [*tokens[:index], token, *tokens[index + 1 :]]
         for name, drug in self.names.get(token, ()):
             end = index + len(name)
@@ -483,6 +500,11 @@ class Lexicon:
             ):
                 return len(name), drug
         return 1, None
+
+    def _without_ending(self, token: str) -> str | None:
+        """A name without its Latin ending, or without the salt that some languages write in one word with it."""
+        bases = (match[1] for ending in (_LATIN, _SALT) if (match := ending.fullmatch(token)))
+        return next((name for base in bases for name in (base, f"{base}e") if name in self.names), None)
 
     def _is_joined(self, tokens: list[str], start: int, end: int) -> bool:
         """Whether a name stands in a combination with a word that is neither a listed drug nor salt, form or dose."""

@@ -71,6 +71,8 @@ _DUTCH = re.compile(r"^(\d)d(\d)t$")
 _NUMBER_AGAIN = re.compile(r"(\d+(?:\.\d+)?)\s*\((?:[a-z-]+|\1)\)")
 _ASIDE = re.compile(
     r"\(\d{2}:?\d{2}\)|"  # at which time of the day
+    r"= ?\d+(?:\.\d+)? ?[a-z]+\b|# ?\d+ ?[a-z]*\b|\b\d+ refills?\b\.?|\brefills?: ?\d+\b\.?|"  # how much is dispensed
+    r"\bvanaf \d{1,2} [a-z]{3,9}\.? \d{4}(?: (?:tot en met|t/m) \d{1,2} [a-z]{3,9}\.? \d{4})?|"  # from when until when
     r"\b\d+ hours? before (?:bed|bedtime|sleep|sleeping)\b|\bno more than \d+ (?:days|times) (?:per|a) week\b|"
     r"\b(?:after|in|apres|nach|na|dopo|tras|a las|despues de|po) (?:1|2|4) "
     r"(?:hours?|hrs?|heures?|stunden?|uur|ore|ora|horas?|godz\w*)\b|"
@@ -119,6 +121,7 @@ _TIMES = re.compile(
     r"(?:every |a |per |/ ?|pro |am |al |par |por |in |in der |ao |om |na |w |i )?"
     rf"({_UNIT})?\b"
 )
+_NORDIC = re.compile(r"(?<=\d )(tabl(?:\.|ett\w*)?|kaps(?:\.|el\w*)?) x (\d)$")
 _FOLDED = re.compile(r"^(\d) ?x ?(\d(?:\.5)?)(?=\s|$)")  # "2x1": so many times a day, so many pieces
 
 
@@ -217,6 +220,7 @@ def _prepared(text: str) -> str:
     text = _AND_HALF.sub(lambda m: f"{int(m[1]) + 0.5:g}", text)
     text = _NUMBER_AGAIN.sub(r"\1", text)
     text = _RANGES.sub(r"\1 \2\3", text.replace("(s)", "s"))
+    text = _NORDIC.sub(r"\1 \2 times daily", text)
     text = _DAY_LONG.sub(" per day", text)
     return _ASIDE.sub(" ", text)
 

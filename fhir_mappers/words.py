@@ -11,8 +11,8 @@ def words(text: str) -> frozenset[str]:
 
 NOT_SYSTEMIC = words("""
     ophthalmic ophth eye eyes intraocular conjunctival otic ear ears auricular vaginal dental
-    topical topically cutaneous transdermal gel cream patch patches plaster plasters ointment lotion shampoo drop drops
-    cosmetic mousse foam mouthwash gargle
+    topical topically cutaneous transdermal gel emulgel cream patch patches plaster plasters ointment lotion shampoo
+    drop drops cosmetic mousse foam mouthwash gargle
     augensalbe salbe creme pflaster collyre pommade emplatre collirio pomata unguento cerotto
     crema colirio pomada parche oogdruppels zalf pleister oordruppels ogondroppar kram salva plaster
     silmatipat voide laastari oyedraper krem salve silmatilgad salv plaaster krople masc
@@ -54,7 +54,8 @@ MAKERS = words("""
 SALTS = words("""
     hydrochloride hcl dihydrochloride hydrobromide hbr succinate tartrate bitartrate maleate malate fumarate
     hemifumarate benzoate sulfate sulphate mesylate mesilate besylate acetate phosphate citrate cilexetil medoxomil
-    succinaat tartraat succinat tartrat maleat fumarat hydrochlorid succinato clorhidrato chlorhydrate cloridrato
+    succinaat tartraat maleaat fumaraat benzoaat malaat succinat tartrat maleat fumarat benzoat malat mesilat
+    hydrochlorid hydroklorid suksinaatti tartraatti succinato clorhidrato chlorhydrate cloridrato
     sodium potassium calcium magnesium monohydrate dihydrate sesquihydrate anhydrous
 """)
 

@@ -32,6 +32,20 @@ ASTHMA = [
     ("http://snomed.info/sct/900000000000207008/version/20240201", "195967001"),
     ("https://snomed.info/sct#", "195967001"),
     ("http://snomed.info/sct", "427603009"),
+    ("https://termgit.elga.gv.at/CodeSystem/bmg-icd-10-2024", "J45.9"),
+    ("http://fhir.ch/CodeSystem/icd-10-gm", "J45.9"),
+    ("https://mos.esante.gouv.fr/NOS/TRE_R276-CIM10/FHIR/TRE-R276-CIM10", "J45.9"),
+    ("http://www.hl7korea.or.kr/CodeSystem/kcd-8", "J45.9"),
+    ("https://mkn10.uzis.cz", "J45.9"),
+    ("urn:oid:1.2.752.116.1.1.1.1.3", "J459"),
+    ("urn:oid:1.2.246.537.6.1.1999", "J45.9"),
+    ("http://id.who.int/icd/release/10", "J45.9"),
+    ("https://twcore.mohw.gov.tw/ig/twcore/CodeSystem/icd-10-cm-2023-tw", "J45.909"),
+    ("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd10", "J459"),
+    ("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9", "49390"),
+    ("http://www.ihtsdo.org/snomed-ct", "195967001"),
+    ("SNOMED CT", "195967001"),
+    ("https://example.org/fhir/CodeSystem/icpc-2e", "R96"),
 ]
 
 
@@ -42,7 +56,15 @@ def test_a_system_is_the_same_in_every_spelling(system: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     "system",
-    ["http://snomed.info/sctx", "http://hl7.org/fhir/sid/icd-10-pcs", "http://example.org/icd-10", "urn:oid:1.2.3.4.5"],
+    [
+        "http://hl7.org/fhir/sid/icd-10-pcs",
+        "http://fhir.de/CodeSystem/bfarm/ops",
+        "http://terminology.hl7.org/CodeSystem/icd9-procedures",
+        "http://example.org/ValueSet/icd-10",
+        "http://example.org/problems",
+        "http://example.org/catchment",
+        "urn:oid:1.2.3.4.5",
+    ],
 )
 def test_a_system_of_no_table_keeps_its_address(system: str) -> None:
     assert locate(system) == (system, False)

@@ -103,6 +103,34 @@ BY_CODE: list[Row] = [
         drugs,
         ["propranolol"],
     ),
+    (
+        "NDC as the identifier of a Medication",
+        (contained(None, identifier=[{"system": NDC, "value": "0591-5554-01"}]),),
+        drugs,
+        ["propranolol"],
+    ),
+    (
+        "NDC as the identifier in a reference",
+        (statement(None, medicationReference={"identifier": {"system": NDC, "value": "00591555401"}}),),
+        drugs,
+        ["propranolol"],
+    ),
+    (
+        "an empty concept beside a reference",
+        (
+            statement(
+                {},
+                medicationReference={"reference": "#m"},
+                contained=[{"resourceType": "Medication", "id": "m", "code": rxnorm("8787")}],
+            ),
+        ),
+        drugs,
+        ["propranolol"],
+    ),
+    ("a salt in one word, in Dutch", (taken("METOPROLOLSUCCINAAT TABLET MVA 100MG"),), drugs, ["metoprolol?"]),
+    ("a salt in one word, in German", (taken("Propranololhydrochlorid 40 mg"),), drugs, ["propranolol?"]),
+    ("a salt in one word, in English", (taken("topiramatesodium 50 mg"),), drugs, ["topiramate?"]),
+    ("an emulgel", (taken("Diclofenac Emulgel"),), drugs, []),
     ("a combination by its NDC", (statement(concept(NDC, "0378-0731", display="Propranolol")),), drugs, []),
     ("tablets counted by NDC", (statement(concept(NDC, "0591-5554-01"), dosage=[dose(2, "tablet")]),), doses, [20]),
     (

@@ -114,6 +114,15 @@ WHEN: list[Row] = [
         dates,
         [("2025-01-01", "2025-04-01")],
     ),
+    *(
+        (
+            f"boundsDuration in the word {word}",
+            (prescribed(dosageInstruction=timed(boundsDuration={"value": 90, "unit": word})),),
+            dates,
+            [("2025-01-01", "2025-04-01")],
+        )
+        for word in ("Day(s)", "Tag(e)", "jour(s)", "giorni", "día(s)", "dni", "dagar", "päivää", "päeva", "日分")
+    ),
     (
         "boundsDuration in a unit nobody knows",
         (prescribed(dosageInstruction=timed(boundsDuration={"value": 3, "unit": "moons"})),),

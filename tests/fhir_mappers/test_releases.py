@@ -2,21 +2,26 @@
 
 from typing import Any
 
+import pytest
+
 from prodrome.rules.facts import Facts
 from tests.fhir_mappers.build import (
     ACT_CODE,
     ERENUMAB,
+    ME,
     MIGRAINE,
     PROPRANOLOL,
     SNOMED,
     Json,
     administration,
     concept,
+    condition,
     dose,
     facts,
     period,
     request,
     resource,
+    statement,
 )
 
 ADHERENCE = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
@@ -81,6 +86,60 @@ def test_encounters() -> None:
         resource("Encounter", **r5, reason=[{"value": [{"concept": MIGRAINE}]}]),
     )
     assert said.hospital_visits[0].reason == "migraine"
+
+
+EMERGENCY: dict[str, Any] = {
+    "status": "finished",
+    "class": {"system": "http://hl7.org/fhir/v3/ActCode", "code": "EMER"},
+    "period": period("2026-05-01T08:00:00Z", "2026-05-01T12:00:00Z"),
+}
+OLD_VISITS: dict[str, tuple[Json, ...]] = {
+    "STU3 reason": (resource("Encounter", **EMERGENCY, reason=[MIGRAINE]),),
+    "DSTU2 indication": (
+        resource("Encounter", **EMERGENCY, indication=[{"reference": "Condition/c1"}]),
+        condition(MIGRAINE, id="c1"),
+    ),
+    "STU3 role of a diagnosis": (
+        resource(
+            "Encounter",
+            **EMERGENCY,
+            diagnosis=[
+                {
+                    "condition": {"reference": "Condition/c1"},
+                    "role": concept("http://hl7.org/fhir/diagnosis-role", "DD"),
+                }
+            ],
+        ),
+        condition(MIGRAINE, id="c1"),
+    ),
+    "STU3 context of a problem": (
+        resource("Encounter", **EMERGENCY, id="e1"),
+        condition(MIGRAINE, context={"reference": "Encounter/e1"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("rows", OLD_VISITS.values(), ids=OLD_VISITS)
+def test_a_visit_before_r4_says_what_it_was_for(rows: tuple[Json, ...]) -> None:
+    assert [visit.reason for visit in facts(condition(MIGRAINE), *rows).hospital_visits] == ["migraine"]
+
+
+def test_an_allergy_of_dstu2_is_of_its_substance_and_status() -> None:
+    def read(**elements: Any) -> list[str]:
+        row = resource("AllergyIntolerance", subject=None, patient={"reference": f"Patient/{ME}"}, **elements)
+        return [allergy.drug for allergy in facts(row).allergies]
+
+    assert read(substance=PROPRANOLOL, status="active") == ["propranolol"]
+    assert read(substance=PROPRANOLOL, status="confirmed") == ["propranolol"]
+    for status in ("refuted", "resolved", "inactive", "entered-in-error"):
+        assert read(substance=PROPRANOLOL, status=status) == [], status
+
+
+def test_a_statement_before_r4_says_whether_and_why_not_taken() -> None:
+    assert facts(statement(status="active", end=None, wasNotTaken=True)).trials == ()
+    assert facts(statement(status="active", end=None, wasNotTaken=False)).trials
+    stopped = facts(statement(reasonNotTaken=[INEFFECTIVE])).trials[0].stop
+    assert (stopped.reason, stopped.coded) == ("inefficacy", True)
 
 
 def test_procedures() -> None:
