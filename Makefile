@@ -85,7 +85,7 @@ sbom: install
 		--of JSON -o build/sbom.json
 
 lock:
-	uv pip compile pyproject.toml --group dev --extra otel --extra parquet --extra postgresql --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --group dev --extra cloud --extra otel --extra parquet --extra postgresql --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	echo "pyspark>=4.0" | uv pip compile - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -o requirements-spark.lock

@@ -12,6 +12,7 @@ from typing import Any
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.population import (
+    SCHEMES,
     Engine,
     Population,
     RunPlan,
@@ -40,9 +41,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "folders",
         metavar="FOLDER",
-        type=Path,
         nargs="+",
-        help="the NDJSON files of a bulk export, then those of what changed since; or: compare BEFORE AFTER",
+        help=(
+            "the NDJSON files of a bulk export, then those of what changed since; or one address of an export "
+            f"({', '.join(f'{scheme}://' for scheme in SCHEMES)}); or: compare BEFORE AFTER"
+        ),
     )
     command.add_argument("--out", metavar="FOLDER", type=Path, help="where the results go")
     command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
@@ -101,7 +104,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 def run(asked: argparse.Namespace) -> int:
     """Judge the export, tell how it comes along, and say at the end what was found; or compare two results."""
-    if str(asked.folders[0]) == "compare":
+    if asked.folders[0] == "compare":
         return _compare(asked)
     if asked.out is None:
         raise UsageError("expected --out FOLDER: where the results go")
@@ -152,7 +155,7 @@ def _with_parameters(settings: Settings, file: Path) -> Guideline:
 def _compare(asked: argparse.Namespace) -> int:
     if len(asked.folders) != 3:
         raise UsageError("expected two folders of results: prodrome population compare BEFORE AFTER")
-    _, before, after = asked.folders
+    before, after = map(Path, asked.folders[1:])
     rulebook = Environment.of(load_settings()).guideline.rulebook
     counts: Counter[Any] = Counter()
     changes = counted(compare(before, after, rulebook), counts)

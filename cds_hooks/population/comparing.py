@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import orjson
 
-from prodrome.cds_hooks.population.export import ExportError
+from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.results import MANIFEST
 from prodrome.rules.engine import Rulebook
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import chain
+from multiprocessing.context import BaseContext
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -23,7 +24,8 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Batch, Changes, ExportError, Task
+from prodrome.cds_hooks.population.export import Batch, Changes, Task
+from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
     RunOutcome,
@@ -149,9 +151,12 @@ _STATE: Any
 
 def _pool(plan: RunPlan, state: Any = None) -> ProcessPoolExecutor:
     plan.guideline.rulebook  # noqa: B018  loaded before the workers are made, which share it
-    return ProcessPoolExecutor(
-        plan.workers, mp_context=multiprocessing.get_context("fork"), initializer=_enter, initargs=(plan, state)
-    )
+    if plan.export.folder.forkable:
+        context: BaseContext = multiprocessing.get_context("fork")
+    else:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["prodrome.cds_hooks.population.preloaded"])
+    return ProcessPoolExecutor(plan.workers, mp_context=context, initializer=_enter, initargs=(plan, state))
 
 
 def _enter(plan: RunPlan, state: Any) -> None:

@@ -8,8 +8,10 @@ Exports of what changed since an earlier one are merged with it: of each resourc
 import gzip
 import json
 import math
-import os
+import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -19,8 +21,10 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import orjson
 
+from prodrome.cds_hooks.population.cloud import StoredFolder
+from prodrome.cds_hooks.population.folders import ExportError, Folder, local
 from prodrome.fhir_mappers import KINDS, R4_NAMES
-from prodrome.rules import Completeness, ProdromeError
+from prodrome.rules import Completeness
 
 SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
 MANIFEST = "manifest.json"
@@ -33,10 +37,6 @@ BATCH_BYTES = 256 * 1024
 """What is read at once: as much as the caches of a processor hold."""
 
 
-class ExportError(ProdromeError):
-    """The folder is no export that can be read. The text says what was expected and what was found."""
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A run of whole lines: those of ``file`` (a path inside the export) that begin in ``start`` to ``end``."""
@@ -44,6 +44,11 @@ class Piece:
     file: str
     start: int
     end: int
+
+
+def whole(file: str) -> Piece:
+    """All of a file."""
+    return Piece(file, 0, sys.maxsize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Part:
 class Export:
     """NDJSON files below ``folder``: an export, and after it, by their time, those of what changed since."""
 
-    folder: Path
+    folder: Folder
     files: Mapping[str, int]  # path inside the folder -> bytes
     parts: tuple[Part, ...]
 
@@ -92,42 +97,38 @@ class Export:
         return states
 
 
-def open_export(*folders: Path) -> Export:
-    """Read what there is in these folders and below. Raises :class:`ExportError`.
+def open_export(*places: Path | str) -> Export:
+    """Read what there is in these folders and below, or at one address. Raises :class:`ExportError`.
 
     A folder with a manifest is an export of its own, with all files below it; all others are one together.
     """
-    for folder in folders:
-        if not folder.is_dir():
-            raise ExportError(f"{folder}: expected a folder with the NDJSON files of a bulk export, found no folder.")
-    root = folders[0] if len(folders) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
-    below = {path for folder in folders for path in (folder if len(folders) == 1 else folder.resolve()).rglob("*")}
-    found = sorted(path for path in below if path.is_file())
-    files = {
-        _named(path.relative_to(root)): path.stat().st_size
-        for path in found
-        if path.name.endswith(SUFFIXES) and path.name != MANIFEST
-    }
-    manifests = {str(path.parent.relative_to(root)): _manifest(path) for path in found if path.name == MANIFEST}
+    folder = _folder([str(place) for place in places])
+    found = folder.sizes()
+    for name in found:
+        if not name.isprintable():  # half characters stand for bytes that are no UTF-8
+            raise ExportError(f"expected files with names that can be printed, found {name!a}.")
+    files = {name: size for name, size in found.items() if name.endswith(SUFFIXES) and Path(name).name != MANIFEST}
+    manifests = {str(Path(name).parent): _manifest(folder, name) for name in found if Path(name).name == MANIFEST}
     by_home: dict[str | None, list[str]] = {}
     for name in files:
         by_home.setdefault(_home(name, manifests), []).append(name)
     made = [
-        _part(root, manifests.get(home or "", {}), by_home.get(home, []))
+        _part(folder, manifests.get(home or "", {}), by_home.get(home, []))
         for home in dict.fromkeys((*by_home, *manifests))
     ]
     parts = tuple(sorted(made, key=lambda part: (_instant(part.time), sorted(part.files))))
     rows = {name: size for name, size in files.items() if any(name in part.files for part in parts)}
     if not rows:
-        raise ExportError(f"{root}: expected NDJSON files ({', '.join(SUFFIXES[:3])}), found none.")
-    return Export(root, rows, parts)
+        raise ExportError(f"{folder}: expected NDJSON files ({', '.join(SUFFIXES[:3])}), found none.")
+    return Export(folder, rows, parts)
 
 
-def _named(path: Path) -> str:
-    name = str(path)
-    if not name.isprintable():  # half characters stand for bytes that are no UTF-8
-        raise ExportError(f"expected files with names that can be printed, found {name!a}.")
-    return name
+def _folder(places: Sequence[str]) -> Folder:
+    if not any("://" in place for place in places):
+        return local(*map(Path, places))
+    if len(places) > 1:
+        raise ExportError(f"expected folders of this machine, or one address; found {len(places)}, with addresses.")
+    return StoredFolder(places[0])
 
 
 def _home(name: str, manifests: Mapping[str, object]) -> str | None:
@@ -135,7 +136,7 @@ def _home(name: str, manifests: Mapping[str, object]) -> str | None:
     return next((str(folder) for folder in Path(name).parents if str(folder) in manifests), None)
 
 
-def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part:
+def _part(folder: Folder, manifest: Mapping[str, Any], names: Sequence[str]) -> Part:
     deleted = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
     errors = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "error")}
     outcomes = {name for name in names if Path(name).name in errors or Path(name).parent.name == "error"}
@@ -151,7 +152,7 @@ def _part(root: Path, manifest: Mapping[str, Any], names: Sequence[str]) -> Part
     return Part(
         files=frozenset(names) - outcomes - gone,
         asked=asked,
-        failed=frozenset(_failed(root, outcomes)),
+        failed=frozenset(_failed(folder, outcomes)),
         counts=_counts(outputs),
         deleted=tuple(sorted(gone)),
         time=_text(manifest, "transactionTime"),
@@ -215,13 +216,12 @@ def changes(export: Export) -> Changes:
     deleted: dict[str, int] = {}
     for number, part in enumerate(export.parts):
         for file in sorted(part.files) if number else ():
-            for _, _, line in lines(export.folder, Piece(file, 0, export.files[file])):
+            for _, _, line in lines(export.folder, whole(file)):
                 resource = _loaded(line)
                 key = f"{resource.get('resourceType')}/{resource.get('id')}"
                 newest[key] = max(newest.get(key, (0.0, 0)), updated(resource, number))
         for file in part.deleted:
-            size = (export.folder / file).stat().st_size
-            for _, _, line in lines(export.folder, Piece(file, 0, size)):
+            for _, _, line in lines(export.folder, whole(file)):
                 for entry in _objects(_loaded(line), "entry"):
                     asked = entry.get("request")
                     if isinstance(asked, dict) and asked.get("method") == "DELETE":
@@ -259,7 +259,7 @@ def tasks(export: Export, task_bytes: int = TASK_BYTES) -> tuple[Task, ...]:
         held = 0
         for file in sorted(part.files):
             size = export.files[file]
-            step = size if file.endswith(".gz") else task_bytes
+            step = size if _is_zipped(file) else task_bytes
             for start in range(0, size, max(step, 1)):
                 together.append(Piece(file, start, min(size, start + step)))
                 held += together[-1].end - start
@@ -283,27 +283,36 @@ class Batch(NamedTuple):
         return accumulate((len(line) + 1 for line in self.lines), initial=self.offset)
 
 
-def batches(folder: Path, piece: Piece) -> Iterator[Batch]:
+def batches(folder: Folder, piece: Piece) -> Iterator[Batch]:
     """The lines that begin in a piece, some at a time. Raises ExportError for a broken archive."""
-    path = folder / piece.file
-    if piece.file.endswith(".gz"):
-        try:
-            with gzip.open(path, "rb") as stream:
-                yield from _batched(piece.file, cast(BinaryIO, stream), 0, None)
-        except (OSError, EOFError) as error:
-            raise ExportError(f"{piece.file}: the archive is broken ({type(error).__name__}).") from None
-        return
-    with path.open("rb") as stream:
+    with _opened(folder, piece.file) as stream:
         start = piece.start
         if start:
             stream.seek(start - 1)
             start += _skip_line(stream, piece.end - start + 1) - 1  # which another piece has, or just its end
-        yield from _batched(piece.file, stream, start, piece.end)
+        yield from _batched(piece.file, stream, start, sys.maxsize if _is_zipped(piece.file) else piece.end)
 
 
-def _batched(file: str, stream: BinaryIO, offset: int, end: int | None) -> Iterator[Batch]:
-    while end is None or offset < end:
-        content = stream.read(BATCH_BYTES if end is None else min(BATCH_BYTES, end - offset))
+def _is_zipped(file: str) -> bool:
+    return file.endswith(".gz")
+
+
+@contextmanager
+def _opened(folder: Folder, file: str) -> Iterator[BinaryIO]:
+    with folder.open(file) as stream:
+        if not _is_zipped(file):
+            yield stream
+            return
+        try:
+            with gzip.open(stream, "rb") as content:
+                yield cast(BinaryIO, content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ExportError(f"{file}: the archive is broken ({type(error).__name__}).") from None
+
+
+def _batched(file: str, stream: BinaryIO, offset: int, end: int) -> Iterator[Batch]:
+    while offset < end:
+        content = stream.read(min(BATCH_BYTES, end - offset))
         if not content:
             return
         lines, skipped = content.split(b"\n"), 0
@@ -323,7 +332,7 @@ Line = tuple[str, int, bytes]
 """A line of an export: its file, the byte offset where it begins, its bytes without their end."""
 
 
-def lines(folder: Path, piece: Piece) -> Iterator[Line]:
+def lines(folder: Folder, piece: Piece) -> Iterator[Line]:
     """The non-empty lines that begin in a piece. Raises ExportError for a broken archive."""
     for batch in batches(folder, piece):
         for offset, line in zip(batch.offsets(), batch.lines, strict=False):
@@ -341,26 +350,25 @@ def _skip_line(stream: BinaryIO, most: int | None = None) -> int:
     return skipped
 
 
-def line_number(folder: Path, file: str, offset: int) -> int:
+def line_number(folder: Folder, file: str, offset: int) -> int:
     """The number, from 1, of the line that begins at a byte offset."""
-    opener = gzip.open if file.endswith(".gz") else open
     number = 1
-    with opener(folder / file, "rb") as stream:
+    with _opened(folder, file) as stream:
         while offset > 0 and (block := stream.read(min(offset, 1 << 20))):
             number += block.count(b"\n")
             offset -= len(block)
     return number
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def _manifest(folder: Folder, file: str) -> dict[str, Any]:
+    name = file if str(folder) == "." else f"{folder}/{file}"
     try:
-        content = json.loads(path.read_bytes())
+        with folder.open(file) as stream:
+            content = json.loads(stream.read())
     except (ValueError, RecursionError):
-        raise ExportError(f"{path}: expected the manifest of a bulk export, found no JSON.") from None
+        raise ExportError(f"{name}: expected the manifest of a bulk export, found no JSON.") from None
     if not isinstance(content, dict) or not isinstance(content.get("output"), list):
-        raise ExportError(f"{path}: expected the manifest of a bulk export, with `output`.")
+        raise ExportError(f"{name}: expected the manifest of a bulk export, with `output`.")
     return content
 
 
@@ -385,11 +393,10 @@ def _text(parent: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _failed(folder: Path, outcomes: set[str]) -> Iterator[str]:
+def _failed(folder: Folder, outcomes: set[str]) -> Iterator[str]:
     """The kinds that OperationOutcomes of the export name as failed; all, where one does not say which."""
     for file in sorted(outcomes):
-        size = (folder / file).stat().st_size
-        for _, _, line in lines(folder, Piece(file, 0, size)):
+        for _, _, line in lines(folder, whole(file)):
             text = line.decode("utf-8", "replace")
             if '"severity":"information"' in text.replace(" ", "") or '"severity":"warning"' in text.replace(" ", ""):
                 continue

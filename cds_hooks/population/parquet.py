@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from prodrome.cds_hooks.population.export import ExportError
+from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.results import TABLES
 from prodrome.rules.guideline import Guideline
 

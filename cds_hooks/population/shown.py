@@ -11,7 +11,7 @@ import orjson
 
 from prodrome.cds_hooks.population import embedded
 from prodrome.cds_hooks.population.comparing import manifest
-from prodrome.cds_hooks.population.export import ExportError
+from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.results import COUNTS
 
 Table = Literal["findings", "unjudged"]

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Batch, Changes, Export, ExportError, Task
+from prodrome.cds_hooks.population.export import Batch, Changes, Export, Task
+from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
     RunOutcome,

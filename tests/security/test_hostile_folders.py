@@ -11,6 +11,7 @@ import pytest
 
 from prodrome.cds_hooks.population import ExportError, export, judge_population, open_export
 from prodrome.cds_hooks.population.export import Piece, batches, lines, tasks
+from prodrome.cds_hooks.population.folders import LocalFolder
 from prodrome.cds_hooks.population.steps import Place
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import labelled, plan, write_export
@@ -85,13 +86,13 @@ def test_a_line_without_end_is_held_in_part_and_those_after_it_are_read(
     file = "1.ndjson.gz" if zipped else "1.ndjson"
     (tmp_path / file).write_bytes(gzip.compress(content) if zipped else content)
     pieces = [piece for task in tasks(open_export(tmp_path), 400_000) for piece in task.pieces]
-    found = [line for piece in pieces for line in lines(tmp_path, piece)]
+    found = [line for piece in pieces for line in lines(LocalFolder(tmp_path), piece)]
     assert [(offset, len(raw)) for _, offset, raw in found] == [
         (0, len(patient) - 1),
         (len(patient), 100),
         (len(patient) + len(giant), len(patient) - 1),
     ]
-    placed = Place(load_guideline(), None)(batch for piece in pieces for batch in batches(tmp_path, piece))
+    placed = Place(load_guideline(), None)(batch for piece in pieces for batch in batches(LocalFolder(tmp_path), piece))
     assert [row.patient for row in placed.rows] == ["p1", "p2"]
     assert [(bad.kind, bad.patient) for bad in placed.bad] == [("Condition", "p1")]
 
@@ -108,7 +109,7 @@ def test_the_rest_of_a_long_line_is_not_read_by_every_piece_of_it(tmp_path: Path
 
     export._skip_line(Endless(), 1_000_000)
     assert sum(read) <= 3 * (1 << 20)
-    assert list(lines(tmp_path, Piece("1.ndjson", 1_000_000, 2_000_000))) == []
+    assert list(lines(LocalFolder(tmp_path), Piece("1.ndjson", 1_000_000, 2_000_000))) == []
 
 
 @pytest.mark.withstands("hostile folders")

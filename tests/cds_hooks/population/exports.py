@@ -126,7 +126,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(json.dumps({"transactionTime": "2026-06-15T00:00:00Z", **content}))
 
 
-def plan(export: Path, out: Path, **more: Any) -> RunPlan:
+def plan(export: Path | str, out: Path, **more: Any) -> RunPlan:
     """A run over an export as a test wants it."""
     asked = {"today": TODAY, "locale": "US", "engine": "reference", "every_patient": False, "workers": 1, **more}
     return RunPlan(export=open_export(export), out=out, guideline=load_guideline(), **asked)
