@@ -4,7 +4,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: coverage docs format install run test test-lowest test-spark lint bench bench-compare bench-hostile bench-population load conformance
+.PHONY: coverage docs format install run test test-kills test-lowest test-spark lint bench bench-compare bench-hostile bench-population load conformance
 .PHONY: security-table audit sbom lock
 
 install: $(READY)
@@ -36,6 +36,10 @@ coverage: install
 test-spark: install
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements-spark.lock
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/cds_hooks/population/test_spark.py
+
+# A population killed at 20 random moments.
+test-kills: install
+	KILLS=20 $(BIN)/python -m pytest -q -p no:cacheprovider tests/cds_hooks/population/test_running.py -k killed
 
 # The core of the suite on the lowest versions that pyproject.toml allows.
 test-lowest: install

@@ -174,6 +174,7 @@ class _Chart:
         self.judgement = judgement
         self.guideline = judgement.guideline
         self.options = DrugOptions(facts, judgement.guideline, judgement.active, judgement.locale)
+        self._unavailable = judgement.guideline.unavailable_classes(judgement.locale)
 
     def missing(self, *kinds: str) -> tuple[str, ...]:
         """Those of the kinds that did not come complete."""
@@ -237,8 +238,7 @@ class _Chart:
     def here(self, drug: Drug) -> bool:
         """Whether the drug, and its class where it prevents, can be had here."""
         class_ = drug.preventive.ehf_class if drug.preventive else None
-        unavailable = self.guideline.unavailable_classes(self.judgement.locale)
-        return self.options.available(drug) and class_ not in unavailable
+        return self.options.available(drug) and class_ not in self._unavailable
 
 
 def _answer(chart: _Chart, row: EligibilityRow, drug: str | None) -> RowAnswer:

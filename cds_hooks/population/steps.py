@@ -44,6 +44,7 @@ _LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
 _PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that the line holds to its end
 _SUBJECT = b'"subject":{"reference":"Patient/'
 _SHARED = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % "|".join(SHARED_KINDS).encode())
+_SHARED_NAMES = tuple(f"{kind}/".encode() for kind in SHARED_KINDS)
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 _CHARTED = frozenset(KINDS) - frozenset(SHARED_KINDS)
 PLACED_KINDS = _CHARTED | {""}
@@ -207,6 +208,8 @@ class Place:
 
 def refers_to(raw: bytes) -> tuple[str, ...]:
     """The resources that are nobody's own and that a row may refer to, as ``Type/id``."""
+    if not any(name in raw for name in _SHARED_NAMES) and rb"\/" not in raw:
+        return ()  # by far the most
     return tuple(dict.fromkeys(f"{kind.decode()}/{id_.decode()}" for kind, id_ in _SHARED.findall(raw)))
 
 
