@@ -8,7 +8,6 @@ import calendar
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Literal
 
 from prodrome.rules import rows
@@ -20,7 +19,6 @@ from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
 from prodrome.rules.guideline.guideline import Drug
 from prodrome.rules.judge import Judgement
-from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import UNKNOWN, Span, length, months_ago, years
 
 Answer = Literal["met", "not met", "not recorded"]
@@ -173,72 +171,60 @@ class _Chart:
         self.facts = facts
         self.judgement = judgement
         self.guideline = judgement.guideline
-        self.options = DrugOptions(facts, judgement.guideline, judgement.active, judgement.locale)
-        self._unavailable = judgement.guideline.unavailable_classes(judgement.locale)
+        self.options = judgement.options
+        self.names = _names(facts)
+        self.chronic = "chronic_migraine" in self.names
+        # The trials that were, or may have been, for migraine.
+        self.purposes = frozenset([purpose.trial for purpose in judgement.rows(rows.Purpose)])
+        named = [(trial_name(index), trial) for index, trial in enumerate(facts.trials)]
+        # Those trials: flat name, trial, drug it counts as.
+        self.trials = [(name, trial, self.options.base(trial.drug)) for name, trial in named if name in self.purposes]
+        flat = judgement.of_type("trial")
+        # Whether each preventive trial was long and high enough by the guideline.
+        self.adequate = {str(fact.fields["trial"]): str(fact.fields.get("adequate", "unknown")) for fact in flat}
+        self.doubts = _doubts(judgement)
+        self.acute_failures = _acute_failures(judgement)
 
     def missing(self, *kinds: str) -> tuple[str, ...]:
         """Those of the kinds that did not come complete."""
         state = self.facts.completeness
         return tuple(kind for kind in kinds if state.get(kind, Completeness.MISSING) is not Completeness.COMPLETE)
 
-    @cached_property
-    def names(self) -> Mapping[str, Refs]:
-        """The code sets of the active conditions, and where these are recorded."""
-        found: dict[str, dict[str, None]] = {}
-        for condition in self.facts.conditions:
-            for name in condition.names:
-                found.setdefault(name, {}).update(dict.fromkeys(condition.refs))
-        return {name: tuple(refs) for name, refs in found.items()}
-
-    @cached_property
-    def chronic(self) -> bool:
-        return "chronic_migraine" in self.names
-
-    @cached_property
-    def purposes(self) -> frozenset[str]:
-        """The trials that were, or may have been, for migraine."""
-        return frozenset(purpose.trial for purpose in self.judgement.rows(rows.Purpose))
-
-    @cached_property
-    def trials(self) -> tuple[tuple[str, Trial, str], ...]:
-        """The trials for migraine: flat name, trial, drug it counts as."""
-        named = ((trial_name(index), trial) for index, trial in enumerate(self.facts.trials))
-        return tuple((name, trial, self.options.base(trial.drug)) for name, trial in named if name in self.purposes)
-
-    @cached_property
-    def adequate(self) -> Mapping[str, str]:
-        """Whether each preventive trial was long and high enough by the guideline."""
-        flat = self.judgement.of_type("trial")
-        return {str(fact.fields["trial"]): str(fact.fields.get("adequate", "unknown")) for fact in flat}
-
-    @cached_property
-    def doubts(self) -> Mapping[str, Sequence[tuple[str, str | None]]]:
-        """Why failures of trials are not certain, with the step that says so."""
-        found: dict[str, list[tuple[str, str | None]]] = {}
-        for fact in self.judgement.of_type(rows.Doubt.fact):
-            doubt = rows.read(rows.Doubt, fact)
-            found.setdefault(doubt.trial, []).append((doubt.because, fact.rule))
-        return found
-
-    @cached_property
-    def acute_failures(self) -> Mapping[str, Sequence[tuple[How, Refs]]]:
-        """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
-        found: dict[str, list[tuple[How, Refs]]] = {}
-        for fact in self.judgement.of_type(rows.AcuteFailure.fact):
-            failure = rows.read(rows.AcuteFailure, fact)
-            found.setdefault(failure.drug, []).append((failure.by, fact.refs))
-        for fact in self.judgement.of_type(rows.WeakFailure.fact):
-            drug = rows.read(rows.WeakFailure, fact).drug
-            found.setdefault(drug, []).append(("lack of efficacy", fact.refs))
-        return found
-
     def drugs(self, ids: Iterable[str]) -> tuple[Drug, ...]:
         return tuple(self.guideline.drugs[id_] for id_ in ids)
 
     def here(self, drug: Drug) -> bool:
         """Whether the drug, and its class where it prevents, can be had here."""
-        class_ = drug.preventive.ehf_class if drug.preventive else None
-        return self.options.available(drug) and class_ not in self._unavailable
+        return drug.id in self.options.here
+
+
+def _names(facts: Facts) -> Mapping[str, Refs]:
+    """The code sets of the active conditions, and where these are recorded."""
+    found: dict[str, dict[str, None]] = {}
+    for condition in facts.conditions:
+        for name in condition.names:
+            found.setdefault(name, {}).update(dict.fromkeys(condition.refs))
+    return {name: tuple(refs) for name, refs in found.items()}
+
+
+def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None]]]:
+    """Why failures of trials are not certain, with the step that says so, by trial."""
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for fact in judgement.of_type(rows.Doubt.fact):
+        doubt = rows.read(rows.Doubt, fact)
+        found.setdefault(doubt.trial, []).append((doubt.because, fact.rule))
+    return found
+
+
+def _acute_failures(judgement: Judgement) -> Mapping[str, Sequence[tuple[How, Refs]]]:
+    """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
+    found: dict[str, list[tuple[How, Refs]]] = {}
+    for fact in judgement.of_type(rows.AcuteFailure.fact):
+        failure = rows.read(rows.AcuteFailure, fact)
+        found.setdefault(failure.drug, []).append((failure.by, fact.refs))
+    for fact in judgement.of_type(rows.WeakFailure.fact):
+        found.setdefault(rows.read(rows.WeakFailure, fact).drug, []).append(("lack of efficacy", fact.refs))
+    return found
 
 
 def _answer(chart: _Chart, row: EligibilityRow, drug: str | None) -> RowAnswer:
@@ -526,17 +512,11 @@ def _without(chart: _Chart, names: Sequence[str]) -> Criterion:
 
 
 def _classes(chart: _Chart) -> Iterator[ClassState]:
-    drugs = [drug for drug in chart.guideline.drugs.values() if not drug.counts_as]
-    for id_ in chart.guideline.drug_classes:
-        members = [d for d in drugs if d.preventive and d.preventive.counts and d.preventive.drug_class == id_]
-        if members:
-            yield _preventive_class(chart, id_, members)
-    for id_, all_ in chart.guideline.acute_members.items():
-        members = [
-            drug
-            for drug in all_
-            if drug.acute and drug.acute.suggest and not drug.acute.emergency and not drug.counts_as
-        ]
+    for id_, preventives in chart.guideline.narrow_members.items():
+        if preventives:
+            yield _preventive_class(chart, id_, preventives)
+    for id_, suggested in chart.guideline.suggested_members.items():
+        members = [drug for drug in suggested if drug.acute and not drug.acute.emergency]
         if members:
             yield _acute_class(chart, id_, members)
 
@@ -553,7 +533,7 @@ def _preventive_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> Class
     wrong_type = only_chronic and not chart.chronic and not chart.missing("Condition")
     return _state(
         chart,
-        ClassState(id_, "preventive", ehf_class, "open", (), tuple(name for name, _, _ in trials), failed),
+        ClassState(id_, "preventive", ehf_class, "open", (), tuple([name for name, _, _ in trials]), failed),
         members,
         running=any(trial.running for _, trial, _ in trials),
         has_failed=bool(sure),
@@ -590,7 +570,7 @@ def _acute_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> ClassState
     enough = chart.guideline.number("acute_unresponsive_triptans") if id_ == "triptan" else len(ids)
     return _state(
         chart,
-        ClassState(id_, "acute", "", "open", (), tuple(name for name, _, _ in trials), failed),
+        ClassState(id_, "acute", "", "open", (), tuple([name for name, _, _ in trials]), failed),
         members,
         running=any(trial.running for _, trial, _ in trials),
         has_failed=bool(spent) and (len(spent) >= enough or not left),
@@ -611,7 +591,7 @@ def _state(
 ) -> ClassState:
     here = [drug for drug in members if chart.here(drug)]
     failed = {one.drug for one in class_.failed if one.certain}
-    left = tuple(drug.id for drug in here if not chart.options.barred(drug) and drug.id not in failed)
+    left = tuple([drug.id for drug in here if not chart.options.barred(drug) and drug.id not in failed])
     against = {
         (one.contraindication.id if one.contraindication else "allergy"): one.refs
         for drug in here
@@ -619,9 +599,9 @@ def _state(
         if one.strength == ABSOLUTE
     }
     refs = [
-        *(ref for name, trial, _ in chart.trials if name in class_.trials for ref in trial.refs),
-        *(ref for one in class_.failed for ref in one.refs),
-        *(ref for some in against.values() for ref in some),
+        *[ref for name, trial, _ in chart.trials if name in class_.trials for ref in trial.refs],
+        *[ref for one in class_.failed for ref in one.refs],
+        *[ref for some in against.values() for ref in some],
     ]
     missing: tuple[str, ...] = ()
     state: State
@@ -653,5 +633,5 @@ def _state(
         tuple(against),
         missing,
         tuple(dict.fromkeys(refs)),
-        tried=bool(class_.trials or class_.failed or not chart.options.in_attacks.isdisjoint(d.id for d in members)),
+        tried=bool(class_.trials or class_.failed or not chart.options.in_attacks.isdisjoint([d.id for d in members])),
     )

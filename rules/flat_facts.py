@@ -31,8 +31,8 @@ from prodrome.rules.doses import (
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
-from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
-from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Indication, Refs, StopReason, Trial
+from prodrome.rules.guideline.guideline import Drug, PreventiveUse
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
@@ -43,23 +43,20 @@ MAX_ORDERS = 50
 
 
 def measure(
-    facts: Facts,
-    guideline: Guideline,
+    options: DrugOptions,
     today: date,
-    active: Mapping[str, Active],
     *,
-    locale: str,
     hook: str | None = None,
     in_time: Callable[[], None] = lambda: None,
 ) -> list[Fact]:
     """Turn dated facts into the flat facts the rulebook reads.
 
-    ``active`` are the contraindications that hold today; ``locale`` selects which classes and drugs are available;
-    ``hook`` is the CDS Hooks hook that asks.
+    ``options`` are the facts beside the guideline: what holds today, which classes and drugs are available in the
+    locale. ``hook`` is the CDS Hooks hook that asks.
     Facts come in a fixed order and are numbered ``f1``, ``f2``... Raises :class:`LimitError` for too many of them.
     """
     found: list[Fact] = []
-    sheet = _Sheet(facts, guideline, today, active, locale)
+    sheet = _Sheet(options, today)
     for type_, fields, refs in _all(sheet, hook):
         in_time()
         if len(found) == MAX_FACTS:
@@ -74,16 +71,15 @@ _Measured = tuple[str, dict[str, FlatValue], Refs]
 class _Sheet:
     """One patient's facts beside the guideline, and what several measures share."""
 
-    def __init__(
-        self, facts: Facts, guideline: Guideline, today: date, active: Mapping[str, Active], locale: str
-    ) -> None:
-        self.facts, self.guideline, self.today, self.locale = facts, guideline, today, locale
-        self.names = frozenset(name for condition in facts.conditions for name in condition.names)
-        self.unavailable_classes = guideline.unavailable_classes(locale)
-        self.active = active
+    def __init__(self, options: DrugOptions, today: date) -> None:
+        facts, guideline = options.facts, options.guideline
+        self.options = options
+        self.facts, self.guideline, self.today, self.locale = facts, guideline, today, options.locale
+        self.names = frozenset([name for condition in facts.conditions for name in condition.names])
+        self.unavailable_classes = guideline.unavailable_classes(options.locale)
+        self.active = options.active
         self._allergic_to: dict[str, Mapping[str, Refs]] = {}
         self._exceptions: dict[str, Sequence[ExceptionalDose]] = {}
-        self.options = DrugOptions(facts, guideline, active, locale)
 
     def refs_of(self, name: str) -> Refs:
         return tuple(ref for c in self.facts.conditions if name in c.names for ref in c.refs)

@@ -1,19 +1,19 @@
 """The whole judgement of one patient on one day: facts in, findings out, every one with what it rests on."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 from prodrome.rules.contraindications import Active, active_contraindications
 from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
-from prodrome.rules.engine.matching import Fact
+from prodrome.rules.engine.matching import Fact, by_type
 from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rulebook
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.facts import UNKNOWN_CODE, Completeness, Facts, Refs
 from prodrome.rules.flat_facts import measure
 from prodrome.rules.guideline.guideline import Guideline, Parameter
+from prodrome.rules.options import DrugOptions
 from prodrome.rules.rows import R, TallyName, read
 
 SEVERITY: tuple[Indicator, ...] = ("critical", "warning", "info")
@@ -62,14 +62,14 @@ class Unjudged:
 class Judgement:
     """What the guideline concludes. All rules are judged; which findings are shown depends on the hook.
 
-    ``active`` are the contraindications that hold today, by id; ``completeness`` is what absence was concluded over, by
-    kind of resource.
+    ``options`` are the drugs, with what speaks against them today; ``completeness`` is what absence was concluded over,
+    by kind of resource.
     """
 
     findings: tuple[Finding, ...]
     unjudged: tuple[Unjudged, ...]
     outcome: Outcome
-    active: Mapping[str, Active]
+    options: DrugOptions
     completeness: Mapping[str, Completeness]
     rulebook: Rulebook
     guideline: Guideline
@@ -77,20 +77,23 @@ class Judgement:
     locale: str
     engine: str
     hook: str | None
+    _by_type: Mapping[str, Sequence[Fact]] = field(init=False, repr=False)
+    _rows: dict[type, tuple[Any, ...]] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_type", by_type(self.outcome.facts))
+
+    @property
+    def active(self) -> Mapping[str, Active]:
+        """The contraindications that hold today, by id."""
+        return self.options.active
 
     @property
     def facts(self) -> tuple[Fact, ...]:
         """Every fact, measured or concluded, in the order in which they were made."""
         return self.outcome.facts
 
-    @cached_property
-    def _by_type(self) -> Mapping[str, tuple[Fact, ...]]:
-        found: dict[str, list[Fact]] = {}
-        for fact in self.outcome.facts:
-            found.setdefault(fact.type, []).append(fact)
-        return {type_: tuple(facts) for type_, facts in found.items()}
-
-    def of_type(self, type_: str) -> tuple[Fact, ...]:
+    def of_type(self, type_: str) -> Sequence[Fact]:
         """Every flat fact of a type, measured or concluded."""
         return self._by_type.get(type_, ())
 
@@ -100,10 +103,6 @@ class Judgement:
         if found is None:
             found = self._rows[row] = tuple([read(row, fact) for fact in self.of_type(row.fact)])
         return found
-
-    @cached_property
-    def _rows(self) -> dict[type, tuple[Any, ...]]:
-        return {}
 
     def count(self, name: TallyName) -> int:
         """A count that the rulebook made."""
@@ -135,8 +134,8 @@ def judge(
     contraindicated. *in_time* is called again and again meanwhile; what it raises ends the judging.
     """
     rulebook = guideline.rulebook
-    active = active_contraindications(facts, guideline, today, locale)
-    measured = measure(facts, guideline, today, active, locale=locale, hook=hook, in_time=in_time)
+    options = DrugOptions(facts, guideline, active_contraindications(facts, guideline, today, locale), locale)
+    measured = measure(options, today, hook=hook, in_time=in_time)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
     age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
     completeness["Patient"] = Completeness.COMPLETE if age_known else Completeness.MISSING
@@ -145,7 +144,7 @@ def judge(
         findings=_findings(rulebook, outcome),
         unjudged=_unjudged(rulebook, outcome) + (_doubted(facts, rulebook, outcome) if unknown_codes == "say" else ()),
         outcome=outcome,
-        active=active,
+        options=options,
         completeness=completeness,
         rulebook=rulebook,
         guideline=guideline,

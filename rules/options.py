@@ -1,8 +1,7 @@
 """Which drugs a patient could have: available, not ruled out, not yet tried. Decided here for rules and cards alike."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
 from prodrome.rules.facts import AttackRecord, Facts, Indication, Refs, Trial
@@ -18,14 +17,25 @@ class Against:
     refs: Refs
 
 
-@dataclass(frozen=True)
 class DrugOptions:
-    """The drugs of a guideline for one patient in one locale. ``active`` are the contraindications that hold today."""
+    """The drugs of a guideline for one patient in one locale, weighed once.
 
-    facts: Facts
-    guideline: Guideline
-    active: Mapping[str, Active]
-    locale: str
+    ``active`` are the contraindications that hold today. ``here`` are the drugs (ids) that can be had, as can their
+    class where they prevent; ``in_attacks`` those that attacks of migraine were treated with; ``tried`` those that were
+    taken for migraine at all, by the drug they count as.
+    """
+
+    def __init__(self, facts: Facts, guideline: Guideline, active: Mapping[str, Active], locale: str) -> None:
+        self.facts = facts
+        self.guideline = guideline
+        self.active = active
+        self.locale = locale
+        self.here = guideline.drugs_in(locale)
+        self.in_attacks = frozenset([r.drug for r in facts.attack_records if self.is_for_migraine(r)])
+        taken = [self.base(trial.drug) for trial in facts.trials if self.is_for_migraine(trial)]
+        self.tried = frozenset([*taken, *map(self.base, self.in_attacks)])
+        self._against = {drug.id: self._weighed(drug) for drug in self._doubtful()}
+        self._barred = frozenset([id_ for id_, found in self._against.items() if any(map(_is_absolute, found))])
 
     def base(self, drug_id: str) -> str:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
@@ -37,6 +47,22 @@ class DrugOptions:
 
     def against(self, drug: Drug) -> tuple[Against, ...]:
         """Every contraindication, allergy and intolerance that speaks against a drug now."""
+        return self._against.get(drug.id, ())
+
+    def barred(self, drug: Drug) -> bool:
+        """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
+        return drug.id in self._barred
+
+    def _doubtful(self) -> Iterable[Drug]:
+        """The drugs that anything may speak against."""
+        listing = self.guideline.drugs_listing
+        found = [drug for id_ in self.active for drug in listing.get(id_, ())]
+        if self.facts.allergies:
+            named = {allergy.drug for allergy in self.facts.allergies}
+            found += [drug for drug in self.guideline.drugs.values() if any(map(drug.holds, named))]
+        return {drug.id: drug for drug in found}.values()
+
+    def _weighed(self, drug: Drug) -> tuple[Against, ...]:
         found = [
             Against(one.contraindication, one.strength(drug.id), one.refs)
             for one in contraindications_of(drug, self.active)
@@ -46,36 +72,11 @@ class DrugOptions:
                 found.append(Against(None, ABSOLUTE if allergy.kind == "allergy" else RELATIVE, allergy.refs))
         return tuple(found)
 
-    def barred(self, drug: Drug) -> bool:
-        """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        return drug.id in self._barred
-
-    @cached_property
-    def _barred(self) -> frozenset[str]:
-        """The drugs that something speaks against absolutely: of those that anything can speak against."""
-        listing = self.guideline.drugs_listing
-        doubtful = [drug for id_ in self.active for drug in listing.get(id_, ())]
-        if self.facts.allergies:
-            named = {allergy.drug for allergy in self.facts.allergies}
-            doubtful += [drug for drug in self.guideline.drugs.values() if any(map(drug.holds, named))]
-        return frozenset([drug.id for drug in doubtful if any(one.strength == ABSOLUTE for one in self.against(drug))])
-
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:
         """Whether a drug was taken for migraine: it says so, or it is used for nothing else."""
         if fact.indication is Indication.UNSTATED:
             return self.guideline.drugs[fact.drug].only_for_migraine
         return fact.indication in (Indication.MIGRAINE, Indication.HEADACHE)
-
-    @cached_property
-    def in_attacks(self) -> frozenset[str]:
-        """The drugs that attacks of migraine were treated with."""
-        return frozenset(record.drug for record in self.facts.attack_records if self.is_for_migraine(record))
-
-    @cached_property
-    def tried(self) -> frozenset[str]:
-        """The drugs that were taken for migraine, as attack treatment or to prevent it."""
-        taken = {self.base(trial.drug) for trial in self.facts.trials if self.is_for_migraine(trial)}
-        return frozenset(taken | {self.base(drug) for drug in self.in_attacks})
 
     def untried(self, acute_class: str) -> tuple[Drug, ...]:
         """The drugs of an acute class that may be suggested, were not tried, and that nothing rules out."""
@@ -87,3 +88,7 @@ class DrugOptions:
                 if self.available(drug) and drug.id not in tried and not self.barred(drug)
             ]
         )
+
+
+def _is_absolute(against: Against) -> bool:
+    return against.strength == ABSOLUTE

@@ -221,7 +221,7 @@ class _Same:
 @lru_cache(maxsize=4)
 def _shelf(same: _Same, locale: str) -> _Shelf:
     guideline = same.guideline
-    here = [drug for drug in guideline.drugs.values() if available(drug, guideline, locale)]
+    here = [drug for drug in guideline.drugs.values() if drug.id in guideline.drugs_in(locale)]
     preventives = []
     for id_, name in guideline.drug_classes.items():
         drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
@@ -244,9 +244,3 @@ def _class(id_: str, name: str, drugs: Iterable[Drug]) -> _Class:
     members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
     reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
     return _Class(id_, Trusted(name), members, frozenset(reasons))
-
-
-def available(drug: Drug, guideline: Guideline, locale: str) -> bool:
-    """Whether the drug, and its class where it prevents, can be had in a locale."""
-    class_ = drug.preventive.ehf_class if drug.preventive else None
-    return locale not in drug.unavailable_in and class_ not in guideline.unavailable_classes(locale)

@@ -19,7 +19,6 @@ from prodrome.rules import (
     CoMedication,
     Completeness,
     Condition,
-    DrugOptions,
     Facts,
     Judgement,
     Reading,
@@ -81,7 +80,8 @@ class Sheet:
         self.facts = facts
         self.guideline: Guideline = judgement.guideline
         self.today: date = judgement.today
-        self.options = DrugOptions(facts, judgement.guideline, judgement.active, judgement.locale)
+        self.options = judgement.options
+        self._reasons: dict[str, tuple[WhyNot, ...]] = {}
         self._months: dict[float, tuple[Month, ...]] = {}
 
     # Flat facts
@@ -128,8 +128,11 @@ class Sheet:
 
     def reasons(self, drug: Drug) -> tuple[WhyNot, ...]:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
-        if not self.active and not self.facts.allergies:
-            return ()
+        if drug.id not in self._reasons:
+            self._reasons[drug.id] = self._reasons_against(drug)
+        return self._reasons[drug.id]
+
+    def _reasons_against(self, drug: Drug) -> tuple[WhyNot, ...]:
         found = []
         for one in self.options.against(drug):
             allergy = "allergy to it" if one.strength == ABSOLUTE else "intolerance to it"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.options_words import available
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates, days
 from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, length, rows
 from prodrome.rules.guideline import PreventiveUse
@@ -125,11 +124,7 @@ def _row(sheet: Sheet, id_: str, status: ClassStatus) -> ClassRow:
 
 def _lasting(sheet: Sheet, id_: str) -> tuple[Trusted, ...]:
     """What rules a class out for good."""
-    members = [
-        drug
-        for drug in sheet.guideline.counting_members[id_]
-        if available(drug, sheet.guideline, sheet.judgement.locale)
-    ]
+    members = [drug for drug in sheet.guideline.counting_members[id_] if drug.id in sheet.options.here]
     labels = [
         active.contraindication.label
         for drug in members

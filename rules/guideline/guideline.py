@@ -196,6 +196,22 @@ class Guideline:
         by_locale = self.value("locale_unavailable")
         return frozenset(by_locale.get(locale, ()) if isinstance(by_locale, Mapping) else ())
 
+    def drugs_in(self, locale: str) -> frozenset[str]:
+        """The drugs (ids) that can be had in a locale, and whose class can, where they prevent."""
+        found = self._drugs_in.get(locale)
+        if found is None:
+            gone = self.unavailable_classes(locale)
+            found = self._drugs_in[locale] = frozenset(
+                drug.id
+                for drug in self.drugs.values()
+                if locale not in drug.unavailable_in and not (drug.preventive and drug.preventive.ehf_class in gone)
+            )
+        return found
+
+    @functools.cached_property
+    def _drugs_in(self) -> dict[str, frozenset[str]]:
+        return {}
+
     @functools.cached_property
     def counting_members(self) -> Mapping[str, tuple[Drug, ...]]:
         """The drugs that count towards each EHF class."""
@@ -209,6 +225,15 @@ class Guideline:
         """The drugs of each class of acute drugs."""
         classes = dict.fromkeys(drug.acute.drug_class for drug in self.drugs.values() if drug.acute)
         return {id_: tuple(d for d in self.drugs.values() if d.acute and d.acute.drug_class == id_) for id_ in classes}
+
+    @functools.cached_property
+    def narrow_members(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The drugs of each narrow class of preventives that count, and are no other drug in another form."""
+        own = [drug for drug in self.drugs.values() if (use := drug.preventive) and use.counts and not drug.counts_as]
+        return {
+            id_: tuple(drug for drug in own if drug.preventive and drug.preventive.drug_class == id_)
+            for id_ in self.drug_classes
+        }
 
     @functools.cached_property
     def drugs_listing(self) -> Mapping[str, tuple[Drug, ...]]:
