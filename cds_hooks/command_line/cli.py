@@ -1,6 +1,7 @@
 """The command ``prodrome``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -21,8 +22,11 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line: one subcommand for each entry of :data:`prodrome.cds_hooks.command_line.commands.COMMANDS`."""
+def parser(named: str | None = None) -> argparse.ArgumentParser:
+    """The command line: one subcommand for each entry of :data:`prodrome.cds_hooks.command_line.commands.COMMANDS`.
+
+    Where one is *named*, it alone has its arguments: what the others need is not imported.
+    """
     whole = Parser(
         prog="prodrome", description="Clinical decision support for difficult-to-treat migraine, over CDS Hooks."
     )
@@ -32,14 +36,17 @@ def parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         one = subcommands.add_parser(name, help=command.help, description=command.help)
         one.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        command.arguments(one)
+        if named in (name, None):
+            command.arguments(one)
         one.set_defaults(run=command.run)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 for success, 1 where the command found fault, 2 for a mistake."""
-    whole = parser()
+    words = sys.argv[1:] if arguments is None else arguments
+    completing = "_ARGCOMPLETE" in os.environ
+    whole = parser(None if completing else next((word for word in words if not word.startswith("-")), ""))
     argcomplete.autocomplete(whole)  # answers the shell, and ends, where it is asked what may come next
     asked = whole.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = asked.run

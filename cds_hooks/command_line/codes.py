@@ -23,7 +23,6 @@ from prodrome.fhir_mappers import SITE, Record, code_taken_for, collect, read_fa
 from prodrome.rules import Facts, SiteCode
 from prodrome.rules.guideline import Guideline
 
-HELP = "what a code or word is taken for, and what in a site's data is not recognised"
 TOKEN_VARIABLE = "TERMINOLOGY_TOKEN"
 _SECONDS = 120.0
 """What one page of an expansion may take: some servers compute it on demand."""

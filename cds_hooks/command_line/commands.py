@@ -7,33 +7,22 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
+from importlib import import_module
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from prodrome.cds_hooks import cards, eligibility
-from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line import codes, completion, export, feedback, keys, knowledge, population, rules
-from prodrome.cds_hooks.command_line.called import called
+from prodrome.cds_hooks import cards
+from prodrome.cds_hooks.command_line.arguments import engine_argument, settings_of, today_argument
 from prodrome.cds_hooks.command_line.errors import UsageError
-from prodrome.cds_hooks.command_line.printing import json_argument, on_terminal, print_json, print_table
-from prodrome.cds_hooks.command_line.testing import (
-    card_rows,
-    chart_arguments,
-    consultation_of,
-    sandbox,
-    sandbox_arguments,
-)
-from prodrome.cds_hooks.command_line.why import tree, understood
-from prodrome.cds_hooks.consultation import Consultation, consult
+from prodrome.cds_hooks.command_line.printing import json_argument, print_json, print_table
+from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.runtime import end_traces
-from prodrome.cds_hooks.settings import Settings, describe, load_settings
-from prodrome.cds_hooks.testers import SANDBOX_SETTINGS, check_arguments, run_check
-from prodrome.cds_hooks.web import health
+from prodrome.cds_hooks.settings import Settings, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +34,22 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
-def _settings(asked: argparse.Namespace) -> Settings:
-    names = ("host", "port", "workers", "today", "engine")
-    return load_settings(overrides={name: getattr(asked, name, None) for name in names})
+def _elsewhere(help: str, module: str, arguments: str = "add_arguments", run: str = "run") -> Command:
+    """A command of a module beside this one, which is imported when the command is named: a start is not to wait."""
 
+    def named(function: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = getattr(import_module(f"{__package__}.{module}"), function)
+        return found
 
-def _today(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
-
-
-def _engine(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
+    return Command(help, lambda parser: named(arguments)(parser), lambda asked: named(run)(asked))
 
 
 def _serve_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--host", help="the address to listen on (127.0.0.1)")
     command.add_argument("--port", type=int, help="the port to listen on (8080); 0: any that is free")
     command.add_argument("--workers", type=int, metavar="N", help="processes that answer (as many as there are cores)")
-    _today(command)
-    _engine(command)
+    today_argument(command)
+    engine_argument(command)
 
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json"
@@ -72,7 +58,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.j
 def _serve(asked: argparse.Namespace) -> int:
     from prodrome.cds_hooks.web import cores, create_app, front_of, serve
 
-    settings = _settings(asked)
+    settings = settings_of(asked)
     configure()
     processes = settings.workers or cores()
     with ExitStack() as ending:
@@ -120,6 +106,8 @@ def _listen(settings: Settings) -> socket:
 
 def _introduce(environment: Environment, url: str) -> None:
     """Say where the service is and how to try it."""
+    from prodrome.cds_hooks.web import health
+
     well = health(environment)
     print(f"Discovery: {url}/cds-services")
     if environment.settings.workbench:
@@ -148,86 +136,13 @@ def _warm_up(environment: Environment) -> None:
     cards.load_templates(environment.guideline)
 
 
-def _consult_arguments(command: argparse.ArgumentParser) -> None:
-    chart_arguments(command)
-    command.add_argument("--why", action="store_true", help="print why each rule fired, or what stopped it")
-    command.add_argument("--steps", action="store_true", help="with --why: explain the steps between, too")
-    command.add_argument("--understood", action="store_true", help="print how much of the chart was understood")
-    command.add_argument(
-        "--eligibility",
-        action="store_true",
-        help="print which classes the patient may have, and what each body asks for",
-    )
-    command.add_argument(
-        "--prior-authorisation", action="store_true", help="print the treatment history as a payer asks for it"
-    )
-    command.add_argument(
-        "--json", action="store_true", help="print JSON, also on a terminal; the treatment history as a FHIR document"
-    )
-    _today(command)
-    _engine(command)
-
-
-def _consult(asked: argparse.Namespace) -> int:
-    consultation = consultation_of(asked, _settings(asked))
-    if asked.eligibility:
-        _print_eligibility(consultation, as_json=asked.json)
-    elif asked.prior_authorisation:
-        _print_history(consultation, as_json=asked.json)
-    elif asked.understood:
-        print(understood(consultation))
-    elif asked.why or asked.steps:
-        print(tree(consultation, steps=asked.steps))
-    elif asked.json or not on_terminal():
-        print_json(consultation.response)
-    else:
-        print_table(card_rows(consultation) or [("No card", "", "")], ("Card", "Indicator", "Summary"))
-        print("\nThe whole answer: --json. What each rule rests on: --why.")
-    return 0
-
-
-def _print_eligibility(consultation: Consultation, *, as_json: bool) -> None:
-    facts, judgement = consultation.facts, consultation.judgement
-    if as_json:
-        print_json(eligibility.as_json(facts, judgement))
-    else:
-        print(eligibility.as_table(facts, judgement))
-
-
-def _print_history(consultation: Consultation, *, as_json: bool) -> None:
-    judgement = consultation.judgement
-    found = eligibility.history(consultation.facts, judgement, consultation.request.patient_id)
-    if as_json:
-        print_json(eligibility.as_document(found, judgement.guideline))
-    else:
-        print(eligibility.as_text(found), end="")
-
-
-def _sandbox_arguments(command: argparse.ArgumentParser) -> None:
-    sandbox_arguments(command)
-    _today(command)
-
-
-def _sandbox(asked: argparse.Namespace) -> int:
-    return sandbox(asked, _settings(asked))
-
-
-def _check_arguments(command: argparse.ArgumentParser) -> None:
-    check_arguments(command)
-    _today(command)
-
-
-def _check(asked: argparse.Namespace) -> int:
-    return run_check(asked, clock(_settings(asked).today)(), called())
-
-
 def _prefetch_arguments(command: argparse.ArgumentParser) -> None:
-    _today(command)
+    today_argument(command)
     json_argument(command)
 
 
 def _prefetch(asked: argparse.Namespace) -> int:
-    services = Environment.of(_settings(asked)).services().values()
+    services = Environment.of(settings_of(asked)).services().values()
     if asked.json:
         print_json({service.id: {query.key: query.template for query in service.queries} for service in services})
         return 0
@@ -237,21 +152,19 @@ def _prefetch(asked: argparse.Namespace) -> int:
     return 0
 
 
-PASTED: Mapping[str, Path] = {"sandbox": SANDBOX_SETTINGS}
-"""Settings to start from, by what they are for."""
-
-
 def _settings_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--explain", action="store_true", help="also say what each is for")
-    command.add_argument("--for", choices=tuple(PASTED), dest="purpose", help="print a file of settings to start from")
+    command.add_argument("--for", choices=("sandbox",), dest="purpose", help="print a file of settings to start from")
     json_argument(command)
 
 
 def _show_settings(asked: argparse.Namespace) -> int:
     if asked.purpose:
-        print(PASTED[asked.purpose].read_text(encoding="utf-8"), end="")
+        from prodrome.cds_hooks.testers import SANDBOX_SETTINGS
+
+        print(SANDBOX_SETTINGS.read_text(encoding="utf-8"), end="")
         return 0
-    lines = describe(_settings(asked))
+    lines = describe(settings_of(asked))
     if asked.json:
         print_json([line._asdict() for line in lines])
         return 0
@@ -268,14 +181,14 @@ def _review_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--patients", type=Path, metavar="FOLDER", help="labelled patients to ask about, each with the rules expected"
     )
-    _today(command)
+    today_argument(command)
 
 
 def _review(asked: argparse.Namespace) -> int:
     from prodrome.cds_hooks.workbench import read_labelled, review
 
     patients = read_labelled(asked.patients) if asked.patients else ()
-    document = review(Environment.of(_settings(asked)), patients)
+    document = review(Environment.of(settings_of(asked)), patients)
     if asked.out is None:
         sys.stdout.write(document)
     else:
@@ -287,19 +200,32 @@ def _review(asked: argparse.Namespace) -> int:
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("serve CDS Hooks over HTTP", _serve_arguments, _serve),
-    "consult": Command("answer one request, or judge a patient of a FHIR server", _consult_arguments, _consult),
-    "sandbox": Command("load the example patients into a sandbox FHIR server", _sandbox_arguments, _sandbox),
-    "check": Command("check any CDS Hooks service as a client sees it", _check_arguments, _check),
-    "codes": Command(codes.HELP, codes.add_arguments, codes.run),
-    "key": Command(keys.HELP, keys.add_arguments, keys.run),
-    "feedback": Command(feedback.HELP, feedback.add_arguments, feedback.run),
-    "export": Command(export.HELP, export.add_arguments, export.run),
-    "population": Command(population.HELP, population.add_arguments, population.run),
-    "facts": Command(knowledge.FACTS_HELP, knowledge.facts_arguments, knowledge.facts),
-    "export-knowledge": Command(knowledge.HELP, knowledge.add_arguments, knowledge.run),
-    "rules": Command(rules.HELP, rules.add_arguments, rules.run),
+    "consult": _elsewhere("answer one request, or judge a patient of a FHIR server", "consulting"),
+    "sandbox": _elsewhere(
+        "load the example patients into a sandbox FHIR server", "testing", "sandbox_arguments", "run_sandbox"
+    ),
+    "check": _elsewhere("check any CDS Hooks service as a client sees it", "checking"),
+    "codes": _elsewhere("what a code or word is taken for, and what in a site's data is not recognised", "codes"),
+    "key": _elsewhere("make a key pair for a client under test", "keys"),
+    "feedback": _elsewhere("how often each rule's cards were shown, accepted and overridden, and why", "feedback"),
+    "export": _elsewhere(
+        "export from a FHIR server what the rules read of a whole population (Bulk Data Access)", "export"
+    ),
+    "population": _elsewhere(
+        "judge every patient of a bulk export (a folder of NDJSON files), or compare two results", "population"
+    ),
+    "facts": _elsewhere(
+        "write the facts of one chart as FHIR Observations, which the exported rules are run on",
+        "knowledge",
+        "facts_arguments",
+        "facts",
+    ),
+    "export-knowledge": _elsewhere(
+        "write the rules as a FHIR package (CQL, PlanDefinitions, ValueSets) for other engines", "knowledge"
+    ),
+    "rules": _elsewhere("print the rulebook as a table with its sources, or compare two editions of it", "rules"),
     "review": Command("write the document that a reviewing clinician signs", _review_arguments, _review),
     "prefetch": Command("print the prefetch of each service, to copy by hand", _prefetch_arguments, _prefetch),
     "settings": Command("print the settings in force and where each came from", _settings_arguments, _show_settings),
-    "completion": Command(completion.HELP, completion.add_arguments, completion.run),
+    "completion": _elsewhere("print what bash, zsh or fish needs to complete this command", "completion"),
 }

@@ -4,8 +4,6 @@ import argparse
 
 from argcomplete.shell_integration import shellcode
 
-HELP = "print what bash, zsh or fish needs to complete this command"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which shell."""

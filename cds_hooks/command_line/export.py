@@ -18,7 +18,6 @@ from prodrome.cds_hooks.settings import FhirServer, Settings, load_settings
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import Guideline
 
-HELP = "export from a FHIR server what the rules read of a whole population (Bulk Data Access)"
 AUTO = "auto"
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")

@@ -8,8 +8,6 @@ from prodrome.cds_hooks.database import Database
 from prodrome.cds_hooks.feedback import as_csv, as_table, feedback_report, report_as_json
 from prodrome.cds_hooks.settings import load_settings
 
-HELP = "how often each rule's cards were shown, accepted and overridden, and why"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""

@@ -7,8 +7,6 @@ from pathlib import Path
 from prodrome.cds_hooks.command_line.called import called, pasted
 from prodrome.cds_hooks.testers import KEY_SET, PRIVATE, new_key
 
-HELP = "make a key pair for a client under test"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The verbs of the command."""

@@ -14,9 +14,6 @@ from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.rules.engine import FINDING, UNJUDGED
 
-FACTS_HELP = "write the facts of one chart as FHIR Observations, which the exported rules are run on"
-HELP = "write the rules as a FHIR package (CQL, PlanDefinitions, ValueSets) for other engines"
-
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXAMPLES_DAY = date(2026, 6, 15)
 """The day the examples are about, so that the same rules give the same test cases on any day."""

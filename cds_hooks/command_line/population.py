@@ -31,7 +31,6 @@ from prodrome.cds_hooks.settings import Settings, load_settings, site_guideline
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import Guideline
 
-HELP = "judge every patient of a bulk export (a folder of NDJSON files), or compare two results"
 FORMATS = ("ndjson", "csv", "parquet", "fhir")
 OTHER = "other"
 

@@ -11,7 +11,6 @@ from prodrome.cds_hooks.settings import load_settings
 from prodrome.rules.engine import Rule, condition_in_words
 from prodrome.rules.guideline import Change, Guideline, compare_editions, edition_in_force, read_edition
 
-HELP = "print the rulebook as a table with its sources, or compare two editions of it"
 DIFF_HELP = "say what two editions of the guideline have otherwise: rules, parameters, drugs and all else"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
 from prodrome.cds_hooks.command_line.called import called, pasted
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import on_terminal
@@ -242,6 +243,12 @@ def sandbox_arguments(command: argparse.ArgumentParser) -> None:
     """Which server takes the example patients."""
     command.add_argument("url", metavar="URL", help="the base address of a sandbox FHIR server (R4)")
     token_file(command)
+    today_argument(command)
+
+
+def run_sandbox(asked: argparse.Namespace) -> int:
+    """Loads the example patients by the settings in force."""
+    return sandbox(asked, settings_of(asked))
 
 
 def sandbox(asked: argparse.Namespace, settings: Settings) -> int:

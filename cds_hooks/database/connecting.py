@@ -18,10 +18,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Insert, QueuePool, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Insert,
+    MetaData,
+    PrimaryKeyConstraint,
+    QueuePool,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from prodrome.cds_hooks.database.tables import metadata
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import SettingsError
@@ -253,11 +270,25 @@ NEWEST = max(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").g
 """The revision that the migrations lead to."""
 
 
+_REVISION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where the migrations note how far they came."""
+
+
 def _migrate(connection: Connection) -> None:
-    known = inspect(connection).has_table("alembic_version")
-    if known and connection.scalars(text("SELECT version_num FROM alembic_version")).all() == [NEWEST]:
+    there = frozenset(inspect(connection).get_table_names())
+    if there.isdisjoint((_REVISION.name, *metadata.tables)):  # new: made as it is now, and said to be up to date
+        metadata.create_all(connection, checkfirst=False)
+        _REVISION.create(connection)
+        connection.execute(_REVISION.insert(), {"version_num": NEWEST})
         return
-    from alembic import command  # heavy, and most starts have nothing to migrate
+    if _REVISION.name in there and connection.scalars(select(_REVISION.c.version_num)).all() == [NEWEST]:
+        return
+    from alembic import command  # heavy, and few starts have anything to migrate
     from alembic.config import Config
 
     config = Config()

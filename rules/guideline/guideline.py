@@ -295,14 +295,14 @@ class Guideline:
 
         Raises GuidelineError naming the parameter where it is unknown, of the wrong kind or out of range.
         """
-        return _assemble(self.folder, replace(self.site, parameters=overrides))
+        return self.for_site(replace(self.site, parameters=overrides))
 
     def with_codes(self, table: Path) -> "Guideline":
         """The guideline with a site's own table of codes read beside its own (``prodrome codes expand`` writes one).
 
         Raises GuidelineError naming the table and the row where a set or system is unknown.
         """
-        return _assemble(self.folder, replace(self.site, more_codes=table))
+        return self.for_site(replace(self.site, more_codes=table))
 
     def expressions(self) -> Mapping[str, str]:
         """The expression (SNOMED CT ECL) by which a terminology server knows more codes of a set, by set."""
@@ -315,7 +315,7 @@ class Guideline:
 
     def for_site(self, site: Site) -> "Guideline":
         """The guideline as a site uses it. Raises GuidelineError for what the site names and is not there."""
-        return _assemble(self.folder, site)
+        return self if site == self.site else _assemble(self.folder, site)
 
     def mapped_drug(self, system: str, code: str) -> str | None:
         """The drug that the site's own map gives a code."""
@@ -333,8 +333,7 @@ def _load(folder: Path) -> Guideline:
 
 
 def _of_site(folder: Path, site: Site) -> Guideline:
-    guideline = load_guideline(folder)
-    return guideline if site == guideline.site else guideline.for_site(site)
+    return load_guideline(folder).for_site(site)
 
 
 def _assemble(folder: Path, site: Site) -> Guideline:

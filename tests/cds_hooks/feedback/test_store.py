@@ -362,17 +362,29 @@ def test_workers_that_start_together_find_one_schema(database_url: str) -> None:
     assert [worker.wait() for worker in workers] == [0, 0]
 
 
-def test_the_migrations_make_the_tables_that_the_program_uses(database_url: str) -> None:
+def without_tables(database_url: str) -> None:
+    """Leave nothing in the database but the note that no migration was done."""
+    database = Database(database_url)
+    with database.writing(durable=True) as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+    database.close()
+
+
+def test_the_migrations_make_the_tables_that_a_new_database_gets(database_url: str) -> None:
+    if database_url == "sqlite://":
+        pytest.skip("memory is made anew")
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    without_tables(database_url)
     database = Database(database_url)
     with database.reading() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     database.close()
 
 
-def test_a_database_that_is_up_to_date_is_opened_without_a_look_at_the_migrations(
+def test_a_database_that_is_new_or_up_to_date_is_opened_without_a_look_at_the_migrations(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if database_url == "sqlite://":
@@ -392,6 +404,10 @@ def test_a_database_that_is_up_to_date_is_opened_without_a_look_at_the_migration
         upgrade(config, revision)
 
     monkeypatch.setattr(command, "upgrade", upgraded)
+    for times in (0, 0):
+        Database(database_url).close()
+        assert len(asked) == times
+    without_tables(database_url)
     for times in (1, 1):
         Database(database_url).close()
         assert len(asked) == times

@@ -1,0 +1,22 @@
+"""Arguments that several commands have, and the settings that follow from them."""
+
+import argparse
+from datetime import date
+
+from prodrome.cds_hooks.settings import Settings, load_settings
+
+
+def settings_of(asked: argparse.Namespace) -> Settings:
+    """The settings in force, with what was said on the command line. Raises SettingsError."""
+    names = ("host", "port", "workers", "today", "engine")
+    return load_settings(overrides={name: getattr(asked, name, None) for name in names})
+
+
+def today_argument(command: argparse.ArgumentParser) -> None:
+    """The date to judge by."""
+    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+
+
+def engine_argument(command: argparse.ArgumentParser) -> None:
+    """Which matcher answers."""
+    command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
