@@ -4,8 +4,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: coverage docs format install run test test-kills test-lowest test-spark lint bench bench-compare bench-hostile bench-population load conformance
-.PHONY: security-table audit sbom lock
+.PHONY: coverage docs format install run test test-compiled test-kills test-lowest test-spark lint bench bench-compare bench-hostile
+.PHONY: bench-population load conformance security-table audit sbom lock wheel
 
 install: $(READY)
 
@@ -50,6 +50,22 @@ test-lowest: install
 	uv pip install --quiet --python build/lowest/bin/python --no-deps --no-build-isolation -e .
 	build/lowest/bin/python -m pytest -q -n auto --dist loadfile -p no:cacheprovider -m "not slow" \
 		tests/rules tests/fhir_mappers tests/vignettes tests/cds_hooks
+
+# A wheel in which what reads charts and judges is compiled (mypyc): it takes gcc some minutes, and answers sooner.
+wheel: install
+	rm -rf build/wheels build/lib* build/bdist*
+	PYTHONWARNINGS=ignore PRODROME_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check --quiet wheel \
+		--no-deps --no-build-isolation -w build/wheels .
+
+# That wheel passes what the Python it was made of passes.
+test-compiled: wheel
+	$(BIN)/python -m venv --clear --without-pip build/compiled
+	$(BIN)/python -m pip --disable-pip-version-check --quiet --python build/compiled/bin/python install --no-deps build/wheels/*.whl
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> $$(build/compiled/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/developers.pth
+	build/compiled/bin/prodrome --version | grep -w compiled | grep -v "not compiled"
+	build/compiled/bin/python -m pytest -q -n auto --dist loadfile -p no:cacheprovider $(PYTEST_ARGS) \
+		tests/rules tests/fhir_mappers tests/vignettes
 
 lint: install
 	$(BIN)/ruff check .

@@ -46,7 +46,7 @@ REASONS: Mapping[How, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failed:
     """A drug that failed, or may have (``certain`` False): how, in which trial, or by which contraindications.
 
@@ -63,7 +63,7 @@ class Failed:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MonthDays:
     """What the diary says of a calendar month (its first day); ``None`` where it says nothing."""
 
@@ -77,7 +77,7 @@ class MonthDays:
 CriterionKind = Literal["age", "type", "days", "failures", "beside", "conditions", "other"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Criterion:
     """One criterion of a row and what it comes to, with the trials, months and resources that show it.
 
@@ -101,7 +101,7 @@ class Criterion:
     refs: Refs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowAnswer:
     """What a body's row comes to for this patient: its criteria, and all of them together."""
 
@@ -110,7 +110,7 @@ class RowAnswer:
     criteria: tuple[Criterion, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClassState:
     """A narrow class of preventives (with its class of the EHF consensus) or a class of acute drugs.
 
@@ -133,7 +133,7 @@ class ClassState:
     tried: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Eligibility:
     """Every class, and what every row of the site's bodies comes to."""
 

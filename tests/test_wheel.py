@@ -17,7 +17,7 @@ from tests.serving import TODAY, client_of, service
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("cds_hooks", "examples", "fhir_mappers", "rules", "templates")
-FILES = ("LICENSE", "NOTICE", "README.md", "pyproject.toml")
+FILES = ("LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.py")
 OTHERS = ("rules", "templates")
 """Names that other distributions have, too."""
 EXAMPLE = "order-sign-contraindicated.json"

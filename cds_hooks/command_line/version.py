@@ -1,9 +1,9 @@
 """``prodrome --version``: what exactly is running."""
 
 import platform
-from importlib import import_module
 from importlib.metadata import version
 
+from prodrome.cds_hooks.runtime import is_compiled
 from prodrome.rules.engine import engine_in_force
 from prodrome.rules.guideline import load_guideline
 
@@ -11,9 +11,8 @@ from prodrome.rules.guideline import load_guideline
 def versions() -> str:
     """The versions of program, rulebook and Python, the engine, and whether the rules are compiled, in one line."""
     rulebook = load_guideline().rulebook
-    compiled = not str(import_module("prodrome.rules.engine.matching").__file__).endswith(".py")
     return (
         f"prodrome {version('prodrome-cds')}, rulebook {rulebook.version} of {rulebook.date},"
         f" Python {platform.python_version()}, engine {engine_in_force('checked')},"
-        f" {'compiled' if compiled else 'not compiled'}"
+        f" {'compiled' if is_compiled() else 'not compiled'}"
     )

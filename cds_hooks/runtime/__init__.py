@@ -1,5 +1,6 @@
-"""What the calls of one process share while they run: whose turn it is to compute, and the trace of each."""
+"""What the calls of one process share while they run: whose turn it is to compute, the trace of each, which build."""
 
+from prodrome.cds_hooks.runtime.build import is_compiled
 from prodrome.cds_hooks.runtime.traces import (
     TracesUnavailable,
     begin_traces,
@@ -18,6 +19,7 @@ __all__ = [
     "begin_traces",
     "check_traces",
     "end_traces",
+    "is_compiled",
     "stage",
     "tell_trace",
     "trace_headers",

@@ -4,6 +4,7 @@ from functools import cache, partial
 from importlib.metadata import version
 
 from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.runtime import is_compiled
 from prodrome.rules.engine import engine_in_force
 
 _version = cache(partial(version, "prodrome-cds"))
@@ -25,7 +26,10 @@ def readiness(environment: Environment) -> dict[str, object]:
 
 
 def health(environment: Environment) -> dict[str, object]:
-    """Versions and the engine in force; ``note`` says when the reference matcher serves alone though more was asked."""
+    """Versions, the engine in force and whether it is compiled.
+
+    ``note`` says when the reference matcher serves alone though more was asked.
+    """
     wanted = environment.settings.engine
     serving = engine_in_force(wanted)
     rulebook = environment.guideline.rulebook
@@ -33,6 +37,7 @@ def health(environment: Environment) -> dict[str, object]:
         "status": "ok",
         "version": _version(),
         "engine": serving,
+        "compiled": is_compiled(),
         "rulebook": {"version": rulebook.version, "date": rulebook.date},
         "parametersChanged": sorted(
             name for name, parameter in environment.guideline.parameters.items() if parameter.overridden

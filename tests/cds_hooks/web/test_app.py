@@ -12,6 +12,7 @@ import pytest
 
 from prodrome.cds_hooks import logs
 from prodrome.cds_hooks.protocol.checks import response_faults
+from prodrome.cds_hooks.runtime import is_compiled
 from prodrome.rules.engine.evaluation import EngineDisagreement
 from tests.serving import Answer, Client, ask, client_of, discovered, filled, rules_in, service
 
@@ -371,6 +372,7 @@ def test_health_names_what_answers(client: Client) -> None:
     well = client.get("/health").get_json()
     assert well["status"] == "ok"
     assert well["engine"] in ("checked", "reference")
+    assert well["compiled"] is is_compiled()
     assert well["today"] == "2026-06-15"
     assert ("note" in well) == (well["engine"] == "reference")
 
