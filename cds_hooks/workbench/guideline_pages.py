@@ -1,32 +1,30 @@
 """The guideline as pages: its rules, drugs, codes and parameters, a search over them, and a rule edited in place."""
 
-import threading
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, request
 
 from prodrome.cds_hooks.protocol import NotFound
 from prodrome.cds_hooks.workbench import asking, editing, reading, rule_editing
+from prodrome.cds_hooks.workbench.drug_words import against, classes_of, limit_in_words, named_drugs, sources_of_drug
 from prodrome.cds_hooks.workbench.feedback_pages import figures
 from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
-from prodrome.cds_hooks.workbench.rule_editing import Known
+from prodrome.cds_hooks.workbench.rule_editing import KnownPatients
 from prodrome.cds_hooks.workbench.searching import drug_in_words, search
 from prodrome.rules.engine import Rule
 
 
-def guideline_pages(frame: Frame) -> Pages:
-    """The pages about the guideline."""
-    return _GuidelinePages(frame)
+def guideline_pages(frame: Frame, known: KnownPatients) -> Pages:
+    """The pages about the guideline; *known* are the patients on whom an edited rule is tried."""
+    return _GuidelinePages(frame, known)
 
 
 class _GuidelinePages:
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, known: KnownPatients) -> None:
         self.frame = frame
         self.environment = frame.environment
-        self._lock = threading.Lock()
-        self._examples: tuple[date, Sequence[Known]] | None = None
+        self.known = known
 
     def shown(self) -> Mapping[str, WorkbenchView]:
         return {
@@ -35,6 +33,7 @@ class _GuidelinePages:
             "/rules/<rule_id>/edit": self.edit_rule,
             "/search": self.search,
             "/drugs": self.drugs,
+            "/drugs/<drug_id>": self.drug,
             "/parameters": self.parameters,
         }
 
@@ -90,13 +89,44 @@ class _GuidelinePages:
         return self.frame.page("search", query=query, found=search(query, self.environment.guideline))
 
     def drugs(self) -> Response:
-        guideline = self.environment.guideline
-        drugs = sorted(guideline.drugs.values(), key=lambda drug: drug.name.lower())
+        """The drugs of a class, and of these those with a name."""
+        guideline, of, query = self.environment.guideline, request.args.get("of", ""), request.args.get("q", "").strip()
+        named = named_drugs(query, guideline) if query else None
+        drugs = [
+            drug
+            for drug in sorted(guideline.drugs.values(), key=lambda drug: drug.name.lower())
+            if (not of or of in classes_of(drug)) and (named is None or drug.id in named)
+        ]
+        choices = {class_.id: f"to prevent: {class_.name}" for class_ in guideline.classes.values()}
+        choices |= {class_.id: f"to treat attacks: {class_.plural}" for class_ in guideline.acute_classes.values()}
         return self.frame.page(
             "drugs",
             drugs=[(drug, drug_in_words(drug, guideline)) for drug in drugs],
             contraindications=guideline.contraindications,
             locale=self.environment.settings.locale,
+            choices=choices,
+            of=of,
+            query=query,
+        )
+
+    def drug(self, drug_id: str) -> Response:
+        """Everything the guideline says of one drug."""
+        guideline, locale = self.environment.guideline, self.environment.settings.locale
+        drug = guideline.drugs.get(drug_id)
+        if drug is None:
+            raise NotFound("There is no such drug.")
+        return self.frame.page(
+            "drug",
+            drug=drug,
+            of_class=drug_in_words(drug, guideline),
+            locale=locale,
+            limits=[(one, limit_in_words(one, guideline)) for one in guideline.dose_limits if one.drug == drug.id],
+            against=against(drug, guideline, locale),
+            asked=list(
+                dict.fromkeys((r.body.name, ", ".join(r.uses)) for r in guideline.eligibility.rows_in(locale, drug.id))
+            ),
+            names=sorted(name for name, id_ in guideline.names.items() if id_ == drug.id),
+            sources=[guideline.sources[id_] for id_ in sources_of_drug(drug)],
         )
 
     def parameters(self) -> Response:
@@ -150,30 +180,14 @@ class _GuidelinePages:
             after = rule_editing.changed_guideline(environment, rule_id, text, parameters)
             if after is environment.guideline:
                 return {"problem": "", "effects": None, "tried": {}}
-            known = self._known()
+            known = self.known.all()
         except rule_editing.PROBLEMS as error:
             return _problem(str(error))
-        tried: dict[str, int] = {}
-        for one in known:
-            tried[one.of] = tried.get(one.of, 0) + 1
         return {
             "problem": "",
             "effects": list(rule_editing.effects(known, environment.guideline, after)),
-            "tried": tried,
+            "tried": rule_editing.counted(known),
         }
-
-    def _known(self) -> Sequence[Known]:
-        """Everybody a rule is tried on: examples, labelled patients of the settings, patients of a population."""
-        environment, today = self.environment, self.environment.clock()
-        with self._lock:
-            if self._examples is None or self._examples[0] != today:
-                known = rule_editing.known_examples(environment)
-                if environment.settings.labelled_patients:
-                    known += rule_editing.labelled_patients(environment.settings.labelled_patients, environment)
-                if environment.settings.population_results:
-                    known += rule_editing.population_patients(environment.settings.population_results, environment)
-                self._examples = (today, known)
-            return self._examples[1]
 
     def _thresholds(self, rule: Rule) -> list[editing.Field]:
         guideline = self.environment.guideline

@@ -25,6 +25,7 @@ from prodrome.cds_hooks.workbench.layout import (
     BAR_HEIGHT,
     BAR_TOP,
     CHARACTER,
+    CLEAR,
     GLYPH,
     LANE_GAP,
     LEAST_COUNTED,
@@ -164,10 +165,10 @@ class _Drawing:
         drug = self.guideline.drugs[trial.drug]
         x, end, uncertain = self._ends(trial)
         label = label_of(drug, trial)
-        right = self.scale.right
-        label_x, anchor = (x, "start") if x + len(label) * CHARACTER < right else (right, "end")
-        left = min(x, right - len(label) * CHARACTER)
-        y = lane_y + ROW * rows.place(left, max(end + GLYPH, left + len(label) * CHARACTER))
+        wide = len(label) * CHARACTER
+        label_x, anchor = self._label_place(x, wide)
+        left = min(x, label_x if anchor == "start" else label_x - wide)
+        y = lane_y + ROW * rows.place(left, max(end + GLYPH, left + wide))
         use = drug.preventive if trial.use == "preventive" else None
         met = self._is_adequate(trial, use) if use else None
         dates = [one.when for one in trial.administrations if one.when]
@@ -187,6 +188,13 @@ class _Drawing:
             adequate=self._adequate(trial, use, met, y + BAR_TOP + BAR_HEIGHT + 4),
             sign_x=end + GLYPH / 2,
         )
+
+    def _label_place(self, x: float, wide: float) -> tuple[float, str]:
+        """Where the label of a bar that begins at *x* stands, so that the line of today does not strike it."""
+        today = self.scale.x(self.today)
+        fits = x + wide < today - CLEAR if x < today else x + wide < self.scale.right
+        room = today - CLEAR - wide >= LEFT
+        return (x, "start") if fits or not room else (round(today - CLEAR, 1), "end")
 
     def _is_adequate(self, trial: Trial, use: PreventiveUse) -> str:
         grace = self.guideline.number("administered_grace_days")

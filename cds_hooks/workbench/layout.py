@@ -24,6 +24,8 @@ MARK_ROW = 30.0
 MONTHS_HEIGHT = 96.0
 CHARACTER = 7.0
 """Width of a character of a label; a little more than the font needs."""
+CLEAR = 5.0
+"""Between the end of a label and the line of today."""
 STUB = 26.0
 """Drawn length of an end that the chart does not date."""
 GLYPH = 18.0

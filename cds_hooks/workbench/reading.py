@@ -361,6 +361,7 @@ def turns(before: Judgement, after: Judgement) -> list[VerdictChange]:
 
 
 def parameter_in_words(parameter: Parameter) -> str:
-    """A parameter's value with its unit."""
-    unit = f" {parameter.unit}" if parameter.unit else ""
+    """A parameter's value; a number with its unit."""
+    counted = isinstance(parameter.value, int | float) and not isinstance(parameter.value, bool)
+    unit = f" {parameter.unit}" if parameter.unit and counted else ""
     return f"{parameter_words(parameter.value)}{unit}"

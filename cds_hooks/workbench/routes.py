@@ -15,6 +15,7 @@ from prodrome.cds_hooks.protocol import Invalid, NotFound, Refused, parse
 from prodrome.cds_hooks.workbench import acting, asking, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.check_pages import check_pages
+from prodrome.cds_hooks.workbench.edition_pages import edition_pages
 from prodrome.cds_hooks.workbench.feedback_pages import feedback_pages
 from prodrome.cds_hooks.workbench.frame import COOKIE, Frame, WorkbenchView, download
 from prodrome.cds_hooks.workbench.guideline_pages import guideline_pages
@@ -23,6 +24,7 @@ from prodrome.cds_hooks.workbench.live import Calls
 from prodrome.cds_hooks.workbench.opening_pages import link_of, opening_pages
 from prodrome.cds_hooks.workbench.population_pages import population_pages
 from prodrome.cds_hooks.workbench.rendering import as_json
+from prodrome.cds_hooks.workbench.rule_editing import KnownPatients
 from prodrome.cds_hooks.workbench.what_if_pages import what_if_pages
 from prodrome.fhir_mappers import shares
 
@@ -43,6 +45,7 @@ def workbench_blueprint(
     *calls* are the last ones of the service, where the site lets the pages show them.
     """
     frame = Frame(environment, status_of, cases or Cases(), live=calls is not None)
+    known = KnownPatients(environment)
     routes = Blueprint("workbench", __name__, static_folder="static", static_url_path="/workbench/static")
     frame.install(
         routes,
@@ -50,7 +53,8 @@ def workbench_blueprint(
             _CasePages(frame),
             opening_pages(frame, calls),
             what_if_pages(frame),
-            guideline_pages(frame),
+            edition_pages(frame, known),
+            guideline_pages(frame, known),
             feedback_pages(frame),
             population_pages(frame),
             check_pages(frame),

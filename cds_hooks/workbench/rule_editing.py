@@ -5,7 +5,9 @@ Nothing is changed on the server: what was tried is taken away as a patch or as 
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -129,6 +131,36 @@ def effects(known: Iterable[Known], before: Guideline, after: Guideline) -> Iter
 def _speaking(known: Known, guideline: Guideline) -> set[str]:
     judgement = judge(known.facts, guideline, known.today, locale=known.locale, hook=known.hook, engine="reference")
     return {finding.rule.id for finding in judgement.findings if known.hook in finding.rule.hooks}
+
+
+class KnownPatients:
+    """Everybody a rule is tried on, as of a day: examples, labelled patients of the settings, a population's patients.
+
+    Raises what the functions do that read them.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._lock = threading.Lock()
+        self._known: tuple[date, Sequence[Known]] | None = None
+
+    def all(self) -> Sequence[Known]:
+        """All of them, read once a day."""
+        environment, today = self.environment, self.environment.clock()
+        with self._lock:
+            if self._known is None or self._known[0] != today:
+                known = known_examples(environment)
+                if environment.settings.labelled_patients:
+                    known += labelled_patients(environment.settings.labelled_patients, environment)
+                if environment.settings.population_results:
+                    known += population_patients(environment.settings.population_results, environment)
+                self._known = (today, known)
+            return self._known[1]
+
+
+def counted(known: Iterable[Known]) -> dict[str, int]:
+    """How many there are of each kind."""
+    return dict(Counter(one.of for one in known))
 
 
 def known_examples(environment: Environment) -> list[Known]:

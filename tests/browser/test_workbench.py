@@ -159,7 +159,12 @@ def test_on_a_phone_the_picture_begins_at_today_with_its_lanes_named(looking: Lo
     page.locator(".picture").scroll_into_view_if_needed()
     expect(page.locator(".picture text.today")).to_be_in_viewport()
     expect(page.locator(".lane-names .name").first).to_be_in_viewport()
-    assert page.locator(".picture .scroll").evaluate("e => e.scrollWidth > e.clientWidth")
+    frame = page.locator(".picture .scroll")
+    assert frame.evaluate("e => e.scrollWidth > e.clientWidth")
+    expect(frame).to_have_class("scroll more-left")  # the older part fades out
+    assert "gradient" in frame.evaluate("e => getComputedStyle(e).maskImage")
+    frame.evaluate("e => e.scrollBy(-99999, 0)")
+    expect(frame).to_have_class("scroll more-right")
 
 
 def test_a_mark_leads_to_its_words(page: "Page") -> None:
@@ -472,7 +477,12 @@ def test_a_request_is_told_what_it_breaks_and_what_the_service_does(page: "Page"
     page.locator("a.place").first.click()
     assert page.evaluate("() => document.activeElement.id") == "request"
     assert page.evaluate("() => getSelection().toString() || document.activeElement.selectionEnd")
-    page.get_by_label("Request (JSON)").fill('{"hook": "patient-view"}')
+    dropped = page.evaluate_handle(
+        "(text) => { const all = new DataTransfer(); all.items.add(new File([text], 'request.json')); return all }",
+        '{"hook": "patient-view"}',
+    )
+    page.dispatch_event("#request", "drop", {"dataTransfer": dropped})
+    expect(page.get_by_label("Request (JSON)")).to_have_value('{"hook": "patient-view"}')
     page.get_by_role("button", name="Check it").click()
     expect(page.locator("main")).to_contain_text("It answers 400: hookInstance is missing.")
 
@@ -489,7 +499,10 @@ PAGES = [
     "/rules/DTT-01/edit",
     "/search?q=triptan",
     "/drugs",
+    "/drugs/sumatriptan",
+    "/drugs/topiramate",
     "/parameters",
+    "/rules/compare",
     "/shared",
     "/feedback",
     "/check",

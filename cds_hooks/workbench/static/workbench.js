@@ -27,6 +27,18 @@
     mark.addEventListener("focus", () => show(mark));
   }
 
+  // What scrolls sideways fades out on the sides where there is more of it.
+  for (const frame of document.querySelectorAll(".scroll")) {
+    const edges = () => {
+      const most = frame.scrollWidth - frame.clientWidth, at = frame.scrollLeft;
+      const left = getComputedStyle(frame).direction === "rtl" ? most + at : at;
+      frame.classList.toggle("more-left", left > 1);
+      frame.classList.toggle("more-right", left < most - 1);
+    };
+    frame.addEventListener("scroll", edges, { passive: true });
+    new ResizeObserver(edges).observe(frame);
+  }
+
   // A file dropped on a field is read into it.
   for (const field of document.querySelectorAll("[data-drop]")) {
     field.addEventListener("dragover", (event) => event.preventDefault());

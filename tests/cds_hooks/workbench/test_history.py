@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodrome.cds_hooks.workbench.history import draw
+from prodrome.cds_hooks.workbench.layout import CHARACTER, CLEAR, LEFT
 from prodrome.cds_hooks.workbench.picture import Bar, Picture, TrialEnding
 from prodrome.rules.facts import (
     Administration,
@@ -224,6 +225,10 @@ def test_whatever_the_chart_says_all_is_drawn_within_the_picture_and_bars_do_not
         for bar in lane.bars:
             assert drawn.left <= bar.x <= bar.x + bar.width <= drawn.width
             assert lane.y <= bar.y < lane.y + lane.height
+            wide = len(bar.label) * CHARACTER
+            begins = bar.label_x - (wide if bar.anchor == "end" else 0)
+            struck = begins < drawn.today_x < begins + wide
+            assert not struck or drawn.today_x - wide < LEFT + CLEAR, "the line of today goes through a label"
             for part in bar.parts:
                 assert bar.x <= part.x <= part.x + part.width <= bar.x + bar.width + 0.2
         rows: dict[float, list[Bar]] = {}
