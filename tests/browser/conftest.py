@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,6 +20,8 @@ from tests.serving import TODAY, listening, service, serving
 ARTEFACTS = Path(__file__).parents[2] / "build" / "screenshots"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+OF_SIZE = ["target-size", "scrollable-region-focusable", "meta-viewport", "css-orientation-lock", "bypass"]
+"""What axe finds otherwise where a page is smaller or larger; its colours are those of the other pages."""
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 try:
@@ -158,13 +160,14 @@ def keep(page: "Page") -> Callable[[str], None]:
     return keep_
 
 
-def faults(page: "Page") -> list[str]:
-    """What axe finds wrong with the page, by WCAG 2.2 AA and its own best practice."""
+def faults(page: "Page", rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds wrong with the page, by WCAG 2.2 AA and its own best practice; of these by *rules* alone."""
     page.evaluate(AXE)
-    found = page.evaluate("(tags) => axe.run({runOnly: {type: 'tag', values: tags}})", WCAG)
+    run = "(only) => axe.run({runOnly: only, resultTypes: ['violations']}).then(found => found.violations)"
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": WCAG}
     return [
         f"{fault['impact']} {fault['id']}: {fault['help']} at {node['target']} ({node.get('failureSummary', '')})"
-        for fault in found["violations"]
+        for fault in page.evaluate(run, only)
         for node in fault["nodes"]
     ]
 
