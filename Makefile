@@ -4,8 +4,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: coverage docs format install run test test-compiled test-kills test-lowest test-spark lint bench bench-compare bench-hostile
-.PHONY: bench-population load conformance security-table audit sbom lock wheel
+.PHONY: coverage docs format install run test test-compiled test-examples test-kills test-lowest test-spark lint bench bench-compare
+.PHONY: bench-hostile bench-population load conformance security-table audit sbom lock wheel
 
 install: $(READY)
 
@@ -40,6 +40,10 @@ test-spark: install
 # A population killed at 20 random moments.
 test-kills: install
 	KILLS=20 $(BIN)/python -m pytest -q -p no:cacheprovider tests/cds_hooks/population/test_running.py -k killed
+
+# Examples of FHIR guides that no registry has: FHIR_EXAMPLES=FOLDER, each folder in it a source.
+test-examples: install
+	$(BIN)/python -m pytest -q -n 0 -p no:cacheprovider tests/fhir_mappers/test_public_packages.py -k folder
 
 # The core of the suite on the lowest versions that pyproject.toml allows.
 test-lowest: install

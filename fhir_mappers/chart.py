@@ -303,6 +303,8 @@ def _contained(_: Chart, resource: JsonObject) -> dict[tuple[str, str], JsonObje
 
 STOPPED, SUSPENDED = "stopped", "suspended"
 _STOP_TYPES = {"410546004": STOPPED, "113381000146106": SUSPENDED, "385655000": SUSPENDED}  # SNOMED CT
+_OLD_STOP_TYPE = "urn:oid:2.16.840.1.113883.2.4.3.11.60.20.77.5.2.1"
+_OLD_STOP_TYPES = {"1": SUSPENDED, "2": STOPPED}  # "tijdelijk" and "definitief", of medication process 9.0
 _STOP_TYPE = ("nictiz.nl/fhir/StructureDefinition/ext-StopType", "StopType")  # of the Netherlands, old and new
 
 
@@ -319,11 +321,17 @@ def stop_type(resource: JsonObject) -> str | None:
             raise Unreadable("modifierExtension: one that is not known")
         value = extension.get("valueCodeableConcept")
         codings = value.get("coding") if type(value) is dict else None
-        codes = [each.get("code") for each in codings if type(each) is dict] if type(codings) is list else []
-        found = next((_STOP_TYPES[code] for code in codes if type(code) is str and code in _STOP_TYPES), None)
+        said = map(_stop_type_of, codings if type(codings) is list else [codings])
+        found = next((each for each in said if each), None)
         if found is None:
             raise Unreadable("modifierExtension: a StopType that is not known")
     return found
+
+
+def _stop_type_of(coding: object) -> str | None:
+    if type(coding) is not dict or type(code := coding.get("code")) is not str:
+        return None
+    return (_OLD_STOP_TYPES if coding.get("system") == _OLD_STOP_TYPE else _STOP_TYPES).get(code)
 
 
 def _by_reference(row: ChartRow) -> str:

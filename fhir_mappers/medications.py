@@ -160,10 +160,11 @@ def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None 
 
 def _identified(parent: JsonObject) -> tuple[Code, ...]:
     """The product codes that stand as identifiers: a pharmacy's NDC is the number of its product."""
+    identifiers = parent.get("identifier")
     found: list[Code] = []
-    for each in read_objects(parent, "identifier"):
-        system, value = read_text(each, "system"), read_text(each, "value")
-        if system and value and (located := locate(system)).system in DRUG_SYSTEMS:
+    for each in identifiers if type(identifiers) is list else [identifiers]:
+        system, value = (each.get("system"), each.get("value")) if type(each) is dict else (None, None)
+        if type(system) is type(value) is str and (located := locate(system)).system in DRUG_SYSTEMS:
             found.append((located.system, plain_code(system, located.system, value)))
     return tuple(found)
 

@@ -206,7 +206,9 @@ class Search:
         identified = {str(resource["id"]) for resource in matches if "id" in resource}
         different = len(identified) + sum("id" not in resource for resource in matches)
         outcomes = sum(bool(_resource_of(entry, "OperationOutcome")) for entry in self.entries)
-        return lacks_some(total, different, len(self.entries) - len(matches) - outcomes, outcomes)
+        included = len(self.entries) - len(matches) - outcomes
+        once = len({_reference_of(entry) for entry in self.entries} - {None}) - different  # one that two pages include
+        return all(lacks_some(total, different, count, outcomes) for count in {included, max(once, 0)})
 
     def _matches(self) -> Iterator[Mapping[str, Any]]:
         for entry in self.entries:
@@ -322,6 +324,14 @@ def _next(bundle: Mapping[str, Any], current: str) -> str | None:
 def _resource_of(entry: object, kind: str) -> Mapping[str, Any]:
     resource = entry.get("resource") if isinstance(entry, dict) else None
     return resource if isinstance(resource, dict) and resource.get("resourceType") == kind else {}
+
+
+def _reference_of(entry: object) -> tuple[str, str] | None:
+    """Type and id of the resource of an entry, but for an OperationOutcome."""
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    if not isinstance(resource, dict) or resource.get("resourceType") == "OperationOutcome":
+        return None
+    return str(resource.get("resourceType")), str(resource.get("id"))
 
 
 def _of_another(resource: Mapping[str, Any], patient_id: str) -> bool:

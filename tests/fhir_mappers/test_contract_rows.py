@@ -88,9 +88,12 @@ def dispense(**more: Any) -> Json:
     )
 
 
-def stop_type(code: str) -> list[Json]:
+OLD_STOP_TYPE = "urn:oid:2.16.840.1.113883.2.4.3.11.60.20.77.5.2.1"
+
+
+def stop_type(code: str, system: str = SNOMED) -> list[Json]:
     url = "http://nictiz.nl/fhir/StructureDefinition/ext-StopType"
-    return [{"url": url, "valueCodeableConcept": concept(SNOMED, code)}]
+    return [{"url": url, "valueCodeableConcept": concept(system, code)}]
 
 
 UNKNOWN_MODIFIER = [{"url": "https://example.org/modifier", "valueBoolean": True}]
@@ -374,6 +377,9 @@ def test_a_modifier_that_is_empty_changes_nothing(element: str) -> None:
 
 KNOWN_MODIFIERS: list[Row] = [
     ("stopped", (request(modifierExtension=stop_type("410546004")),), states, ["ended"]),
+    ("stopped, in the older codes", (request(modifierExtension=stop_type("2", OLD_STOP_TYPE)),), states, ["ended"]),
+    ("suspended, in the older codes", (request(modifierExtension=stop_type("1", OLD_STOP_TYPE)),), states, []),
+    ("an older code of another system", (request(modifierExtension=stop_type("2")),), skipped, ["MedicationRequest"]),
     ("suspended", (request(modifierExtension=stop_type("113381000146106")),), drugs, []),
     ("suspended, of old", (request(modifierExtension=stop_type("385655000")),), drugs, []),
     (

@@ -1,13 +1,16 @@
 """The example packages of public FHIR guides, as the npm registry has them: none fails, and what they name is known.
 
-Each is skipped where npm or the registry does not answer; nothing of them is kept.
+Each is skipped where npm or the registry does not answer; nothing of them is kept. Examples that are in no registry are
+tried from a folder, each folder in it a source: ``FHIR_EXAMPLES=FOLDER make test-examples``.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import tarfile
+import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -59,11 +62,28 @@ def _examples(archive: Path) -> Iterator[dict[str, Any]]:
                 yield resource
 
 
+FOLDER = Path(os.environ.get("FHIR_EXAMPLES", "."))
+SOURCES = sorted(each for each in FOLDER.iterdir() if each.is_dir()) if "FHIR_EXAMPLES" in os.environ else []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("resources", PACKAGES, indirect=True)
 def test_every_example_of_a_public_package_is_read(
     resources: list[dict[str, Any]], request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with capsys.disabled():
+        assert _read(request.node.callspec.params["resources"], resources)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", SOURCES, ids=[source.name for source in SOURCES])
+def test_every_example_in_a_folder_is_read(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        assert _read(source.name, list(_in_folder(source)))
+
+
+def _read(name: str, resources: list[dict[str, Any]]) -> bool:
+    """Read each resource as a record of its own and print what came of them; whether enough of the drugs are known."""
     rows: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
     for resource in resources:
@@ -72,11 +92,57 @@ def test_every_example_of_a_public_package_is_read(
         rows.update(read.read)
         skipped.update(row.kind for row in read.skipped)
     named, missed = _recognised(resources)
-    with capsys.disabled():
-        print(f"\n{request.node.callspec.params['resources']}: {len(resources)} files, {rows.total()} rows read")
-        print(f"  skipped {dict(skipped)}; one drug, recognised: {named - len(missed)} of {named}; not: {missed[:5]}")
-    assert rows
-    assert len(missed) <= 0.05 * named
+    print(f"\n{name}: {len(resources)} files, {rows.total()} rows read, skipped {dict(skipped)}")
+    print(f"  one drug, recognised: {named - len(missed)} of {named}; not: {missed[:5]}")
+    return bool(rows) and len(missed) <= 0.05 * named
+
+
+def _in_folder(folder: Path) -> Iterator[dict[str, Any]]:
+    """The resources of a folder of the kinds that are read; files that are no FHIR are passed over."""
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.suffix == ".json":
+                resource = json.loads(path.read_text(encoding="utf-8-sig"))
+            elif path.suffix == ".xml":
+                resource = _of_xml(ET.parse(path).getroot())
+            else:
+                continue
+        except (ValueError, ET.ParseError):
+            continue
+        if isinstance(resource, dict) and resource.get("resourceType") in (*KINDS, "DeviceUsage", "Bundle"):
+            yield resource
+
+
+FHIR = "{http://hl7.org/fhir}"
+_NUMBERS = re.compile(r"value(?:Integer|Decimal)?|frequency|period|duration|rank|sequence|total|numberOfRepeatsAllowed")
+
+
+def _of_xml(resource: ET.Element) -> dict[str, Any]:
+    """A resource of FHIR's XML as its JSON, but for lists of one: those stay what they hold."""
+    return {"resourceType": resource.tag.removeprefix(FHIR)} | _members(resource)
+
+
+def _members(element: ET.Element) -> dict[str, Any]:
+    made: dict[str, Any] = dict(element.attrib)
+    for child in element:
+        name = child.tag.removeprefix(FHIR)
+        if not child.tag.startswith(FHIR) or (child.find(f"{FHIR}status") is not None and name == "text"):
+            continue  # XHTML, the narrative
+        value: Any = _members(child)
+        if name in ("contained", "resource"):
+            value = next((_of_xml(inner) for inner in child), value)
+        elif value.keys() == {"value"} and not len(child):
+            value = value["value"] if element.tag == f"{FHIR}identifier" else _primitive(name, value["value"])
+        made[name] = [*(made[name] if isinstance(made[name], list) else [made[name]]), value] if name in made else value
+    return made
+
+
+def _primitive(name: str, text: str) -> object:
+    if text in ("true", "false"):
+        return text == "true"
+    if _NUMBERS.fullmatch(name) and re.fullmatch(r"-?\d+(?:\.\d+)?", text):
+        return float(text) if "." in text else int(text)
+    return text
 
 
 def _recognised(resources: list[dict[str, Any]]) -> tuple[int, list[str]]:
@@ -100,14 +166,17 @@ def _recognised(resources: list[dict[str, Any]]) -> tuple[int, list[str]]:
 
 
 def _concepts(value: object) -> Iterator[dict[str, Any]]:
-    """Every ``medicationCodeableConcept``, R5's concepts of a medication, and every code of a Medication."""
+    """Every ``medicationCodeableConcept``, R5's concepts of a medication, and each Medication's code or ingredient."""
     if isinstance(value, dict):
         medication = value.get("medication")
         said = [
             value.get("medicationCodeableConcept"),
             medication.get("concept") if isinstance(medication, dict) else 0,
         ]
-        said += [value.get("code")] if value.get("resourceType") == "Medication" else []
+        if value.get("resourceType") == "Medication":
+            ingredients = value.get("ingredient")
+            only = ingredients[0] if isinstance(ingredients, list) and len(ingredients) == 1 else ingredients
+            said += [value.get("code"), only.get("itemCodeableConcept") if isinstance(only, dict) else None]
         yield from (each for each in said if isinstance(each, dict))
         for each in value.values():
             yield from _concepts(each)

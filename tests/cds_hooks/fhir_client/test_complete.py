@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from prodrome.cds_hooks.fhir_client import Client, complete, in_words, searching
 from prodrome.cds_hooks.fhir_client.breaker import Breaker
-from prodrome.cds_hooks.settings import Issuer, Settings
+from prodrome.cds_hooks.settings import FhirServer, Issuer, Settings
 from prodrome.fhir_mappers.collecting import collect
 from prodrome.rules.facts import Completeness
 from tests.cds_hooks.fhir_client.fake import (
@@ -151,6 +151,22 @@ def test_pages_count_together_towards_the_total() -> None:
     assert fetch({"Encounter": pages}).state is COMPLETE
     pages = [bundle(*encounters("a"), link=link, total=3), bundle(*encounters("b"), total=3)]
     assert fetch({"Encounter": pages}).state is INCOMPLETE
+
+
+def test_what_several_pages_include_may_be_counted_once_or_each_time() -> None:
+    included = {"resource": {"resourceType": "Patient", "id": "1"}, "search": {"mode": "include"}}
+    second = f"{BASE}/Encounter?page=2"
+    for total in (3, 4, 5):
+        pages = [
+            bundle(*encounters("a", "b"), included, total=total, link=next_link(second)),
+            bundle(*encounters("c"), included, total=total),
+        ]
+        assert fetch({"Encounter": list(pages)}).state is COMPLETE, total
+    pages = [
+        bundle(*encounters("a", "b"), included, total=6, link=next_link(second)),
+        bundle(*encounters("c"), included),
+    ]
+    assert fetch({"Encounter": list(pages)}).state is INCOMPLETE
 
 
 def test_the_total_of_a_first_page_that_came_by_itself_is_not_that_of_the_others() -> None:
@@ -568,9 +584,9 @@ def test_a_client_starts_again_after_it_was_closed() -> None:
 
 
 def test_only_a_client_with_a_right_to_it_reaches_a_kept_server() -> None:
-    settings = site(issuers=["https://ehr.example.org"])
     keys: dict[str, object] = {"keys": [{"kty": "EC", "kid": "1"}]}
-    settings = Settings(fhir_servers=settings.fhir_servers, issuers=(Issuer(iss="https://ehr.example.org", jwks=keys),))
+    kept = FhirServer.model_validate({"url": BASE, "issuers": ["https://ehr.example.org"]})
+    settings = Settings(fhir_servers=(kept,), issuers=(Issuer(iss="https://ehr.example.org", jwks=keys),))
     server = FakeServer({"Encounter": [bundle()]})
     plan = {"it": ("Encounter", "Encounter?patient=1")}
     with client_of(server) as client:
