@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import TASK_BYTES, Export
+from prodrome.cds_hooks.population.export import Export
 from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
 from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
@@ -68,7 +68,8 @@ class RunPlan:
     @property
     def task_bytes(self) -> int:
         """How much of the export one task reads: more of a large one that is sieved, for fewer files."""
-        return TASK_BYTES if self.every_patient else min(8 * TASK_BYTES, max(TASK_BYTES, self.export.bytes // 1000))
+        least = exports.TASK_BYTES
+        return least if self.every_patient else min(8 * least, max(least, self.export.bytes // 1000))
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for a stopped run to go on."""

@@ -76,6 +76,20 @@ def examples() -> list[Charted]:
     ]
 
 
+def medicines_apart(chart: Charted) -> Charted:
+    """The chart with each medicine as a resource of its own, which its rows refer to."""
+    apart: list[Resource] = []
+    for one in chart.resources:
+        if "medicationCodeableConcept" in one:
+            name = f"of-{one['id']}"
+            apart.append({"resourceType": "Medication", "id": name, "code": one["medicationCodeableConcept"]})
+            rest = {key: value for key, value in one.items() if key != "medicationCodeableConcept"}
+            apart.append({**rest, "medicationReference": {"reference": f"Medication/{name}"}})
+        else:
+            apart.append(one)
+    return Charted(chart.id, tuple(apart), chart.absent)
+
+
 def _renamed(chart: Charted, prefix: str) -> Charted:
     """The chart with ``prefix`` before every id, so that patients of several sources do not meet."""
     named = {

@@ -15,9 +15,12 @@ import time
 from pathlib import Path
 
 from prodrome.cds_hooks.command_line.cli import main
+from prodrome.cds_hooks.population import export, plan
+from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY
 
 STEPS = ("sieved", "placed", "shared", "judged")
+export.TASK_BYTES, plan.PARTITION_BYTES = 20_000, 3_000  # many tasks, although there is little to do
 
 
 def start(export: Path, out: Path) -> int:
@@ -37,26 +40,38 @@ def contents(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
-def come_to(out: Path) -> str:
+def done(out: Path) -> dict[str, int]:
     """How far a run has come: the tasks of each step that are done."""
-    done = {step: len(list((out / "work" / step).glob("*.json"))) for step in STEPS}
-    return "ended" if (out / "counts.json").exists() else ", ".join(f"{count} {step}" for step, count in done.items())
+    return {step: len(list((out / "work" / step).glob("*.json"))) for step in STEPS}
+
+
+def ended(process: int) -> int | None:
+    """The status of a process that has ended; a moment is waited for it."""
+    time.sleep(0.001)
+    found, status = os.waitpid(process, os.WNOHANG)
+    return status if found else None
 
 
 def kill(export: Path, folder: Path, kills: int) -> None:
-    """Kill as often, at moments spread over the time that a run takes."""
-    began = time.monotonic()
-    assert os.waitpid(start(export, folder / "whole"), 0)[1] == 0
-    took = time.monotonic() - began
+    """Kill as often, at moments spread over what a run does, its beginning and its end among them."""
+    load_guideline().rulebook  # noqa: B018  what every run would load anew
+    process, tasks = start(export, folder / "whole"), 0
+    while (status := ended(process)) is None:
+        tasks = max(tasks, sum(done(folder / "whole").values()))
+    assert status == 0
     whole, chance = contents(folder / "whole"), random.Random(7)
     for number in range(kills):
         out = folder / f"killed-{number}"
-        process = start(export, out)
-        time.sleep((number + chance.random()) / kills * took)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        print(f"{number + 1:2}: {come_to(out)}", flush=True)
+        after = round((number + chance.random()) / kills * tasks)
+        process, status = start(export, out), None
+        while sum(done(out).values()) < after and (status := ended(process)) is None:
+            pass
+        if status is None:
+            time.sleep(chance.random() * 0.02)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        print(f"{number + 1:2}: {'ended' if (out / 'counts.json').exists() else done(out)}", flush=True)
         if not (out / "counts.json").exists():
             assert os.waitpid(start(export, out), 0)[1] == 0
         assert contents(out) == whole

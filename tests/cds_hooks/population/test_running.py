@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from tests.cds_hooks.population.exports import (
     examples,
     healthy,
     labelled,
+    medicines_apart,
     plan,
     with_line,
     write_export,
@@ -214,7 +215,7 @@ def test_a_kind_of_r5_answers_for_that_of_r4(tmp_path: Path) -> None:
 def test_medicines_that_rows_refer_to_reach_the_patients_who_take_them(tmp_path: Path) -> None:
     """As an export has them: in files of their own, named by no patient."""
     taking = [chart for chart in CHARTS if any("medicationCodeableConcept" in one for one in chart.resources)]
-    apart = [Charted(chart.id, tuple(_apart(chart.resources))) for chart in taking]
+    apart = list(map(medicines_apart, taking))
     assert sum(one["resourceType"] == "Medication" for chart in apart for one in chart.resources) > 20
     told = []
     for name, charts in (("within", taking), ("apart", apart)):
@@ -222,17 +223,6 @@ def test_medicines_that_rows_refer_to_reach_the_patients_who_take_them(tmp_path:
         judge_population(run)
         told.append((tmp_path / f"{name} out" / "findings.ndjson").read_bytes())
     assert told[0] == told[1] != b""
-
-
-def _apart(resources: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for one in resources:
-        if "medicationCodeableConcept" in one:
-            name = f"of-{one['id']}"
-            yield {"resourceType": "Medication", "id": name, "code": one["medicationCodeableConcept"]}
-            rest = {key: value for key, value in one.items() if key != "medicationCodeableConcept"}
-            yield {**rest, "medicationReference": {"reference": f"Medication/{name}"}}
-        else:
-            yield one
 
 
 def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path) -> None:

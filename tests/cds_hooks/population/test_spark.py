@@ -12,7 +12,15 @@ import pytest
 
 from prodrome.cds_hooks.population import ExportError, Spark, judge_population
 from prodrome.rules.guideline import Site, load_guideline
-from tests.cds_hooks.population.exports import examples, healthy, labelled, plan, with_line, write_export
+from tests.cds_hooks.population.exports import (
+    examples,
+    healthy,
+    labelled,
+    medicines_apart,
+    plan,
+    with_line,
+    write_export,
+)
 from tests.serving import free_port
 
 pyspark = pytest.importorskip("pyspark", reason="the extra spark is not installed: make test-spark")
@@ -30,26 +38,29 @@ def written(out: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for table in TABLES for file in sorted(out.glob(f"{table}.*"))}
 
 
-@pytest.mark.parametrize("asked", [{}, {"every_patient": True, "orders": True}], ids=["sieved", "everybody"])
-def test_local_processes_of_spark_write_the_same_bytes(tmp_path: Path, asked: dict[str, bool]) -> None:
-    export = write_export(tmp_path / "in", CHARTS, a_file=40)
+def test_local_processes_of_spark_write_the_same_bytes(tmp_path: Path) -> None:
+    """With a line that is cut, medicines in files of their own, and what a site set."""
+    export = write_export(tmp_path / "in", map(medicines_apart, CHARTS), a_file=40)
     with_line(export, "1.Condition.ndjson", b'{"resourceType":"Condition","subject":{"reference":"Patient/heal')
+    guideline = load_guideline().for_site(Site(parameters={"resistant_min_classes": 1}))
+    asked = {"other": guideline, "excluded": frozenset({"Appointment"})}
     plain = judge_population(plan(export, tmp_path / "plain", **asked))
     spark = judge_population(plan(export, tmp_path / "spark", **asked), engine=Spark("local[2]"))
     assert written(tmp_path / "spark") == written(tmp_path / "plain")
+    assert written(tmp_path / "spark" / "other") == written(tmp_path / "plain" / "other")
+    assert written(tmp_path / "spark" / "other") != written(tmp_path / "spark")
     assert spark.counts == plain.counts
     assert spark.counts["errors"] == 1
     assert spark.counts["withFindings"] > 10
 
 
-def test_what_a_site_set_travels_to_the_workers(tmp_path: Path) -> None:
-    export = write_export(tmp_path / "in", CHARTS)
-    guideline = load_guideline().for_site(Site(parameters={"resistant_min_classes": 1}))
-    asked = {"other": guideline, "excluded": frozenset({"Observation"})}
+@pytest.mark.slow
+def test_everybody_and_orders_too(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS, a_file=40)
+    asked = {"every_patient": True, "orders": True}
     plain = judge_population(plan(export, tmp_path / "plain", **asked))
     spark = judge_population(plan(export, tmp_path / "spark", **asked), engine=Spark("local[2]"))
-    assert written(tmp_path / "spark" / "other") == written(tmp_path / "plain" / "other")
-    assert written(tmp_path / "spark" / "other") != written(tmp_path / "spark")
+    assert written(tmp_path / "spark") == written(tmp_path / "plain")
     assert spark.counts == plain.counts
 
 
