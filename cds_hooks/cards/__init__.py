@@ -3,11 +3,14 @@
 from prodrome.cds_hooks.cards.building import (
     INCOMPLETE,
     INCOMPLETE_TITLE,
+    OVERRIDE_REASONS,
+    RULES,
     build,
     check_cards,
     findings_shown,
     key,
     load_templates,
+    override_reasons,
     suggested,
 )
 from prodrome.cds_hooks.cards.eligibility_words import ClassWords, RowWords, asks_in_words, class_words, row_words
@@ -23,6 +26,8 @@ __all__ = [
     "FOLLOW_UP",
     "INCOMPLETE",
     "INCOMPLETE_TITLE",
+    "OVERRIDE_REASONS",
+    "RULES",
     "CardsError",
     "ClassWords",
     "RowWords",
@@ -35,6 +40,7 @@ __all__ = [
     "findings_shown",
     "key",
     "load_templates",
+    "override_reasons",
     "row_words",
     "suggested",
 ]

@@ -33,8 +33,8 @@ from prodrome.rules.guideline import Guideline, Source
 
 TEMPLATES_FOLDER = Path(__file__).parents[2] / "templates" / "cards"
 
-RULES_SYSTEM = "https://example.org/prodrome/CodeSystem/rules"
-OVERRIDES_SYSTEM = "https://example.org/prodrome/CodeSystem/override-reasons"
+RULES, OVERRIDE_REASONS = "rules", "override-reasons"
+"""The names of the code systems of topics and of override reasons."""
 INCOMPLETE = "INCOMPLETE"
 INCOMPLETE_TITLE = "Could not judge for want of data"
 PRODUCT = "Prodrome"
@@ -54,14 +54,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What goes with the cards of a rule: kinds of suggestion, and override reasons as codings.
+    """What goes with the cards of a rule: kinds of suggestion, and override reasons, each a code and how it is shown.
 
     ``difficult``: it calls the migraine difficult to treat; ``counts_classes``: by the classes of the definition.
     ``cites``: what of an order the sources are about (``drug``, ``limit``), "" for those of the rule.
     """
 
     suggest: tuple[str, ...]
-    override: tuple[Mapping[str, str], ...]
+    override: tuple[tuple[str, str], ...]
     difficult: bool = False
     counts_classes: bool = False
     cites: str = ""
@@ -184,9 +184,9 @@ class _Maker:
             "summary": summary,
             "detail": detail,
             "indicator": finding.indicator,
-            "source": _source(rule.id, rule.title, sources),
+            "source": self._source(rule.id, rule.title, sources),
             **self._suggestions(uuid, offers),
-            "overrideReasons": [dict(reason) for reason in manner.override],
+            "overrideReasons": self._override_reasons(manner),
             **_links(sources),
             "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
         }
@@ -241,8 +241,8 @@ class _Maker:
             "summary": summary,
             "detail": detail,
             "indicator": "info",
-            "source": _source(INCOMPLETE, INCOMPLETE_TITLE, ()),
-            "overrideReasons": [dict(reason) for reason in manners()[INCOMPLETE].override],
+            "source": self._source(INCOMPLETE, INCOMPLETE_TITLE, ()),
+            "overrideReasons": self._override_reasons(manners()[INCOMPLETE]),
             "extension": {EXTENSION: said},
         }
 
@@ -264,6 +264,16 @@ class _Maker:
             "selectionBehavior": "at-most-one" if exclusive else "any",
         }
 
+    def _source(self, code: str, title: str, sources: tuple[Source, ...]) -> Json:
+        primary = next((source for source in sources if source.url), None)
+        said = {"label": primary.citation, "url": primary.url} if primary else {"label": PRODUCT}
+        topic = {"system": self.sheet.guideline.canonical("CodeSystem", RULES), "code": code, "display": title}
+        return {**said, "topic": topic}
+
+    def _override_reasons(self, manner: Manner) -> list[Json]:
+        system = self.sheet.guideline.canonical("CodeSystem", OVERRIDE_REASONS)
+        return [{"system": system, "code": code, "display": display} for code, display in manner.override]
+
     def _uuid(self, rule: str, order: str) -> str:
         request = self.request
         return _uuid(request.hook_instance, request.hook, request.patient_id, str(self.sheet.today), rule, order)
@@ -274,14 +284,8 @@ def _uuid(*parts: str) -> str:
     return str(UUID(bytes=sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16], version=4))
 
 
-def _source(code: str, title: str, sources: tuple[Source, ...]) -> Json:
-    primary = next((source for source in sources if source.url), None)
-    said = {"label": primary.citation, "url": primary.url} if primary else {"label": PRODUCT}
-    return {**said, "topic": {"system": RULES_SYSTEM, "code": code, "display": title}}
-
-
 def _links(sources: tuple[Source, ...]) -> Json:
-    """The sources but the first one, which :func:`_source` names: a card cites each once."""
+    """The sources but the first one, which the card's source names: a card cites each once."""
     linked = [source for source in sources if source.url][1:]
     links = [{"label": one_line(source.citation), "url": source.url, "type": "absolute"} for source in linked]
     return {"links": links} if links else {}
@@ -318,6 +322,11 @@ def manners() -> Mapping[str, Manner]:
     return {"": Manner((), _reasons(default, displays)), **named}
 
 
+def override_reasons() -> Mapping[str, str]:
+    """Every reason to override a card, by its code, as it is shown."""
+    return dict(sorted({reason for manner in manners().values() for reason in manner.override}))
+
+
 def suggested(rule: str) -> tuple[str, ...]:
     """The kinds of suggestion that go with the cards of a rule."""
     named = manners()
@@ -339,8 +348,8 @@ def _manner(entry: YamlEntry, displays: Mapping[str, str], default: tuple[str, .
     return manner
 
 
-def _reasons(codes: Iterable[str], displays: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
-    return tuple({"system": OVERRIDES_SYSTEM, "code": code, "display": displays[code]} for code in codes)
+def _reasons(codes: Iterable[str], displays: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((code, displays[code]) for code in codes)
 
 
 def check_cards(guideline: Guideline, folder: Path = TEMPLATES_FOLDER) -> None:

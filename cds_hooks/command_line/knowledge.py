@@ -29,7 +29,7 @@ def facts(asked: argparse.Namespace) -> int:
     """Print the facts as a Bundle of Observations."""
     settings = load_settings(overrides={"today": asked.today})
     consultation = consultation_of(asked, settings)
-    print_json(facts_bundle(consultation.judgement, consultation.request.patient_id, settings.canonical_base))
+    print_json(facts_bundle(consultation.judgement, consultation.request.patient_id))
     return 0
 
 
@@ -43,9 +43,8 @@ def run(asked: argparse.Namespace) -> int:
     """Write the package, and say what is in it and what is not."""
     settings = load_settings(overrides={"today": EXAMPLES_DAY})
     environment = Environment.of(settings)
-    base = settings.canonical_base
     elm = asked.elm.read_bytes() if asked.elm else None
-    published = knowledge(environment.guideline, base, elm=elm, cases=_cases(environment, base))
+    published = knowledge(environment.guideline, elm=elm, cases=_cases(environment))
     write(published, asked.out)
     book = environment.guideline.rulebook
     enabled = [rule for rule in book.rules.values() if rule.enabled]
@@ -59,22 +58,22 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _cases(environment: Environment, base: str) -> Iterator[Case]:
+def _cases(environment: Environment) -> Iterator[Case]:
     """The examples as test cases."""
     hooks = frozenset(service.hook.name for service in environment.services().values())
     for file in sorted(EXAMPLES.glob("*.json")):
         body = file.read_bytes()
-        yield case_of(consult(read_request(parse(body), hooks, body=body), environment), file.stem, base)
+        yield case_of(consult(read_request(parse(body), hooks, body=body), environment), file.stem)
 
 
-def case_of(consultation: Consultation, name: str, base: str) -> Case:
+def case_of(consultation: Consultation, name: str) -> Case:
     """What was judged, as a test case for another engine."""
     judgement = consultation.judgement
     cards = [(card["source"]["topic"]["code"], card["indicator"]) for card in consultation.response["cards"]]
     return Case(
         name=name,
         hook=consultation.request.hook,
-        facts=facts_bundle(judgement, consultation.request.patient_id, base),
+        facts=facts_bundle(judgement, consultation.request.patient_id),
         findings=[fact.fields for fact in judgement.of_type(FINDING)],
         unjudged=[fact.fields for fact in judgement.of_type(UNJUDGED)],
         cards=list(dict.fromkeys(cards)),

@@ -19,7 +19,6 @@ from prodrome.rules.guideline import Guideline
 
 Json = dict[str, Any]
 
-IDENTIFIERS = "https://example.org/prodrome/prior-authorisation"
 EMPTY = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/list-empty-reason", "code": "unavailable"}],
     "text": "Nothing is recorded",
@@ -44,12 +43,13 @@ class _Document:
 
     def __init__(self, found: History, guideline: Guideline) -> None:
         self.found, self.guideline = found, guideline
+        self.identifiers = guideline.canonical("NamingSystem", "prior-authorisation")
         self.seed = repr(found)
         self.entries: list[Json] = []
         self.subject = self.add(
             {
                 "resourceType": "Patient",
-                "identifier": [{"system": f"{IDENTIFIERS}/patient", "value": found.patient_id}],
+                "identifier": [{"system": f"{self.identifiers}/patient", "value": found.patient_id}],
                 **({"birthDate": found.birth} if found.birth else {}),
                 **({"gender": found.sex} if found.sex in SEXES else {}),
             }
@@ -71,7 +71,7 @@ class _Document:
         composition = self.composition()
         return {
             "resourceType": "Bundle",
-            "identifier": {"system": IDENTIFIERS, "value": self.uuid("bundle")},
+            "identifier": {"system": self.identifiers, "value": self.uuid("bundle")},
             "type": "document",
             "timestamp": f"{self.found.today}T00:00:00Z",
             "entry": [{"fullUrl": f"urn:uuid:{self.uuid('composition')}", "resource": composition}, *self.entries],

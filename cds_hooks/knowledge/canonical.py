@@ -10,10 +10,8 @@ FHIR_VERSION = "4.0.1"
 PUBLISHER = "Prodrome"
 
 
-def canonical(
-    kind: str, id_: str, guideline: Guideline, base: str, *, name: str, title: str, description: str
-) -> Resource:
-    """A canonical resource of FHIR R4 as it begins; *name* is for machines, *base* the address it stands under.
+def canonical(kind: str, id_: str, guideline: Guideline, *, name: str, title: str, description: str) -> Resource:
+    """A canonical resource of FHIR R4 as it begins; *name* is for machines.
 
     It is active so that servers install it, and experimental because no neurologist has reviewed it.
     """
@@ -21,7 +19,7 @@ def canonical(
     return {
         "resourceType": kind,
         "id": id_,
-        "url": f"{base.rstrip('/')}/{kind}/{id_}",
+        "url": guideline.canonical(kind, id_),
         "version": book.version,
         "name": name,
         "title": title,

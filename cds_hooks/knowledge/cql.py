@@ -65,13 +65,12 @@ class KnowledgeError(ProdromeError):
     """The rulebook holds what cannot be said in CQL. Names the rule and the construct."""
 
 
-def library(guideline: Guideline, base: str) -> str:
+def library(guideline: Guideline) -> str:
     """The CQL library of a guideline's enabled rules, the same text for the same rulebook and parameters.
 
-    *base* is the canonical address that the code systems of facts and rules stand under. Raises
-    :class:`KnowledgeError` for a construct that has no translation.
+    Raises :class:`KnowledgeError` for a construct that has no translation.
     """
-    text = "\n".join([*_Writer(guideline, base).lines(), ""])
+    text = "\n".join([*_Writer(guideline).lines(), ""])
     return f"{text}\n{_DIGEST_IS}\ndefine {quoted(DIGEST)}:\n  {literal(_hash(text))}\n"
 
 
@@ -136,10 +135,9 @@ def literal(value: Value) -> str:
 
 
 class _Writer:
-    def __init__(self, guideline: Guideline, base: str) -> None:
+    def __init__(self, guideline: Guideline) -> None:
         self.guideline = guideline
         self.rulebook: Rulebook = guideline.rulebook
-        self.base = base.rstrip("/")
         self.place = {layer.name: number for number, layer in enumerate(self.rulebook.layers)}
 
     def lines(self) -> Iterator[str]:
@@ -230,7 +228,7 @@ class _Writer:
 
     def coded(self, alias: str, system: str) -> str:
         """The code that an element has in a code system of ours."""
-        address = literal(f"{self.base}/CodeSystem/{system}")
+        address = literal(self.guideline.canonical("CodeSystem", system))
         return f'First({quoted(alias)}.code.coding "K" where "K".system.value = {address} return all "K".code.value)'
 
     def visible(self, fact: str, before: int) -> str:

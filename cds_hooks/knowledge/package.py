@@ -70,24 +70,24 @@ class Knowledge:
         return tuple(one for one in self.resources if one["resourceType"] == "ValueSet")
 
 
-def knowledge(guideline: Guideline, base: str, *, elm: bytes | None = None, cases: Iterable[Case] = ()) -> Knowledge:
-    """The rulebook, published under the canonical address *base*. *elm* is what a translator made of its CQL (JSON).
+def knowledge(guideline: Guideline, *, elm: bytes | None = None, cases: Iterable[Case] = ()) -> Knowledge:
+    """The rulebook, published. *elm* is what a translator made of its CQL (JSON).
 
     Raises :class:`KnowledgeError` for what has no translation, and for ELM that was made of another text.
     """
-    text = library(guideline, base)
+    text = library(guideline)
     if elm is not None:
         _check(elm, text)
     resources = [
-        *code_systems(guideline, base),
-        *value_sets(guideline, base),
-        *fact_profiles(guideline, base),
-        *activities(guideline, base),
-        _library(guideline, base, text, elm),
-        *plans(guideline, base),
+        *code_systems(guideline),
+        *value_sets(guideline),
+        *fact_profiles(guideline),
+        *activities(guideline),
+        _library(guideline, text, elm),
+        *plans(guideline),
     ]
     book = guideline.rulebook
-    guide = _guide(guideline, base, resources)
+    guide = _guide(guideline, resources)
     return Knowledge(text, elm, (*resources, guide), tuple(cases), book.version, book.date)
 
 
@@ -124,12 +124,11 @@ def _check(elm: bytes, text: str) -> None:
         )
 
 
-def _library(guideline: Guideline, base: str, text: str, elm: bytes | None) -> Resource:
+def _library(guideline: Guideline, text: str, elm: bytes | None) -> Resource:
     made = canonical(
         "Library",
         LIBRARY,
         guideline,
-        base,
         name=LIBRARY,
         title="The rules of Prodrome",
         description="The rules, over facts that Prodrome reads from a chart (prodrome facts).",
@@ -153,13 +152,12 @@ def _attachment(kind: str, content: bytes) -> Resource:
     return {"contentType": kind, "data": base64.b64encode(content).decode()}
 
 
-def _guide(guideline: Guideline, base: str, resources: Sequence[Resource]) -> Resource:
+def _guide(guideline: Guideline, resources: Sequence[Resource]) -> Resource:
     book = guideline.rulebook
     made = canonical(
         "ImplementationGuide",
         PACKAGE,
         guideline,
-        base,
         name=machine_name("Prodrome rules"),
         title="The rules of Prodrome",
         description=(

@@ -6,7 +6,7 @@ the hook of its first trigger, so that each hook has one with the actions of all
 
 from collections.abc import Iterator, Mapping
 
-from prodrome.cds_hooks.cards import DRAFTS, FOLLOW_UP, INCOMPLETE, INCOMPLETE_TITLE, suggested
+from prodrome.cds_hooks.cards import DRAFTS, FOLLOW_UP, INCOMPLETE, INCOMPLETE_TITLE, RULES, suggested
 from prodrome.cds_hooks.knowledge.canonical import Resource, canonical, id_of, machine_name
 from prodrome.cds_hooks.knowledge.cql import (
     LIBRARY,
@@ -17,7 +17,6 @@ from prodrome.cds_hooks.knowledge.cql import (
     speaking,
     speaks,
 )
-from prodrome.cds_hooks.knowledge.terminology import RULES
 from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.rules.engine import Indicator, Rule
 from prodrome.rules.guideline import SNOMED, Guideline, Source
@@ -52,7 +51,7 @@ _CHANGES: Mapping[str, tuple[str, str]] = {
 """Suggestions that change the order in hand: the type of the action, and its button."""
 
 
-def activities(guideline: Guideline, base: str) -> Iterator[Resource]:
+def activities(guideline: Guideline) -> Iterator[Resource]:
     """An ActivityDefinition for each suggestion that creates something."""
     used = {kind for rule in speaking(guideline.rulebook) for kind in suggested(rule.id)}
     for kind, (label, description, what) in _DRAFTED.items():
@@ -61,7 +60,6 @@ def activities(guideline: Guideline, base: str) -> Iterator[Resource]:
                 "ActivityDefinition",
                 id_of(kind),
                 guideline,
-                base,
                 name=machine_name(f"Prodrome {kind}"),
                 title=label,
                 description=description,
@@ -69,25 +67,24 @@ def activities(guideline: Guideline, base: str) -> Iterator[Resource]:
             yield made | what | {"intent": "order"}
 
 
-def plans(guideline: Guideline, base: str) -> Iterator[Resource]:
+def plans(guideline: Guideline) -> Iterator[Resource]:
     """A PlanDefinition for each rule with a card, for what could not be judged, and for each hook.
 
     Raises :class:`KnowledgeError` for a suggestion that has no translation; it names the rule.
     """
     book = guideline.rulebook
-    here = base.rstrip("/")
     for rule in speaking(book):
-        made = _plan(f"rule-{rule.id}", rule.title, f"{rule.why}.", guideline, base)
-        actions = _actions(rule, guideline, here, rule.hooks)
+        made = _plan(f"rule-{rule.id}", rule.title, f"{rule.why}.", guideline)
+        actions = _actions(rule, guideline, rule.hooks)
         yield made | {"relatedArtifact": _cited(rule, guideline), "action": actions}
-    made = _plan(f"rule-{INCOMPLETE}", INCOMPLETE_TITLE, _NOT_JUDGED, guideline, base)
-    yield made | {"action": [_incomplete(guideline, here, hook) for hook in hooks(book)]}
+    made = _plan(f"rule-{INCOMPLETE}", INCOMPLETE_TITLE, _NOT_JUDGED, guideline)
+    yield made | {"action": [_incomplete(guideline, hook) for hook in hooks(book)]}
     for hook in hooks(book):
         title = f"Difficult-to-treat migraine, {HOOKS[hook].title}"
-        made = _plan(plan_of(hook), title, f"What is said when {HOOKS[hook].when}.", guideline, base)
+        made = _plan(plan_of(hook), title, f"What is said when {HOOKS[hook].when}.", guideline)
         spoken = [rule for rule in speaking(book) if hook in rule.hooks]
-        actions = [action for rule in spoken for action in _actions(rule, guideline, here, (hook,))]
-        yield made | {"action": [*actions, _incomplete(guideline, here, hook)]}
+        actions = [action for rule in spoken for action in _actions(rule, guideline, (hook,))]
+        yield made | {"action": [*actions, _incomplete(guideline, hook)]}
 
 
 def plan_of(hook: str) -> str:
@@ -98,12 +95,11 @@ def plan_of(hook: str) -> str:
 _NOT_JUDGED = "Where data are missing, finding nothing does not mean that there is nothing."
 
 
-def _plan(id_: str, title: str, description: str, guideline: Guideline, base: str) -> Resource:
+def _plan(id_: str, title: str, description: str, guideline: Guideline) -> Resource:
     made = canonical(
         "PlanDefinition",
         id_,
         guideline,
-        base,
         name=machine_name(f"Prodrome {id_.removeprefix('prodrome-')}"),
         title=title,
         description=description,
@@ -111,38 +107,38 @@ def _plan(id_: str, title: str, description: str, guideline: Guideline, base: st
     code = {"system": "http://terminology.hl7.org/CodeSystem/plan-definition-type", "code": "eca-rule"}
     return made | {
         "type": {"coding": [code]},
-        "library": [f"{base.rstrip('/')}/Library/{LIBRARY}|{guideline.rulebook.version}"],
+        "library": [f"{guideline.canonical('Library', LIBRARY)}|{guideline.rulebook.version}"],
     }
 
 
-def _actions(rule: Rule, guideline: Guideline, base: str, hooks: tuple[str, ...]) -> list[Resource]:
+def _actions(rule: Rule, guideline: Guideline, hooks: tuple[str, ...]) -> list[Resource]:
     """The actions of a rule, one for each indicator that its card can have."""
     said = [f"{rule.why}."]
     said += [guideline.statements[id_] for id_ in rule.statements if id_ in guideline.statements]
-    offered = [_offer(rule, kind, base) for kind in suggested(rule.id)]
+    offered = [_offer(rule, kind, guideline) for kind in suggested(rule.id)]
     return [
-        _action(rule.id, rule.title, "\n\n".join(said), base, hooks, speaks(rule, indicator), indicator)
+        _action(rule.id, rule.title, "\n\n".join(said), guideline, hooks, speaks(rule, indicator), indicator)
         | {"documentation": _cited(rule, guideline)}
         | ({"selectionBehavior": "at-most-one", "action": offered} if offered else {})
         for indicator in indicators(guideline.rulebook, rule)
     ]
 
 
-def _incomplete(guideline: Guideline, base: str, hook: str) -> Resource:
+def _incomplete(guideline: Guideline, hook: str) -> Resource:
     asked = [rule.incomplete_card for rule in speaking(guideline.rulebook) if hook in rule.hooks]
     words = "; ".join(filter(None, asked))
     text = f"{_NOT_JUDGED} At this moment it may concern: {words}." if words else _NOT_JUDGED
-    return _action(INCOMPLETE, INCOMPLETE_TITLE, text, base, (hook,), could_not_judge(hook), "info")
+    return _action(INCOMPLETE, INCOMPLETE_TITLE, text, guideline, (hook,), could_not_judge(hook), "info")
 
 
 def _action(
-    code: str, title: str, text: str, base: str, hooks: tuple[str, ...], condition: str, indicator: Indicator
+    code: str, title: str, text: str, guideline: Guideline, hooks: tuple[str, ...], condition: str, indicator: Indicator
 ) -> Resource:
     return {
         "title": title,
         "description": text,
         "priority": _PRIORITY[indicator],
-        "code": [{"coding": [{"system": f"{base}/CodeSystem/{RULES}", "code": code, "display": title}]}],
+        "code": [{"coding": [{"system": guideline.canonical("CodeSystem", RULES), "code": code, "display": title}]}],
         "trigger": [{"type": "named-event", "name": hook} for hook in hooks],
         "condition": [
             {"kind": "applicability", "expression": {"language": "text/cql-identifier", "expression": condition}}
@@ -150,11 +146,11 @@ def _action(
     }
 
 
-def _offer(rule: Rule, kind: str, base: str) -> Resource:
+def _offer(rule: Rule, kind: str, guideline: Guideline) -> Resource:
     if kind in _DRAFTED:
         label, description, _ = _DRAFTED[kind]
         offered = {"title": label, "description": description, "type": _action_type("create")}
-        return offered | {"definitionCanonical": f"{base}/ActivityDefinition/{id_of(kind)}"}
+        return offered | {"definitionCanonical": guideline.canonical("ActivityDefinition", id_of(kind))}
     if kind in _CHANGES:
         type_, label = _CHANGES[kind]
         return {"title": label, "description": label, "type": _action_type(type_)}

@@ -9,14 +9,13 @@ from prodrome.rules.guideline import Guideline
 _FHIR_TYPES: Mapping[type, str] = {str: "string", float: "Quantity", bool: "boolean"}
 
 
-def fact_profiles(guideline: Guideline, base: str) -> Iterator[Resource]:
+def fact_profiles(guideline: Guideline) -> Iterator[Resource]:
     """A profile on Observation for each type of facts: its code, and a component for each field it may have."""
     for fact, (means, fields, meanings) in fact_types(guideline).items():
         made = canonical(
             "StructureDefinition",
             profile_id(fact),
             guideline,
-            base,
             name=machine_name(f"Prodrome fact {fact}"),
             title=f"Fact: {fact.replace('_', ' ')}",
             description=means,
@@ -28,7 +27,7 @@ def fact_profiles(guideline: Guideline, base: str) -> Iterator[Resource]:
             "type": "Observation",
             "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Observation",
             "derivation": "constraint",
-            "differential": {"element": list(_elements(fact, fields, meanings, base.rstrip("/")))},
+            "differential": {"element": list(_elements(fact, fields, meanings, guideline))},
         }
 
 
@@ -37,12 +36,15 @@ def profile_id(fact: str) -> str:
     return f"fact-{id_of(fact)}"
 
 
-def _elements(fact: str, fields: Mapping[str, type], meanings: Mapping[str, str], base: str) -> Iterator[Resource]:
+def _elements(
+    fact: str, fields: Mapping[str, type], meanings: Mapping[str, str], guideline: Guideline
+) -> Iterator[Resource]:
+    types, names = (guideline.canonical("CodeSystem", one) for one in (FACTS, FACT_FIELDS))
     yield {"id": "Observation", "path": "Observation"}
     yield {
         "id": "Observation.code",
         "path": "Observation.code",
-        "patternCodeableConcept": {"coding": [{"system": f"{base}/CodeSystem/{FACTS}", "code": fact}]},
+        "patternCodeableConcept": {"coding": [{"system": types, "code": fact}]},
     }
     if not fields:
         yield {"id": "Observation.component", "path": "Observation.component", "max": "0"}
@@ -64,7 +66,7 @@ def _elements(fact: str, fields: Mapping[str, type], meanings: Mapping[str, str]
         yield {
             "id": f"{slice_}.code",
             "path": "Observation.component.code",
-            "patternCodeableConcept": {"coding": [{"system": f"{base}/CodeSystem/{FACT_FIELDS}", "code": field}]},
+            "patternCodeableConcept": {"coding": [{"system": names, "code": field}]},
         }
         yield {
             "id": f"{slice_}.value[x]",

@@ -6,14 +6,14 @@ begin so only a terminology server that holds the classification can say, and it
 
 from collections.abc import Iterator, Mapping
 
-from prodrome.cds_hooks.cards import INCOMPLETE, INCOMPLETE_TITLE
+from prodrome.cds_hooks.cards import INCOMPLETE, INCOMPLETE_TITLE, OVERRIDE_REASONS, RULES, override_reasons
 from prodrome.cds_hooks.knowledge.canonical import Resource, canonical, id_of, machine_name
 from prodrome.cds_hooks.knowledge.cql import COMPLETENESS, COMPLETENESS_FIELDS, speaking
 from prodrome.rules import MEANINGS, meaning_of
 from prodrome.rules.guideline import CodeSet, Guideline
 
-RULES, FACTS, FACT_FIELDS = "rules", "facts", "fact-fields"
-"""The ids of our code systems."""
+FACTS, FACT_FIELDS = "facts", "fact-fields"
+"""The ids of the code systems of facts."""
 
 ATC = "http://www.whocc.no/atc"
 _CATEGORY = 3
@@ -44,8 +44,8 @@ def fact_types(guideline: Guideline) -> Mapping[str, tuple[str, Mapping[str, typ
     return found | {COMPLETENESS: (means, COMPLETENESS_FIELDS, meanings)}
 
 
-def code_systems(guideline: Guideline, base: str) -> Iterator[Resource]:
-    """The rules that have a card, the types of facts, and their fields."""
+def code_systems(guideline: Guideline) -> Iterator[Resource]:
+    """The rules that have a card, reasons to override one, the types of facts, and their fields."""
     rules = {rule.id: (rule.title, f"{rule.why}.") for rule in speaking(guideline.rulebook)}
     rules[INCOMPLETE] = INCOMPLETE_TITLE, "Something was not found, and may be where data are missing."
     types = fact_types(guideline)
@@ -55,6 +55,11 @@ def code_systems(guideline: Guideline, base: str) -> Iterator[Resource]:
             meanings.setdefault(field, {})[meaning] = None
     for id_, title, concepts in (
         (RULES, "Rules that have a card", rules),
+        (
+            OVERRIDE_REASONS,
+            "Reasons to override a card",
+            {code: (said, said) for code, said in override_reasons().items()},
+        ),
         (FACTS, "Types of facts that the rules read", {name: (_said(name), one[0]) for name, one in types.items()}),
         (
             FACT_FIELDS,
@@ -63,7 +68,7 @@ def code_systems(guideline: Guideline, base: str) -> Iterator[Resource]:
         ),
     ):
         made = canonical(
-            "CodeSystem", id_, guideline, base, name=machine_name(f"Prodrome {id_}"), title=title, description=title
+            "CodeSystem", id_, guideline, name=machine_name(f"Prodrome {id_}"), title=title, description=title
         )
         listed = [
             {"code": code, "display": display, "definition": definition}
@@ -72,24 +77,24 @@ def code_systems(guideline: Guideline, base: str) -> Iterator[Resource]:
         system = f"{made['url']}"
         yield made | {
             "caseSensitive": True,
-            "valueSet": f"{base.rstrip('/')}/ValueSet/{id_}",
+            "valueSet": guideline.canonical("ValueSet", id_),
             "content": "complete",
             "count": len(listed),
             "concept": listed,
         }
         yield canonical(
-            "ValueSet", id_, guideline, base, name=machine_name(f"Prodrome all {id_}"), title=title, description=title
+            "ValueSet", id_, guideline, name=machine_name(f"Prodrome all {id_}"), title=title, description=title
         ) | {
             "compose": {"include": [{"system": system}]},
             "expansion": _expansion(guideline, [(system, one["code"]) for one in listed]),
         }
 
 
-def value_sets(guideline: Guideline, base: str) -> Iterator[Resource]:
+def value_sets(guideline: Guideline) -> Iterator[Resource]:
     """A value set for each code set of the guideline as it is in force, in the order of codes.yaml."""
     systems = guideline.systems.values()
     for code_set in guideline.code_sets.values():
-        yield _value_set(code_set, [system for system in systems if _knows(code_set, system)], guideline, base)
+        yield _value_set(code_set, [system for system in systems if _knows(code_set, system)], guideline)
 
 
 def is_expanded(value_set: Resource) -> bool:
@@ -106,12 +111,11 @@ def _knows(code_set: CodeSet, system: str) -> bool:
     return bool(code_set.exact.get(system) or code_set.prefixes.get(system) or code_set.patterns.get(system))
 
 
-def _value_set(code_set: CodeSet, systems: list[str], guideline: Guideline, base: str) -> Resource:
+def _value_set(code_set: CodeSet, systems: list[str], guideline: Guideline) -> Resource:
     made = canonical(
         "ValueSet",
         value_set_id(code_set.name),
         guideline,
-        base,
         name=machine_name(f"Prodrome {code_set.name}"),
         title=code_set.title,
         description=f"The code set {code_set.name} of the guideline.",

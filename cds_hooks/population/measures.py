@@ -14,11 +14,11 @@ from typing import Any, Literal
 
 import orjson
 
+from prodrome.cds_hooks.cards import RULES
 from prodrome.cds_hooks.population.results import COUNTS, MANIFEST
 from prodrome.rules.guideline import Guideline
 
 Resource = dict[str, Any]
-BASE = "https://example.org/prodrome"
 POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
 SEVERITY = {"critical": "high", "warning": "moderate", "info": "low"}
 Result = Literal["gap", "met", "notEvaluable"]
@@ -30,7 +30,6 @@ def write(out: Path, guideline: Guideline) -> None:
     folder.mkdir(exist_ok=True)
     counts = json.loads((out / COUNTS).read_bytes())
     day = json.loads((out / MANIFEST).read_bytes())["today"]
-    titles = {id_: rule.title for id_, rule in guideline.rulebook.rules.items()}
     members: dict[str, list[str]] = {}
     with ExitStack() as open_files:
         writers = {
@@ -42,26 +41,26 @@ def write(out: Path, guideline: Guideline) -> None:
             writers[name].write(orjson.dumps(resource) + b"\n")
 
         for number, row in enumerate(_rows(out / "findings.ndjson")):
-            put("DetectedIssue", detected_issue(row, number, day, titles))
+            put("DetectedIssue", detected_issue(row, number, day, guideline))
             listed = members.setdefault(row["rule"], [])
             if not listed or listed[-1] != row["patient"]:
                 listed.append(row["patient"])
         for rule in sorted(members):
-            put("Group", group(rule, members[rule], titles))
+            put("Group", group(rule, members[rule], guideline))
         for rule, of_rule in counts["rules"].items():
-            put("MeasureReport", summary_report(rule, of_rule, day))
+            put("MeasureReport", summary_report(rule, of_rule, day, guideline))
         for table, result in (("findings", "gap"), ("unjudged", "notEvaluable")):
             for (patient, rule), rows in groupby(_rows(out / f"{table}.ndjson"), key=_patient_and_rule):
-                put("MeasureReport.individual", individual_report(patient, rule, result, day, rows))  # type: ignore[arg-type]
+                put("MeasureReport.individual", individual_report(patient, rule, result, day, rows, guideline))  # type: ignore[arg-type]
 
 
-def detected_issue(row: Mapping[str, Any], number: int, day: str, titles: Mapping[str, str]) -> Resource:
+def detected_issue(row: Mapping[str, Any], number: int, day: str, guideline: Guideline) -> Resource:
     """A gap of one patient: the rule, how grave it is, and the resources that show it."""
     resource: Resource = {
         "resourceType": "DetectedIssue",
         "id": f"issue-{number}",
         "status": "final",
-        "code": rule_concept(row["rule"], titles),
+        "code": rule_concept(row["rule"], guideline),
         "severity": SEVERITY[row["indicator"]],
         "patient": {"reference": f"Patient/{row['patient']}"},
         "identifiedDateTime": day,
@@ -72,26 +71,35 @@ def detected_issue(row: Mapping[str, Any], number: int, day: str, titles: Mappin
     return resource
 
 
-def rule_concept(rule: str, titles: Mapping[str, str]) -> dict[str, Any]:
+def rule_concept(rule: str, guideline: Guideline) -> dict[str, Any]:
     """A rule as a code."""
-    return {"coding": [{"system": f"{BASE}/CodeSystem/rule", "code": rule}], "text": titles.get(rule, rule)}
+    return {
+        "coding": [{"system": guideline.canonical("CodeSystem", RULES), "code": rule}],
+        "text": title(rule, guideline),
+    }
 
 
-def group(rule: str, patients: list[str], titles: Mapping[str, str]) -> Resource:
+def title(rule: str, guideline: Guideline) -> str:
+    """What a rule is called; one that is no longer there by its id."""
+    known = guideline.rulebook.rules.get(rule)
+    return known.title if known and known.title else rule
+
+
+def group(rule: str, patients: list[str], guideline: Guideline) -> Resource:
     """The outreach list of a rule."""
     return {
         "resourceType": "Group",
         "id": f"outreach-{rule.lower()}",
         "type": "person",
         "actual": True,
-        "code": rule_concept(rule, titles),
-        "name": titles.get(rule, rule),
+        "code": rule_concept(rule, guideline),
+        "name": title(rule, guideline),
         "quantity": len(patients),
         "member": [{"entity": {"reference": f"Patient/{patient}"}} for patient in patients],
     }
 
 
-def summary_report(rule: str, counts: Mapping[str, Any], day: str) -> Resource:
+def summary_report(rule: str, counts: Mapping[str, Any], day: str, guideline: Guideline) -> Resource:
     """How many patients a rule could be judged for, and met. Who could not be judged is excluded from the denominator.
 
     The numerator are those for whom what the rule asks for was found; the others of the denominator are its gaps.
@@ -103,14 +111,16 @@ def summary_report(rule: str, counts: Mapping[str, Any], day: str) -> Resource:
         "denominator-exclusion": counts["notEvaluable"],
         "numerator": counts["met"],
     }
-    report = _report(f"summary-{rule.lower()}", "summary", rule, day)
+    report = _report(f"summary-{rule.lower()}", "summary", rule, day, guideline)
     of_rule: Resource = {"population": [_population(name, count) for name, count in populations.items()]}
     if counts["denominator"]:
         of_rule["measureScore"] = {"value": round(counts["met"] / counts["denominator"], 4)}
     return {**report, "group": [of_rule]}
 
 
-def individual_report(patient: str, rule: str, result: Result, day: str, rows: Iterator[Mapping[str, Any]]) -> Resource:
+def individual_report(
+    patient: str, rule: str, result: Result, day: str, rows: Iterator[Mapping[str, Any]], guideline: Guideline
+) -> Resource:
     """What a rule came to for one patient, with the resources that show it or the kinds that are missing."""
     populations = {
         "initial-population": 1,
@@ -118,7 +128,7 @@ def individual_report(patient: str, rule: str, result: Result, day: str, rows: I
         "denominator-exclusion": int(result == "notEvaluable"),
         "numerator": int(result == "met"),
     }
-    report = _report(f"{rule.lower()}-{patient}"[:64], "individual", rule, day)
+    report = _report(f"{rule.lower()}-{patient}"[:64], "individual", rule, day, guideline)
     report["subject"] = {"reference": f"Patient/{patient}"}
     report["group"] = [{"population": [_population(name, count) for name, count in populations.items()]}]
     shown = dict.fromkeys(reference for row in rows for reference in row.get("references", ()))
@@ -127,13 +137,13 @@ def individual_report(patient: str, rule: str, result: Result, day: str, rows: I
     return report
 
 
-def _report(id_: str, type_: str, rule: str, day: str) -> Resource:
+def _report(id_: str, type_: str, rule: str, day: str, guideline: Guideline) -> Resource:
     return {
         "resourceType": "MeasureReport",
         "id": id_,
         "status": "complete",
         "type": type_,
-        "measure": f"{BASE}/Measure/{rule}",
+        "measure": guideline.canonical("Measure", rule),
         "date": day,
         "period": {"start": day, "end": day},
     }

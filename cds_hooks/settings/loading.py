@@ -19,7 +19,7 @@ from prodrome.cds_hooks.settings.model import PREFIX, Settings
 from prodrome.cds_hooks.settings.parts import Backend, FhirServer, Issuer
 from prodrome.fhir_mappers import locate, plain_code
 from prodrome.rules.engine import excerpt, meant
-from prodrome.rules.guideline import DIARY, Guideline, GuidelineError, Site, load_guideline
+from prodrome.rules.guideline import CANONICAL_BASE, DIARY, Guideline, GuidelineError, Site, load_guideline
 
 FILE_VARIABLE = "PRODROME_SETTINGS"
 DEFAULT_FILE = Path("prodrome.toml")
@@ -94,6 +94,7 @@ def site_guideline(settings: Settings) -> Guideline:
         settings.more_codes,
         settings.eligibility,
         settings.diary_system != DIARY,
+        settings.canonical_base != CANONICAL_BASE,
     )
     if licensed and not any(own):
         return load_guideline()
@@ -109,6 +110,7 @@ def site_guideline(settings: Settings) -> Guideline:
             more_codes=settings.more_codes,
             eligibility=settings.eligibility,
             diary=settings.diary_system,
+            canonical_base=settings.canonical_base,
         )
     )
 

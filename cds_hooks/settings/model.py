@@ -30,7 +30,7 @@ from prodrome.cds_hooks.settings.values import (
     said,
 )
 from prodrome.rules.engine import meant
-from prodrome.rules.guideline import DIARY
+from prodrome.rules.guideline import CANONICAL_BASE, DIARY
 
 PREFIX = "PRODROME_"
 IN_MEMORY = "sqlite://"
@@ -159,10 +159,10 @@ class Settings(BaseSettings):
         AfterValidator(http_url),
         AfterValidator(base_url_of),
         said(
-            "What the canonical addresses begin with, of what `prodrome export-knowledge` and `prodrome facts` write.",
+            "What the canonical addresses of our rules, facts and reasons begin with, in cards and all FHIR written.",
             example='"https://cds.example.org/fhir"',
         ),
-    ] = "https://example.org/prodrome"
+    ] = CANONICAL_BASE
     tell_eligibility: Annotated[
         bool, said("Put every class and every body's criteria into each answer's extension.", example="true")
     ] = False

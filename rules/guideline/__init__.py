@@ -13,7 +13,7 @@ from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow
 from prodrome.rules.guideline.guideline import Guideline, load_guideline
 from prodrome.rules.guideline.named import NumericParameter
 from prodrome.rules.guideline.ndc import package_digits
-from prodrome.rules.guideline.site import DIARY, Site
+from prodrome.rules.guideline.site import CANONICAL_BASE, DIARY, Site
 from prodrome.rules.guideline.types import (
     ATC,
     ICD10CM,
@@ -35,6 +35,7 @@ from prodrome.rules.guideline.types import (
 
 __all__ = [
     "ATC",
+    "CANONICAL_BASE",
     "DIARY",
     "ICD10CM",
     "NDC",

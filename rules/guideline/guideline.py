@@ -313,6 +313,10 @@ class Guideline:
         """The address of the code system that the headache diary is kept in."""
         return self.site.diary
 
+    def canonical(self, kind: str, name: str) -> str:
+        """The address of something of ours: that of the rules' code system is ``canonical("CodeSystem", "rules")``."""
+        return f"{self.site.canonical_base.rstrip('/')}/{kind}/{name}"
+
     def for_site(self, site: Site) -> "Guideline":
         """The guideline as a site uses it. Raises GuidelineError for what the site names and is not there."""
         return self if site == self.site else _assemble(self.folder, site)

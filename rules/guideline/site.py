@@ -19,7 +19,9 @@ SPECIALTIES = {"neurology": ("neurology",), "pain_management": ("pain_management
 STOP_REASON = "stop_reason."
 CODE_KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
 
-DIARY = "https://example.org/prodrome/CodeSystem/headache-diary"
+CANONICAL_BASE = "https://example.org/prodrome"
+"""What the addresses of all that is ours begin with, where a site publishes it under none of its own."""
+DIARY = f"{CANONICAL_BASE}/CodeSystem/headache-diary"
 """The code system of the diary's codes where a site has none of its own: no standard has them."""
 
 
@@ -29,7 +31,8 @@ class Site:
 
     ``licensed``: whether SNOMED CT codes outside the Global Patient Set are read. ``more_codes`` is a table read
     beside ours, as ``prodrome codes expand`` writes it; ``eligibility`` a file of the form of eligibility.yaml.
-    ``diary`` is the address of the code system that the headache diary is kept in.
+    ``diary`` is the address of the code system that the headache diary is kept in, ``canonical_base`` what the
+    addresses of the rules and all else that is ours begin with.
     """
 
     parameters: Mapping[str, object] = field(default_factory=dict)
@@ -38,6 +41,7 @@ class Site:
     more_codes: Path | None = None
     eligibility: Path | None = None
     diary: str = DIARY
+    canonical_base: str = CANONICAL_BASE
 
 
 def mapped_drugs(site: Site, drugs: Mapping[str, Drug]) -> dict[SiteCode, str]:

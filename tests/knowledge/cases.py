@@ -16,13 +16,14 @@ from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.testers import examples
 from prodrome.rules.engine import FINDING, UNJUDGED, Fact, Rulebook
+from prodrome.rules.guideline import load_guideline
 from tests.knowledge.worlds import World, draw
 from tests.serving import TODAY, filled
 from tests.vignettes.example_requests import request
 from tests.vignettes.shapes import as_medication_requests, as_r5
 
 ROOT = Path(__file__).parents[2]
-BASE = "https://example.org/prodrome"
+GUIDELINE = load_guideline()
 SEED = 20260615
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 WORLDS = 2000 if LONG else 200
@@ -77,7 +78,7 @@ def worlds(rulebook: Rulebook, number: int = WORLDS) -> Iterator[World]:
 def of_world(name: str, world: World, rulebook: Rulebook) -> Compared:
     """A world as the exported rules are run on it."""
     outcome = world.judged(rulebook)
-    observations = fact_observations(world.facts, world.completeness, patient_id="one", base=BASE)
+    observations = fact_observations(world.facts, world.completeness, patient_id="one", guideline=GUIDELINE)
     resources = [{"resourceType": "Patient", "id": "one"}, *observations]
     return Compared(
         name,
@@ -105,7 +106,7 @@ def _compared(name: str, consultation: Consultation) -> Compared:
     cards = consultation.response["cards"]
     return Compared(
         name,
-        facts_bundle(judgement, consultation.request.patient_id, BASE),
+        facts_bundle(judgement, consultation.request.patient_id),
         rows([fact.fields for fact in judgement.of_type(FINDING)]),
         rows([fact.fields for fact in judgement.of_type(UNJUDGED)]),
         frozenset(one.rule for one in judgement.outcome.fired),

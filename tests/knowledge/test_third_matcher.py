@@ -10,13 +10,13 @@ import pytest
 from prodrome.cds_hooks.knowledge import knowledge
 from prodrome.rules.guideline import load_guideline
 from tests.knowledge import cases
-from tests.knowledge.cases import BASE, Compared
+from tests.knowledge.cases import Compared
 from tests.knowledge.mutants import telling_worlds
 from tests.knowledge.toolchain import evaluated, mutated, translated
 
 GUIDELINE = load_guideline()
 RULEBOOK = GUIDELINE.rulebook
-PUBLISHED = knowledge(GUIDELINE, BASE)
+PUBLISHED = knowledge(GUIDELINE)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 CHANGED = 12
 """Of so many rules changes are tried in every run."""

@@ -9,20 +9,18 @@ from prodrome.cds_hooks.knowledge import KnowledgeError, library
 from prodrome.rules.engine import Comparison
 from prodrome.rules.guideline import load_guideline
 
-BASE = "https://example.org/prodrome"
-
 
 def test_every_enabled_rule_is_defined_and_the_text_is_the_same_each_time() -> None:
     guideline = load_guideline()
-    text = library(guideline, BASE)
-    assert text == library(guideline, f"{BASE}/")
+    text = library(guideline)
+    assert text == library(load_guideline())
     defined = set(re.findall(r'^define "(.+): holds for":$', text, re.MULTILINE))
     assert defined == {rule.id for rule in guideline.rulebook.rules.values() if rule.enabled}
 
 
 def test_a_rule_reads_as_its_conditions() -> None:
     """What a condition asks of a fact stands with its list, and tallies are called by what they count."""
-    shown = library(load_guideline(), BASE).partition('define "DTT-01: holds for":\n')[2].partition("    return all")[0]
+    shown = library(load_guideline()).partition('define "DTT-01: holds for":\n')[2].partition("    return all")[0]
     assert shown == (
         """  from "adult, after layer 1" "adult",
     ("diagnosis facts" "F" where "F"."name" = 'migraine') "diagnosis",
@@ -41,7 +39,7 @@ def test_a_rule_reads_as_its_conditions() -> None:
 
 
 def test_no_fact_is_called_by_a_letter() -> None:
-    text = library(load_guideline(), BASE)
+    text = library(load_guideline())
     for rule in re.findall(r'^define ".+: holds for":\n(.*?)^$', text, re.MULTILINE | re.DOTALL):
         for called in re.findall(r'^      "([^"]+)": "\1",?$', rule, re.MULTILINE):
             assert len(called) > 2, rule
@@ -49,7 +47,7 @@ def test_no_fact_is_called_by_a_letter() -> None:
 
 def test_a_parameter_of_a_site_becomes_the_default() -> None:
     changed = load_guideline().with_parameters({"resistant_min_classes": 2})
-    assert 'parameter "resistant_min_classes" Decimal\n  default 2.0\n' in library(changed, BASE)
+    assert 'parameter "resistant_min_classes" Decimal\n  default 2.0\n' in library(changed)
 
 
 def test_what_has_no_translation_names_the_rule() -> None:
@@ -62,7 +60,7 @@ def test_what_has_no_translation_names_the_rule() -> None:
     other = replace(guideline)
     object.__setattr__(other, "rulebook", odd)
     with pytest.raises(KnowledgeError, match=f"rule {rule.id}: no translation of the operator '~'"):
-        library(other, BASE)
+        library(other)
 
 
 def _a_test() -> Comparison:

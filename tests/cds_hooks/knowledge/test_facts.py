@@ -14,9 +14,11 @@ from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.settings import Settings
 from prodrome.rules import Completeness
 from prodrome.rules.engine import Fact
+from prodrome.rules.guideline import load_guideline
 from tests.serving import TODAY
 
 BASE = "https://example.org/prodrome"
+GUIDELINE = load_guideline()
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*.json"))
 
 
@@ -27,13 +29,15 @@ def environment() -> Environment:
 
 @pytest.fixture(scope="module")
 def profiles(environment: Environment) -> dict[str, dict[str, Any]]:
-    resources = knowledge(environment.guideline, BASE).resources
+    resources = knowledge(environment.guideline).resources
     return {one["url"]: one for one in resources if one["resourceType"] == "StructureDefinition"}
 
 
 def test_a_fact_is_an_observation_that_names_what_it_was_read_from() -> None:
     fact = Fact("f1", "month", {"month": "2026-05", "debilitating": 9.0}, ("Observation/d1", "Condition/c1"))
-    observed, complete = fact_observations([fact], {"Condition": Completeness.COMPLETE}, patient_id="p", base=BASE)
+    observed, complete = fact_observations(
+        [fact], {"Condition": Completeness.COMPLETE}, patient_id="p", guideline=GUIDELINE
+    )
     assert observed["code"]["coding"] == [{"system": f"{BASE}/CodeSystem/facts", "code": "month"}]
     assert observed["derivedFrom"] == [{"reference": "Observation/d1"}]
     assert observed["focus"] == [{"reference": "Condition/c1"}]
@@ -50,9 +54,8 @@ def test_the_facts_of_a_chart_follow_their_profiles(
     body = file.read_bytes()
     consultation = consult(read_request(parse(body), hooks, body=body), environment)
     patient = consultation.request.patient_id
-    bundle = facts_bundle(consultation.judgement, patient, BASE)
+    bundle = facts_bundle(consultation.judgement, patient)
     Bundle.model_validate(bundle)
-    assert bundle == facts_bundle(consultation.judgement, patient, f"{BASE}/")
     first, *facts = [entry["resource"] for entry in bundle["entry"]]
     assert (first["resourceType"], first["id"]) == ("Patient", patient)
     measured = [fact for fact in consultation.judgement.facts if fact.rule is None and fact.type != "tally"]

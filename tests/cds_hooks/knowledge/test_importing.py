@@ -11,11 +11,10 @@ from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.knowledge import KnowledgeError, is_expanded, knowledge, rows_of
 from prodrome.rules.guideline import Site, load_guideline
 
-BASE = "https://example.org/prodrome"
 GUIDELINE = load_guideline()
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 SNOMED = "http://snomed.info/sct"
-VALUE_SETS = {one["id"]: one for one in knowledge(GUIDELINE, BASE).value_sets}
+VALUE_SETS = {one["id"]: one for one in knowledge(GUIDELINE).value_sets}
 OF_SETS = {name: VALUE_SETS[name.replace("_", "-")] for name in GUIDELINE.code_sets}
 
 
@@ -60,7 +59,7 @@ def test_the_codes_of_a_classification_are_taken_in_one_by_one(tmp_path: Path) -
     ):
         assert asthma.contains(system, code) == inside
     assert not before.contains(ICD10CM, "R05.3")
-    changed = {one["id"]: one for one in knowledge(GUIDELINE.with_codes(table), BASE).value_sets}["asthma"]
+    changed = {one["id"]: one for one in knowledge(GUIDELINE.with_codes(table)).value_sets}["asthma"]
     parts = [part for part in changed["compose"]["include"] if part["system"] == ICD10CM]
     assert [sorted(part) for part in parts] == [["concept", "system"], ["filter", "system"]]
 

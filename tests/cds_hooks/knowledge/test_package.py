@@ -14,21 +14,23 @@ from typing import Any
 import pytest
 
 from prodrome.cds_hooks.cards import suggested
+from prodrome.cds_hooks.cards.building import manners
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.knowledge import Knowledge, KnowledgeError, is_expanded, knowledge, write
-from prodrome.rules.guideline import Guideline, load_guideline
+from prodrome.cds_hooks.population.measures import rule_concept
+from prodrome.rules.guideline import Guideline, Site, load_guideline
 
 BASE = "https://cds.example.org/fhir"
 
 
 @pytest.fixture(scope="module")
 def guideline() -> Guideline:
-    return load_guideline()
+    return load_guideline().for_site(Site(canonical_base=f"{BASE}/"))
 
 
 @pytest.fixture(scope="module")
 def published(guideline: Guideline) -> Knowledge:
-    return knowledge(guideline, BASE)
+    return knowledge(guideline)
 
 
 def of_kind(published: Knowledge, kind: str) -> dict[str, dict[str, Any]]:
@@ -218,9 +220,9 @@ def test_a_later_export_replaces_the_earlier_one_and_nothing_else(published: Kno
 
 
 def test_the_parameters_of_a_site_are_the_defaults_of_the_package(guideline: Guideline) -> None:
-    changed = knowledge(guideline.with_parameters({"moh_months": 2}), BASE)
+    changed = knowledge(guideline.with_parameters({"moh_months": 2}))
     assert 'parameter "moh_months" Decimal\n  default 2.0\n' in changed.cql
-    assert changed.resources != knowledge(guideline, BASE).resources
+    assert changed.resources != knowledge(guideline).resources
 
 
 def test_elm_of_another_text_is_refused(guideline: Guideline, published: Knowledge) -> None:
@@ -228,12 +230,35 @@ def test_elm_of_another_text_is_refused(guideline: Guideline, published: Knowled
     assert found
     statement = {"name": "Digest", "expression": {"type": "Literal", "value": found[1]}}
     elm = json.dumps({"library": {"statements": {"def": [statement]}}}).encode()
-    library = of_kind(knowledge(guideline, BASE, elm=elm), "Library")["ProdromeRules"]
+    library = of_kind(knowledge(guideline, elm=elm), "Library")["ProdromeRules"]
     assert [one["contentType"] for one in library["content"]] == ["text/cql", "application/elm+json"]
     with pytest.raises(KnowledgeError, match="made of another text"):
-        knowledge(guideline.with_parameters({"moh_months": 2}), BASE, elm=elm)
+        knowledge(guideline.with_parameters({"moh_months": 2}), elm=elm)
     with pytest.raises(KnowledgeError, match="expected what a CQL translator writes"):
-        knowledge(guideline, BASE, elm=b"{}")
+        knowledge(guideline, elm=b"{}")
+
+
+def test_the_base_of_a_site_is_that_of_its_cards_and_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PRODROME_CANONICAL_BASE", "https://site.example.org/cds")
+    request = str(Path(__file__).parents[3] / "examples" / "patient-view-resistant.json")
+    assert main(["consult", request, "--today", "2026-06-15", "--json"]) == 0
+    (first, *_) = json.loads(capsys.readouterr().out)["cards"]
+    assert first["source"]["topic"]["system"] == "https://site.example.org/cds/CodeSystem/rules"
+    assert {one["system"] for one in first["overrideReasons"]} == {
+        "https://site.example.org/cds/CodeSystem/override-reasons"
+    }
+    assert main(["consult", request, "--today", "2026-06-15", "--prior-authorisation", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["identifier"]["system"] == "https://site.example.org/cds/NamingSystem/prior-authorisation"
+    rule = rule_concept("DTT-01", load_guideline().for_site(Site(canonical_base="https://site.example.org/cds")))
+    assert rule["coding"][0]["system"] == first["source"]["topic"]["system"]
+
+
+def test_every_reason_to_override_a_card_is_published(published: Knowledge) -> None:
+    reasons = {one["code"] for one in of_kind(published, "CodeSystem")["override-reasons"]["concept"]}
+    assert {code for manner in manners().values() for code, _ in manner.override} == reasons
 
 
 def test_the_base_of_a_site_is_that_of_its_facts_and_package(
