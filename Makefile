@@ -4,8 +4,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: coverage docs format install run test test-compiled test-examples test-kills test-lowest test-spark lint bench bench-compare
-.PHONY: bench-hostile bench-population load conformance security-table audit sbom lock wheel
+.PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-spark lint
+.PHONY: bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
 
 install: $(READY)
 
@@ -45,6 +45,10 @@ test-kills: install
 # Examples of FHIR guides that no registry has: FHIR_EXAMPLES=FOLDER, each folder in it a source.
 test-examples: install
 	$(BIN)/python -m pytest -q -n 0 -p no:cacheprovider tests/fhir_mappers/test_public_packages.py -k folder
+
+# The exported rules in Java's engine and in HAPI FHIR, and every change of them noticed: some 250 MB, and minutes.
+test-knowledge: install
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q -p no:cacheprovider tests/knowledge
 
 # The core of the suite on the lowest versions that pyproject.toml allows.
 test-lowest: install

