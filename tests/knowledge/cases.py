@@ -1,5 +1,6 @@
 """What the exported rules are run on, and what this program says of it: real charts, and random worlds."""
 
+import copy
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -64,6 +65,54 @@ def charts() -> Iterator[Compared]:
         for ask in example.asks:
             name = f"{example.patient_id} {ask.hook} {ask.order or ask.entry or ''}".strip()
             yield _judged(name, request(example, ask, TODAY), environment)
+
+
+def reshaped(number: int) -> Iterator[Compared]:
+    """Random charts made of the labelled patients and the examples, in the shapes that charts come in.
+
+    Each has rows left out and fields of rows, half of them the rows of another patient besides, some no row of a kind;
+    as R4, as R5, or with requests in place of statements.
+    """
+    random = Random(SEED)
+    environment = Environment.of(Settings(today=TODAY, engine="reference"))
+    files = sorted((ROOT / "tests" / "vignettes" / "requests").glob("*.json"))
+    base = [json.loads(file.read_text()) for file in files]
+    base += [request(example, ask, TODAY) for example in examples() for ask in example.asks]
+    for place in range(number):
+        patient = _reshaped(random, random.choice(base), random.choice(base))
+        yield _judged(f"reshaped chart {place}", patient, environment)
+
+
+_LEFT_OUT = ("dosage", "reason", "reasonCode", "statusReason", "effectivePeriod", "period", "onsetDateTime", "code")
+
+
+def _reshaped(random: Random, patient: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """A patient in another shape, with other rows."""
+    shape = random.choice((dict, as_r5, _as_requests))
+    made = shape(copy.deepcopy(patient))
+    asked, more = made["request_by_kind"], shape(copy.deepcopy(other))["request_by_kind"]
+    id_, other_id = (one["context"]["patientId"] for one in (asked, more))
+    his = json.dumps(more["prefetch"]).replace(f"Patient/{other_id}", f"Patient/{id_}")
+    others = json.loads(his) if random.random() < 0.5 else {}
+    rarely = random.choice((0, 0.1, 0.3))
+    for kind, bundle in asked["prefetch"].items():
+        if kind == "Patient" or not bundle:
+            continue
+        rows = [*bundle.get("entry", ()), *(others.get(kind) or {}).get("entry", ())]
+        bundle["entry"] = [entry for entry in rows if random.random() >= rarely]
+        bundle.pop("total", None)
+        for entry in bundle["entry"]:
+            if random.random() < rarely:
+                entry["resource"].pop(random.choice(_LEFT_OUT), None)
+    if random.random() < 0.2:
+        made["absent"] = [random.choice(sorted(asked["prefetch"].keys() - {"Patient"}))]
+    return made
+
+
+def _as_requests(patient: dict[str, Any]) -> dict[str, Any]:
+    return (
+        as_medication_requests(patient) if "MedicationStatement" in patient["request_by_kind"]["prefetch"] else patient
+    )
 
 
 def worlds(rulebook: Rulebook, number: int = WORLDS) -> Iterator[World]:
