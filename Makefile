@@ -62,7 +62,8 @@ test-lowest: install
 
 # A wheel in which what reads charts and judges is compiled (mypyc): it takes gcc some minutes, and answers sooner.
 wheel: install
-	rm -rf build/wheels build/lib* build/bdist*
+	rm -rf build/wheels build/bdist*
+	mkdir -p build && find build -path "build/lib*" -type f ! -name "*.so" -delete  # of modules that are gone, maybe
 	PYTHONWARNINGS=ignore PRODROME_COMPILE=1 $(BIN)/python -m pip --disable-pip-version-check --quiet wheel \
 		--no-deps --no-build-isolation -w build/wheels .
 
