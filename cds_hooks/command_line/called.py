@@ -16,8 +16,13 @@ def called() -> str:
     found = shutil.which("prodrome")
     if found is not None and Path(found).resolve() == program.resolve():
         return "prodrome"
-    near = os.path.relpath(program)
-    return shlex.quote(str(program) if near.startswith(os.pardir) else near)
+    return from_here(program)
+
+
+def from_here(file: Path) -> str:
+    """The way to a file as a shell takes it: from the working directory, where the file lies below that."""
+    near = os.path.relpath(file)
+    return shlex.quote(str(file) if near.startswith(os.pardir) else near)
 
 
 def pasted(words: Sequence[str]) -> str:

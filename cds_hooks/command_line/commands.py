@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -15,6 +15,7 @@ from typing import Any
 
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.command_line.arguments import engine_argument, settings_of, today_argument
+from prodrome.cds_hooks.command_line.called import called, from_here
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import json_argument, print_json, print_table
 from prodrome.cds_hooks.consultation import consult
@@ -101,7 +102,9 @@ def _listen(settings: Settings) -> socket:
     except OSError as error:
         where = f"{settings.host}, port {settings.port}"
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
-        raise UsageError(f"{where}: cannot be listened on ({reason}); choose another with --port or --host") from error
+        raise UsageError(
+            f"{where}: cannot be listened on ({reason}); choose another with --port (or PRODROME_PORT)"
+        ) from error
 
 
 def _introduce(environment: Environment, url: str) -> None:
@@ -119,12 +122,21 @@ def _introduce(environment: Environment, url: str) -> None:
         log("the settings may not be meant so", level=logging.WARNING, reason=warning)
     rulebook, locale = environment.guideline.rulebook.version, environment.settings.locale
     print(f"Engine: {well['engine']}; rulebook {rulebook}; locale {locale}")
-    if EXAMPLE.exists():
-        print("Try it:")
-        print(f"  curl -s -H 'Content-Type: application/json' -d @examples/{EXAMPLE.name} \\")
-        print(f"       {url}/cds-services/prodrome-order-sign")
+    for line in _to_try(environment.settings, url):
+        print(line)
     sys.stdout.flush()
     log("serving", address=url, engine=well["engine"], version=well["version"], today=well["today"])
+
+
+def _to_try(settings: Settings, url: str) -> Iterator[str]:
+    """A request that is answered with a card; where calls need a token, how to have one."""
+    if not settings.open:
+        yield "Try it: calls need a token. Make a key, add the lines it prints to the settings, and start again:"
+        yield f"  {called()} key new keys"
+    elif EXAMPLE.exists():
+        yield "Try it:"
+        yield f"  curl -s -H 'Content-Type: application/json' -d @{from_here(EXAMPLE)} \\"
+        yield f"       {url}/cds-services/prodrome-order-sign"
 
 
 def _warm_up(environment: Environment) -> None:

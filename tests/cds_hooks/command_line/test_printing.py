@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from prodrome.cds_hooks.command_line.called import called
+from prodrome.cds_hooks.command_line.called import called, from_here
 from prodrome.cds_hooks.command_line.cli import main
+from prodrome.cds_hooks.command_line.commands import _to_try
+from prodrome.cds_hooks.settings import Issuer, Settings
 
 ROOT = Path(__file__).parents[3]
 RESISTANT = str(ROOT / "examples" / "patient-view-resistant.json")
@@ -60,6 +63,23 @@ def test_a_printed_command_runs_as_it_is_printed() -> None:
     assert "topiramate" in found.stdout
 
 
+def test_a_file_is_named_as_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a folder" / "request.json"
+    monkeypatch.chdir(tmp_path)
+    assert from_here(file) == "'a folder/request.json'"
+    monkeypatch.chdir("/")
+    assert Path(shlex.split(from_here(file))[0]).resolve() == file.resolve()
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_what_is_printed_to_try_is_not_answered_with_401(tokens: bool) -> None:
+    client = Issuer(iss="https://ehr.example.org", jku=("https://ehr.example.org/keys",))
+    settings = Settings(issuers=(client,) if tokens else ())
+    told = "\n".join(_to_try(settings, "http://127.0.0.1:8080"))
+    assert ("key new" in told) is tokens
+    assert ("curl" in told) is not tokens
+
+
 def test_a_copy_on_the_path_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     assert called() == "prodrome"
@@ -88,12 +108,13 @@ def test_a_shell_is_told_what_may_come_next(typed: str, offered: set[str], tmp_p
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_its_own_code(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_shell_gets_its_own_code(shell: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(("completion", shell)) == 0
     code = capsys.readouterr().out
     assert "prodrome" in code
-    if shell == "bash":
-        subprocess.run(["bash", "-n"], input=code, text=True, check=True)
+    if shutil.which(shell):
+        (tmp_path / "code").write_text(code)
+        subprocess.run([shell, "-n", tmp_path / "code"], check=True)
 
 
 @pytest.mark.parametrize("words", [("rules", "--conditions"), ("settings", "--explain"), ("prefetch",)])

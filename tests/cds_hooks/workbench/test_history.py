@@ -147,6 +147,7 @@ def test_attested_and_proxy_days_are_told_apart_beside_the_threshold() -> None:
     assert drawn.months is not None
     (year,) = drawn.months.years
     assert [column.attested for column in year.columns] == [False, False, True]
+    assert [column.label for column in year.columns] == ["5", "", "9"]  # one number a month, the one that decides
     assert year.columns[1].height > year.columns[2].height
     above = [column for column in year.columns if column.y < drawn.months.threshold_y]
     assert {column.title for column in above} == {"May 2026: 9 debilitating headache days, 14 headache days"}

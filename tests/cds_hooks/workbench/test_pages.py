@@ -73,6 +73,16 @@ def test_every_example_shows_the_cards_it_promises(client: FlaskClient, named: a
         assert f'id="card-{card["uuid"]}"' in page
 
 
+def test_a_card_shows_each_of_its_sources_once(client: FlaskClient) -> None:
+    for name in ("refractory", "coronary", "resistant"):
+        case = opened(client, name)
+        cards = client.get(f"{case}/response.json").get_json()["cards"]
+        shown = html.unescape(client.get(case).text).split('<article class="card')[1:]
+        for card, article in zip(cards, shown, strict=True):
+            for source in (card["source"], *card.get("links", ())):
+                assert article.partition("</article>")[0].count(source["label"]) == 1
+
+
 def test_every_order_on_the_list_is_understood(client: FlaskClient) -> None:
     environment = client.application.extensions["prodrome"]
     triptan = next(one for one in asking.named_examples() if one.name == "triptan")
