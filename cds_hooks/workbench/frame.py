@@ -14,9 +14,10 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
+from prodrome.cds_hooks.consultation import OutOfTime
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.cds_hooks.protocol import Forbidden, NotFound, Refused, TooLarge, Withheld
+from prodrome.cds_hooks.protocol import Forbidden, NotFound, Refused, TooLarge, Unavailable, Withheld
 from prodrome.cds_hooks.workbench import editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.patients import banner
@@ -71,6 +72,7 @@ class Frame:
         routes.register_error_handler(Refused, self._refused)
         routes.register_error_handler(RequestEntityTooLarge, self._too_large)
         routes.register_error_handler(LimitError, self._too_much)
+        routes.register_error_handler(OutOfTime, self._out_of_time)
         routes.register_error_handler(EngineError, self._failed)
         routes.register_error_handler(Exception, self._failed)
 
@@ -150,6 +152,11 @@ class Frame:
 
     def _too_much(self, error: LimitError) -> Response:
         return self._refused(TooLarge(f"The chart holds more than can be judged in one call: {error}."))
+
+    def _out_of_time(self, error: OutOfTime) -> Response:
+        seconds = self.environment.settings.deadline_seconds
+        text = f"Judging this took longer than a call may take here ({seconds:g} s, deadline_seconds). Ask again."
+        return self._refused(Unavailable(text))
 
     def _failed(self, error: Exception) -> AnyResponse:
         if isinstance(error, HTTPException):

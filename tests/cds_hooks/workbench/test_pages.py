@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from prodrome.cds_hooks.consultation import OutOfTime
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.rules.guideline.guideline import load_guideline
@@ -109,6 +110,16 @@ def test_a_page_that_fails_says_so_as_a_page(client: FlaskClient, monkeypatch: p
     assert answer.status_code == 500
     assert answer.mimetype == "text/html"
     assert "failed on this" in answer.text
+
+
+def test_a_page_that_takes_too_long_says_so(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise OutOfTime
+
+    monkeypatch.setattr("prodrome.cds_hooks.workbench.asking.consult", late)
+    answer = post(client, "/open", source="example", example="resistant/1")
+    assert answer.status_code == 503
+    assert "longer than a call may take" in answer.text
 
 
 def test_the_hook_and_the_order_can_be_chosen_for_an_example(client: FlaskClient) -> None:
