@@ -2,16 +2,22 @@
 
 ``python -m bench.population`` makes bulk exports of charts of 248 resources, 6 % of them with migraine, and prints what
 judging them takes beside what it may take. With ``--charts FOLDER`` the charts are those of Synthea Bundles
-(``*.json.gz``), else made ones. The exit status is 1 where a limit is not kept.
+(``*.json.gz``), else made ones. What a CPU second is worth changes with what else runs: below the table stands what
+parsing each row alone takes meanwhile. The exit status is 1 where a limit is not kept.
 """
 
 import argparse
+import ctypes
 import gzip
+import importlib
+import importlib.util
 import os
 import platform
 import random
+import re
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,8 +33,9 @@ from typing import Any
 import orjson
 
 from bench.charts import PATIENT, TODAY, chart
-from prodrome.cds_hooks.population import RunPlan, judge_population, open_export
+from prodrome.cds_hooks.population import RunPlan, Spark, embedded, judge_population, open_export
 from prodrome.fhir_mappers import KINDS
+from prodrome.rules.engine import engine_in_force
 from prodrome.rules.guideline import load_guideline
 
 RESOURCES = 248
@@ -36,6 +43,9 @@ MIGRAINE = 0.06
 MARK = b"@patient@"
 SIEVED, JUDGED = 1200, 300  # patients a second and core
 GROWTH, MEMORY, DISK = 0.15, 256, 0.10
+SPARK = 2.0  # CPU milliseconds for each further patient
+ROOT = Path(__file__).parents[1]
+TESTS = "tests/cds_hooks/population/test_running.py"
 
 Rows = dict[str, list[bytes]]
 """The rows of a chart by kind, with a mark where the id of the patient stands."""
@@ -104,7 +114,7 @@ def write(folder: Path, patients: int, charts: Sequence[tuple[bool, Rows]]) -> P
     return folder
 
 
-def run(export: Path, out: Path, *, every_patient: bool, today: date) -> Took:
+def run(export: Path, out: Path, *, every_patient: bool, today: date, spark: bool = False) -> Took:
     """Judge an export in a process of its own, and what that took."""
     read, wrote = os.pipe()
     child = os.fork()
@@ -119,7 +129,11 @@ def run(export: Path, out: Path, *, every_patient: bool, today: date) -> Took:
             every_patient=every_patient,
             workers=2,
         )
-        done = judge_population(plan)
+        if spark:
+            ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+        done = judge_population(plan, engine=Spark("local[2]") if spark else embedded)
+        if spark:
+            _end_java()
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         os.write(wrote, orjson.dumps([peak / 1024, done.counts["patients"], done.counts["judged"]]))
         os._exit(0)
@@ -133,6 +147,42 @@ def run(export: Path, out: Path, *, every_patient: bool, today: date) -> Took:
     memory, patients, judged = orjson.loads(os.read(read, 1000))
     os.close(read)
     return Took(_cpu() - before, memory, disk.most / 2**20, patients, judged)
+
+
+SUBREAPER = 36
+"""PR_SET_CHILD_SUBREAPER of Linux: processes whose parent ended become this one's, and their CPU time is counted."""
+
+
+def _end_java() -> None:
+    """End what Spark started, and wait for all of it."""
+    gateway: Any = importlib.import_module("pyspark").SparkContext._gateway
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+def parsing(export: Path, patients: int) -> float:
+    """Patients a second and core where each row is parsed and nothing else is done."""
+    began = time.process_time()
+    for file in sorted(export.glob("*.ndjson")):
+        with file.open("rb") as rows:
+            for row in rows:
+                orjson.loads(row)
+    return patients / (time.process_time() - began)
+
+
+def passing(*asked: str, **environment: str) -> int:
+    """How many of these tests pass."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked]
+    told = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
+    ).stdout
+    found = re.search(r"(\d+) passed", told)
+    return int(found.group(1)) if found and " failed" not in told else 0
 
 
 def _cpu() -> float:
@@ -165,6 +215,10 @@ class _Watch:
         self._thread.join()
 
 
+Limit = tuple[str, float, float, bool]
+"""A row of the table: what, measured, limit, and whether the limit is the least."""
+
+
 def main() -> int:
     """Make, judge and measure."""
     arguments = argparse.ArgumentParser(prog="python -m bench.population", description=__doc__)
@@ -172,32 +226,31 @@ def main() -> int:
     arguments.add_argument("--patients", type=int, default=10_000, help="of the smaller population (10000)")
     arguments.add_argument("--larger", type=int, default=50_000, help="of the larger one (50000); 0: only the smaller")
     arguments.add_argument("--every", type=int, default=1_000, help="of the one that is judged whole (1000)")
+    arguments.add_argument(
+        "--spark", type=int, default=2_000, help="of the smaller one on Spark, where it is there (2000)"
+    )
+    arguments.add_argument("--kills", type=int, default=20, help="how often a run is killed (20)")
+    arguments.add_argument("--costs-alone", action="store_true", help="leave out kills, parity and Spark")
     asked = arguments.parse_args()
     charts = list(synthea(asked.charts)) if asked.charts else [(True, made(True)), (False, made(False))]
     today = date(2021, 4, 1) if asked.charts else TODAY
     scratch = Path(tempfile.mkdtemp(prefix="prodrome-population-"))
-    limits: list[tuple[str, float, float, bool]] = []
+    limits: list[Limit] = []
     try:
-        took: dict[int, Took] = {}
-        for patients in (asked.patients, asked.larger) if asked.larger else (asked.patients,):
-            export = write(scratch / "in", patients, charts)
-            size = open_export(export).bytes / 2**20
-            took[patients] = one = run(export, scratch / "out", every_patient=False, today=today)
-            name = f"{patients} sieved ({size:.0f} MB, {one.judged} judged)"
-            print(f"{name}: {one.cpu:.1f} CPU s, {one.memory:.0f} MB a worker, {one.disk:.0f} MB of temporary files")
-            limits.append((f"{patients} sieved, patients/s/core", one.patients / one.cpu, SIEVED, True))
-            limits.append((f"{patients} sieved, MB a worker", one.memory, MEMORY, False))
-            limits.append((f"{patients} sieved, temporary files / export", one.disk / size, DISK, False))
-            shutil.rmtree(scratch / "in")
-            shutil.rmtree(scratch / "out")
-        if asked.larger:
-            each = {patients: one.cpu / one.patients for patients, one in took.items()}
-            grown = each[asked.larger] / each[asked.patients] - 1
-            limits.append(("CPU a patient, larger against smaller", grown, GROWTH, False))
+        sizes = (asked.patients, asked.larger) if asked.larger else (asked.patients,)
+        limits += _sieved(scratch, charts, sizes, today)
         export = write(scratch / "in", asked.every, charts)
         one = run(export, scratch / "out", every_patient=True, today=today)
         limits.append((f"{asked.every} all judged, patients/s/core", one.patients / one.cpu, JUDGED, True))
         limits.append((f"{asked.every} all judged, MB a worker", one.memory, MEMORY, False))
+        parsed = parsing(export, asked.every)
+        if not asked.costs_alone:
+            limits += _on_spark(scratch, charts, asked.spark, today)
+            killed = passing(TESTS, "-k", "killed", KILLS=str(asked.kills))
+            limits.append(("runs killed that end with the same bytes", killed * asked.kills, asked.kills, True))
+            engines = 3 if engine_in_force("durable") == "durable" else 1
+            same = passing(TESTS, "-k", "online_answer")
+            limits.append(("engines that answer as online", same, engines, True))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"\n{'what':45}{'measured':>10}  {'limit':>9}")
@@ -207,11 +260,43 @@ def main() -> int:
         kept &= good
         word = "at least" if least else "at most"
         print(f"{what:45}{measured:10.4g}  {word} {limit:g}{'' if good else '  NOT KEPT'}")
+    print(f"\nParsing each row, and nothing else: {parsed:.0f} patients/s/core.")
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{'Synthea' if asked.charts else 'made'} charts, {time.strftime('%Y-%m-%d')}"
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python "
+        f"{platform.python_version()}, {'Synthea' if asked.charts else 'made'} charts, {time.strftime('%Y-%m-%d')}"
     )
     return int(not kept)
+
+
+def _sieved(scratch: Path, charts: Sequence[tuple[bool, Rows]], sizes: Sequence[int], today: date) -> Iterator[Limit]:
+    each = []
+    for patients in sizes:
+        export = write(scratch / "in", patients, charts)
+        size = open_export(export).bytes / 2**20
+        one = run(export, scratch / "out", every_patient=False, today=today)
+        each.append(one.cpu / one.patients)
+        name = f"{patients} sieved ({size:.0f} MB, {one.judged} judged)"
+        print(f"{name}: {one.cpu:.1f} CPU s, {one.memory:.0f} MB a worker, {one.disk:.0f} MB of temporary files")
+        yield f"{patients} sieved, patients/s/core", one.patients / one.cpu, SIEVED, True
+        yield f"{patients} sieved, MB a worker", one.memory, MEMORY, False
+        yield f"{patients} sieved, temporary files / export", one.disk / size, DISK, False
+        shutil.rmtree(scratch / "in")
+        shutil.rmtree(scratch / "out")
+    if len(each) > 1:
+        yield "CPU a patient, larger against smaller", each[1] / each[0] - 1, GROWTH, False
+
+
+def _on_spark(scratch: Path, charts: Sequence[tuple[bool, Rows]], patients: int, today: date) -> Iterator[Limit]:
+    """What each further patient costs, beside what starting costs: two populations, the one three times the other."""
+    if importlib.util.find_spec("pyspark") is None:
+        print("Spark is not installed: `make test-spark` installs it.")
+        return
+    took = []
+    for name, count in (("fewer", patients), ("more", 3 * patients)):
+        export = write(scratch / f"{name}-in", count, charts)
+        took.append(run(export, scratch / f"{name}-out", every_patient=False, today=today, spark=True))
+    print(f"{patients} on Spark: {took[0].cpu:.1f} CPU s, {3 * patients}: {took[1].cpu:.1f} CPU s")
+    yield "Spark, CPU ms a further patient", 1000 * (took[1].cpu - took[0].cpu) / (2 * patients), SPARK, False
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class Spark:
             sql.SparkSession.builder.master(master)
             .appName("prodrome population")
             .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
             .getOrCreate()
         )
         self._context: Any = self._session.sparkContext
