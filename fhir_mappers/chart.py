@@ -302,7 +302,10 @@ def _contained(_: Chart, resource: JsonObject) -> dict[tuple[str, str], JsonObje
 
 
 STOPPED, SUSPENDED = "stopped", "suspended"
-_STOP_TYPES = {"410546004": STOPPED, "113381000146106": SUSPENDED, "385655000": SUSPENDED}  # SNOMED CT
+_STOP_TYPES = {  # SNOMED CT; what was cancelled makes no trial either
+    "410546004": STOPPED,
+    **dict.fromkeys(("113381000146106", "385655000", "89925002"), SUSPENDED),
+}
 _OLD_STOP_TYPE = "urn:oid:2.16.840.1.113883.2.4.3.11.60.20.77.5.2.1"
 _OLD_STOP_TYPES = {"1": SUSPENDED, "2": STOPPED}  # "tijdelijk" and "definitief", of medication process 9.0
 _STOP_TYPE = ("nictiz.nl/fhir/StructureDefinition/ext-StopType", "StopType")  # of the Netherlands, old and new

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
 from prodrome.fhir_mappers.codes import Concept, read_concepts
-from prodrome.fhir_mappers.dates import read_period, read_when
+from prodrome.fhir_mappers.dates import Period, read_period, read_when
 from prodrome.fhir_mappers.dispenses import supply, told_elsewhere
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
@@ -177,10 +177,12 @@ def _statement_period(resource: JsonObject) -> _Dates:
 
 
 def _request_period(resource: JsonObject) -> _Dates:
-    """When a prescription was for: as its timing, else its validity, else its supply says."""
+    """When a prescription was for: as its timing, else its period of use, its validity or its supply says."""
     authored = read_when(resource, "authoredOn")
     start, end = read_bounds(read_objects(resource, "dosageInstruction"), authored)
     dispense = read_object(resource, "dispenseRequest")
+    if not (start or end):
+        start, end = _period_of_use(resource)
     if not (start or end) and dispense:
         start, end = read_period(dispense, "validityPeriod")
     if start or end:
@@ -188,6 +190,18 @@ def _request_period(resource: JsonObject) -> _Dates:
     if authored and dispense and read_text(resource, "status") not in ("active", "unknown", None):
         end = _supplied_until(authored, dispense)
     return _Dates(authored, end, is_open=False)
+
+
+_PERIOD_OF_USE = ("ext-TimeInterval.Period", "zib-Medication-PeriodOfUse")  # of the Netherlands, new and old
+
+
+def _period_of_use(resource: JsonObject) -> Period:
+    """From when until when a Dutch agreement says that the drug is used: it stays active for ever."""
+    if "extension" in resource:
+        for extension in read_objects(resource, "extension"):
+            if str(extension.get("url")).endswith(_PERIOD_OF_USE):
+                return read_period(extension, "valuePeriod")
+    return None, None
 
 
 def _supplied_until(authored: When, dispense: JsonObject) -> When | None:

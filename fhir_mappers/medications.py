@@ -30,6 +30,7 @@ from prodrome.rules.guideline import RXNORM, Drug, Guideline
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
+_COMPOUND = "配合"  # Japanese: a product of several ingredients
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
 _STRENGTH = re.compile(
     r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|μg|g|units?|iu|unt)(?![a-z0-9])"
@@ -463,7 +464,7 @@ class Lexicon:
         if self.unspaced and _UNSPACED.search(text):
             found, text = self._unspaced_in(text)
         tokens = _TOKEN.findall(text)
-        strange = _TWO_STRENGTHS.search(text) is not None
+        strange = _TWO_STRENGTHS.search(text) is not None or _COMPOUND in text
         index = 0
         while index < len(tokens):
             length, drug = self._name_at(tokens, index)

@@ -378,6 +378,7 @@ def test_a_modifier_that_is_empty_changes_nothing(element: str) -> None:
 KNOWN_MODIFIERS: list[Row] = [
     ("stopped", (request(modifierExtension=stop_type("410546004")),), states, ["ended"]),
     ("stopped, in the older codes", (request(modifierExtension=stop_type("2", OLD_STOP_TYPE)),), states, ["ended"]),
+    ("cancelled", (request(modifierExtension=stop_type("89925002")),), both(states, skipped), ([], [])),
     ("suspended, in the older codes", (request(modifierExtension=stop_type("1", OLD_STOP_TYPE)),), states, []),
     ("an older code of another system", (request(modifierExtension=stop_type("2")),), skipped, ["MedicationRequest"]),
     ("suspended", (request(modifierExtension=stop_type("113381000146106")),), drugs, []),

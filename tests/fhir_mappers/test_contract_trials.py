@@ -116,6 +116,25 @@ WHEN: list[Row] = [
     ),
     *(
         (
+            f"the period of use of a Dutch agreement, {name}",
+            (
+                prescribed(
+                    "active",
+                    extension=[
+                        {
+                            "url": f"http://nictiz.nl/fhir/StructureDefinition/{name}",
+                            "valuePeriod": period("2025-02-01", "2025-04-01"),
+                        }
+                    ],
+                ),
+            ),
+            both(dates, states),
+            ([("2025-02-01", "2025-04-01")], ["ended"]),
+        )
+        for name in ("ext-TimeInterval.Period", "zib-Medication-PeriodOfUse")
+    ),
+    *(
+        (
             f"boundsDuration in the word {word}",
             (prescribed(dosageInstruction=timed(boundsDuration={"value": 90, "unit": word})),),
             dates,
