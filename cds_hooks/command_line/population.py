@@ -12,6 +12,7 @@ from typing import Any
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.population import (
+    OTHER,
     SCHEMES,
     Engine,
     Population,
@@ -31,8 +32,9 @@ from prodrome.cds_hooks.settings import Settings, load_settings, site_guideline
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import Guideline
 
+MOST_PUZZLES = 8
+"""How many kinds of what was not understood the summary names."""
 FORMATS = ("ndjson", "csv", "parquet", "fhir")
-OTHER = "other"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -201,4 +203,12 @@ def summary(done: Population, out: Path) -> list[str]:
         lines.append(f"{counts['unplaced']} lines could be nobody's: their kinds are not complete for anyone.")
     if counts["errors"]:
         lines.append(f"{counts['errors']} rows could not be read; {out / 'errors.csv'} says which.")
+    puzzles = counts["notUnderstood"]
+    if puzzles:
+        lines += ["", "Not understood in what those who were judged have:"]
+        lines += [f"{one['count']:>9}  {one['kind']}: {one['what']} ({one['why']})" for one in puzzles[:MOST_PUZZLES]]
+        if len(puzzles) > MOST_PUZZLES:
+            lines.append(
+                f"           and {len(puzzles) - MOST_PUZZLES} more kinds; {out / 'not_understood.csv'} says which."
+            )
     return [*lines, "", f"Results: {out}"]

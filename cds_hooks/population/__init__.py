@@ -6,12 +6,13 @@ from prodrome.cds_hooks.population.comparing import Change, compare, counted, su
 from prodrome.cds_hooks.population.export import Export, open_export
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import RunPlan
-from prodrome.cds_hooks.population.results import cell
+from prodrome.cds_hooks.population.results import OTHER, cell
 from prodrome.cds_hooks.population.running import Engine, Population, judge_population
 from prodrome.cds_hooks.population.shown import Results, Table
 from prodrome.cds_hooks.population.spark import Spark
 
 __all__ = [
+    "OTHER",
     "SCHEMES",
     "Change",
     "Engine",

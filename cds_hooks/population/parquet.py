@@ -14,6 +14,7 @@ ROWS = 50_000
 """How many rows are written at once."""
 
 _LISTS = frozenset({"references", "missing", "left"})
+_NUMBERS = frozenset({"line", "count"})
 
 
 def ready() -> None:
@@ -31,7 +32,7 @@ def write(out: Path, _: Guideline) -> None:
 
     for name, columns in TABLES.items():
         fields = [
-            (column, pa.list_(pa.string()) if column in _LISTS else pa.int64() if column == "line" else pa.string())
+            (column, pa.list_(pa.string()) if column in _LISTS else pa.int64() if column in _NUMBERS else pa.string())
             for column in columns
         ]
         schema = pa.schema(fields)

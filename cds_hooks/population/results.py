@@ -18,11 +18,14 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "findings": ("patient", "rule", "indicator", "references", "order"),
     "unjudged": ("patient", "rule", "missing", "order"),
     "errors": ("patient", "resource", "file", "line", "why"),
+    "not_understood": ("patient", "kind", "what", "why", "count"),
     "eligibility": ("patient", "class", "use", "state", "left", "missing", "references"),
 }
 """The tables of a result and their columns."""
 
 COUNTS, MANIFEST = "counts.json", "manifest.json"
+OTHER = "other"
+"""The folder of a result that holds what another set of parameters comes to."""
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Counting:
         self._judged = self._errors = self._with_findings = 0
         self._last: tuple[str, set[str]] = ("", set())
         self._states: dict[str, Counter[str]] = {}
+        self._puzzles: Counter[tuple[str, str, str]] = Counter()
 
     def __call__(self, table: str, row: Mapping[str, Any]) -> None:
         """Count a row of a table."""
@@ -71,6 +75,8 @@ class Counting:
             self._rules[row["rule"]].missing.update(row["missing"])
         elif table == "eligibility":
             self._states.setdefault(row["class"], Counter())[row["state"]] += 1
+        elif table == "not_understood":
+            self._puzzles[row["kind"], row["what"], row["why"]] += row["count"]
         else:
             self._errors += 1
 
@@ -91,6 +97,10 @@ class Counting:
             "errors": self._errors,
             "rules": {rule: one.as_json() for rule, one in self._rules.items()},
             "eligibility": {class_: dict(sorted(states.items())) for class_, states in sorted(self._states.items())},
+            "notUnderstood": [
+                {"kind": kind, "what": what, "why": why, "count": count}
+                for (kind, what, why), count in sorted(self._puzzles.items(), key=lambda item: (-item[1], item[0]))
+            ],
         }
 
 

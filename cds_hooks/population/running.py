@@ -61,7 +61,7 @@ def judge_population(
     if against and not plan.every_patient:
         plan = replace(plan, every_patient=True)
     outcome = engine.run(plan, progress)
-    outs = [plan.out] if plan.other is None else [plan.out, other_out or plan.out / "other"]
+    outs = [plan.out] if plan.other is None else [plan.out, other_out or plan.out / results.OTHER]
     tables = [
         Tables(out, [rule.id for rule in guideline.rulebook.rules.values() if rule.card and rule.enabled])
         for out, guideline in zip(outs, plan.guidelines, strict=True)

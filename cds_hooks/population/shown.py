@@ -1,7 +1,8 @@
 """The results of a run as a page shows them: counts, the patients of a rule, and one patient's chart."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,13 +11,24 @@ from typing import Any, Literal
 import orjson
 
 from prodrome.cds_hooks.population import embedded
-from prodrome.cds_hooks.population.comparing import manifest
+from prodrome.cds_hooks.population.comparing import Change, Difference, Standing, compare, counted, manifest
 from prodrome.cds_hooks.population.folders import ExportError
-from prodrome.cds_hooks.population.results import COUNTS
+from prodrome.cds_hooks.population.results import COUNTS, OTHER
+from prodrome.rules.engine import Rulebook
 
 Table = Literal["findings", "unjudged"]
 PAGE = 100
 """Patients on one page of a list."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What two sets of parameters come to otherwise: counts by rule, and a page of the patients."""
+
+    difference: Difference
+    counts: Sequence[tuple[tuple[str, Standing, Standing], int]]
+    rows: Sequence[Change]
+    more: bool
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,21 @@ class Results:
     def has_charts(self) -> bool:
         """Whether each patient can be opened."""
         return (self.folder / embedded.CHARTS).is_dir()
+
+    @property
+    def has_other(self) -> bool:
+        """Whether another set of parameters was judged in the same pass."""
+        return (self.folder / OTHER / COUNTS).exists()
+
+    def changes(self, rulebook: Rulebook, page: int = 0) -> "Changes":
+        """What the other set of parameters comes to otherwise. Raises :class:`ExportError` where there is none."""
+        other = self.folder / OTHER
+        difference = Difference.of(self.manifest, manifest(other))
+        counts: Counter[tuple[str, Standing, Standing]] = Counter()
+        changed = counted(compare(self.folder, other, rulebook), counts)
+        rows = list(islice(changed, page * PAGE, (page + 1) * PAGE))
+        more = sum(1 for _ in changed) > 0  # and so all are counted
+        return Changes(difference, sorted(counts.items()), rows, more)
 
     def listed(
         self, rule: str, table: Table, *, only: str = "", patient: str = "", page: int = 0

@@ -24,6 +24,7 @@ from prodrome.fhir_mappers import (
     MigraineCodes,
     Orders,
     Record,
+    counted,
     is_asked_for,
     is_since,
     kind_of,
@@ -224,7 +225,7 @@ def shared(batches: Iterable[Batch]) -> Iterator[tuple[str, bytes]]:
 
 
 Said = tuple[str, dict[str, Any]]
-"""A table of the results (findings, unjudged, errors, eligibility, judged) and one of its rows."""
+"""A table of the results (or ``judged``, which is counted alone) and one of its rows."""
 
 
 class Judge:
@@ -274,6 +275,8 @@ class Judge:
         judgement = self._judged(facts, HOOK)
         for skipped in facts.skipped:
             yield "errors", {"patient": id_, "resource": f"{skipped.kind}/{skipped.id}", "why": skipped.why}
+        for puzzle in counted(facts):
+            yield "not_understood", {"patient": id_, **puzzle}
         yield from said(id_, judgement)
         if any("migraine" in condition.names for condition in facts.conditions):
             for one in eligibility(facts, judgement).classes:

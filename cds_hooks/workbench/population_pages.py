@@ -24,13 +24,25 @@ class _PopulationPages:
         self.environment = frame.environment
 
     def shown(self) -> Mapping[str, WorkbenchView]:
-        return {"/population": self.population, "/population/<rule_id>": self.population_list}
+        return {
+            "/population": self.population,
+            "/population/<rule_id>": self.population_list,
+            "/population/changes": self.population_changes,
+        }
 
     def sent(self) -> Mapping[str, WorkbenchView]:
         return {"/population/<rule_id>": self.population_search, "/population-patient": self.population_patient}
 
     def population(self) -> Response:
         return self.frame.page("population", results=self._results(), rules=self.environment.guideline.rulebook.rules)
+
+    def population_changes(self) -> Response:
+        """Which patients another set of parameters gives or takes which finding."""
+        results, rulebook, page = self._results(), self.environment.guideline.rulebook, _page()
+        if results is None or not results.has_other:
+            raise NotFound("No other parameters were judged: run `prodrome population` with --parameters.")
+        changes = results.changes(rulebook, page)
+        return self.frame.page("population_changes", results=results, changes=changes, rules=rulebook.rules, page=page)
 
     def population_list(self, rule_id: str) -> Response:
         return self._population_list(rule_id, "")
@@ -45,8 +57,7 @@ class _PopulationPages:
         if results is None or rule is None or rule_id not in results.counts["rules"]:
             raise NotFound("These results have no such rule.")
         table: Table = "unjudged" if request.args.get("of") == "unjudged" else "findings"
-        number = request.args.get("page", "0")
-        page = int(number) if number.isdecimal() and len(number) < 9 else 0
+        page = _page()
         only = request.args.get("only", "")
         rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
         shown: dict[str, Any] = {
@@ -77,3 +88,8 @@ class _PopulationPages:
             return Results.of(folder) if folder else None
         except ExportError as error:
             raise Unavailable(str(error), retry_after=60) from None
+
+
+def _page() -> int:
+    number = request.args.get("page", "0")
+    return int(number) if number.isdecimal() and len(number) < 9 else 0

@@ -12,6 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.population import RunPlan, compare, judge_population, measures, parquet
+from prodrome.cds_hooks.population.results import TABLES
 from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import TODAY, Charted, examples, healthy, labelled, plan, write_export
 
@@ -129,6 +130,28 @@ def test_the_fhir_results_say_what_the_tables_say(run: Path) -> None:
         assert numbers["denominator"] - numbers["denominator-exclusion"] - numbers["numerator"] == of_rule["gap"]
 
 
+def test_what_was_not_understood_is_counted_without_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = next(one for one in CHARTS if one.id.startswith("P01"))
+    puzzle = {
+        "resourceType": "MedicationStatement",
+        "id": "puzzle",
+        "status": "active",
+        "subject": {"reference": f"Patient/{chart.id}"},
+        "medicationCodeableConcept": {"text": "Zzyzxol"},
+    }
+    export = write_export(tmp_path / "in", [Charted(chart.id, (*chart.resources, puzzle)), *healthy(1)])
+    asked = ["--today", TODAY.isoformat(), "--workers", "1", "--engine", "reference"]
+    assert main(["population", str(export), "--out", str(tmp_path / "out"), *asked]) == 0
+    [row] = [one for one in rows(tmp_path / "out" / "not_understood.ndjson") if one["kind"] == "MedicationStatement"]
+    assert (row["patient"], row["what"], row["count"]) == (chart.id, "drug", 1)
+    counts = json.loads((tmp_path / "out" / "counts.json").read_text())["notUnderstood"]
+    assert {"kind": "MedicationStatement", "what": "drug", "why": row["why"], "count": 1} in counts
+    assert f"1  MedicationStatement: drug ({row['why']})" in capsys.readouterr().out
+    assert not any(b"Zzyzxol" in file.read_bytes() for file in (tmp_path / "out").iterdir())
+
+
 def test_an_excluded_kind_is_missing(export: Path, tmp_path: Path) -> None:
     done = judge_population(plan(export, tmp_path / "out", excluded=frozenset({"Encounter"})))
     assert done.manifest["completeness"]["Encounter"] == "missing"
@@ -136,7 +159,7 @@ def test_an_excluded_kind_is_missing(export: Path, tmp_path: Path) -> None:
 
 def test_the_tables_are_parquet_too(run: Path, tmp_path: Path) -> None:
     tables: Any = importlib.import_module("pyarrow.parquet")
-    for table in ("findings", "unjudged", "errors", "eligibility"):
+    for table in TABLES:
         (tmp_path / f"{table}.ndjson").write_bytes((run / f"{table}.ndjson").read_bytes())
     parquet.write(tmp_path, GUIDELINE)
     found = tables.read_table(tmp_path / "findings.parquet").to_pylist()

@@ -19,7 +19,8 @@ CHARTS = [chart for chart in [*labelled()[:12], *examples(), *healthy(2)] if not
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("population")
-    judge_population(plan(write_export(folder / "in", CHARTS), folder / "out", charts=True))
+    strict = load_guideline().with_parameters({"resistant_min_classes": 4})
+    judge_population(plan(write_export(folder / "in", CHARTS), folder / "out", charts=True, other=strict))
     return folder / "out"
 
 
@@ -73,6 +74,27 @@ def test_a_patient_whose_chart_was_not_kept_cannot_be_opened(client: FlaskClient
     answer = client.post("/population-patient", data={"token": token(client), "patient": "nobody"})
     assert answer.status_code == 404
     assert "--charts" in answer.text
+
+
+def test_what_other_parameters_change_is_counted_and_listed_with_its_reason(client: FlaskClient, results: Path) -> None:
+    assert "/population/changes" in client.get("/population").text
+    page = client.get("/population/changes").text
+    had, has = (
+        {row["patient"] for row in map(json.loads, file.read_text().splitlines()) if row["rule"] == "DTT-01"}
+        for file in (results / "findings.ndjson", results / "other" / "findings.ndjson")
+    )
+    lost = had - has
+    assert lost
+    assert re.search(rf"DTT-01</th>.*?finding</td><td>nothing</td><td class=\"number\">{len(lost)}</td>", page)
+    assert all(f'value="{patient}"' in page for patient in lost)
+    assert "parameter resistant_min_classes: " in page
+    assert "Patients" in client.get("/population/changes?page=9").text
+
+
+def test_without_other_parameters_there_are_no_changes(results: Path) -> None:
+    alone = service(today=TODAY, population_results=results / "other").test_client()
+    assert "/population/changes" not in alone.get("/population").text
+    assert alone.get("/population/changes").status_code == 404
 
 
 def test_without_results_the_page_says_how_to_have_them(results: Path, tmp_path: Path) -> None:
