@@ -22,7 +22,8 @@ DIAGNOSIS_SYSTEMS = frozenset({ICD10CM, ICD10, ICD9CM, ICPC, ICPC2, SNOMED})
 
 _OWN = (RXNORM, ATC, SNOMED, NDC, ICD10CM, ICD10, ICD9CM, ICPC, ICPC2, LOINC, CPT, ACT_CODE, EDQM, DIARY)
 _CLASSIFICATIONS = frozenset({ICD10CM, ICD10})
-_SKS = "1.2.208.176.2.4.12"  # Denmark's: ICD-10 behind a D
+_SKS = re.compile(r"D(?=[A-Z]\d\d)")  # Denmark's: ICD-10 behind a D; no code of ICD-10 has two letters
+_EXPRESSION = re.compile(r"(\d{6,18})\s*[|:]")  # of SNOMED CT: a concept with its term, or refined
 _SCHEME = re.compile(r"^https?://")
 _EDITION = "snomed.info/sct/"
 _OIDS_OF_ICD10 = ("urn:oid:1.2.752.116.1.1.1.1.", "urn:oid:1.2.246.537.6.1.")  # Sweden's and Finland's, by edition
@@ -42,7 +43,7 @@ _NAMED = tuple(
         (r"ndc", NDC),
     )
 )
-_OF_PROCEDURES = re.compile(r"(?:^|[^a-z])(?:pcs|ops|proc\w*|sg|vol-?3)(?:[^a-z]|$)")
+_OF_PROCEDURES = re.compile(r"(?:^|[^a-z])(?:pcs|ops|proc\w*|vol-?3)(?:[^a-z]|$)")
 _V_TABLE = re.compile(r"^(?:hl7\.org/fhir|terminology\.hl7\.org/codesystem)/v([23])/")  # before R4
 _BARE_OID = re.compile(r"[0-2](?:\.\d+){3,}")
 _SIGNS = "+*!†# "  # dagger, asterisk and the German marks behind a code of ICD-10
@@ -93,15 +94,15 @@ def _named(plain: str) -> str | None:
     return next((system for name, system in _NAMED if name.search(plain)), None)
 
 
-def plain_code(address: str, system: str, code: str) -> str:
-    """A code as our tables spell it; ``address`` is how the chart names ``system``."""
+def plain_code(system: str, code: str) -> str:
+    """A code of a system (by the address our tables use) as our tables spell it."""
     code = code.strip()
     if system in (ATC, ACT_CODE):
         return code.upper()
     if system == NDC:
         return package_digits(code)
     if system in _CLASSIFICATIONS:
-        code = code.rstrip(_SIGNS)
-        if address.endswith(_SKS):
-            return code.removeprefix("D")
+        return _SKS.sub("", code.rstrip(_SIGNS), count=1)
+    if system == SNOMED and not code.isdigit() and (focus := _EXPRESSION.match(code)):
+        return focus[1]
     return code

@@ -81,7 +81,7 @@ def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concep
         said = display[:LONGEST_TEXT] if display else ""
         located = locate(system) if system else None
         if located is not None and code:
-            codes.append((located.system, plain_code(str(system), located.system, code)))
+            codes.append((located.system, plain_code(located.system, code)))
             displays.append(said if located.known else "")
         if said and (located is None or not located.known or not code):
             words.append(said)

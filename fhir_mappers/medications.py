@@ -166,7 +166,7 @@ def _identified(parent: JsonObject) -> tuple[Code, ...]:
     for each in identifiers if type(identifiers) is list else [identifiers]:
         system, value = (each.get("system"), each.get("value")) if type(each) is dict else (None, None)
         if type(system) is type(value) is str and (located := locate(system)).system in DRUG_SYSTEMS:
-            found.append((located.system, plain_code(system, located.system, value)))
+            found.append((located.system, plain_code(located.system, value)))
     return tuple(found)
 
 

@@ -69,10 +69,11 @@ _AND_HALF = re.compile(r"(\d+) 0\.5\b")
 _SCHEME = re.compile(r"\b(\d(?:\.5)?) ?- ?(\d(?:\.5)?) ?- ?(\d(?:\.5)?)(?: ?- ?(\d(?:\.5)?))?\b")
 _DUTCH = re.compile(r"^(\d)d(\d)t$")
 _NUMBER_AGAIN = re.compile(r"(\d+(?:\.\d+)?)\s*\((?:[a-z-]+|\1)\)")
+_DAY = r"(?:\d{1,2} [a-z]{3,9}\.? \d{4}|\d{4}-\d\d-\d\d|\d{1,2}-\d{1,2}-\d{4})"
 _ASIDE = re.compile(
     r"\(\d{2}:?\d{2}\)|"  # at which time of the day
     r"= ?\d+(?:\.\d+)? ?[a-z]+\b|# ?\d+ ?[a-z]*\b|\b\d+ refills?\b\.?|\brefills?: ?\d+\b\.?|"  # how much is dispensed
-    r"\bvanaf \d{1,2} [a-z]{3,9}\.? \d{4}(?: (?:tot en met|t/m) \d{1,2} [a-z]{3,9}\.? \d{4})?|"  # from when until when
+    rf"\bvanaf {_DAY}(?: (?:tot en met|t/m) {_DAY})?|"  # from when until when
     r"\b\d+ hours? before (?:bed|bedtime|sleep|sleeping)\b|\bno more than \d+ (?:days|times) (?:per|a) week\b|"
     r"\b(?:after|in|apres|nach|na|dopo|tras|a las|despues de|po) (?:1|2|4) "
     r"(?:hours?|hrs?|heures?|stunden?|uur|ore|ora|horas?|godz\w*)\b|"

@@ -29,7 +29,7 @@ def code_taken_for(system: str, code: str, guideline: Guideline) -> tuple[Meanin
     """Everything a code of a system (by address, alias or our short name) is taken for; empty where it is unknown."""
     address = guideline.systems.get(system, system)
     url = locate(address).system
-    code = plain_code(address, url, code)
+    code = plain_code(url, code)
     mapped = [(kind, codes[url, code]) for kind, codes in guideline.site.codes.items() if (url, code) in codes]
     if mapped:  # what the site says is read first
         return tuple(Meaning(kind.replace("_", " "), means, SITE) for kind, means in mapped)

@@ -120,7 +120,7 @@ def _code(kind: str, written: str) -> tuple[str, str]:
     if not (address and bar and code):
         raise GuidelineError(f'codes.{kind}: expected "system|code"; came {excerpt(written)}')
     system = locate(address).system
-    return system, plain_code(address, system, code)
+    return system, plain_code(system, code)
 
 
 def _read(file: Path) -> Mapping[str, object]:

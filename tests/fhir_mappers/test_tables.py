@@ -34,7 +34,7 @@ def rows(name: str) -> list[Row]:
 
 def sets_of(system: str, code: str) -> frozenset[str]:
     located = locate(system)
-    return GUIDELINE.sets_of(located.system, plain_code(system, located.system, code)) if located.known else frozenset()
+    return GUIDELINE.sets_of(located.system, plain_code(located.system, code)) if located.known else frozenset()
 
 
 def check(
