@@ -1,5 +1,6 @@
 """Doses and cycles that were given: administrations of injected preventives and the chemodenervation procedure."""
 
+from functools import partial
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
@@ -38,50 +39,52 @@ def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
         (d for d in chart.guideline.drugs.values() if d.preventive and d.preventive.drug_class == TOXIN_CLASS), None
     )
 
-    def read_administration(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if status not in _DONE and status != NOT_DONE:
-            return
-        medicine = lexicon.recognise(read_named(chart, resource))
-        if medicine is None or not medicine.drug.preventive or medicine.drug.preventive.per != "administration":
-            return
-        if not medicine.systemic:
-            return
-        dosage = read_object(resource, "dosage")
-        given.append(
-            Given(
-                ref=ref,
-                drug=medicine.drug,
-                when=read_moment(resource, "effective", "occurence", "occurrence"),  # R5 spells it both ways
-                amount=quantity_in(read_object(dosage, "dose") if dosage else None, medicine),
-                coded=medicine.coded,
-                unspecific=medicine.unspecific,
-                not_done=status == NOT_DONE,
-                is_procedure=False,
-                reason=read_reason(chart, resource),
-            )
-        )
-
-    def read_procedure(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if toxin is None or (status not in _DONE and status != NOT_DONE):
-            return
-        if CHEMODENERVATION not in sets_of(chart.guideline, read_concept(resource, "code").codes):
-            return
-        given.append(
-            Given(
-                ref=ref,
-                drug=toxin,
-                when=read_moment(resource, "performed", "occurrence"),
-                amount=None,
-                coded=True,
-                unspecific=False,
-                not_done=status == NOT_DONE,
-                is_procedure=True,
-                reason=read_reason(chart, resource),
-            )
-        )
-
-    chart.each("MedicationAdministration", read_administration)
-    chart.each("Procedure", read_procedure)
+    chart.each("MedicationAdministration", partial(_read_administration, chart, lexicon, given))
+    chart.each("Procedure", partial(_read_procedure, chart, toxin, given))
     return given
+
+
+def _read_administration(chart: Chart, lexicon: Lexicon, given: list[Given], ref: str, resource: JsonObject) -> None:
+    status = read_text(resource, "status")
+    if status not in _DONE and status != NOT_DONE:
+        return
+    medicine = lexicon.recognise(read_named(chart, resource))
+    if medicine is None or not medicine.drug.preventive or medicine.drug.preventive.per != "administration":
+        return
+    if not medicine.systemic:
+        return
+    dosage = read_object(resource, "dosage")
+    given.append(
+        Given(
+            ref=ref,
+            drug=medicine.drug,
+            when=read_moment(resource, "effective", "occurence", "occurrence"),  # R5 spells it both ways
+            amount=quantity_in(read_object(dosage, "dose") if dosage else None, medicine),
+            coded=medicine.coded,
+            unspecific=medicine.unspecific,
+            not_done=status == NOT_DONE,
+            is_procedure=False,
+            reason=read_reason(chart, resource),
+        )
+    )
+
+
+def _read_procedure(chart: Chart, toxin: Drug | None, given: list[Given], ref: str, resource: JsonObject) -> None:
+    status = read_text(resource, "status")
+    if toxin is None or (status not in _DONE and status != NOT_DONE):
+        return
+    if CHEMODENERVATION not in sets_of(chart.guideline, read_concept(resource, "code").codes):
+        return
+    given.append(
+        Given(
+            ref=ref,
+            drug=toxin,
+            when=read_moment(resource, "performed", "occurrence"),
+            amount=None,
+            coded=True,
+            unspecific=False,
+            not_done=status == NOT_DONE,
+            is_procedure=True,
+            reason=read_reason(chart, resource),
+        )
+    )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
@@ -29,28 +30,28 @@ _BY_CLASS = {"beta_blocker": "beta_blockers", "ace_inhibitor": "ace_inhibitors"}
 def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
     """Allergies to single drugs, to each drug of a class, and to NSAIDs as a class."""
     allergies: list[Allergy] = []
-
-    def read(ref: str, resource: JsonObject) -> None:
-        clinical = "clinicalStatus" if "clinicalStatus" in resource else "status"  # DSTU2
-        status = status_codes(resource, clinical, chart.guideline)
-        verified = status_codes(resource, "verificationStatus", chart.guideline)
-        if not status.isdisjoint(OVER | _NOT_SO) or not verified.isdisjoint(_NOT_SO):
-            return
-        refs = (ref,) if ref else ()
-        concepts = [read_concept(resource, "code" if "code" in resource else "substance")]  # DSTU2
-        found = _named_by(concepts, lexicon)
-        if not found and not _denies(concepts[0]):
-            concepts += [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
-            found = _named_by(concepts[1:], lexicon)
-        allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
-        if found:
-            chart.understood("AllergyIntolerance", "substance")
-        else:
-            words = "; ".join(said.written for said in concepts if said.written)
-            chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, words)
-
-    chart.each("AllergyIntolerance", read)
+    chart.each("AllergyIntolerance", partial(_read, chart, lexicon, allergies))
     return allergies
+
+
+def _read(chart: Chart, lexicon: Lexicon, allergies: list[Allergy], ref: str, resource: JsonObject) -> None:
+    clinical = "clinicalStatus" if "clinicalStatus" in resource else "status"  # DSTU2
+    status = status_codes(resource, clinical, chart.guideline)
+    verified = status_codes(resource, "verificationStatus", chart.guideline)
+    if not status.isdisjoint(OVER | _NOT_SO) or not verified.isdisjoint(_NOT_SO):
+        return
+    refs = (ref,) if ref else ()
+    concepts = [read_concept(resource, "code" if "code" in resource else "substance")]  # DSTU2
+    found = _named_by(concepts, lexicon)
+    if not found and not _denies(concepts[0]):
+        concepts += [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
+        found = _named_by(concepts[1:], lexicon)
+    allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
+    if found:
+        chart.understood("AllergyIntolerance", "substance")
+    else:
+        words = "; ".join(said.written for said in concepts if said.written)
+        chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, words)
 
 
 def _named_by(concepts: Iterable[Concept], lexicon: Lexicon) -> list[tuple[bool, str]]:

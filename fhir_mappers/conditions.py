@@ -1,6 +1,7 @@
 """Active conditions, by the code sets they belong to. Text alone never makes a diagnosis."""
 
 from datetime import date
+from functools import partial
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
@@ -20,23 +21,23 @@ NO_CODE = "has no code of a known system"
 def read_conditions(chart: Chart) -> list[Condition]:
     """The active conditions that are in any code set."""
     conditions: list[Condition] = []
-
-    def read(ref: str, resource: JsonObject) -> None:
-        said = read_concept(resource, "code")
-        names = sets_of(chart.guideline, said.codes) if said.codes else None
-        if not is_active(resource, chart):
-            return
-        if not names:
-            chart.puzzled("Condition", "problem", UNKNOWN_CODE if _is_coded(said) else NO_CODE, ref, said.written)
-        else:
-            chart.understood("Condition", "problem")
-            refs = (ref,) if ref else ()
-            recorded = read_when(resource, "recordedDate")
-            onset = _onset(resource) or recorded
-            conditions.append(Condition(frozenset(names), onset, recorded, said.label, refs))
-
-    chart.each("Condition", read)
+    chart.each("Condition", partial(_read, chart, conditions))
     return conditions
+
+
+def _read(chart: Chart, conditions: list[Condition], ref: str, resource: JsonObject) -> None:
+    said = read_concept(resource, "code")
+    names = sets_of(chart.guideline, said.codes) if said.codes else None
+    if not is_active(resource, chart):
+        return
+    if not names:
+        chart.puzzled("Condition", "problem", UNKNOWN_CODE if _is_coded(said) else NO_CODE, ref, said.written)
+    else:
+        chart.understood("Condition", "problem")
+        refs = (ref,) if ref else ()
+        recorded = read_when(resource, "recordedDate")
+        onset = _onset(resource) or recorded
+        conditions.append(Condition(frozenset(names), onset, recorded, said.label, refs))
 
 
 def _is_coded(said: Concept) -> bool:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
 from prodrome.fhir_mappers.codes import Concept, read_concepts
 from prodrome.fhir_mappers.dates import Period, read_period, read_when
-from prodrome.fhir_mappers.dispenses import supply, told_elsewhere
+from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
@@ -59,44 +60,54 @@ class CourseRow(NamedTuple):
 def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
     """Every medication row that counts, recognised or not."""
     rows: list[CourseRow] = []
-
-    def add(row: CourseRow, kind: str) -> None:
-        rows.append(row)
-        if row.recognised or lexicon.co_medications(row.named):
-            chart.understood(kind, "drug")
-        else:
-            chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.written)
-
-    def read_statement(ref: str, resource: JsonObject) -> None:
-        state = statement_state(resource)
-        if state is not None:
-            row = _row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource))
-            add(row, "MedicationStatement")
-
-    def read_request(ref: str, resource: JsonObject) -> None:
-        state = request_state(resource)
-        if state is None:
-            return
-        dates = _request_period(resource)
-        if ref not in chart.ordered or _began(dates.start, chart.today):
-            add(_row(chart, lexicon, ref, resource, state, "dosageInstruction", dates), "MedicationRequest")
-
-    chart.each("MedicationStatement", read_statement)
-    chart.each("MedicationRequest", read_request)
-    told = told_elsewhere((_name(row), _days(row.course)) for row in rows if row.course)
-
-    def read_dispense(ref: str, resource: JsonObject) -> None:
-        lasting = supply(resource)
-        if lasting is None:
-            return
-        start, end = lasting
-        state = RUNNING if end and end.last >= chart.today else ENDED
-        row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
-        if row.course is None or not told(_name(row), (start.first, (end or start).last)):
-            add(row, "MedicationDispense")
-
-    chart.each("MedicationDispense", read_dispense)
+    chart.each("MedicationStatement", partial(_read_statement, chart, lexicon, rows))
+    chart.each("MedicationRequest", partial(_read_request, chart, lexicon, rows))
+    told = days_told((_name(row), _days(row.course)) for row in rows if row.course)
+    chart.each("MedicationDispense", partial(_read_dispense, chart, lexicon, rows, told))
     return rows
+
+
+def _add(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], row: CourseRow, kind: str) -> None:
+    rows.append(row)
+    if row.recognised or lexicon.co_medications(row.named):
+        chart.understood(kind, "drug")
+    else:
+        chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.written)
+
+
+def _read_statement(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
+    state = statement_state(resource)
+    if state is not None:
+        row = _row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource))
+        _add(chart, lexicon, rows, row, "MedicationStatement")
+
+
+def _read_request(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
+    state = request_state(resource)
+    if state is None:
+        return
+    dates = _request_period(resource)
+    if ref not in chart.ordered or _began(dates.start, chart.today):
+        row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", dates)
+        _add(chart, lexicon, rows, row, "MedicationRequest")
+
+
+def _read_dispense(
+    chart: Chart,
+    lexicon: Lexicon,
+    rows: list[CourseRow],
+    told: DaysByDrug,
+    ref: str,
+    resource: JsonObject,
+) -> None:
+    lasting = supply(resource)
+    if lasting is None:
+        return
+    start, end = lasting
+    state = RUNNING if end and end.last >= chart.today else ENDED
+    row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
+    if row.course is None or not is_told(told, _name(row), (start.first, (end or start).last)):
+        _add(chart, lexicon, rows, row, "MedicationDispense")
 
 
 def _name(row: CourseRow) -> str:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from operator import itemgetter
 
@@ -13,6 +13,7 @@ from prodrome.rules import When
 
 _COUNTED = frozenset({"completed", "in-progress"})
 Days = tuple[date, date]
+DaysByDrug = Mapping[str, Sequence[Days]]
 
 
 def supply(resource: JsonObject) -> tuple[When, When | None] | None:
@@ -32,8 +33,8 @@ def supply(resource: JsonObject) -> tuple[When, When | None] | None:
     return start, later(start, days, days) if days else None
 
 
-def told_elsewhere(rows: Iterable[tuple[str, Days]]) -> Callable[[str, Days], bool]:
-    """Whether one of some rows, by drug and days, has a drug on any of the days of another."""
+def days_told(rows: Iterable[tuple[str, Days]]) -> DaysByDrug:
+    """The days on which some rows have each drug."""
     by_drug: dict[str, list[Days]] = defaultdict(list)  # apart from each other, in order of time
     for drug, days in sorted(rows):
         known = by_drug[drug]
@@ -41,10 +42,11 @@ def told_elsewhere(rows: Iterable[tuple[str, Days]]) -> Callable[[str, Days], bo
             known[-1] = known[-1][0], max(known[-1][1], days[1])
         else:
             known.append(days)
+    return by_drug
 
-    def told(drug: str, days: Days) -> bool:
-        apart = by_drug.get(drug, [])
-        place = bisect_left(apart, days[0], key=itemgetter(1))
-        return place < len(apart) and apart[place][0] <= days[1]
 
-    return told
+def is_told(told: DaysByDrug, drug: str, days: Days) -> bool:
+    """Whether a drug was had on any of these days."""
+    apart = told.get(drug, ())
+    place = bisect_left(apart, days[0], key=itemgetter(1))
+    return place < len(apart) and apart[place][0] <= days[1]

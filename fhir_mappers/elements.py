@@ -97,6 +97,7 @@ def read_flag(parent: Mapping[str, Any], name: str) -> bool:
     return value
 
 
+_NUMBERS = (int, float)  # a bool is none
 LEAST, MOST = 1e-9, 1e9  # the smallest and the largest number that says something about a patient
 
 
@@ -105,7 +106,7 @@ def read_number(parent: Mapping[str, Any], name: str) -> float | None:
     value = read_one(parent, name)
     if value is None:
         return None
-    if type(value) is not int and type(value) is not float:
+    if type(value) not in _NUMBERS:
         raise Unreadable(f"{name}: not a number")
     if value and not LEAST <= abs(value) <= MOST:  # neither is NaN
         raise Unreadable(f"{name}: no number that a chart can hold")

@@ -1,6 +1,7 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
@@ -50,33 +51,40 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
     recorded_at = _by_visit(chart)
-
-    def read(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if status not in _COUNTED:
-            return
-        types = read_concepts(resource, "type")
-        services = service_types(resource)
-        classes = _classes(chart, resource, [*types, *services])
-        refs = (ref,) if ref else ()
-        if classes:
-            chart.understood("Encounter", "class")
-        else:
-            chart.puzzled("Encounter", "class", "is of no known class", ref, _class_words(resource))
-        if HOSPITAL in classes or EMERGENCY in classes:
-            start, end = _period(resource)
-            running = status in RUNNING and (end is None or end.last >= chart.today)
-            reason = _reason(chart, resource, recorded_at.get(ref, []))
-            visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-        elif AMBULATORY in classes and (
-            is_specialist_visit([*types, *services], chart.guideline)
-            or _is_with_specialist(chart, resource)
-            or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
-        ):
-            contacts.append(FollowUp("contact", _period(resource)[0], refs))
-
-    chart.each("Encounter", read)
+    chart.each("Encounter", partial(_read, chart, recorded_at, visits, contacts))
     return visits, contacts
+
+
+def _read(
+    chart: Chart,
+    recorded_at: Mapping[str, list[JsonObject]],
+    visits: list[HospitalVisit],
+    contacts: list[FollowUp],
+    ref: str,
+    resource: JsonObject,
+) -> None:
+    status = read_text(resource, "status")
+    if status not in _COUNTED:
+        return
+    types = read_concepts(resource, "type")
+    services = service_types(resource)
+    classes = _classes(chart, resource, [*types, *services])
+    refs = (ref,) if ref else ()
+    if classes:
+        chart.understood("Encounter", "class")
+    else:
+        chart.puzzled("Encounter", "class", "is of no known class", ref, _class_words(resource))
+    if HOSPITAL in classes or EMERGENCY in classes:
+        start, end = _period(resource)
+        running = status in RUNNING and (end is None or end.last >= chart.today)
+        reason = _reason(chart, resource, recorded_at.get(ref, []))
+        visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
+    elif AMBULATORY in classes and (
+        is_specialist_visit([*types, *services], chart.guideline)
+        or _is_with_specialist(chart, resource)
+        or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
+    ):
+        contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
 
 def _class_words(resource: JsonObject) -> str:
@@ -95,17 +103,17 @@ def _codings(value: JsonObject) -> Sequence[JsonObject]:
 def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:
     """The Conditions that name a visit as theirs, by that visit."""
     found: dict[str, list[JsonObject]] = {}
-
-    def read(ref: str, resource: JsonObject) -> None:
-        name = "encounter" if "encounter" in resource else "context"  # STU3
-        visit = read_reference(read_object(resource, name)) if name in resource else None
-        if visit and status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
-            target = chart.resolve(visit, resource)
-            key = f"Encounter/{target['id']}" if target and type(target.get("id")) is str else visit
-            found.setdefault(key, []).append(resource)
-
-    chart.each("Condition", read)
+    chart.each("Condition", partial(_read_visit_of, chart, found))
     return found
+
+
+def _read_visit_of(chart: Chart, found: dict[str, list[JsonObject]], ref: str, resource: JsonObject) -> None:
+    name = "encounter" if "encounter" in resource else "context"  # STU3
+    visit = read_reference(read_object(resource, name)) if name in resource else None
+    if visit and status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
+        target = chart.resolve(visit, resource)
+        key = f"Encounter/{target['id']}" if target and type(target.get("id")) is str else visit
+        found.setdefault(key, []).append(resource)
 
 
 def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozenset[str]:

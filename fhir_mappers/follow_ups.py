@@ -1,5 +1,7 @@
 """Specialist care beside encounters: appointments and referrals."""
 
+from functools import partial
+
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
 from prodrome.fhir_mappers.dates import read_when
@@ -24,32 +26,35 @@ def read_follow_ups(chart: Chart) -> list[FollowUp]:
     """Appointments with a specialist that are ahead or were kept, and referrals to one."""
     found: list[FollowUp] = []
     wanted = code_sets(chart.guideline)
-
-    def read_appointment(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if status not in AHEAD and status != FULFILLED:
-            return
-        kinds = [*read_concepts(resource, "serviceCategory"), *service_types(resource)]
-        if not (
-            is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
-            or is_specialist_visit(kinds, chart.guideline)
-            or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
-        ):
-            return
-        start = read_when(resource, "start")
-        refs = (ref,) if ref else ()
-        if status == FULFILLED:
-            found.append(FollowUp("contact", start, refs))
-        elif start and start.first >= chart.today:
-            found.append(FollowUp("appointment", start, refs))
-
-    def read_service_request(ref: str, resource: JsonObject) -> None:
-        if is_ordered(resource) and is_referral(order_code(resource), _performers(resource), chart.guideline):
-            found.append(FollowUp("referral", read_when(resource, "authoredOn"), (ref,) if ref else ()))
-
-    chart.each("Appointment", read_appointment)
-    chart.each("ServiceRequest", read_service_request)
+    chart.each("Appointment", partial(_read_appointment, chart, wanted, found))
+    chart.each("ServiceRequest", partial(_read_service_request, chart, found))
     return found
+
+
+def _read_appointment(
+    chart: Chart, wanted: frozenset[str], found: list[FollowUp], ref: str, resource: JsonObject
+) -> None:
+    status = read_text(resource, "status")
+    if status not in AHEAD and status != FULFILLED:
+        return
+    kinds = [*read_concepts(resource, "serviceCategory"), *service_types(resource)]
+    if not (
+        is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
+        or is_specialist_visit(kinds, chart.guideline)
+        or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
+    ):
+        return
+    start = read_when(resource, "start")
+    refs = (ref,) if ref else ()
+    if status == FULFILLED:
+        found.append(FollowUp("contact", start, refs))
+    elif start and start.first >= chart.today:
+        found.append(FollowUp("appointment", start, refs))
+
+
+def _read_service_request(chart: Chart, found: list[FollowUp], ref: str, resource: JsonObject) -> None:
+    if is_ordered(resource) and is_referral(order_code(resource), _performers(resource), chart.guideline):
+        found.append(FollowUp("referral", read_when(resource, "authoredOn"), (ref,) if ref else ()))
 
 
 def _performers(resource: JsonObject) -> list[Concept]:

@@ -1,5 +1,7 @@
 """Treatments without drugs, done or ordered: acupuncture, biofeedback, CBT, relaxation, neurostimulation."""
 
+from functools import partial
+
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.dates import read_period, read_when
@@ -21,36 +23,43 @@ _treatment_words = phrases_of(_PREFIX)
 def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
     """Non-drug treatments, each dated by when it was done, ordered or last used."""
     found: list[NonDrugTreatment] = []
-
-    def add(ref: str, resource: JsonObject, kinds: set[str], when: When | None) -> None:
-        if kinds:
-            indication = read_reason(chart, resource).indication
-            found.extend(NonDrugTreatment(kind, when, indication, (ref,) if ref else ()) for kind in sorted(kinds))
-
-    def read_procedure(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if status in _DONE and (kinds := _kinds(chart, read_concept(resource, "code"))):
-            add(ref, resource, kinds, _last_used(chart, resource, ("performed", "occurrence"), status))
-
-    def read_service_request(ref: str, resource: JsonObject) -> None:
-        if is_ordered(resource) and (kinds := _kinds(chart, order_code(resource))):
-            add(ref, resource, kinds, read_when(resource, "authoredOn"))
-
-    def read_device_request(ref: str, resource: JsonObject) -> None:
-        if is_ordered(resource):
-            kinds = _device_kinds(chart, resource, ("codeCodeableConcept", "codeReference", "code"))
-            add(ref, resource, kinds, read_when(resource, "authoredOn"))
-
-    def read_device_use(ref: str, resource: JsonObject) -> None:
-        status = read_text(resource, "status")
-        if status in USED:
-            add(ref, resource, _device_kinds(chart, resource, ("device",)), _device_used(chart, resource, status))
-
-    chart.each("Procedure", read_procedure)
-    chart.each("ServiceRequest", read_service_request)
-    chart.each("DeviceRequest", read_device_request)
-    chart.each("DeviceUseStatement", read_device_use)
+    chart.each("Procedure", partial(_read_procedure, chart, found))
+    chart.each("ServiceRequest", partial(_read_service_request, chart, found))
+    chart.each("DeviceRequest", partial(_read_device_request, chart, found))
+    chart.each("DeviceUseStatement", partial(_read_device_use, chart, found))
     return found
+
+
+def _add(
+    chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject, kinds: set[str], when: When | None
+) -> None:
+    if kinds:
+        indication = read_reason(chart, resource).indication
+        found.extend(NonDrugTreatment(kind, when, indication, (ref,) if ref else ()) for kind in sorted(kinds))
+
+
+def _read_procedure(chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject) -> None:
+    status = read_text(resource, "status")
+    if status in _DONE and (kinds := _kinds(chart, read_concept(resource, "code"))):
+        _add(chart, found, ref, resource, kinds, _last_used(chart, resource, ("performed", "occurrence"), status))
+
+
+def _read_service_request(chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject) -> None:
+    if is_ordered(resource) and (kinds := _kinds(chart, order_code(resource))):
+        _add(chart, found, ref, resource, kinds, read_when(resource, "authoredOn"))
+
+
+def _read_device_request(chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject) -> None:
+    if is_ordered(resource):
+        kinds = _device_kinds(chart, resource, ("codeCodeableConcept", "codeReference", "code"))
+        _add(chart, found, ref, resource, kinds, read_when(resource, "authoredOn"))
+
+
+def _read_device_use(chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject) -> None:
+    status = read_text(resource, "status")
+    if status in USED:
+        kinds = _device_kinds(chart, resource, ("device",))
+        _add(chart, found, ref, resource, kinds, _device_used(chart, resource, status))
 
 
 def _kinds(chart: Chart, said: Concept) -> set[str]:

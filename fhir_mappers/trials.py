@@ -103,17 +103,15 @@ def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]
     starts = sorted(prescribed, key=lambda start: (start.first, start.last))
     firsts = [start.first for start in starts]
     renewals: set[When] = set()
-
-    def renewed(course: Course) -> Course:
-        if not (course.start and _is_open(course) and course.stop.reason in _RENEWED_ANYWAY):
-            return course
-        place = bisect_right(firsts, course.start.last)
-        if place == len(starts) or (starts[place].last - course.start.first).days > most:
-            return course
-        renewals.add(starts[place])
-        return course._replace(end=starts[place])
-
-    return [renewed(course) for course in courses], renewals
+    found = []
+    for course in courses:
+        if course.start and _is_open(course) and course.stop.reason in _RENEWED_ANYWAY:
+            place = bisect_right(firsts, course.start.last)
+            if place < len(starts) and (starts[place].last - course.start.first).days <= most:
+                renewals.add(starts[place])
+                course = course._replace(end=starts[place])
+        found.append(course)
+    return found, renewals
 
 
 _RENEWED_ANYWAY = frozenset({StopReason.UNKNOWN, StopReason.OTHER})

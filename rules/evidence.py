@@ -3,7 +3,8 @@
 An order, not an answer: what is contraindicated, failed or not to be had is left out elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from prodrome.rules.facts import Facts
 from prodrome.rules.guideline.guideline import Guideline
@@ -26,7 +27,10 @@ def preference(
     preferred = frozenset(drug for comorbidity in beside for drug in comorbidity.prefer)
     avoided = frozenset(drug for comorbidity in beside for drug in comorbidity.avoid)
 
-    def key(drug: str) -> tuple[bool, bool, int]:
-        return drug in avoided, drug not in preferred or drug in avoided, rank.get(drug, len(ranks))
+    return partial(_place, avoided, preferred, rank, len(ranks))
 
-    return key
+
+def _place(
+    avoided: Collection[str], preferred: Collection[str], rank: Mapping[str, int], last: int, drug: str
+) -> tuple[bool, bool, int]:
+    return drug in avoided, drug not in preferred or drug in avoided, rank.get(drug, last)
