@@ -19,7 +19,7 @@ from prodrome.rules.errors import ProdromeError
 Value = str | int | float | bool
 Match = tuple[str, tuple[str, ...]]
 
-MAX_FACTS = 8_000
+MAX_FACTS = 4_000
 """Facts one evaluation may hold."""
 
 MAX_MATCHES = 10_000
