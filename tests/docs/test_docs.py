@@ -12,6 +12,7 @@ import pytest
 
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.settings import load_settings
+from tests.docs import knowledge_page
 from tests.serving import Client, client_of, rules_in, service
 
 ROOT = Path(__file__).parents[2]
@@ -32,13 +33,12 @@ SHOWN_ELSEWHERE = (
     "prodrome check",
     "prodrome population",
     "prodrome export",
-    "prodrome facts",
-    "prodrome codes import OUT/",
-    "npm ",
-    "node ",
     "> prodrome.toml",
 )
 """Commands that need a server of their own, or are this very test; other tests run them."""
+
+RUN_WHOLE = (knowledge_page.FILE,)
+"""Pages that a test of their own runs in a shell from top to bottom."""
 
 
 def commands(document: Path) -> Iterator[str]:
@@ -52,6 +52,7 @@ def commands(document: Path) -> Iterator[str]:
 COMMANDS = [
     pytest.param(command, id=f"{document.name}: {command[:60]}")
     for document in DOCUMENTS
+    if document not in RUN_WHOLE
     for command in commands(document)
     if not any(elsewhere in command for elsewhere in SHOWN_ELSEWHERE)
 ]
