@@ -2,7 +2,8 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
-PYTEST_ARGS ?=
+PYTEST = pytest -n auto --dist loadfile $(PYTEST_ARGS)
+CORE = tests/rules tests/fhir_mappers tests/vignettes tests/golden tests/cds_hooks
 
 .PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-spark lint
 .PHONY: bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
@@ -20,14 +21,19 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Everything, each test once: the core with its lines measured, then the rest. A part of it: make test TESTS=tests/rules
+ifdef TESTS
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m $(PYTEST) $(TESTS)
+else
+test: coverage
+	$(BIN)/python -m $(PYTEST) $(addprefix --ignore=,$(CORE))
+endif
 
-# The core of the suite, measured: lines and branches, in the processes it starts, too.
+# Lines and branches that the core of the suite runs, in the processes it starts, too.
 coverage: install
 	@rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -q -n auto --dist loadfile -p no:cacheprovider $(PYTEST_ARGS) \
-		tests/rules tests/fhir_mappers tests/vignettes tests/golden tests/cds_hooks
+	$(BIN)/coverage run -m $(PYTEST) -p no:cacheprovider $(CORE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include="rules/*,fhir_mappers/*" --fail-under=97
 	$(BIN)/coverage report --fail-under=93
@@ -57,8 +63,7 @@ test-lowest: install
 	uv venv --quiet --clear --seed --python $(BIN)/python build/lowest
 	uv pip install --quiet --python build/lowest/bin/python -r build/lowest.txt --group dev
 	uv pip install --quiet --python build/lowest/bin/python --no-deps --no-build-isolation -e .
-	build/lowest/bin/python -m pytest -q -n auto --dist loadfile -p no:cacheprovider -m "not slow" \
-		tests/rules tests/fhir_mappers tests/vignettes tests/cds_hooks
+	build/lowest/bin/python -m $(PYTEST) -q -p no:cacheprovider -m "not slow" $(CORE)
 
 # A wheel in which what reads charts and judges is compiled (mypyc): it takes gcc some minutes, and answers sooner.
 wheel: install
@@ -74,8 +79,7 @@ test-compiled: wheel
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> $$(build/compiled/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/developers.pth
 	build/compiled/bin/prodrome --version | grep -w compiled | grep -v "not compiled"
-	build/compiled/bin/python -m pytest -q -n auto --dist loadfile -p no:cacheprovider $(PYTEST_ARGS) \
-		tests/rules tests/fhir_mappers tests/vignettes
+	build/compiled/bin/python -m $(PYTEST) -q -p no:cacheprovider tests/rules tests/fhir_mappers tests/vignettes
 
 lint: install
 	$(BIN)/ruff check .
