@@ -299,7 +299,7 @@ class _Writer:
             raise KnowledgeError(f"rule {rule.id}: {error}") from None
 
     def comment(self, rule: Rule) -> Iterator[str]:
-        says = [f"{rule.id}: {rule.title}." if rule.title else f"{rule.id}.", rule.why]
+        says = [f"{rule.id}: {rule.title}." if rule.title else f"{rule.id}.", f"{rule.why}."]
         for id_ in filter(self.guideline.statements.__contains__, rule.statements):
             says.append(f"Statement: {self.guideline.statements[id_]}")
         for id_ in rule.sources:
@@ -329,8 +329,8 @@ class _Writer:
             ]
         for pattern in rule.unless:
             inner = _tests(pattern, "U") + [_join(join, "U", names) for join in pattern.joins]
-            where = f" where {' and '.join(inner)}" if inner else ""
-            asked.append(f'not exists({self.visible(pattern.fact, number)} "U"{where})')
+            where = f' "U" where {" and ".join(inner)}' if inner else ""
+            asked.append(f"not exists({self.visible(pattern.fact, number)}{where})")
         yield f"  from {(',' + chr(10) + '    ').join(sources)}" if several else f"  {sources[0]}"
         if asked:
             yield f"    where {(chr(10) + '      and ').join(asked)}"
