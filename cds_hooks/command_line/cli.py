@@ -51,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = whole.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = asked.run
     try:
-        return run(asked)
+        status = run(asked)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read what is printed has read enough: `prodrome rules | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at the end
+        return 0
     except (ProdromeError, OSError) as error:
         if asked.debug:
             raise

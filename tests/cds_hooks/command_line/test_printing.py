@@ -80,6 +80,16 @@ def test_what_is_printed_to_try_is_not_answered_with_401(tokens: bool) -> None:
     assert ("curl" in told) is not tokens
 
 
+def test_a_reader_who_has_read_enough_is_no_mistake() -> None:
+    words = [*shlex.split(called()), "rules", "--conditions"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as printing:
+        assert printing.stdout
+        assert printing.stderr
+        printing.stdout.close()
+        assert printing.stderr.read() == ""
+    assert printing.returncode == 0
+
+
 def test_a_copy_on_the_path_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     assert called() == "prodrome"
