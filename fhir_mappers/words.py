@@ -56,6 +56,7 @@ SALTS = words("""
     hemifumarate benzoate sulfate sulphate mesylate mesilate besylate acetate phosphate citrate cilexetil medoxomil
     succinaat tartraat maleaat fumaraat benzoaat malaat succinat tartrat maleat fumarat benzoat malat mesilat
     hydrochlorid hydroklorid suksinaatti tartraatti succinato clorhidrato chlorhydrate cloridrato
+    natrium kalium hydrobromid dihydrat monohydrat cileksetil sileksetiili
     sodium potassium calcium magnesium monohydrate dihydrate sesquihydrate anhydrous
 """)
 
