@@ -1,6 +1,7 @@
 """One call from request to answer, where the prefetch came in an odd shape or not whole."""
 
 import copy
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,3 +198,22 @@ def test_eligibility_is_in_the_answer_where_the_request_or_the_site_asks_for_it(
     assert {one["row"]: one["answer"] for one in asked["bodies"]}["E62"] == "met"
     site = Environment.of(Settings(today=TODAY, tell_eligibility=True, workbench=False))
     assert extensions(patient("P01"), site)[name] == asked
+
+
+def test_an_answered_call_leaves_nothing_for_the_garbage_collector() -> None:
+    left = {}
+    bodies = {file.stem: patient(file.stem) for file in sorted(PATIENTS.glob("*.json"))}
+    for body in bodies.values():
+        ask(body)
+    gc.collect()
+    gc.freeze()  # a collection looks at what is made from now on
+    gc.disable()
+    try:
+        for name, body in bodies.items():
+            ask(body)
+            left[name] = gc.collect()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert len(left) > 10
+    assert {name: count for name, count in left.items() if count} == {}
