@@ -18,6 +18,7 @@ GUIDELINE = load_guideline()
 RULEBOOK = GUIDELINE.rulebook
 PUBLISHED = knowledge(GUIDELINE)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
+pytestmark = pytest.mark.timeout(7200 if PROFILE == "long" else 300)
 CHANGED = 12
 """Of so many rules changes are tried in every run."""
 
