@@ -88,7 +88,7 @@ def test_the_service_of_the_wheel_is_warm_when_ready_and_its_first_answer_is_rig
 ) -> None:
     body = (ROOT / "examples" / EXAMPLE).read_bytes()
     with serving(installed, tmp_path) as (url, printed):
-        assert f"@examples/{EXAMPLE}" in printed, "the example that it warms up with is there"
+        assert f"/examples/{EXAMPLE}" in printed, "the example that it warms up with is there"
         first = httpx.post(f"{url}{SERVICE}", content=body, headers=JSON, timeout=30, trust_env=False)
     with client_of(service()) as client:
         assert (first.status_code, first.json()) == (200, client.post(SERVICE, data=body, headers=JSON).get_json())
