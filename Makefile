@@ -3,6 +3,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST = pytest -n auto --dist loadfile $(PYTEST_ARGS)
+# The rest waits for servers: one process more than cores, and files in order of their names, the long ones not last.
+WAITING = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --no-loadscope-reorder
 CORE = tests/rules tests/fhir_mappers tests/vignettes tests/golden tests/cds_hooks
 
 .PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-spark lint
@@ -27,7 +29,7 @@ test: install
 	$(BIN)/python -m $(PYTEST) $(TESTS)
 else
 test: coverage
-	$(BIN)/python -m $(PYTEST) $(addprefix --ignore=,$(CORE))
+	$(BIN)/python -m $(PYTEST) $(WAITING) $(addprefix --ignore=,$(CORE))
 endif
 
 # Lines and branches that the core of the suite runs, in the processes it starts, too.
