@@ -354,9 +354,12 @@ class Host:
         self.keys: Sequence[Key] | None = keys
         self.asked: list[str] = []
         self.now = 1000.0
+        self.answers = threading.Event()
+        self.answers.set()
 
     def fetch(self, url: str) -> Sequence[Key]:
         self.asked.append(url)
+        assert self.answers.wait(10)
         if self.keys is None:
             raise Unusable("down")
         return self.keys
@@ -463,7 +466,9 @@ def test_a_key_that_was_withdrawn_no_longer_counts() -> None:
     assert site.check(Client().bearer(), SERVICE)
     host.keys = [key for key in KEYS if key["kid"] != "ec"]
     host.now += keys.TTL_SECONDS
-    site.check(Client().bearer(), SERVICE)  # the last known keys serve while the new ones come
+    host.answers.clear()
+    assert site.check(Client().bearer(), SERVICE)  # the last known keys serve while the new ones come
+    host.answers.set()
     eventually(lambda: not sets._cached[JKU].names("ec"))
     assert reason(site, Client().bearer()) == "no key has this kid"
 
