@@ -3,12 +3,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 PYTEST = pytest -n auto --dist loadfile $(PYTEST_ARGS)
-# The rest waits for servers: one process more than cores, and files in order of their names, the long ones not last.
-WAITING = -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --no-loadscope-reorder
 CORE = tests/rules tests/fhir_mappers tests/vignettes tests/golden tests/cds_hooks
 
-.PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-spark lint
-.PHONY: bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
+.PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-python test-spark
+.PHONY: lint bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
 
 install: $(READY)
 
@@ -23,13 +21,14 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Everything, each test once: the core with its lines measured, then the rest. A part of it: make test TESTS=tests/rules
+# Everything, each test once: the core with its lines measured, then the rest, whose files of few and long tests do not come
+# last. A part of it: make test TESTS=tests/rules
 ifdef TESTS
 test: install
 	$(BIN)/python -m $(PYTEST) $(TESTS)
 else
 test: coverage
-	$(BIN)/python -m $(PYTEST) $(WAITING) $(addprefix --ignore=,$(CORE))
+	$(BIN)/python -m $(PYTEST) --no-loadscope-reorder $(addprefix --ignore=,$(CORE))
 endif
 
 # Lines and branches that the core of the suite runs, in the processes it starts, too.
@@ -66,6 +65,11 @@ test-lowest: install
 	uv pip install --quiet --python build/lowest/bin/python -r build/lowest.txt --group dev
 	uv pip install --quiet --python build/lowest/bin/python --no-deps --no-build-isolation -e .
 	build/lowest/bin/python -m $(PYTEST) -q -p no:cacheprovider -m "not slow" $(CORE)
+
+# The rules and the labelled patients on another Python: make test-python PYTHON=python3.13
+test-python:
+	PYTHON=$(PYTHON) $(MAKE) install VENV=build/other-python
+	build/other-python/bin/python -m $(PYTEST) -q -p no:cacheprovider -m "not slow" tests/rules tests/vignettes
 
 # A wheel in which what reads charts and judges is compiled (mypyc): it takes gcc some minutes, and answers sooner.
 wheel: install
