@@ -81,7 +81,6 @@ class MigraineCodes:
 
     def _in_any_system(self, code: str) -> bool:
         spelled = {plain_code(system, code) for system in self._systems}
-        spelled |= {one[1:] for one in spelled if one[:1] in "Dd"}  # Denmark's SKS
         return any(
             self._code_set in self._guideline.sets_of(system, one) for system in self._systems for one in spelled
         )

@@ -187,7 +187,7 @@ def _trial(sheet: _Sheet, name: str, trial: Trial) -> Iterator[_Measured]:
             "drug_class": use.drug_class,
             "statement_class": sheet.statement_class(drug),
             "counts": use.counts,
-            "class_available": use.ehf_class not in sheet.unavailable_classes and sheet.options.available(drug),
+            "class_available": drug.id in sheet.options.here,
             "only_in_chronic": sheet.guideline.classes[use.ehf_class].only_if == "chronic_migraine",
             "administrations_assumed": assumed,
             "adequate": adequate,
@@ -271,11 +271,7 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
     lasting = {id_: active for id_, active in sheet.active.items() if active.contraindication.counts_for_class}
     for id_, class_ in sheet.guideline.classes.items():
-        members = (
-            [drug for drug in sheet.guideline.counting_members[id_] if sheet.options.available(drug)]
-            if id_ not in sheet.unavailable_classes
-            else []
-        )
+        members = [drug for drug in sheet.guideline.counting_members[id_] if drug.id in sheet.options.here]
         fields: dict[str, FlatValue] = {
             "id": id_,
             "required": class_.required and id_ not in sheet.unavailable_classes,

@@ -19,6 +19,17 @@ from prodrome.cds_hooks.web.workers import listen
 
 TODAY = date(2026, 6, 15)
 """The day the labelled patients are judged on."""
+PAGES_OF_A_CASE = (
+    "",
+    "/why",
+    "/why?steps=1",
+    "/understood",
+    "/eligibility",
+    "/prior-authorisation",
+    "/what-if",
+    "/take-away",
+)
+"""The pages of the workbench about one case, behind its address."""
 
 
 def service(**settings: Any) -> Flask:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
 from prodrome.cds_hooks.command_line.printing import print_json
 from prodrome.cds_hooks.command_line.testing import chart_arguments, consultation_of
 from prodrome.cds_hooks.consultation import Consultation, consult
@@ -22,13 +23,12 @@ EXAMPLES_DAY = date(2026, 6, 15)
 def facts_arguments(command: argparse.ArgumentParser) -> None:
     """Whose facts."""
     chart_arguments(command)
-    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+    today_argument(command)
 
 
 def facts(asked: argparse.Namespace) -> int:
     """Print the facts as a Bundle of Observations."""
-    settings = load_settings(overrides={"today": asked.today})
-    consultation = consultation_of(asked, settings)
+    consultation = consultation_of(asked, settings_of(asked))
     print_json(facts_bundle(consultation.judgement, consultation.request.patient_id))
     return 0
 

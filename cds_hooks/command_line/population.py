@@ -5,10 +5,10 @@ import csv
 import os
 import tomllib
 from collections import Counter
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+from prodrome.cds_hooks.command_line.arguments import engine_argument, today_argument
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.population import (
@@ -49,7 +49,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         ),
     )
     command.add_argument("--out", metavar="FOLDER", type=Path, help="where the results go")
-    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+    today_argument(command)
     command.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
     command.add_argument(
         "--with", dest="runs_on", choices=("processes", "spark"), default="processes", help="what takes the steps"
@@ -57,7 +57,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--master", metavar="URL", default="local[*]", help="the Spark cluster (local[*]: this machine)"
     )
-    command.add_argument("--engine", choices=("checked", "durable", "reference"), help="which matcher answers")
+    engine_argument(command)
     command.add_argument("--every-patient", action="store_true", help="judge everybody, without the sieve")
     command.add_argument(
         "--orders",

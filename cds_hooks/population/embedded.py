@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from itertools import chain
 from multiprocessing.context import BaseContext
 from operator import itemgetter
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Batch, Changes, Task
+from prodrome.cds_hooks.population.export import Changes, Task
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
@@ -75,7 +74,9 @@ def run(plan: RunPlan, progress: RunProgress) -> RunOutcome:
     outcome.candidates = len(candidates)
     placed, common = _Sections(plan.partitions), _Sections(plan.partitions)
     wanted: dict[str, tuple[int, ...]] = {}
-    with _pool(plan, Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed)) as pool:
+    with _pool(
+        plan, Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed, plan.excluded)
+    ) as pool:
         with_rows = {number: task for number, task in tasks.items() if kinds[number] & PLACED_KINDS}
         for number, found in _each(pool, plan, "placed", with_rows, _place_task, progress):
             placed.add(number, found["sections"])
@@ -194,13 +195,9 @@ def _each(
         yield number, orjson.loads((folder / f"{number:05}.json").read_bytes())
 
 
-def _batches(task: Task) -> Iterator[Batch]:
-    return chain.from_iterable(exports.batches(_PLAN.export.folder, piece) for piece in task.pieces)
-
-
 def _sieve_task(number: int, task: Task) -> None:
     changed: Changes = _STATE
-    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(_batches(task), task.part)
+    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(exports.task_batches(_PLAN.export, task), task.part)
     content = {
         "candidates": sorted(found.candidates),
         "patients": found.patients,
@@ -212,12 +209,10 @@ def _sieve_task(number: int, task: Task) -> None:
 
 def _place_task(number: int, task: Task) -> None:
     place: Place = _STATE
-    placed = place(_batches(task), task.part)
+    placed = place(exports.task_batches(_PLAN.export, task), task.part)
     sections: dict[int, list[bytes]] = {}
     refers: dict[str, set[int]] = {}
     for row in placed.rows:
-        if row.kind in _PLAN.excluded:
-            continue
         partition = partition_of(row.patient, _PLAN.partitions)
         sections.setdefault(partition, []).append(_headed(row.patient, task.part, row.raw))
         for key in row.refers_to:
@@ -232,7 +227,7 @@ def _place_task(number: int, task: Task) -> None:
 def _shared_task(number: int, task: Task) -> None:
     wanted: Mapping[str, tuple[int, ...]] = _STATE
     sections: dict[int, list[bytes]] = {}
-    for key, raw in shared(_batches(task)):
+    for key, raw in shared(exports.task_batches(_PLAN.export, task)):
         for partition in wanted.get(key, ()):
             sections.setdefault(partition, []).append(_headed(key, task.part, raw))
     _finish("shared", number, {}, sections)

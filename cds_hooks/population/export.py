@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -291,6 +291,11 @@ def batches(folder: Folder, piece: Piece) -> Iterator[Batch]:
             stream.seek(start - 1)
             start += _skip_line(stream, piece.end - start + 1) - 1  # which another piece has, or just its end
         yield from _batched(piece.file, stream, start, sys.maxsize if _is_zipped(piece.file) else piece.end)
+
+
+def task_batches(export: Export, task: Task) -> Iterator[Batch]:
+    """The lines of a task, some at a time. Raises ExportError for a broken archive."""
+    return chain.from_iterable(batches(export.folder, piece) for piece in task.pieces)
 
 
 def _is_zipped(file: str) -> bool:

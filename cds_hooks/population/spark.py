@@ -11,13 +11,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Batch, Changes, Export, Task
+from prodrome.cds_hooks.population.export import Changes, Export, Task
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
@@ -102,15 +102,15 @@ class Spark:
         progress("sieved", size, size)
 
         progress("placed", 0, size)
-        place = Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed)
+        place = Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed, plan.excluded)
         placed = self._context.parallelize(with_rows, max(1, len(with_rows)))
         placed = placed.map(partial(_place, plan.export, self._context.broadcast(place))).persist(_disk())
         for unread in placed.map(_bad).collect():
             bad |= {(one.file, one.offset): one for one in unread}
         conclude(plan, outcome, bad, seen)
-        rows = placed.flatMap(partial(_rows, plan.excluded, plan.partitions))
+        rows = placed.flatMap(partial(_rows, plan.partitions))
         if with_shared:
-            wanted = placed.flatMap(partial(_wanted, plan.excluded, plan.partitions)).distinct(plan.partitions)
+            wanted = placed.flatMap(partial(_wanted, plan.partitions)).distinct(plan.partitions)
             common = self._context.parallelize(with_shared, len(with_shared)).flatMap(partial(_shared, plan.export))
             rows = rows.union(common.join(wanted, plan.partitions).map(_addressed))
         progress("placed", size, size)
@@ -142,41 +142,35 @@ def _disk() -> Any:
 # --- What the workers do ----------------------------------------------------------------------------------------------
 
 
-def _batches(export: Export, task: Task) -> Iterator[Batch]:
-    return chain.from_iterable(exports.batches(export.folder, piece) for piece in task.pieces)
-
-
 def _sieve(shipped: Any, changed: Changes, numbered: tuple[int, Task]) -> Sieved:
     plan: RunPlan = shipped.value
     task = numbered[1]
-    return Sieve(plan.guideline, plan.orders, changed)(_batches(plan.export, task), task.part)
+    return Sieve(plan.guideline, plan.orders, changed)(exports.task_batches(plan.export, task), task.part)
 
 
 def _place(export: Export, place: Any, numbered: tuple[int, Task]) -> PlacedTask:
     number, task = numbered
-    return PlacedTask(number, task.part, place.value(_batches(export, task), task.part))
+    return PlacedTask(number, task.part, place.value(exports.task_batches(export, task), task.part))
 
 
 def _bad(one: PlacedTask) -> list[BadLine]:
     return one.placed.bad
 
 
-def _rows(excluded: frozenset[str], partitions: int, one: PlacedTask) -> Iterator[Shuffled]:
+def _rows(partitions: int, one: PlacedTask) -> Iterator[Shuffled]:
     for number, row in enumerate(one.placed.rows):
-        if row.kind not in excluded:
-            yield (partition_of(row.patient, partitions), row.patient, one.number, number), (one.part, row.raw)
+        yield (partition_of(row.patient, partitions), row.patient, one.number, number), (one.part, row.raw)
 
 
-def _wanted(excluded: frozenset[str], partitions: int, one: PlacedTask) -> Iterator[tuple[str, int]]:
+def _wanted(partitions: int, one: PlacedTask) -> Iterator[tuple[str, int]]:
     """What rows refer to that is nobody's own, and the partition that wants it."""
     for row in one.placed.rows:
-        if row.kind not in excluded:
-            yield from ((key, partition_of(row.patient, partitions)) for key in row.refers_to)
+        yield from ((key, partition_of(row.patient, partitions)) for key in row.refers_to)
 
 
 def _shared(export: Export, numbered: tuple[int, Task]) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
     """What is nobody's own, by its key: the task that read it, its number there, the row."""
-    for number, (key, raw) in enumerate(shared(_batches(export, numbered[1]))):
+    for number, (key, raw) in enumerate(shared(exports.task_batches(export, numbered[1]))):
         yield key, (numbered[0], number, raw)
 
 

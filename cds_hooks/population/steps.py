@@ -169,12 +169,13 @@ class _Diagnoses:
 class Place:
     """Keeps the rows of the candidates (of everybody, for ``None``), each once for every candidate it concerns.
 
-    A row is left that a later export replaced or deleted, or that the prefetch does not ask for.
+    A row is left that a later export replaced or deleted, that the prefetch does not ask for, or of an excluded kind.
     """
 
     guideline: Guideline
     candidates: frozenset[str] | None
     changed: Changes = NO_CHANGES
+    excluded: frozenset[str] = frozenset()
 
     def __call__(self, batches: Iterable[Batch], part: int = 0) -> Placed:
         """What is kept of these lines."""
@@ -198,7 +199,7 @@ class Place:
 
     def _rows(self, resource: dict[str, Any], raw: bytes, part: int) -> Iterator[ExportRow]:
         kind = kind_of(resource)
-        if kind not in _CHARTED or not is_asked_for(resource, self.guideline):
+        if kind not in _CHARTED or kind in self.excluded or not is_asked_for(resource, self.guideline):
             return
         if self.changed and self.changed.supersede(resource, part):
             return

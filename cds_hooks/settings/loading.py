@@ -19,7 +19,7 @@ from prodrome.cds_hooks.settings.model import PREFIX, Settings
 from prodrome.cds_hooks.settings.parts import Backend, FhirServer, Issuer
 from prodrome.fhir_mappers import locate, plain_code
 from prodrome.rules.engine import excerpt, meant
-from prodrome.rules.guideline import CANONICAL_BASE, DIARY, Guideline, GuidelineError, Site, load_guideline
+from prodrome.rules.guideline import Guideline, GuidelineError, Site, load_guideline
 
 FILE_VARIABLE = "PRODROME_SETTINGS"
 DEFAULT_FILE = Path("prodrome.toml")
@@ -87,17 +87,6 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
 
 def site_guideline(settings: Settings) -> Guideline:
     """The guideline as these settings say. Raises GuidelineError for what they name and is not there."""
-    licensed = settings.snomed_ct == "all"
-    own = (
-        settings.parameters,
-        settings.codes,
-        settings.more_codes,
-        settings.eligibility,
-        settings.diary_system != DIARY,
-        settings.canonical_base != CANONICAL_BASE,
-    )
-    if licensed and not any(own):
-        return load_guideline()
     codes = {
         kind: {_code(kind, written): meaning for written, meaning in codes.items()}
         for kind, codes in settings.codes.items()
@@ -106,7 +95,7 @@ def site_guideline(settings: Settings) -> Guideline:
         Site(
             parameters=settings.parameters,
             codes=codes,
-            licensed=licensed,
+            licensed=settings.snomed_ct == "all",
             more_codes=settings.more_codes,
             eligibility=settings.eligibility,
             diary=settings.diary_system,

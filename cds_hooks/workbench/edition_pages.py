@@ -7,9 +7,11 @@ from flask import Response, request
 
 from prodrome.cds_hooks.workbench import rule_editing
 from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
-from prodrome.cds_hooks.workbench.rule_editing import RULEBOOK, Effect, KnownPatients
+from prodrome.cds_hooks.workbench.rule_editing import Effect, KnownPatients
 from prodrome.rules.engine import RulebookError
 from prodrome.rules.guideline import (
+    PARAMETERS,
+    RULEBOOK,
     Edition,
     Guideline,
     GuidelineError,
@@ -17,8 +19,6 @@ from prodrome.rules.guideline import (
     edition_in_force,
     edition_of,
 )
-
-PARAMETERS = "parameters.yaml"
 
 
 def edition_pages(frame: Frame, known: KnownPatients) -> Pages:

@@ -24,9 +24,8 @@ from prodrome.cds_hooks.workbench import asking, editing
 from prodrome.cds_hooks.workbench.labelled import consulted, read_labelled
 from prodrome.rules import Facts, judge
 from prodrome.rules.engine import RulebookError, parse
-from prodrome.rules.guideline import Guideline, GuidelineError
+from prodrome.rules.guideline import RULEBOOK, Guideline, GuidelineError
 
-RULEBOOK = "rulebook.yaml"
 INDENT = "      "
 """Of a rule in the file."""
 MOST_LINES = 200

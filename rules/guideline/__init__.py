@@ -1,6 +1,8 @@
 """The guideline as data, read and checked: rulebook, parameters, drugs, contraindications, code sets and sources."""
 
 from prodrome.rules.guideline.editions import (
+    PARAMETERS,
+    RULEBOOK,
     Change,
     Difference,
     Edition,
@@ -39,6 +41,8 @@ __all__ = [
     "DIARY",
     "ICD10CM",
     "NDC",
+    "PARAMETERS",
+    "RULEBOOK",
     "RXNORM",
     "SNOMED",
     "Change",

@@ -18,6 +18,7 @@ from prodrome.rules.guideline.guideline import Guideline
 from prodrome.rules.guideline.types import GuidelineError
 
 RULEBOOK, PARAMETERS = "rulebook.yaml", "parameters.yaml"
+"""The names of the files of the rules and of the parameters."""
 FIRST = (RULEBOOK, PARAMETERS, "drugs.yaml", "contraindications.yaml", "dose_limits.yaml")
 """The files in which what changes matters most; the others follow by name."""
 _ABOUT = ("version", "date")

@@ -3,7 +3,7 @@
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.browser.conftest import ARTEFACTS, LOOKS, OF_SIZE, Look, Looking, expect, faults, long_request
+from tests.serving import PAGES_OF_A_CASE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -512,21 +513,11 @@ PAGES = [
 BROKEN = """() => [...document.querySelectorAll("time, .date, .rule-id, a.rule, .one-word, tbody th code")]
     .filter(word => word.getClientRects().length > 1).map(word => word.textContent)"""
 """Ids and dates that stand on more than one line."""
-OF_A_CASE = [
-    "",
-    "/why",
-    "/why?steps=1",
-    "/understood",
-    "/eligibility",
-    "/prior-authorisation",
-    "/what-if",
-    "/take-away",
-]
 
 
-@pytest.mark.parametrize(("example", "paths"), [("refractory", ["/why"]), ("coronary", OF_A_CASE)])
+@pytest.mark.parametrize(("example", "paths"), [("refractory", ["/why"]), ("coronary", PAGES_OF_A_CASE)])
 def test_axe_finds_nothing_wrong_with_a_case_when_all_of_it_is_open(
-    page: "Page", example: str, paths: list[str]
+    page: "Page", example: str, paths: Sequence[str]
 ) -> None:
     case = open_example(page, example)
     for path in paths:
@@ -545,7 +536,7 @@ def test_every_page_is_right_in_every_look_and_nothing_sticks_out(look: Look, lo
     rules = () if look.name in ("light", "dark") else OF_SIZE
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     case = open_example(page, "refractory")
-    for path in [*PAGES, *(f"case:{tab}" for tab in OF_A_CASE)]:
+    for path in [*PAGES, *(f"case:{tab}" for tab in PAGES_OF_A_CASE)]:
         page.goto(case + path.removeprefix("case:") if path.startswith("case:") else path)
         if look.name != "small-dark":
             assert faults(page, rules) == [], path

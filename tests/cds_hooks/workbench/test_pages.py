@@ -16,7 +16,7 @@ from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.workbench import asking
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.browser.conftest import fhir_server
-from tests.serving import ask, rules_in, service, serving
+from tests.serving import PAGES_OF_A_CASE, ask, rules_in, service, serving
 
 
 @pytest.fixture(scope="module")
@@ -476,17 +476,7 @@ def test_pages_bear_dates_beyond_the_calendar_and_null_where_objects_belong(
                 bundle["entry"].append({"resource": {**resource, "subject": patient, "patient": patient}})
     answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
     assert answer.status_code == 303
-    pages = (
-        "",
-        "/why",
-        "/why?steps=1",
-        "/understood",
-        "/eligibility",
-        "/prior-authorisation",
-        "/what-if",
-        "/take-away",
-        "/test-case.json",
-    )
+    pages = (*PAGES_OF_A_CASE, "/test-case.json")
     assert {page: client.get(f"{answer.location}{page}").status_code for page in pages} == dict.fromkeys(pages, 200)
     names = re.findall(r'name="(/[^"]+)"', client.get(f"{answer.location}/what-if").text)
     assert post(client, f"{answer.location}/what-if", **{names[-1]: "9999-12-31"}).status_code in (303, 400)
