@@ -43,6 +43,8 @@ _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": t
 # "metoprololsuccinaat", "propranololhydrochlorid"
 _SALT = re.compile(rf"([a-z]{{6,}}?)(?:{'|'.join(sorted(SALTS, key=len, reverse=True))})")
 
+_ENDINGS = ("um", "i", *SALTS)  # of both
+
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
 LOCAL_USE = "local_use"  # code set: drugs by ATC that act where they are put
@@ -505,6 +507,8 @@ class Lexicon:
 
     def _without_ending(self, token: str) -> str | None:
         """A name without its Latin ending, or without the salt that some languages write in one word with it."""
+        if not token.endswith(_ENDINGS):
+            return None
         bases = (match[1] for ending in (_LATIN, _SALT) if (match := ending.fullmatch(token)))
         return next((name for base in bases for name in (base, f"{base}e") if name in self.names), None)
 

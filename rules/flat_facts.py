@@ -144,6 +144,8 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
     for name in ("migraine", "chronic_migraine"):
         if name in sheet.names:
             yield "diagnosis", {"name": name}, sheet.refs_of(name)
+    if len(sheet.facts.trials) > MAX_FACTS:  # each is a fact: nothing need be measured to know it
+        raise LimitError(f"more than {MAX_FACTS} facts")
     for index, trial in enumerate(sheet.facts.trials):
         yield from _trial(sheet, trial_name(index), trial)
     yield from _later_successes(sheet)
