@@ -13,11 +13,12 @@ from typing import Any, get_args, get_type_hints
 from uuid import UUID
 
 from jinja2 import Environment, Template
+from jinja2.environment import TemplateModule
 
 from prodrome.cds_hooks.cards import suggestions
 from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import Answer, Kind, ParameterName, RuleId, View
-from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, one_line, tidy
+from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, one_line, rendered, tidy
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import Sheet
@@ -166,7 +167,7 @@ class _Maker:
 
     def text(self, finding: Finding, *, brief: bool = False) -> tuple[str, str]:
         """The summary and the detail of a finding."""
-        return self._parts(_template(finding.rule.id).render(self._context(finding, brief=brief)))
+        return self._parts(rendered(_template(finding.rule.id), self._context(finding, brief=brief)))
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule, guideline = finding.rule, self.judgement.guideline
@@ -174,7 +175,7 @@ class _Maker:
         sources = tuple(guideline.sources[id_] for id_ in self._cited(rule, context["order"]))
         if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
             sources = context["eligibility"].sources
-        summary, detail = self._parts(_template(rule.id).render(context))
+        summary, detail = self._parts(rendered(_template(rule.id), context))
         uuid = self._uuid(rule.id, finding.order or "")
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
@@ -208,7 +209,7 @@ class _Maker:
         view = View(finding, self.sheet, self.options, self.answer, brief=brief)
         draft = self.sheet.facts.order(finding.order)
         order = Order(draft, view) if draft else None
-        context: Json = {"view": view, "sheet": self.sheet, "order": order}
+        context: Json = {"view": view, "sheet": self.sheet, "order": order, "parts": _shared()}
         assert finding.rule.card is not None
         for name, alias in finding.rule.card.shows.items():
             row = row_of(name)
@@ -234,7 +235,7 @@ class _Maker:
             kinds=tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
             unknown_codes=all(one.unknown_codes for one in unjudged),
         )
-        summary, detail = self._parts(_template(INCOMPLETE).render(vars(context)))
+        summary, detail = self._parts(rendered(_template(INCOMPLETE), vars(context)))
         said = self._why(rules.values(), (), INCOMPLETE, MOST_FACTS) | {"missing": list(kinds)}
         return {
             "uuid": self._uuid(INCOMPLETE, ""),
@@ -293,9 +294,13 @@ def _links(sources: tuple[Source, ...]) -> Json:
 
 @cache
 def _environment(folder: Path = TEMPLATES_FOLDER) -> Environment:
-    found = environment(folder)
-    found.globals["parts"] = found.get_template(PARTS).module  # imported once, not by each card
-    return found
+    return environment(folder)
+
+
+@cache
+def _shared() -> TemplateModule:
+    """The macros that templates share."""
+    return _environment().get_template(PARTS).module
 
 
 @cache

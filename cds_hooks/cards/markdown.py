@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
-from jinja2.compiler import CodeGenerator, Frame
-from markupsafe import Markup
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nodes
+from jinja2.compiler import CodeGenerator, Frame, MacroRef
 
 from prodrome.rules import When
 
@@ -76,8 +76,6 @@ def written(value: object) -> Trusted:
     """How a template writes a value: trusted text as it is, numbers plainly, any other text escaped."""
     if type(value) is Trusted:
         return value
-    if isinstance(value, Markup):  # what a macro returns
-        return Trusted(value)
     if isinstance(value, bool):
         return Trusted("yes" if value else "no")
     if isinstance(value, int | float):
@@ -165,7 +163,9 @@ def _cut(lines: list[str]) -> list[str]:
 class _Writer(CodeGenerator):
     """Compiles templates so that every expression is written by :func:`written`, and by nothing else.
 
-    Autoescape stays on, which makes what macros return recognisable.
+    Templates name attributes, and call methods and macros with arguments in their order, nothing else: the check of
+    all templates at start holds them to it. So both are written as Python has them, and a macro becomes a function
+    that returns trusted text.
     """
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
@@ -174,10 +174,30 @@ class _Writer(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
         self.write(")")
 
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
+        self.visit(node.node, frame)
+        self.write(f".{node.attr}")
+
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
+        if node.kwargs or node.dyn_args or node.dyn_kwargs or forward_caller:
+            self.fail("a card's template calls with arguments in their order", node.lineno)
+        self.visit(node.node, frame)
+        self.write("(")
+        for argument in node.args:
+            self.visit(argument, frame)
+            self.write(", ")
+        self.write(")")
+
+    def macro_def(self, macro_ref: MacroRef, frame: Frame) -> None:
+        self.write("macro")
+
+    def return_buffer_contents(self, frame: Frame, force_unescaped: bool = False) -> None:
+        self.writeline(f"return environment.trusted(concat({frame.buffer}))")
+
 
 class _Environment(Environment):
     code_generator_class = _Writer
-    getattr = staticmethod(getattr)  # type: ignore[assignment]  # templates name attributes only; a missing one fails
+    trusted = Trusted
 
 
 def environment(folder: Path) -> Environment:
@@ -185,10 +205,17 @@ def environment(folder: Path) -> Environment:
     found = _Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
-        autoescape=True,
         finalize=written,
         lstrip_blocks=True,
         auto_reload=False,
     )
     found.filters |= {"joined": joined, "listed": listed}
     return found
+
+
+def rendered(template: Template, names: dict[str, Any]) -> str:
+    """The text of a template that may name these, and nothing else."""
+    try:
+        return "".join(template.root_render_func(template.new_context(names, shared=True)))
+    except Exception:
+        template.environment.handle_exception()  # the same exception, from a line of the template
