@@ -10,8 +10,10 @@ from prodrome.fhir_mappers.doses import quantity_in
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import When
-from prodrome.rules.guideline import Drug
+from prodrome.rules.guideline import Drug, Guideline
 
 _DONE = frozenset({"completed", "in-progress"})
 NOT_DONE = "not-done"
@@ -40,7 +42,8 @@ def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
     )
 
     chart.each("MedicationAdministration", partial(_read_administration, chart, lexicon, given))
-    chart.each("Procedure", partial(_read_procedure, chart, toxin, given))
+    if toxin is not None:
+        chart.each("Procedure", partial(_read_procedure, chart, toxin, _are_chemodenervation(chart.guideline), given))
     return given
 
 
@@ -69,11 +72,16 @@ def _read_administration(chart: Chart, lexicon: Lexicon, given: list[Given], ref
     )
 
 
-def _read_procedure(chart: Chart, toxin: Drug | None, given: list[Given], ref: str, resource: JsonObject) -> None:
+def _read_procedure(
+    chart: Chart,
+    toxin: Drug,
+    are_chemodenervation: ElementMemory[bool],
+    given: list[Given],
+    ref: str,
+    resource: JsonObject,
+) -> None:
     status = read_text(resource, "status")
-    if toxin is None or (status not in _DONE and status != NOT_DONE):
-        return
-    if CHEMODENERVATION not in sets_of(chart.guideline, read_concept(resource, "code").codes):
+    if (status not in _DONE and status != NOT_DONE) or not are_chemodenervation.of(resource):
         return
     given.append(
         Given(
@@ -88,3 +96,12 @@ def _read_procedure(chart: Chart, toxin: Drug | None, given: list[Given], ref: s
             reason=read_reason(chart, resource),
         )
     )
+
+
+@per_guideline
+def _are_chemodenervation(guideline: Guideline) -> ElementMemory[bool]:
+    return ElementMemory(partial(_is_chemodenervation, guideline), "code")
+
+
+def _is_chemodenervation(guideline: Guideline, procedure: JsonObject) -> bool:
+    return CHEMODENERVATION in sets_of(guideline, read_concept(procedure, "code").codes)

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
-from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine
+from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of, unelided
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import Allergy
 from prodrome.rules.guideline import ATC, SNOMED, Drug, Guideline
 
@@ -27,36 +30,71 @@ _BY_NAME = {
 _BY_CLASS = {"beta_blocker": "beta_blockers", "ace_inhibitor": "ace_inhibitors"}  # as drugs.yaml names them
 
 
+_Named = tuple[tuple[bool, str], ...]  # whether a code names it, and the drug
+
+
+class _Substance(NamedTuple):
+    """What the coded elements of an allergy say: the drugs it names, and whether its words deny it.
+
+    ``holds`` is False for one that is over, or never was.
+    """
+
+    holds: bool
+    drugs: _Named = ()
+    denied: bool = False
+    written: str = ""
+
+
 def read_allergies(chart: Chart, lexicon: Lexicon) -> list[Allergy]:
     """Allergies to single drugs, to each drug of a class, and to NSAIDs as a class."""
     allergies: list[Allergy] = []
-    chart.each("AllergyIntolerance", partial(_read, chart, lexicon, allergies))
+    chart.each("AllergyIntolerance", partial(_read, chart, lexicon, _substances(chart.guideline), allergies))
     return allergies
 
 
-def _read(chart: Chart, lexicon: Lexicon, allergies: list[Allergy], ref: str, resource: JsonObject) -> None:
-    clinical = "clinicalStatus" if "clinicalStatus" in resource else "status"  # DSTU2
-    status = status_codes(resource, clinical, chart.guideline)
-    verified = status_codes(resource, "verificationStatus", chart.guideline)
-    if not status.isdisjoint(OVER | _NOT_SO) or not verified.isdisjoint(_NOT_SO):
+def _read(
+    chart: Chart,
+    lexicon: Lexicon,
+    substances: ElementMemory[_Substance],
+    allergies: list[Allergy],
+    ref: str,
+    resource: JsonObject,
+) -> None:
+    said = substances.of(resource)
+    if not said.holds:
         return
-    refs = (ref,) if ref else ()
-    concepts = [read_concept(resource, "code" if "code" in resource else "substance")]  # DSTU2
-    found = _named_by(concepts, lexicon)
-    if not found and not _denies(concepts[0]):
-        concepts += [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
-        found = _named_by(concepts[1:], lexicon)
-    allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
+    found, words = said.drugs, [said.written]
+    if not found and not said.denied:
+        concepts = [read_concept(each, "substance") for each in read_objects(resource, "reaction")]
+        found = _named_by(concepts, lexicon)
+        words += [concept.written for concept in concepts]
     if found:
+        refs = (ref,) if ref else ()
+        allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
         chart.understood("AllergyIntolerance", "substance")
     else:
-        words = "; ".join(said.written for said in concepts if said.written)
-        chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, words)
+        chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, "; ".join(filter(None, words)))
 
 
-def _named_by(concepts: Iterable[Concept], lexicon: Lexicon) -> list[tuple[bool, str]]:
+@per_guideline
+def _substances(guideline: Guideline) -> ElementMemory[_Substance]:
+    names = ("clinicalStatus", "status", "verificationStatus", "code", "substance")
+    return ElementMemory(partial(_substance, guideline), *names)
+
+
+def _substance(guideline: Guideline, allergy: JsonObject) -> _Substance:
+    status = status_codes(allergy, "clinicalStatus" if "clinicalStatus" in allergy else "status", guideline)  # DSTU2
+    verified = status_codes(allergy, "verificationStatus", guideline)
+    if not status.isdisjoint(OVER | _NOT_SO) or not verified.isdisjoint(_NOT_SO):
+        return _Substance(holds=False)
+    said = read_concept(allergy, "code" if "code" in allergy else "substance")  # DSTU2
+    return _Substance(True, _named_by([said], lexicon_of(guideline)), _denies(said), said.written)
+
+
+def _named_by(concepts: Iterable[Concept], lexicon: Lexicon) -> _Named:
     """The drugs that some concepts name, and whether a code does."""
-    return [(coded, drug) for said in concepts for coded, drugs in [_meant(said, lexicon)] for drug in sorted(drugs)]
+    meant = [_meant(said, lexicon) for said in concepts]
+    return tuple((coded, drug) for coded, drugs in meant for drug in sorted(drugs))
 
 
 # "No known allergy to NSAIDs", in several languages; that somebody cannot tolerate a drug is no denial.

@@ -4,16 +4,17 @@ A code that a table knows is judged by the code alone. The display of any other 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
-from prodrome.fhir_mappers.remembering import Memory
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules.guideline import Guideline
 
 LONGEST_TEXT = 2000  # characters of one text that are looked at
-SHORT = 200  # characters of a concept of which it is remembered what it makes
 MOST_CODINGS = 50  # of one concept: records that translate into every dictionary they have send some forty
 
 Code = tuple[str, str]  # system, code
@@ -48,24 +49,27 @@ NOTHING = Concept((), (), ())
 
 def concept(value: JsonObject | None) -> Concept:
     """Read a CodeableConcept. Raises Unreadable for wrong types in it."""
-    if value is None:
-        return NOTHING
+    return NOTHING if value is None else _CONCEPTS(value)
+
+
+def _concept(value: JsonObject) -> Concept:
     text = read_text(value, "text")
-    return _concept(read_objects(value, "coding"), (text[:LONGEST_TEXT],) if text else ())
+    return _of_codings(read_objects(value, "coding"), (text[:LONGEST_TEXT],) if text else ())
+
+
+_CONCEPTS = ElementMemory(_concept)
 
 
 def coding(value: JsonObject) -> Concept:
     """Read a single Coding as a Concept. Raises Unreadable for wrong types in it."""
-    return _concept((value,), ())
+    return _CODINGS(value)
 
 
-def _concept(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
-    if len(codings) == 1:  # by far the most
-        value = codings[0]
-        system, code, display = value.get("system"), value.get("code"), value.get("display")
-        if type(system) is type(code) is type(display) is str and len(display) + sum(map(len, texts)) <= SHORT:
-            return _REMEMBERED[system, code, display, texts]
-    return _of_codings(codings, texts)
+def _coding(value: JsonObject) -> Concept:
+    return _of_codings((value,), ())
+
+
+_CODINGS = ElementMemory(_coding)
 
 
 def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concept:
@@ -86,14 +90,6 @@ def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concep
         if said and (located is None or not located.known or not code):
             words.append(said)
     return Concept(tuple(codes), tuple(words), tuple(displays))
-
-
-def _of_one(said: tuple[str, str, str, tuple[str, ...]]) -> Concept:
-    system, code, display, texts = said
-    return _of_codings(({"system": system, "code": code, "display": display},), texts)
-
-
-_REMEMBERED = Memory(_of_one)
 
 
 def with_unknown(said: Concept, known: Callable[[str, str], object]) -> Concept:
@@ -135,12 +131,26 @@ def status_codes(parent: Mapping[str, Any], name: str, guideline: Guideline) -> 
 
     Where none of them is one of FHIR's, the words of the status speak.
     """
-    if type(parent.get(name)) is str:
-        text = read_text(parent, name)
+    return _statuses(guideline)({name: parent[name]}) if name in parent else _NO_STATUS
+
+
+_NO_STATUS: frozenset[str] = frozenset()
+
+
+@per_guideline
+def _statuses(guideline: Guideline) -> ElementMemory[frozenset[str]]:
+    return ElementMemory(partial(_status_of, guideline))
+
+
+def _status_of(guideline: Guideline, status: JsonObject) -> frozenset[str]:
+    """The codes of the only element of *status*."""
+    ((name, value),) = status.items()
+    if type(value) is str:
+        text = read_text(status, name)
         return frozenset({text} if text else ())
-    value = read_object(parent, name)
+    value = read_object(status, name)
     if value is None:
-        return frozenset()
+        return _NO_STATUS
     codings = read_objects(value, "coding")
     codes = (read_text(item, "code") for item in codings)
     found = frozenset(_STATUS.get(code, code) for code in codes if code)

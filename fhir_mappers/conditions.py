@@ -2,13 +2,17 @@
 
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
-from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes
+from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import UNKNOWN_CODE, Condition, When
+from prodrome.rules.guideline import Guideline
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})
 OVER = frozenset({"inactive", "remission", "resolved", "refuted"})
@@ -18,41 +22,63 @@ NOT_SO = frozenset({"refuted", "entered-in-error", "differential"})
 NO_CODE = "has no code of a known system"
 
 
+class _Problem(NamedTuple):
+    """What the coded elements of a Condition say: its code sets, whether it holds (``None``: not said), its words.
+
+    ``coded``: it has a code of a system we know.
+    """
+
+    names: frozenset[str]
+    active: bool | None
+    coded: bool
+    label: str
+    written: str
+
+
 def read_conditions(chart: Chart) -> list[Condition]:
     """The active conditions that are in any code set."""
     conditions: list[Condition] = []
-    chart.each("Condition", partial(_read, chart, conditions))
+    chart.each("Condition", partial(_read, chart, _problems(chart.guideline), conditions))
     return conditions
 
 
-def _read(chart: Chart, conditions: list[Condition], ref: str, resource: JsonObject) -> None:
-    said = read_concept(resource, "code")
-    names = sets_of(chart.guideline, said.codes) if said.codes else None
-    if not is_active(resource, chart):
+def _read(
+    chart: Chart, problems: ElementMemory[_Problem], conditions: list[Condition], ref: str, resource: JsonObject
+) -> None:
+    said = problems.of(resource)
+    if said.active is False or (said.active is None and _has_abated(resource, chart.today)):
         return
-    if not names:
-        chart.puzzled("Condition", "problem", UNKNOWN_CODE if _is_coded(said) else NO_CODE, ref, said.written)
-    else:
-        chart.understood("Condition", "problem")
-        refs = (ref,) if ref else ()
-        recorded = read_when(resource, "recordedDate")
-        onset = _onset(resource) or recorded
-        conditions.append(Condition(frozenset(names), onset, recorded, said.label, refs))
+    if not said.names:
+        chart.puzzled("Condition", "problem", UNKNOWN_CODE if said.coded else NO_CODE, ref, said.written)
+        return
+    chart.understood("Condition", "problem")
+    recorded = read_when(resource, "recordedDate")
+    onset = _onset(resource) or recorded
+    conditions.append(Condition(said.names, onset, recorded, said.label, (ref,) if ref else ()))
 
 
-def _is_coded(said: Concept) -> bool:
-    """Whether a diagnosis has a code of a system we know."""
-    return any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)
+@per_guideline
+def _problems(guideline: Guideline) -> ElementMemory[_Problem]:
+    return ElementMemory(partial(_problem, guideline), "code", "verificationStatus", "clinicalStatus")
 
 
-def is_active(resource: JsonObject, chart: Chart) -> bool:
-    """Whether a Condition holds now: by its status, or without one by the absence of a past abatement."""
-    if not status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
+def _problem(guideline: Guideline, condition: JsonObject) -> _Problem:
+    said = read_concept(condition, "code")
+    return _Problem(
+        sets_of(guideline, said.codes),
+        _is_active(condition, guideline),
+        any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes),
+        said.label,
+        said.written,
+    )
+
+
+def _is_active(condition: JsonObject, guideline: Guideline) -> bool | None:
+    """Whether a Condition holds now, by its status; ``None`` where it does not say."""
+    if not status_codes(condition, "verificationStatus", guideline).isdisjoint(NOT_SO):
         return False
-    status = status_codes(resource, "clinicalStatus", chart.guideline)
-    if status & (ACTIVE | OVER):
-        return not status.isdisjoint(ACTIVE)
-    return not _has_abated(resource, chart.today)
+    status = status_codes(condition, "clinicalStatus", guideline)
+    return not status.isdisjoint(ACTIVE) if status & (ACTIVE | OVER) else None
 
 
 def _has_abated(resource: JsonObject, today: date) -> bool:

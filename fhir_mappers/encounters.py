@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import ACT_CODE, DIAGNOSIS_SYSTEMS
@@ -29,7 +30,9 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes, of_words
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_specialist_visit, names_specialist
 from prodrome.rules import FollowUp, HospitalVisit, Indication
 from prodrome.rules.guideline import Guideline
@@ -46,17 +49,27 @@ PRINCIPAL_USES = frozenset({"CC", "DD", "billing", "treatment-diagnosis", "chief
 """Uses of a diagnosis that make it the visit's own: chief complaint, discharge, billing, treatment."""
 
 
+class _Kind(NamedTuple):
+    """What the coded elements of a visit say: its classes, whether its type is an emergency, whose care, its words."""
+
+    classes: frozenset[str]
+    is_emergency: bool
+    is_specialist: bool
+    words: str
+
+
 def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     """Emergency and inpatient visits, and ambulatory contacts with a specialist."""
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
     recorded_at = _by_visit(chart)
-    chart.each("Encounter", partial(_read, chart, recorded_at, visits, contacts))
+    chart.each("Encounter", partial(_read, chart, _kinds(chart.guideline), recorded_at, visits, contacts))
     return visits, contacts
 
 
 def _read(
     chart: Chart,
+    kinds: ElementMemory[_Kind],
     recorded_at: Mapping[str, list[JsonObject]],
     visits: list[HospitalVisit],
     contacts: list[FollowUp],
@@ -66,21 +79,22 @@ def _read(
     status = read_text(resource, "status")
     if status not in _COUNTED:
         return
-    types = read_concepts(resource, "type")
-    services = service_types(resource)
-    classes = _classes(chart, resource, [*types, *services])
+    kind = kinds.of(resource)
+    classes = kind.classes or _worded(places(chart, resource), chart.guideline) & {EMERGENCY}
+    if kind.is_emergency:
+        classes |= {EMERGENCY}
     refs = (ref,) if ref else ()
     if classes:
         chart.understood("Encounter", "class")
     else:
-        chart.puzzled("Encounter", "class", "is of no known class", ref, _class_words(resource))
+        chart.puzzled("Encounter", "class", "is of no known class", ref, kind.words)
     if HOSPITAL in classes or EMERGENCY in classes:
         start, end = _period(resource)
         running = status in RUNNING and (end is None or end.last >= chart.today)
         reason = _reason(chart, resource, recorded_at.get(ref, []))
         visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
     elif AMBULATORY in classes and (
-        is_specialist_visit([*types, *services], chart.guideline)
+        kind.is_specialist
         or _is_with_specialist(chart, resource)
         or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
     ):
@@ -116,29 +130,32 @@ def _read_visit_of(chart: Chart, found: dict[str, list[JsonObject]], ref: str, r
         found.setdefault(key, []).append(resource)
 
 
-def _classes(chart: Chart, resource: JsonObject, kinds: list[Concept]) -> frozenset[str]:
-    """The code sets of the encounter's class: by code, else by the words of its display, else by its type.
+@per_guideline
+def _kinds(guideline: Guideline) -> ElementMemory[_Kind]:
+    return ElementMemory(partial(_kind, guideline), "type", "serviceType", "class")
 
-    A class is a Coding [R5: concepts]; one without a system is of the standard's. An emergency type counts beside
-    whatever the class says; other types, services and then places speak only where the class says nothing.
+
+def _kind(guideline: Guideline, visit: JsonObject) -> _Kind:
+    """What kind of visit it is: by the code of its class, else by the words of its display, else by its type.
+
+    ``class`` is a Coding [R5: a list of concepts]; one without a system is of the standard's. An emergency type counts
+    beside whatever the class says; other types, services and then places speak only where the class says nothing.
     """
+    kinds = [*read_concepts(visit, "type"), *service_types(visit)]
     codes: list[Code] = []
     words: list[str] = []
-    if type(resource.get("class")) is str:  # DSTU2
-        words.append(resource["class"])
-    for value in () if words else read_objects(resource, "class"):
+    if type(visit.get("class")) is str:  # DSTU2
+        words.append(visit["class"])
+    for value in () if words else read_objects(visit, "class"):
         said = concept(value) if "coding" in value else coding({"system": ACT_CODE, **value})
         codes += said.codes
         words += [*said.texts, *said.displays]
-    by_type = frozenset().union(*(sets_of(chart.guideline, said.codes) for said in kinds)) & _CLASSES
-    by_code = frozenset(sets_of(chart.guideline, tuple(codes))) & _CLASSES
-    names = by_code or _worded(words, chart.guideline) or by_type
+    by_type = frozenset().union(*(sets_of(guideline, said.codes) for said in kinds)) & _CLASSES
+    names = sets_of(guideline, tuple(codes)) & _CLASSES or _worded(words, guideline) or by_type
     if not names:
-        unknown = (with_unknown(said, chart.guideline.sets_of) for said in kinds)
-        names = _worded((text for said in unknown for text in said.texts), chart.guideline)
-    if not names:
-        names = _worded(places(chart, resource), chart.guideline) & {EMERGENCY}
-    return names | (by_type & {EMERGENCY})
+        unknown = (with_unknown(said, guideline.sets_of) for said in kinds)
+        names = _worded((text for said in unknown for text in said.texts), guideline)
+    return _Kind(names, EMERGENCY in by_type, is_specialist_visit(kinds, guideline), _class_words(visit))
 
 
 def _worded(texts: Iterable[str], guideline: Guideline) -> frozenset[str]:

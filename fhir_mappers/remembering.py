@@ -1,7 +1,9 @@
 """What a word, a code or a text is read as, remembered for the charts to come: the same few stand in most of them."""
 
-from collections.abc import Callable, Hashable
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Generic, TypeVar
+
+import orjson
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -36,3 +38,52 @@ def _size(key: object) -> int:
     if isinstance(key, tuple):
         return sum(map(_size, key), _EACH)
     return _EACH + len(key) if isinstance(key, str) else _EACH
+
+
+SHORT = 200
+"""Characters of a text in an element that is remembered: the name of a thing, not what somebody wrote of a patient."""
+LONGEST_ELEMENT = 2000
+"""Bytes of the JSON of an element that is remembered."""
+
+
+class ElementMemory(Generic[V]):
+    """What *read* makes of an element, found again under its JSON: one look-up stands for all that is read in it.
+
+    With *names*, what it makes of these elements of a resource together. What it raises, it raises again.
+    """
+
+    def __init__(self, read: Callable[[Any], V], *names: str) -> None:
+        self._read = read
+        self._names = names
+        self.known: dict[bytes, V] = {}
+        self._bytes = 0
+
+    def of(self, resource: Mapping[str, Any]) -> V:
+        """What the named elements of a resource say."""
+        return self({name: resource[name] for name in self._names if name in resource})
+
+    def __call__(self, element: Any) -> V:
+        """What an element says."""
+        try:
+            key = orjson.dumps(element)
+        except orjson.JSONEncodeError:  # nested too deep, or a number that no JSON of ours has
+            return self._read(element)
+        if key in self.known:
+            return self.known[key]
+        made = self._read(element)
+        if len(key) <= LONGEST_ELEMENT and _is_short(element):
+            self._bytes += _EACH + len(key)
+            if self._bytes > MOST_CHARACTERS:
+                self.known.clear()
+                self._bytes = _EACH + len(key)
+            self.known[key] = made
+        return made
+
+
+def _is_short(element: Any) -> bool:
+    """Whether no text in an element is long."""
+    if isinstance(element, str):
+        return len(element) <= SHORT
+    if isinstance(element, dict):
+        return all(map(_is_short, element.values()))
+    return all(map(_is_short, element)) if isinstance(element, list | tuple) else True

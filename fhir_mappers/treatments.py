@@ -8,8 +8,11 @@ from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.follow_ups import is_ordered, order_code
 from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
+from prodrome.fhir_mappers.remembering import Memory
 from prodrome.rules import NonDrugTreatment, When
+from prodrome.rules.guideline import Guideline
 
 _DONE = frozenset({"completed", "in-progress"})
 USED = frozenset({"active", "completed", "stopped"})
@@ -31,7 +34,12 @@ def read_treatments(chart: Chart) -> list[NonDrugTreatment]:
 
 
 def _add(
-    chart: Chart, found: list[NonDrugTreatment], ref: str, resource: JsonObject, kinds: set[str], when: When | None
+    chart: Chart,
+    found: list[NonDrugTreatment],
+    ref: str,
+    resource: JsonObject,
+    kinds: frozenset[str],
+    when: When | None,
 ) -> None:
     if kinds:
         indication = read_reason(chart, resource).indication
@@ -62,19 +70,25 @@ def _read_device_use(chart: Chart, found: list[NonDrugTreatment], ref: str, reso
         _add(chart, found, ref, resource, kinds, _device_used(chart, resource, status))
 
 
-def _kinds(chart: Chart, said: Concept) -> set[str]:
-    kinds = set(sets_of(chart.guideline, said.codes).intersection(_TREATMENTS)) if said.codes else set()
-    wanted = _treatment_words(chart.guideline)
-    return kinds | {
-        name.removeprefix(_PREFIX)
-        for text in with_unknown(said, chart.guideline.sets_of).texts
-        for name in found_in(text, wanted)
-    }
+def _kinds(chart: Chart, said: Concept) -> frozenset[str]:
+    return _treatments(chart.guideline)[said]
 
 
-def _device_kinds(chart: Chart, resource: JsonObject, names: tuple[str, ...]) -> set[str]:
+@per_guideline
+def _treatments(guideline: Guideline) -> Memory[Concept, frozenset[str]]:
+    return Memory(partial(_treatments_in, guideline))
+
+
+def _treatments_in(guideline: Guideline, said: Concept) -> frozenset[str]:
+    wanted = _treatment_words(guideline)
+    texts = with_unknown(said, guideline.sets_of).texts
+    worded = (name.removeprefix(_PREFIX) for text in texts for name in found_in(text, wanted))
+    return sets_of(guideline, said.codes).intersection(_TREATMENTS).union(worded)
+
+
+def _device_kinds(chart: Chart, resource: JsonObject, names: tuple[str, ...]) -> frozenset[str]:
     """What a device use or order is of: its concept, the device's type and names, or the display of the reference."""
-    kinds: set[str] = set()
+    kinds: frozenset[str] = frozenset()
     for name in names:
         for value in read_objects(resource, name):
             said, reference = concept_and_reference(value)

@@ -1,12 +1,13 @@
 """What is remembered of words and codes is what reading them again would give, and bounded."""
 
 from collections.abc import Hashable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.phrases import MOST_REMEMBERED, SHORT, found_in, phrases
-from prodrome.fhir_mappers.remembering import MOST_CHARACTERS, Memory
+from prodrome.fhir_mappers.remembering import LONGEST_ELEMENT, MOST_CHARACTERS, ElementMemory, Memory
 
 KEYS = st.text(max_size=5) | st.tuples(st.text(max_size=5), st.none() | st.text(max_size=5))
 
@@ -60,3 +61,51 @@ def test_only_short_texts_are_remembered_and_not_too_many() -> None:
     for number in range(MOST_REMEMBERED + 10):
         assert found_in(f"headache clinic {number}", wanted) == {"care"}
     assert len(wanted.remembered) <= MOST_REMEMBERED
+
+
+ELEMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["code", "text", "x"]), inner),
+    max_leaves=6,
+)
+
+
+@given(st.lists(ELEMENTS))
+def test_an_element_says_what_reading_it_again_would_give(asked: list[Any]) -> None:
+    memory = ElementMemory(repr)
+    assert [memory(element) for element in [*asked, *asked]] == [repr(element) for element in [*asked, *asked]]
+
+
+def test_an_element_is_read_once_by_the_elements_that_are_named() -> None:
+    read: list[Any] = []
+
+    def reading(part: Any) -> int:
+        read.append(part)
+        return len(read)
+
+    memory = ElementMemory(reading, "code", "status")
+    assert memory.of({"id": "1", "code": {"text": "x"}}) == 1
+    assert memory.of({"code": {"text": "x"}, "id": "2"}) == 1
+    assert memory.of({"code": {"text": "x"}, "status": None}) == 2
+    assert read == [{"code": {"text": "x"}}, {"code": {"text": "x"}, "status": None}]
+
+
+def test_what_somebody_wrote_of_a_patient_is_not_remembered() -> None:
+    read: list[Any] = []
+    memory = ElementMemory(read.append)
+    for element in (
+        {"text": "x" * 201},
+        [{"coding": [{"display": "x" * 201}]}],
+        ["x" * 100] * (LONGEST_ELEMENT // 100),
+    ):
+        memory(element)
+        memory(element)
+        assert read == [element, element]
+        read.clear()
+
+
+def test_no_chart_fills_a_memory_of_elements_for_good() -> None:
+    memory = ElementMemory(len)
+    for number in range(2 * MOST_CHARACTERS // 1000):
+        assert memory([f"{number:150}"] * 6) == 6
+    assert 0 < sum(map(len, memory.known)) <= MOST_CHARACTERS
