@@ -179,16 +179,23 @@ class _Chart:
         named = [(trial_name(index), trial) for index, trial in enumerate(facts.trials)]
         # Those trials: flat name, trial, drug it counts as.
         self.trials = [(name, trial, self.options.base(trial.drug)) for name, trial in named if name in self.purposes]
-        flat = judgement.of_type("trial")
-        # Whether each preventive trial was long and high enough by the guideline.
-        self.adequate = {str(fact.fields["trial"]): str(fact.fields.get("adequate", "unknown")) for fact in flat}
+        self._adequate: Mapping[str, str] | None = None  # worked out when it is asked for
         self.doubts = _doubts(judgement)
         self.acute_failures = _acute_failures(judgement)
+        # The kinds that did not come complete, of those that may say that a class is no option.
+        self.missing_of_options = self.missing(*MEDICATION, "Condition", "AllergyIntolerance")
 
     def missing(self, *kinds: str) -> tuple[str, ...]:
         """Those of the kinds that did not come complete."""
         state = self.facts.completeness
-        return tuple(kind for kind in kinds if state.get(kind, Completeness.MISSING) is not Completeness.COMPLETE)
+        return tuple([kind for kind in kinds if state.get(kind, Completeness.MISSING) is not Completeness.COMPLETE])
+
+    def adequate(self, trial: str) -> str:
+        """Whether a preventive trial was long and high enough by the guideline: ``yes``, ``no`` or ``unknown``."""
+        if self._adequate is None:
+            flat = [fact.fields for fact in self.judgement.of_type("trial")]
+            self._adequate = {str(fields["trial"]): str(fields.get("adequate", "unknown")) for fields in flat}
+        return self._adequate.get(trial, "unknown")
 
     def drugs(self, ids: Iterable[str]) -> tuple[Drug, ...]:
         return tuple(self.guideline.drugs[id_] for id_ in ids)
@@ -210,8 +217,7 @@ def _names(facts: Facts) -> Mapping[str, Refs]:
 def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None]]]:
     """Why failures of trials are not certain, with the step that says so, by trial."""
     found: dict[str, list[tuple[str, str | None]]] = {}
-    for fact in judgement.of_type(rows.Doubt.fact):
-        doubt = rows.read(rows.Doubt, fact)
+    for fact, doubt in zip(judgement.of_type(rows.Doubt.fact), judgement.rows(rows.Doubt), strict=True):
         found.setdefault(doubt.trial, []).append((doubt.because, fact.rule))
     return found
 
@@ -219,8 +225,7 @@ def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None
 def _acute_failures(judgement: Judgement) -> Mapping[str, Sequence[tuple[How, Refs]]]:
     """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
     found: dict[str, list[tuple[How, Refs]]] = {}
-    for fact in judgement.of_type(rows.AcuteFailure.fact):
-        failure = rows.read(rows.AcuteFailure, fact)
+    for fact, failure in zip(judgement.of_type(rows.AcuteFailure.fact), judgement.rows(rows.AcuteFailure), strict=True):
         found.setdefault(failure.drug, []).append((failure.by, fact.refs))
     for fact in judgement.of_type(rows.WeakFailure.fact):
         found.setdefault(rows.read(rows.WeakFailure, fact).drug, []).append(("lack of efficacy", fact.refs))
@@ -427,7 +432,7 @@ def _trial_failed(chart: _Chart, asked: FailuresAsked, name: str, trial: Trial, 
 def _long_enough(chart: _Chart, asked: FailuresAsked, name: str, trial: Trial) -> str:
     """Whether a trial was as long as the body asks; as the guideline asks, where the body gives no length."""
     if asked.least_days is None:
-        return chart.adequate.get(name, "unknown")
+        return chart.adequate(name)
     span = length(trial.start, trial.end)
     if asked.at_dose:
         use = chart.guideline.drugs[trial.drug].preventive
@@ -511,127 +516,143 @@ def _without(chart: _Chart, names: Sequence[str]) -> Criterion:
 # Classes
 
 
+class _Record:
+    """What a chart says of the classes, each under its use and id: sorted once, as most classes have nothing."""
+
+    def __init__(self, chart: _Chart) -> None:
+        self.trials: dict[tuple[str, str], list[tuple[str, Trial]]] = {}
+        self.failed: dict[tuple[str, str], list[Failed]] = {}
+        drugs = chart.guideline.drugs
+        for name, trial, drug in chart.trials:
+            preventive, acute = drugs[trial.drug].preventive, drugs[drug].acute
+            if trial.use == "preventive" and preventive:
+                self.trials.setdefault(("preventive", preventive.drug_class), []).append((name, trial))
+            elif trial.use == "acute" and acute:
+                self.trials.setdefault(("acute", acute.drug_class), []).append((name, trial))
+        judgement = chart.judgement
+        found = rows.PreventiveFailure
+        for fact, failure in zip(judgement.of_type(found.fact), judgement.rows(found), strict=True):
+            because = tuple([words for words, _ in chart.doubts.get(failure.trial, ())])
+            name = failure.trial if failure.trial in chart.purposes else ""
+            id_, certain = failure.drug_class, failure.certainty == "high"
+            one = Failed(failure.drug, id_, failure.by, certain, name, because, fact.refs)
+            self.failed.setdefault(("preventive", id_), []).append(one)
+        for drug, ways in chart.acute_failures.items():
+            if acute := drugs[drug].acute:
+                how, refs = ways[0]
+                one = Failed(drug, acute.drug_class, how, True, refs=refs)
+                self.failed.setdefault(("acute", acute.drug_class), []).append(one)
+        self.reopened = frozenset([str(fact.fields["trial"]) for fact in judgement.of_type("reopened")])
+        self.brief = frozenset([row.trial for row in judgement.rows(rows.Inadequate)])
+
+
 def _classes(chart: _Chart) -> Iterator[ClassState]:
+    record = _Record(chart)
     for id_, preventives in chart.guideline.narrow_members.items():
         if preventives:
-            yield _preventive_class(chart, id_, preventives)
+            yield _preventive_class(chart, record, id_, preventives)
     for id_, suggested in chart.guideline.suggested_members.items():
         members = [drug for drug in suggested if drug.acute and not drug.acute.emergency]
         if members:
-            yield _acute_class(chart, id_, members)
+            yield _acute_class(chart, record, id_, members)
 
 
-def _preventive_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> ClassState:
+def _preventive_class(chart: _Chart, record: _Record, id_: str, members: Sequence[Drug]) -> ClassState:
     ehf_class = members[0].preventive.ehf_class if members[0].preventive else ""
-    trials = [(n, t, d) for n, t, d in chart.trials if t.use == "preventive" and _class_of(chart, t.drug) == id_]
-    failed = tuple(_class_failures(chart, id_))
-    reopened = {str(fact.fields["trial"]) for fact in chart.judgement.of_type("reopened")}
-    counting = {drug.id for drug in members}
-    sure = [one for one in failed if one.certain and one.drug in counting and one.trial not in reopened]
-    brief = {row.trial for row in chart.judgement.rows(rows.Inadequate)}
+    trials = record.trials.get(("preventive", id_), ())
+    failed = record.failed.get(("preventive", id_), ())
+    counting = {drug.id for drug in members} if failed else ()
+    sure = [one for one in failed if one.certain and one.drug in counting and one.trial not in record.reopened]
     only_chronic = chart.guideline.classes[ehf_class].only_if == "chronic_migraine"
-    wrong_type = only_chronic and not chart.chronic and not chart.missing("Condition")
     return _state(
         chart,
-        ClassState(id_, "preventive", ehf_class, "open", (), tuple([name for name, _, _ in trials]), failed),
+        ("preventive", id_, ehf_class),
         members,
-        running=any(trial.running for _, trial, _ in trials),
+        trials,
+        failed,
         has_failed=bool(sure),
-        wrong_type=wrong_type,
-        too_briefly=bool(trials) and all(name in brief for name, _, _ in trials),
+        wrong_type=only_chronic and not chart.chronic and not chart.missing("Condition"),
+        too_briefly=bool(trials) and record.brief.issuperset([name for name, _ in trials]),
     )
 
 
-def _class_of(chart: _Chart, drug: str) -> str:
-    use = chart.guideline.drugs[drug].preventive
-    return use.drug_class if use else ""
-
-
-def _class_failures(chart: _Chart, id_: str) -> Iterator[Failed]:
-    for fact in chart.judgement.of_type(rows.PreventiveFailure.fact):
-        failure = rows.read(rows.PreventiveFailure, fact)
-        if failure.drug_class == id_:
-            because = tuple(words for words, _ in chart.doubts.get(failure.trial, ()))
-            trial = failure.trial if failure.trial in chart.purposes else ""
-            yield Failed(failure.drug, id_, failure.by, failure.certainty == "high", trial, because, fact.refs)
-
-
-def _acute_class(chart: _Chart, id_: str, members: Sequence[Drug]) -> ClassState:
-    ids = {drug.id for drug in chart.guideline.acute_members[id_]}
-    trials = [(name, trial, drug) for name, trial, drug in chart.trials if trial.use == "acute" and drug in ids]
-    failed = tuple(
-        Failed(drug, id_, how, True, refs=refs)
-        for drug, ways in chart.acute_failures.items()
-        if drug in ids
-        for how, refs in ways[:1]
-    )
-    spent = {one.drug for one in failed}
-    left = [drug for drug in members if chart.here(drug) and drug.id not in spent and not chart.options.barred(drug)]
-    enough = chart.guideline.number("acute_unresponsive_triptans") if id_ == "triptan" else len(ids)
+def _acute_class(chart: _Chart, record: _Record, id_: str, members: Sequence[Drug]) -> ClassState:
+    failed = record.failed.get(("acute", id_), ())
+    has_failed = False
+    if failed:
+        spent = {one.drug for one in failed}
+        left = [
+            drug for drug in members if chart.here(drug) and drug.id not in spent and not chart.options.barred(drug)
+        ]
+        guideline = chart.guideline
+        enough = (
+            guideline.number("acute_unresponsive_triptans") if id_ == "triptan" else len(guideline.acute_members[id_])
+        )
+        has_failed = len(spent) >= enough or not left
+    trials = record.trials.get(("acute", id_), ())
     return _state(
-        chart,
-        ClassState(id_, "acute", "", "open", (), tuple([name for name, _, _ in trials]), failed),
-        members,
-        running=any(trial.running for _, trial, _ in trials),
-        has_failed=bool(spent) and (len(spent) >= enough or not left),
-        wrong_type=False,
-        too_briefly=False,
+        chart, ("acute", id_, ""), members, trials, failed, has_failed=has_failed, wrong_type=False, too_briefly=False
     )
 
 
 def _state(
     chart: _Chart,
-    class_: ClassState,
+    class_: tuple[Literal["preventive", "acute"], str, str],
     members: Sequence[Drug],
+    trials: Sequence[tuple[str, Trial]],
+    failed: Sequence[Failed],
     *,
-    running: bool,
     has_failed: bool,
     wrong_type: bool,
     too_briefly: bool,
 ) -> ClassState:
-    here = [drug for drug in members if chart.here(drug)]
-    failed = {one.drug for one in class_.failed if one.certain}
-    left = tuple([drug.id for drug in here if not chart.options.barred(drug) and drug.id not in failed])
+    """The state of a class (its use, its id, its class of the EHF consensus)."""
+    use, id_, ehf_class = class_
+    options = chart.options
+    here = [drug for drug in members if drug.id in options.here]
+    open_ = [drug.id for drug in here if not options.barred(drug)]
+    without = {one.drug for one in failed if one.certain}
+    left = tuple([drug for drug in open_ if drug not in without])
     against = {
         (one.contraindication.id if one.contraindication else "allergy"): one.refs
         for drug in here
-        for one in chart.options.against(drug)
+        for one in options.against(drug)
         if one.strength == ABSOLUTE
     }
-    refs = [
-        *[ref for name, trial, _ in chart.trials if name in class_.trials for ref in trial.refs],
-        *[ref for one in class_.failed for ref in one.refs],
-        *[ref for some in against.values() for ref in some],
-    ]
     missing: tuple[str, ...] = ()
     state: State
-    if running:
+    if any(trial.running for _, trial in trials):
         state = "in use"
     elif has_failed:
         state = "failed"
-        if class_.use == "preventive" and class_.id not in chart.guideline.classes_of_single_drugs:
+        if use == "preventive" and id_ not in chart.guideline.classes_of_single_drugs:
             left = ()  # one that failed speaks for its class
     elif not here:
         state = "not available"
-    elif all(map(chart.options.barred, here)):
+    elif not open_:
         state = "ruled out"
     elif wrong_type:
         state = "not for this migraine"
     elif too_briefly:
         state = "tried too briefly"
     else:
-        missing = chart.missing(*MEDICATION, "Condition", "AllergyIntolerance")
+        missing = chart.missing_of_options
         state = "not recorded" if missing else "open"
+    refs = [
+        *[ref for _, trial in trials for ref in trial.refs],
+        *[ref for one in failed for ref in one.refs],
+        *[ref for some in against.values() for ref in some],
+    ]
     return ClassState(
-        class_.id,
-        class_.use,
-        class_.ehf_class,
+        id_,
+        use,
+        ehf_class,
         state,
         left,
-        class_.trials,
-        class_.failed,
+        tuple([name for name, _ in trials]),
+        tuple(failed),
         tuple(against),
         missing,
         tuple(dict.fromkeys(refs)),
-        tried=bool(class_.trials or class_.failed or not chart.options.in_attacks.isdisjoint([d.id for d in members])),
+        bool(trials or failed or not options.in_attacks.isdisjoint([drug.id for drug in members])),
     )
