@@ -153,7 +153,7 @@ class Orders:
 
 def is_asked_for(resource: JsonObject, guideline: Guideline) -> bool:
     """Whether a search as the prefetch makes it may find a row: observations are asked for by their codes."""
-    return kind_of(resource) != "Observation" or is_of_interest(resource, guideline)
+    return resource.get("resourceType") != "Observation" or is_of_interest(resource, guideline)
 
 
 def is_since(resource: JsonObject, since: date) -> bool:

@@ -34,6 +34,7 @@ from prodrome.cds_hooks.population.plan import (
     conclude,
     newest_rows,
     partition_of,
+    referred_to,
 )
 from prodrome.cds_hooks.population.steps import PLACED_KINDS, BadLine, Place, Sieve, shared
 from prodrome.fhir_mappers import SHARED_KINDS
@@ -88,7 +89,7 @@ def run(plan: RunPlan, progress: RunProgress) -> RunOutcome:
         with_shared = {number: task for number, task in tasks.items() if wanted and kinds[number] & _SHARED}
         for number, found in _each(pool, plan, "shared", with_shared, _shared_task, progress):
             common.add(number, found["sections"])
-    with _pool(plan, (outcome, placed, common)) as pool:
+    with _pool(plan, (outcome, placed, common), _enter_judging) as pool:
         partitions = dict.fromkeys(range(plan.partitions))
         for _ in _each(pool, plan, "judged", partitions, _judge_task, progress):
             pass
@@ -150,14 +151,16 @@ _PLAN: RunPlan
 _STATE: Any
 
 
-def _pool(plan: RunPlan, state: Any = None) -> ProcessPoolExecutor:
+def _pool(
+    plan: RunPlan, state: Any = None, enter: "Callable[[RunPlan, Any], None] | None" = None
+) -> ProcessPoolExecutor:
     plan.guideline.rulebook  # noqa: B018  loaded before the workers are made, which share it
     if plan.export.folder.forkable:
         context: BaseContext = multiprocessing.get_context("fork")
     else:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["prodrome.cds_hooks.population.preloaded"])
-    return ProcessPoolExecutor(plan.workers, mp_context=context, initializer=_enter, initargs=(plan, state))
+    return ProcessPoolExecutor(plan.workers, mp_context=context, initializer=enter or _enter, initargs=(plan, state))
 
 
 def _enter(plan: RunPlan, state: Any) -> None:
@@ -165,6 +168,11 @@ def _enter(plan: RunPlan, state: Any) -> None:
     _PLAN, _STATE = plan, state
     gc.freeze()  # what is loaded by now stays for good, and what a step makes is nearly all free of circles
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+
+
+def _enter_judging(plan: RunPlan, state: tuple[RunOutcome, _Sections, _Sections]) -> None:
+    outcome, placed, common = state
+    _enter(plan, (Judges(plan, outcome), placed, common))
 
 
 def _each(
@@ -210,10 +218,11 @@ def _sieve_task(number: int, task: Task) -> None:
 def _place_task(number: int, task: Task) -> None:
     place: Place = _STATE
     placed = place(exports.task_batches(_PLAN.export, task), task.part)
+    partitions = _PLAN.partitions
     sections: dict[int, list[bytes]] = {}
     refers: dict[str, set[int]] = {}
     for row in placed.rows:
-        partition = partition_of(row.patient, _PLAN.partitions)
+        partition = partition_of(row.patient, partitions)
         sections.setdefault(partition, []).append(_headed(row.patient, task.part, row.raw))
         for key in row.refers_to:
             refers.setdefault(key, set()).add(partition)
@@ -234,14 +243,16 @@ def _shared_task(number: int, task: Task) -> None:
 
 
 def _judge_task(number: int, _: None) -> None:
-    outcome, placed, common = _STATE
-    judges = Judges(_PLAN, outcome, {key: raw for key, _, raw in _rows(_PLAN.work / "shared", common.of(number))})
+    judges, placed, shared_rows = _STATE
+    common = {key: raw for key, _, raw in _rows(_PLAN.work / "shared", shared_rows.of(number))}
     charts: dict[str, list[tuple[int, bytes]]] = {}
     for patient, part, raw in _rows(_PLAN.work / "placed", placed.of(number)):
         charts.setdefault(patient, []).append((part, raw))
     with _writing(_PLAN.work / "judged" / f"{number:05}") as stream:
         for patient in sorted(charts):
-            stream.writelines(orjson.dumps(said) + b"\n" for said in judges.patient(patient, charts.pop(patient)))
+            stream.writelines(
+                orjson.dumps(said) + b"\n" for said in judges.patient(patient, charts.pop(patient), common)
+            )
     _finish("judged", number, {})
 
 
@@ -252,13 +263,16 @@ def _headed(whose: str, part: int, raw: bytes) -> bytes:
 
 def _rows(folder: Path, sections: Iterable[tuple[int, int, int]]) -> Iterator[tuple[str, int, bytes]]:
     """The rows of these sections of what a step wrote, as they were headed."""
+    heads: dict[bytes, tuple[str, int]] = {}
     for task, start, length in sections:
         with (folder / f"{task:05}.rows").open("rb") as stream:
             stream.seek(start)
             for line in stream.read(length).split(b"\n")[:-1]:  # rows may hold other ends of lines as spaces
                 head, _, raw = line.partition(b"\t")
-                whose, part = orjson.loads(head)
-                yield whose, part, raw
+                known = heads.get(head)
+                if known is None:
+                    known = heads[head] = tuple(orjson.loads(head))
+                yield *known, raw
 
 
 def _finish(
@@ -327,9 +341,8 @@ def chart(out: Path, patient: str, partitions: int) -> list[dict[str, Any]]:
     """The rows that a patient was judged by, of results that kept the charts; none for a patient who was not."""
     partition = partition_of(patient, partitions)
     kept = _kept(out / CHARTS / "placed", partition)
-    rows, refers = newest_rows([(part, raw) for one, part, raw in kept if one == patient])
-    common = {key: raw for key, _, raw in _kept(out / CHARTS / "shared", partition)}
-    return rows + [orjson.loads(common[key]) for key in dict.fromkeys(refers) if key in common]
+    resources, raws = newest_rows([(part, raw) for one, part, raw in kept if one == patient])
+    return resources + referred_to(raws, {key: raw for key, _, raw in _kept(out / CHARTS / "shared", partition)})
 
 
 def _kept(folder: Path, partition: int) -> Iterator[tuple[str, int, bytes]]:

@@ -3,16 +3,16 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Export
+from prodrome.cds_hooks.population.export import Export, updated
 from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
 from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
@@ -137,49 +137,42 @@ def conclude(plan: RunPlan, outcome: RunOutcome, bad: Mapping[tuple[str, int], B
     outcome.completeness = states
 
 
-class _Version(NamedTuple):
-    """A version of a resource: the part of the export it came in, its bytes, and what they say."""
+def newest_rows(rows: Sequence[tuple[int, bytes]]) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """The rows of a chart, of each resource the newest version (an export may hold several): read, and as they came.
 
-    part: int
-    raw: bytes
-    resource: dict[str, Any]
-
-    @property
-    def updated(self) -> exports.Instant:
-        return exports.updated(self.resource, self.part)
-
-
-def newest_rows(rows: Sequence[tuple[int, bytes]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of a chart, of each resource the newest version (an export may hold several), and what they refer to."""
-    found: dict[tuple[object, ...], list[_Version]] = {}
-    for number, (part, raw) in enumerate(rows):
-        resource = orjson.loads(raw)
+    *rows* are bytes, with the part of the export they came in. Of versions as new as each other the last row counts.
+    """
+    resources: list[dict[str, Any]] = [orjson.loads(raw) for _, raw in rows]
+    newest: dict[tuple[object, ...], int] = {}
+    for number, resource in enumerate(resources):
         id_ = resource.get("id")
         key = (resource.get("resourceType"), id_) if isinstance(id_, str) else (number,)
-        found.setdefault(key, []).append(_Version(part, raw, resource))
-    newest = [
-        versions[0] if len(versions) == 1 else max(reversed(versions), key=lambda version: version.updated)
-        for versions in found.values()
-    ]
-    refers = [key for version in newest for key in refers_to(version.raw)]
-    return [version.resource for version in newest], refers
+        known = newest.setdefault(key, number)
+        if known != number and updated(resource, rows[number][0]) >= updated(resources[known], rows[known][0]):
+            newest[key] = number
+    return [resources[number] for number in newest.values()], [rows[number][1] for number in newest.values()]
+
+
+def referred_to(rows: Iterable[bytes], common: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Those of the ``common`` resources, which are nobody's own, that the rows of a chart refer to."""
+    keys = dict.fromkeys(key for raw in rows for key in refers_to(raw)) if common else ()
+    return [orjson.loads(common[key]) for key in keys if key in common]
 
 
 class Judges:
     """Judges the charts of a plan, one patient after another: one judge for each guideline."""
 
-    def __init__(self, plan: RunPlan, outcome: RunOutcome, common: Mapping[str, bytes]) -> None:
-        self._common = common
+    def __init__(self, plan: RunPlan, outcome: RunOutcome) -> None:
         self._incomplete = outcome.incomplete()
         self._judges = [
             Judge(guideline, plan.today, plan.locale, plan.engine, outcome.completeness, orders=plan.orders)
             for guideline in plan.guidelines
         ]
 
-    def patient(self, id_: str, rows: Sequence[tuple[int, bytes]]) -> Iterator[SaidRow]:
-        """All that is said of a patient, given the rows with the part of the export each came in."""
-        chart, refers = newest_rows(rows)
-        chart += [orjson.loads(self._common[key]) for key in dict.fromkeys(refers) if key in self._common]
+    def patient(self, id_: str, rows: Sequence[tuple[int, bytes]], common: Mapping[str, bytes]) -> Iterator[SaidRow]:
+        """All that is said of a patient, given the rows, with the part each came in, and what they may refer to."""
+        resources, raws = newest_rows(rows)
+        chart = resources + referred_to(raws, common)
         for number, judge in enumerate(self._judges):
             for table, row in judge.patient(id_, chart, self._incomplete.get(id_, ())):
                 yield number, table, row

@@ -187,7 +187,7 @@ def _partition(key: Key) -> int:
 def _judge(shipped: Any, state: Any, rows: Iterable[Shuffled]) -> Iterator[tuple[tuple[str, int], bytes]]:
     """The charts of one partition, judged: what is said, each under its patient and its number there."""
     common: dict[str, bytes] = {}
-    judges = Judges(shipped.value, state.value, common)
+    judges = Judges(shipped.value, state.value)
     before = ""
     for whose, chart in groupby(rows, key=lambda row: row[0][1]):
         if whose < before:
@@ -198,5 +198,5 @@ def _judge(shipped: Any, state: Any, rows: Iterable[Shuffled]) -> Iterator[tuple
                 key, _, raw = keyed.partition(b"\t")
                 common[key.decode()] = raw
             continue
-        for number, said in enumerate(judges.patient(whose, [row for _, row in chart])):
+        for number, said in enumerate(judges.patient(whose, [row for _, row in chart], common)):
             yield (whose, number), orjson.dumps(said)
