@@ -106,6 +106,8 @@ def fitted(summary: str) -> str:
     What stands first is kept: templates begin with the drug.
     """
     summary = " ".join(summary.split())
+    if _START not in summary and not _too_long(summary):
+        return summary
     lists = [match.group(1).split(_BETWEEN) for match in _LIST.finditer(summary)]
     kept = [len(items) for items in lists]
     while _too_long(text := _with_lists(summary, lists, kept)) and any(count > 1 for count in kept):
@@ -130,7 +132,7 @@ def _text(items: list[str], kept: int) -> str:
 
 
 def _too_long(text: str) -> bool:
-    return len(text.encode("utf-16-le")) > 2 * MAX_SUMMARY
+    return len(text) > MAX_SUMMARY or (not text.isascii() and len(text.encode("utf-16-le")) > 2 * MAX_SUMMARY)
 
 
 LONGEST_DETAIL = 8000
@@ -156,8 +158,10 @@ def tidy(detail: str) -> str:
 
 def _cut(lines: list[str]) -> list[str]:
     """The first lines of a detail, and how many more there were."""
+    if sum(map(len, lines)) + len(lines) <= LONGEST_DETAIL:
+        return lines
     kept = sum(so_far <= LONGEST_DETAIL for so_far in accumulate(len(line) + 1 for line in lines))
-    return lines if kept == len(lines) else [*lines[:kept], "", f"{len(lines) - kept} more lines are left out."]
+    return [*lines[:kept], "", f"{len(lines) - kept} more lines are left out."]
 
 
 class _Writer(CodeGenerator):

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from prodrome.fhir_mappers import per_guideline
 from prodrome.rules import Judgement, SiteCode
 from prodrome.rules.engine import FINDING, Fact, Rule
-from prodrome.rules.guideline import Guideline, Parameter
+from prodrome.rules.guideline import Guideline
 
 EXTENSION = "org.prodrome.trace"
 """The key of the extension (EXT-02)."""
@@ -42,27 +43,30 @@ def trace(
     measured, or to the finding of another rule, whose own card says the rest. Of many facts the first ``most_facts``
     are told, of many references the first; ``left_out`` counts the others.
     """
-    rules = tuple(rules)
+    asked = {rule.id: rule for rule in rules}
     grounds = _grounds(judgement, facts)
-    steps = dict.fromkeys([*(rule.id for rule in rules), *(fact.rule for fact in grounds if fact.rule)])
-    read = [judgement.rulebook.rules[id_] for id_ in steps]
-    told, references = grounds[:most_facts], list(dict.fromkeys(ref for fact in grounds for ref in fact.refs))
-    shown = list(dict.fromkeys(ref for fact in told for ref in _first(fact.refs)))
+    steps = dict.fromkeys([*asked, *[fact.rule for fact in grounds if fact.rule]])
+    known = judgement.rulebook.rules
+    read = [known[id_] for id_ in steps]
+    told = [(fact, _first(fact.refs)) for fact in grounds[:most_facts]]
+    references = {ref for fact in grounds for ref in fact.refs}
+    shown = list(dict.fromkeys([ref for _, refs in told for ref in refs]))
     left_out = {"facts": len(grounds) - len(told), "references": len(references) - len(shown)}
+    parameters, sources = _parameters(judgement.guideline), _sources(judgement.guideline)
     said = {
         "finding": finding,
-        "rules": [{"id": rule.id, "title": rule.title} for rule in rules],
+        "rules": [{"id": rule.id, "title": rule.title} for rule in asked.values()],
         "rulebook": judgement.rulebook.version,
         "date": judgement.today.isoformat(),
         "locale": judgement.locale,
         "engine": judgement.engine,
-        "parameters": _parameters(judgement.guideline, read),
+        "parameters": [parameters[name] for name in dict.fromkeys([name for rule in read for name in rule.parameters])],
         "site_codes": _site_map(judgement.guideline, site_codes),
-        "steps": [rule.id for rule in read if rule not in rules],
-        "facts": [_fact(fact) for fact in told],
+        "steps": [id_ for id_ in steps if id_ not in asked],
+        "facts": [_fact(fact, refs) for fact, refs in told],
         "references": shown,
         "left_out": {name: count for name, count in left_out.items() if count},
-        "sources": _sources(judgement.guideline, read),
+        "sources": [sources[id_] for id_ in dict.fromkeys([id_ for rule in read for id_ in rule.sources])],
     }
     return {name: value for name, value in said.items() if value}
 
@@ -70,19 +74,22 @@ def trace(
 def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
     """The facts and everything they were concluded from."""
     known = judgement.facts  # f1, f2...
-    found: dict[str, Fact] = {}
-    waiting = list(facts)
+    found: set[int] = set()
+    waiting = [_number(fact.id) for fact in facts]
     while waiting:
-        fact = waiting.pop()
-        if fact.id not in found:
-            found[fact.id] = fact
+        number = waiting.pop()
+        if number not in found:
+            found.add(number)
+            fact = known[number - 1]
             if fact.type != FINDING:
-                waiting.extend([known[_number(id_) - 1] for id_ in fact.basis])
-    return [found[id_] for id_ in sorted(found, key=_number)]
+                waiting.extend(map(_number, fact.basis))
+    return [known[number - 1] for number in sorted(found)]
 
 
-def _first(references: Sequence[str]) -> list[str]:
+def _first(references: Sequence[str]) -> Sequence[str]:
     """The first of some references, as many as are told."""
+    if len(references) <= MOST_REFERENCES and sum(map(len, references)) <= LONGEST_REFERENCES:
+        return references
     lengths = accumulate(map(len, references))
     return [
         ref for ref, so_far in zip(references[:MOST_REFERENCES], lengths, strict=False) if so_far <= LONGEST_REFERENCES
@@ -106,41 +113,35 @@ def _number(fact_id: str) -> int:
     return int(fact_id[1:])
 
 
-def _fact(fact: Fact) -> dict[str, Any]:
+def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
     said: dict[str, Any] = {"id": fact.id, "type": fact.type}
-    fields = _known(fact.fields)
+    fields = {name: value for name, value in fact.fields.items() if value not in _SAYS_NOTHING}
     if fields:
         said["fields"] = fields
     if fact.basis:  # its references are those of its basis
-        said["basis"] = list(fact.basis[:MOST_REFERENCES])
-    elif refs := _first(fact.refs):
+        said["basis"] = fact.basis[:MOST_REFERENCES]
+    elif refs:
         said["refs"] = refs
     return said
 
 
 _SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
+"""What a field says that says nothing: an empty text, or an infinite number (a length that is not known)."""
 
 
-def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that say something: no empty text, and no infinite number (a length that is not known)."""
-    return {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
+@per_guideline
+def _parameters(guideline: Guideline) -> Mapping[str, dict[str, Any]]:
+    """What a trace says of each parameter."""
+    return {
+        name: {"name": name, "value": one.value, "unit": one.unit} | ({"overridden": True} if one.overridden else {})
+        for name, one in guideline.parameters.items()
+    }
 
 
-def _parameters(guideline: Guideline, rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    names = dict.fromkeys(name for rule in rules for name in rule.parameters)
-    return [_parameter(guideline.parameters[name]) for name in names]
-
-
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    said: dict[str, Any] = {"name": parameter.name, "value": parameter.value, "unit": parameter.unit}
-    if parameter.overridden:
-        said["overridden"] = True
-    return said
-
-
-def _sources(guideline: Guideline, rules: Iterable[Rule]) -> list[dict[str, str]]:
-    found = []
-    for id_ in dict.fromkeys(id_ for rule in rules for id_ in rule.sources):
-        source = guideline.sources[id_]
-        found.append({"id": id_, "citation": source.citation} | ({"url": source.url} if source.url else {}))
-    return found
+@per_guideline
+def _sources(guideline: Guideline) -> Mapping[str, dict[str, str]]:
+    """What a trace says of each source."""
+    return {
+        id_: {"id": id_, "citation": source.citation} | ({"url": source.url} if source.url else {})
+        for id_, source in guideline.sources.items()
+    }
