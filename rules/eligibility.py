@@ -17,7 +17,7 @@ from prodrome.rules.fact_types import MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
-from prodrome.rules.guideline.guideline import Drug
+from prodrome.rules.guideline.guideline import Drug, NarrowClass
 from prodrome.rules.judge import Judgement
 from prodrome.rules.spans import UNKNOWN, Span, length, months_ago, years
 
@@ -548,68 +548,44 @@ class _Record:
 
 def _classes(chart: _Chart) -> Iterator[ClassState]:
     record = _Record(chart)
-    for id_, preventives in chart.guideline.narrow_members.items():
-        if preventives:
-            yield _preventive_class(chart, record, id_, preventives)
-    for id_, suggested in chart.guideline.suggested_members.items():
-        members = [drug for drug in suggested if drug.acute and not drug.acute.emergency]
-        if members:
-            yield _acute_class(chart, record, id_, members)
+    not_chronic = not chart.chronic and not chart.missing("Condition")
+    for class_ in chart.guideline.narrow_classes:
+        trials, failed = record.trials.get(class_.key, ()), record.failed.get(class_.key, ())
+        wrong_type = not_chronic and class_.only_chronic
+        if trials or failed or not chart.options.doubtful.isdisjoint(class_.ids):
+            yield _state(chart, record, class_, trials, failed, wrong_type=wrong_type)
+        else:
+            yield _untouched(chart, class_, wrong_type=wrong_type)
 
 
-def _preventive_class(chart: _Chart, record: _Record, id_: str, members: Sequence[Drug]) -> ClassState:
-    ehf_class = members[0].preventive.ehf_class if members[0].preventive else ""
-    trials = record.trials.get(("preventive", id_), ())
-    failed = record.failed.get(("preventive", id_), ())
-    counting = {drug.id for drug in members} if failed else ()
-    sure = [one for one in failed if one.certain and one.drug in counting and one.trial not in record.reopened]
-    only_chronic = chart.guideline.classes[ehf_class].only_if == "chronic_migraine"
-    return _state(
-        chart,
-        ("preventive", id_, ehf_class),
-        members,
-        trials,
-        failed,
-        has_failed=bool(sure),
-        wrong_type=only_chronic and not chart.chronic and not chart.missing("Condition"),
-        too_briefly=bool(trials) and record.brief.issuperset([name for name, _ in trials]),
-    )
-
-
-def _acute_class(chart: _Chart, record: _Record, id_: str, members: Sequence[Drug]) -> ClassState:
-    failed = record.failed.get(("acute", id_), ())
-    has_failed = False
-    if failed:
-        spent = {one.drug for one in failed}
-        left = [
-            drug for drug in members if chart.here(drug) and drug.id not in spent and not chart.options.barred(drug)
-        ]
-        guideline = chart.guideline
-        enough = (
-            guideline.number("acute_unresponsive_triptans") if id_ == "triptan" else len(guideline.acute_members[id_])
-        )
-        has_failed = len(spent) >= enough or not left
-    trials = record.trials.get(("acute", id_), ())
-    return _state(
-        chart, ("acute", id_, ""), members, trials, failed, has_failed=has_failed, wrong_type=False, too_briefly=False
-    )
+def _untouched(chart: _Chart, class_: NarrowClass, *, wrong_type: bool) -> ClassState:
+    """The state of a class of which nothing was tried for migraine, and against which nothing speaks."""
+    options = chart.options
+    left = tuple([id_ for id_ in class_.ids if id_ in options.here])
+    missing: tuple[str, ...] = ()
+    state: State
+    if not left:
+        state = "not available"
+    elif wrong_type:
+        state = "not for this migraine"
+    else:
+        missing = chart.missing_of_options
+        state = "not recorded" if missing else "open"
+    tried = not options.in_attacks.isdisjoint(class_.ids)
+    return ClassState(class_.id, class_.use, class_.ehf_class, state, left, missing=missing, tried=tried)
 
 
 def _state(
     chart: _Chart,
-    class_: tuple[Literal["preventive", "acute"], str, str],
-    members: Sequence[Drug],
+    record: _Record,
+    class_: NarrowClass,
     trials: Sequence[tuple[str, Trial]],
     failed: Sequence[Failed],
     *,
-    has_failed: bool,
     wrong_type: bool,
-    too_briefly: bool,
 ) -> ClassState:
-    """The state of a class (its use, its id, its class of the EHF consensus)."""
-    use, id_, ehf_class = class_
     options = chart.options
-    here = [drug for drug in members if drug.id in options.here]
+    here = [drug for drug in class_.members if drug.id in options.here]
     open_ = [drug.id for drug in here if not options.barred(drug)]
     without = {one.drug for one in failed if one.certain}
     left = tuple([drug for drug in open_ if drug not in without])
@@ -623,9 +599,9 @@ def _state(
     state: State
     if any(trial.running for _, trial in trials):
         state = "in use"
-    elif has_failed:
+    elif _has_failed(chart, record, class_, failed, open_):
         state = "failed"
-        if use == "preventive" and id_ not in chart.guideline.classes_of_single_drugs:
+        if class_.use == "preventive" and class_.id not in chart.guideline.classes_of_single_drugs:
             left = ()  # one that failed speaks for its class
     elif not here:
         state = "not available"
@@ -633,7 +609,7 @@ def _state(
         state = "ruled out"
     elif wrong_type:
         state = "not for this migraine"
-    elif too_briefly:
+    elif trials and class_.use == "preventive" and record.brief.issuperset([name for name, _ in trials]):
         state = "tried too briefly"
     else:
         missing = chart.missing_of_options
@@ -644,9 +620,9 @@ def _state(
         *[ref for some in against.values() for ref in some],
     ]
     return ClassState(
-        id_,
-        use,
-        ehf_class,
+        class_.id,
+        class_.use,
+        class_.ehf_class,
         state,
         left,
         tuple([name for name, _ in trials]),
@@ -654,5 +630,17 @@ def _state(
         tuple(against),
         missing,
         tuple(dict.fromkeys(refs)),
-        bool(trials or failed or not options.in_attacks.isdisjoint([drug.id for drug in members])),
+        bool(trials or failed or not options.in_attacks.isdisjoint(class_.ids)),
     )
+
+
+def _has_failed(
+    chart: _Chart, record: _Record, class_: NarrowClass, failed: Sequence[Failed], open_: Sequence[str]
+) -> bool:
+    """Whether a class failed: a preventive of it for certain; so many acute drugs, or all that are left of it."""
+    if class_.use == "preventive":
+        return any(one.certain and one.drug in class_.ids and one.trial not in record.reopened for one in failed)
+    spent = {one.drug for one in failed}
+    every = len(chart.guideline.acute_members[class_.id])
+    enough = chart.guideline.number("acute_unresponsive_triptans") if class_.id == "triptan" else every
+    return bool(spent) and (len(spent) >= enough or spent.issuperset(open_))

@@ -22,7 +22,7 @@ class DrugOptions:
 
     ``active`` are the contraindications that hold today. ``here`` are the drugs (ids) that can be had, as can their
     class where they prevent; ``in_attacks`` those that attacks of migraine were treated with; ``tried`` those that were
-    taken for migraine at all, by the drug they count as.
+    taken for migraine at all, by the drug they count as; ``doubtful`` those that anything may speak against.
     """
 
     def __init__(self, facts: Facts, guideline: Guideline, active: Mapping[str, Active], locale: str) -> None:
@@ -35,6 +35,7 @@ class DrugOptions:
         taken = [self.base(trial.drug) for trial in facts.trials if self.is_for_migraine(trial)]
         self.tried = frozenset([*taken, *map(self.base, self.in_attacks)])
         self._against = {drug.id: self._weighed(drug) for drug in self._doubtful()}
+        self.doubtful = frozenset(self._against)
         self._barred = frozenset([id_ for id_, found in self._against.items() if any(map(_is_absolute, found))])
 
     def base(self, drug_id: str) -> str:

@@ -6,7 +6,7 @@ suggestions and override reasons go with a rule.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -23,7 +23,7 @@ from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.shown_words import SHOWN
 from prodrome.cds_hooks.cards.spelling import spelt
-from prodrome.cds_hooks.cards.suggestions import Asked, Offer
+from prodrome.cds_hooks.cards.suggestions import Asked, Offer, Version, spoken
 from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import KIND_WORDS, HookRequest
@@ -176,16 +176,14 @@ class _Maker:
             sources = context["eligibility"].sources
         summary, detail = self._parts(rendered(_template(rule.id), context))
         uuid = self._uuid(rule.id, finding.order or "")
-        asked = Asked(finding, self.sheet, self.options, self.request, self.dialect)
         manner = manners()[rule.id] if rule.id in manners() else manners()[""]
-        offers = [offer for kind in manner.suggest for offer in suggestions.offers(kind, asked)]
         return {
             "uuid": uuid,
             "summary": summary,
             "detail": detail,
             "indicator": finding.indicator,
             "source": self._source(rule.id, rule.title, sources),
-            **self._suggestions(uuid, offers),
+            **self._suggestions(uuid, self._offers(manner, finding)),
             "overrideReasons": self._override_reasons(manner),
             **_links(sources),
             "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
@@ -251,6 +249,16 @@ class _Maker:
         spelling = self.judgement.guideline.locales[self.judgement.locale].spelling
         summary, _, detail = spelt(text.strip(), spelling).partition("\n")
         return fitted(summary), tidy(detail)
+
+    def _offers(self, manner: Manner, finding: Finding) -> list[Offer]:
+        if not manner.suggest:
+            return []
+        asked = Asked(finding, self.sheet, self.options, self.request, self.dialect, self._version)
+        return [offer for kind in manner.suggest for offer in suggestions.offers(kind, asked)]
+
+    @cached_property
+    def _version(self) -> Version:
+        return spoken(self.request)
 
     def _suggestions(self, card: str, offers: list[Offer]) -> Json:
         if not offers:

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from math import isclose
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import orjson
 
@@ -26,6 +26,7 @@ MAX_REASONS = 10
 """Problem list entries a new draft gives as its reason."""
 
 Json = dict[str, Any]
+Version = Literal["R4", "R5"]
 
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 
@@ -41,13 +42,14 @@ class Offer:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a suggestion is made from: the finding, the patient and the call."""
+    """What a suggestion is made from: the finding, the patient and the call, and the FHIR version that is spoken."""
 
     finding: Finding
     sheet: Sheet
     options: Options
     request: HookRequest
     dialect: str
+    version: Version
 
     @property
     def order(self) -> DraftOrder | None:
@@ -255,17 +257,17 @@ def _names(value: float, dosage: Json) -> bool:
     )
 
 
-def speaks_r5(request: HookRequest) -> bool:
-    """Whether the client's own resources have the R5 shape; R4 where nothing tells."""
+def spoken(request: HookRequest) -> Version:
+    """The version whose shape the client's own resources have; R4 where nothing tells."""
     for resource in _resources(request):
         kind = resource.get("resourceType")
         if kind in ("MedicationRequest", "MedicationStatement") and isinstance(resource.get("medication"), dict):
-            return True
+            return "R5"
         if kind in ("MedicationRequest", "MedicationStatement"):
-            return False
+            return "R4"
         if kind == "Encounter" and "class" in resource:
-            return isinstance(resource["class"], list)
-    return False
+            return "R5" if isinstance(resource["class"], list) else "R4"
+    return "R4"
 
 
 def _resources(request: HookRequest) -> Iterator[Json]:
@@ -285,7 +287,7 @@ def _draft(kind: str, what: Json) -> Json:
 
 
 def _service(label: str, description: str, code: Json, asked: Asked, *, when: date | None = None) -> Offer:
-    version = "R5" if speaks_r5(asked.request) else "R4"
+    version = asked.version
     resource = _draft("ServiceRequest", _code(code, version)) | _whose(asked)
     resource |= _reason({"text": "Migraine"}, _diagnosis(asked), version)
     if when:
@@ -294,7 +296,7 @@ def _service(label: str, description: str, code: Json, asked: Asked, *, when: da
 
 
 def _medication_request(drug: Drug, asked: Asked) -> Json:
-    version = "R5" if speaks_r5(asked.request) else "R4"
+    version = asked.version
     name = str(asked.sheet.name(drug.id))
     coding = {"system": RXNORM, "code": drug.codes["rxnorm"][0], "display": name}
     resource = _draft("MedicationRequest", _medication({"coding": [coding], "text": name}, version)) | _whose(asked)

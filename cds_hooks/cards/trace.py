@@ -1,7 +1,7 @@
 """Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 from prodrome.fhir_mappers import per_guideline
@@ -49,8 +49,8 @@ def trace(
     known = judgement.rulebook.rules
     read = [known[id_] for id_ in steps]
     told = [(fact, _first(fact.refs)) for fact in grounds[:most_facts]]
-    references = {ref for fact in grounds for ref in fact.refs}
-    shown = list(dict.fromkeys([ref for _, refs in told for ref in refs]))
+    references = set().union(*[fact.refs for fact in grounds])
+    shown = list(dict.fromkeys(chain.from_iterable([refs for _, refs in told])))
     left_out = {"facts": len(grounds) - len(told), "references": len(references) - len(shown)}
     parameters, sources = _parameters(judgement.guideline), _sources(judgement.guideline)
     said = {
@@ -60,13 +60,15 @@ def trace(
         "date": judgement.today.isoformat(),
         "locale": judgement.locale,
         "engine": judgement.engine,
-        "parameters": [parameters[name] for name in dict.fromkeys([name for rule in read for name in rule.parameters])],
+        "parameters": [
+            parameters[name] for name in dict.fromkeys(chain.from_iterable([rule.parameters for rule in read]))
+        ],
         "site_codes": _site_map(judgement.guideline, site_codes),
         "steps": [id_ for id_ in steps if id_ not in asked],
         "facts": [_fact(fact, refs) for fact, refs in told],
         "references": shown,
         "left_out": {name: count for name, count in left_out.items() if count},
-        "sources": [sources[id_] for id_ in dict.fromkeys([id_ for rule in read for id_ in rule.sources])],
+        "sources": [sources[id_] for id_ in dict.fromkeys(chain.from_iterable([rule.sources for rule in read]))],
     }
     return {name: value for name, value in said.items() if value}
 
@@ -115,7 +117,9 @@ def _number(fact_id: str) -> int:
 
 def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
     said: dict[str, Any] = {"id": fact.id, "type": fact.type}
-    fields = {name: value for name, value in fact.fields.items() if value not in _SAYS_NOTHING}
+    fields = fact.fields
+    if not _SAYS_NOTHING.isdisjoint(fields.values()):
+        fields = {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
     if fields:
         said["fields"] = fields
     if fact.basis:  # its references are those of its basis

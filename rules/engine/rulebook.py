@@ -113,6 +113,7 @@ class Rulebook:
 
     ``fact_types`` are all types with their fields, measured and concluded; ``measured`` names the measured ones.
     ``known_values`` are the values that a field of a fact type can have, where they are known.
+    ``safety_rules`` are those whose cards are shown again however often they were overridden.
     ``stretches`` hold the conditions of all layers, in as few pieces as a matcher can take at once. A rule reads only
     what earlier layers concluded, so what matches when all layers are judged is what matched in its own.
     """
@@ -126,14 +127,13 @@ class Rulebook:
     stretches: tuple[CompiledLayer, ...]
     known_values: Mapping[tuple[str, str], frozenset[Value]] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(init=False)
+    safety_rules: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rules", {rule.id: rule for layer in self.layers for rule in layer.rules})
-
-    @property
-    def safety_rules(self) -> frozenset[str]:
-        """The rules whose cards are shown again however often they were overridden."""
-        return frozenset(rule.id for rule in self.rules.values() if rule.card and rule.card.safety)
+        rules = {rule.id: rule for layer in self.layers for rule in layer.rules}
+        object.__setattr__(self, "rules", rules)
+        safety = frozenset(rule.id for rule in rules.values() if rule.card and rule.card.safety)
+        object.__setattr__(self, "safety_rules", safety)
 
     def rests_on(self, rule_id: str) -> frozenset[str]:
         """The measured fact types a rule reads, itself or through what earlier rules and tallies concluded."""

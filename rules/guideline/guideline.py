@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
@@ -100,6 +100,35 @@ __all__ = [
 ]
 
 GUIDELINE_FOLDER = Path(__file__).parent.parent / "migraine"
+
+
+@dataclass(frozen=True)
+class NarrowClass:
+    """A class of preventives (with its class of the EHF consensus) or of acute drugs, with its drugs that are options.
+
+    ``only_chronic``: they are given for chronic migraine alone; ``key`` is its use and its id.
+    """
+
+    use: Literal["preventive", "acute"]
+    id: str
+    members: tuple[Drug, ...]
+    ids: tuple[str, ...]
+    key: tuple[str, str]
+    ehf_class: str = ""
+    only_chronic: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        use: Literal["preventive", "acute"],
+        id_: str,
+        members: tuple[Drug, ...],
+        ehf_class: str = "",
+        *,
+        only_chronic: bool = False,
+    ) -> "NarrowClass":
+        """A class of these drugs."""
+        return cls(use, id_, members, tuple(drug.id for drug in members), (use, id_), ehf_class, only_chronic)
 
 
 @dataclass(frozen=True)
@@ -251,6 +280,21 @@ class Guideline:
             id_: tuple(d for d in members if d.acute and d.acute.suggest and not d.counts_as)
             for id_, members in self.acute_members.items()
         }
+
+    @functools.cached_property
+    def narrow_classes(self) -> tuple[NarrowClass, ...]:
+        """Every class of which a drug can be an option, the preventives first."""
+        found = []
+        for id_, preventives in self.narrow_members.items():
+            ehf_class = next((drug.preventive.ehf_class for drug in preventives if drug.preventive), "")
+            if preventives:
+                only_chronic = self.classes[ehf_class].only_if == "chronic_migraine"
+                found.append(NarrowClass.of("preventive", id_, preventives, ehf_class, only_chronic=only_chronic))
+        for id_, suggested in self.suggested_members.items():
+            acutes = tuple(drug for drug in suggested if drug.acute and not drug.acute.emergency)
+            if acutes:
+                found.append(NarrowClass.of("acute", id_, acutes))
+        return tuple(found)
 
     @functools.cached_property
     def shared_contraindications(self) -> Mapping[str, frozenset[str]]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodrome.cds_hooks.cards import building
-from prodrome.cds_hooks.cards.suggestions import at_dose, speaks_r5
+from prodrome.cds_hooks.cards.suggestions import at_dose, spoken
 from prodrome.cds_hooks.protocol.requests import HookRequest
 from prodrome.rules.facts import Condition, DraftOrder, Facts, Patient
 from tests.rules.patients import DTT, MIGRAINE, THREE_FAILED, emergency, judged, on, order, patient, stopped
@@ -154,7 +154,7 @@ def test_a_client_that_speaks_r5_gets_r5(hook: str) -> None:
 def test_the_version_is_told_by_the_clients_own_resources(resource: Json, r5: bool) -> None:
     bundle = {"resourceType": "Bundle", "entry": [{"resource": resource}]}
     request = HookRequest("patient-view", "i", "p", prefetch={"a": None, "b": [], "c": {"entry": None}, "d": bundle})
-    assert speaks_r5(request) is r5
+    assert (spoken(request) == "R5") is r5
 
 
 # Another class instead
