@@ -25,7 +25,6 @@ from prodrome.fhir_mappers.observation_codes import ACUTE_DAYS, ATTACKS, DAY_COU
 from prodrome.fhir_mappers.observations import read_observations
 from prodrome.fhir_mappers.orders import read_orders
 from prodrome.fhir_mappers.patients import read_patient
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.site_codes import read_site_codes
 from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words_taken_for
 from prodrome.fhir_mappers.treatments import read_treatments
@@ -66,7 +65,6 @@ __all__ = [
     "kind_of",
     "lacks_some",
     "locate",
-    "per_guideline",
     "plain_code",
     "read_facts",
     "shares",

@@ -1,13 +1,12 @@
 """Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from prodrome.fhir_mappers import per_guideline
 from prodrome.rules import Judgement, SiteCode
 from prodrome.rules.engine import FINDING, Fact, Rule
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline import Guideline, Parameter, Source
 
 EXTENSION = "org.prodrome.trace"
 """The key of the extension (EXT-02)."""
@@ -52,7 +51,9 @@ def trace(
     references = set().union(*[fact.refs for fact in grounds])
     shown = list(dict.fromkeys(chain.from_iterable([refs for _, refs in told])))
     left_out = {"facts": len(grounds) - len(told), "references": len(references) - len(shown)}
-    parameters, sources = _parameters(judgement.guideline), _sources(judgement.guideline)
+    parameters = dict.fromkeys(chain.from_iterable([rule.parameters for rule in read]))
+    sources = dict.fromkeys(chain.from_iterable([rule.sources for rule in read]))
+    guideline = judgement.guideline
     said = {
         "finding": finding,
         "rules": [{"id": rule.id, "title": rule.title} for rule in asked.values()],
@@ -60,15 +61,13 @@ def trace(
         "date": judgement.today.isoformat(),
         "locale": judgement.locale,
         "engine": judgement.engine,
-        "parameters": [
-            parameters[name] for name in dict.fromkeys(chain.from_iterable([rule.parameters for rule in read]))
-        ],
-        "site_codes": _site_map(judgement.guideline, site_codes),
+        "parameters": [_parameter(guideline.parameters[name]) for name in parameters],
+        "site_codes": _site_map(guideline, site_codes),
         "steps": [id_ for id_ in steps if id_ not in asked],
         "facts": [_fact(fact, refs) for fact, refs in told],
         "references": shown,
         "left_out": {name: count for name, count in left_out.items() if count},
-        "sources": [sources[id_] for id_ in dict.fromkeys(chain.from_iterable([rule.sources for rule in read]))],
+        "sources": [_source(guideline.sources[id_]) for id_ in sources],
     }
     return {name: value for name, value in said.items() if value}
 
@@ -123,9 +122,9 @@ def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
     if fields:
         said["fields"] = fields
     if fact.basis:  # its references are those of its basis
-        said["basis"] = fact.basis[:MOST_REFERENCES]
+        said["basis"] = list(fact.basis[:MOST_REFERENCES])
     elif refs:
-        said["refs"] = refs
+        said["refs"] = list(refs)
     return said
 
 
@@ -133,19 +132,15 @@ _SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
 """What a field says that says nothing: an empty text, or an infinite number (a length that is not known)."""
 
 
-@per_guideline
-def _parameters(guideline: Guideline) -> Mapping[str, dict[str, Any]]:
-    """What a trace says of each parameter."""
-    return {
-        name: {"name": name, "value": one.value, "unit": one.unit} | ({"overridden": True} if one.overridden else {})
-        for name, one in guideline.parameters.items()
-    }
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    said: dict[str, Any] = {"name": parameter.name, "value": parameter.value, "unit": parameter.unit}
+    if parameter.overridden:
+        said["overridden"] = True
+    return said
 
 
-@per_guideline
-def _sources(guideline: Guideline) -> Mapping[str, dict[str, str]]:
-    """What a trace says of each source."""
-    return {
-        id_: {"id": id_, "citation": source.citation} | ({"url": source.url} if source.url else {})
-        for id_, source in guideline.sources.items()
-    }
+def _source(source: Source) -> dict[str, str]:
+    said = {"id": source.id, "citation": source.citation}
+    if source.url:
+        said["url"] = source.url
+    return said
