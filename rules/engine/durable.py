@@ -19,6 +19,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 import durable_rules_engine as engine
@@ -29,7 +30,6 @@ from prodrome.rules.engine.matching import (
     MAX_MATCHES,
     CompiledLayer,
     EngineError,
-    Fact,
     FactsByType,
     LimitError,
     Match,
@@ -128,6 +128,7 @@ class _Sent(NamedTuple):
     The mark is for conditions that ask only that.
     """
 
+    name: str
     text: str
     true: str
     false: str
@@ -135,9 +136,37 @@ class _Sent(NamedTuple):
     mark: str
 
     @classmethod
-    def of(cls, index: int, marked: bool) -> "_Sent":
+    def of(cls, name: str, index: int, marked: bool) -> "_Sent":
         mark = f',"h{index}":"{_TRUE}"' if marked else ""
-        return cls(f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark)
+        return cls(
+            name, f',"p{index}":"', f',"b{index}":"true"{mark}', f',"b{index}":"false"{mark}', f',"n{index}":', mark
+        )
+
+
+class _Kind(NamedTuple):
+    """How facts of one type are sent, and which: those that have one of ``values`` in the field ``asked``, if any.
+
+    ``alike``: facts of which the layer reads the same are one to it, since no rule takes two of the type.
+    """
+
+    type: str
+    head: str
+    fields: tuple[_Sent, ...]
+    asked: str
+    values: frozenset[Value]
+    alike: bool
+
+
+def _asked_of_all(patterns: Sequence[Pattern]) -> tuple[str, frozenset[Value]]:
+    """A field that every condition asks to have one of some values, and those values: no other fact can match."""
+    wanted: list[dict[str, frozenset[Value]]] = [
+        {test.field: frozenset({test.value}) for test in pattern.tests if test.op == "="} | dict(pattern.one_of)
+        for pattern in patterns
+    ]
+    for name in sorted(wanted[0]):
+        if all(name in each for each in wanted):
+            return name, frozenset().union(*(each[name] for each in wanted))
+    return "", frozenset()
 
 
 class _Ruleset:
@@ -148,19 +177,24 @@ class _Ruleset:
         if len(fields) > MAX_FIELDS:
             raise LimitError(f"layer {layer.name} reads {len(fields)} fields; at most {MAX_FIELDS}")
         self._name = layer.name
-        self._layers = layer.layers
+        self._most = MAX_MATCHES * layer.layers
         self._fields = fields
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
-        self._kinds = tuple(dict.fromkeys(layer.kinds))
+        self._needed = tuple(dict.fromkeys(layer.kinds))
         self._literals: dict[str, str] = {}
         self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # name in the library -> rule, aliases
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
+        asking: dict[str, list[Pattern]] = {kind: [] for kind in layer.reads}
+        taken_twice: set[str] = set()
         definition: dict[str, object] = {"open": {"all": [{"m": {"t": "open"}}], "count": 1}}
         for rule_id, when in layer.rules:
             aliases = {pattern.alias: f"a{index}" for index, pattern in enumerate(when)}
             known = _known(when)
+            kinds = [pattern.fact for pattern in when]
+            taken_twice.update(kind for kind in kinds if kinds.count(kind) > 1)
             for pattern in when:
                 marked[pattern.fact] |= known[pattern.alias]
+                asking[pattern.fact].append(pattern)
             for choice in _choices(when):
                 name = f"r{len(self._rules)}"
                 self._rules[name] = rule_id, tuple(aliases.values())
@@ -169,13 +203,16 @@ class _Ruleset:
                     for pattern, chosen in zip(when, choice, strict=True)
                 ]
                 definition[name] = {"all": conditions, "count": 1}
-        self._heads = {
-            kind: f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"' for kind, token in self._types.items()
-        }
-        self._sent = {
-            kind: {name: _Sent.of(fields[name], name in marked[kind]) for name in sorted(names)}
-            for kind, names in layer.reads.items()
-        }
+        self._kinds = [
+            _Kind(
+                kind,
+                f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"',
+                tuple([_Sent.of(name, fields[name], name in marked[kind]) for name in sorted(layer.reads[kind])]),
+                *_asked_of_all(asking[kind]),
+                kind not in taken_twice,
+            )
+            for kind, token in self._types.items()
+        ]
         self._handle = engine.create_ruleset("layer", orjson.dumps(definition).decode())
         weakref.finalize(self, engine.delete_ruleset, self._handle).atexit = False
 
@@ -209,45 +246,56 @@ class _Ruleset:
             comparison = {f"n{index}": orjson.Fragment(decimal(value))}
         return comparison if op == "=" else {_OPERATORS[op]: comparison}
 
-    def _render(self, facts: FactsByType) -> Iterator[tuple[Fact, str]]:
-        """The facts as the library gets them: what this layer reads of them, numbered in the order they are sent.
+    def _render(self, facts: FactsByType) -> tuple[list[str], list[list[str]]]:
+        """What the library gets, without a number, and the facts (ids) that it stands for.
 
-        Facts that only rules read which cannot match, for want of any fact of another type, are not sent.
+        That is what this layer reads of the facts. Those that only rules read which cannot match, for want of any fact
+        of another type, are not sent, and of those that are alike one is.
         """
         there = frozenset(facts)
-        wanted = frozenset().union(*(kinds for kinds in self._kinds if kinds <= there))
+        wanted: set[str] = set()
+        for kinds in self._needed:
+            if kinds <= there:
+                wanted |= kinds
         tokens = dict(self._literals)
-        place = 0
-        for kind, sent in self._sent.items():
-            if kind not in wanted:
-                continue
-            head = self._heads[kind]
-            for fact in facts[kind]:
-                place += 1
-                text = f'{{"id":"f{place}{head}'
-                for name, value in fact.fields.items():
-                    way = sent.get(name)
-                    if way is None:
+        texts: list[str] = []
+        ids: list[list[str]] = []
+        told: dict[str, list[str]] = {}
+        for kind, head, fields, asked, values, alike in self._kinds:
+            for fact in facts[kind] if kind in wanted else ():
+                given = fact.fields
+                if asked and given.get(asked) not in values:
+                    continue
+                text = head
+                for name, words, true, false, number, mark in fields:
+                    value = given.get(name)
+                    if value is None:
                         continue
                     if value is True:
-                        text += way.true
+                        text += true
                     elif value is False:
-                        text += way.false
+                        text += false
                     elif isinstance(value, str):
                         token = tokens.get(value)
                         if token is None:
                             token = tokens[value] = f"x{len(tokens)}"
-                        text += f'{way.text}{token}"{way.mark}'
+                        text += f'{words}{token}"{mark}'
                     else:
-                        text += f"{way.number}{decimal(value)}{way.mark}"
-                yield fact, text + "}"
+                        text += f"{number}{decimal(value)}{mark}"
+                same = told.get(text) if alike else None
+                if same is None:
+                    told[text] = same = []
+                    texts.append(text)
+                    ids.append(same)
+                same.append(fact.id)
+        return texts, ids
 
     def match(self, facts: FactsByType) -> frozenset[Match]:
-        rendered = list(self._render(facts))
-        if not rendered:
+        texts, ids = self._render(facts)
+        if not texts:
             return frozenset()
-        if len(rendered) > MAX_FACTS:
-            raise LimitError(f"{len(rendered)} facts; at most {MAX_FACTS}")
+        if (count := sum(map(len, ids))) > MAX_FACTS:
+            raise LimitError(f"{count} facts; at most {MAX_FACTS}")
         handle = self._handle
         code, state = engine.assert_fact(handle, _OPEN)
         opened = engine.start_action_for_state(handle, state)
@@ -255,22 +303,23 @@ class _Ruleset:
             raise DurableError(f"layer {self._name}: the session did not open")
         try:
             engine.complete_and_start_action(handle, state)
-            for _, text in rendered:
-                code, _ = engine.assert_fact(handle, text)
+            for number, text in enumerate(texts, 1):
+                code, _ = engine.assert_fact(handle, f'{{"id":"f{number}{text}}}')
                 if code not in (_STORED, _NOT_READ):
                     raise DurableError(f"layer {self._name}: a fact was taken for another")
             first = engine.start_action_for_state(handle, state)
-            return frozenset(self._fired([fact.id for fact, _ in rendered], state, first[1] if first else None))
+            return self._fired(ids, state, first[1] if first else None)
         finally:
             engine.delete_state(handle, _SESSION)
 
-    def _fired(self, ids: Sequence[str], state: int, message: str | None) -> Iterator[Match]:
-        count = 0
+    def _fired(self, ids: Sequence[Sequence[str]], state: int, message: str | None) -> frozenset[Match]:
+        found: list[Match] = []
         while message is not None:
-            count += 1
-            if count > MAX_MATCHES * self._layers:
-                raise LimitError(f"layer {self._name} has more than {MAX_MATCHES * self._layers} matches")
             ((name, taken),) = orjson.loads(message).items()
             rule_id, aliases = self._rules[name]
-            yield rule_id, tuple([ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases])
+            alike = [ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases]
+            if len(found) + prod(map(len, alike)) > self._most:
+                raise LimitError(f"layer {self._name} has more than {self._most} matches")
+            found += [(rule_id, each) for each in product(*alike)]
             message = engine.complete_and_start_action(self._handle, state)
+        return frozenset(found)

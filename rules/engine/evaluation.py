@@ -27,10 +27,8 @@ from prodrome.rules.engine.matching import (
     LimitError,
     Match,
     Matcher,
-    Pattern,
     ReferenceMatcher,
     Value,
-    passing,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
 
@@ -115,14 +113,14 @@ def evaluate(
         in_time()
         found = matcher.match(layer.compiled, state.by_type)
         matches |= found
-        _judge(state, layer, found, completeness)
+        _judge(state, rulebook, layer, found, completeness)
     if engine == "checked" and _DURABLE is not None:
         _check(_DURABLE, rulebook, state.by_type, matches, in_time)
     return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
 
 
 def _check(
-    matcher: Matcher, rulebook: Rulebook, facts: FactsByType, expected: Collection[Match], in_time: Callable[[], None]
+    matcher: Matcher, rulebook: Rulebook, facts: FactsByType, expected: set[Match], in_time: Callable[[], None]
 ) -> None:
     """Raise :class:`EngineDisagreement` where another matcher finds other matches, for the first layer with any.
 
@@ -133,8 +131,8 @@ def _check(
     for stretch in rulebook.stretches:
         in_time()
         found |= matcher.match(stretch, facts)
-    differing = {rule for rule, _ in found.symmetric_difference(expected)}
-    if differing:
+    if found != expected:
+        differing = {rule for rule, _ in found.symmetric_difference(expected)}
         layer = next(layer for layer in rulebook.layers if any(rule.id in differing for rule in layer.rules))
         raise EngineDisagreement(layer.name, (rule.id for rule in layer.rules if rule.id in differing))
 
@@ -142,37 +140,35 @@ def _check(
 def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
     if len(measured) > MAX_FACTS:
         raise LimitError(f"{len(measured)} facts; at most {MAX_FACTS}")
-    found = []
+    found: list[tuple[tuple[str, bytes, tuple[str, ...]], Mapping[str, Value]]] = []
     for fact in measured:
         fields = _plain(rulebook, fact)
-        found.append(((fact.type, _content(fields), fact.refs), fields))
+        found.append(((fact.type, orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), fact.refs), fields))
     found.sort(key=itemgetter(0))
-    return [Fact(f"f{number}", kind, fields, refs) for number, ((kind, _, refs), fields) in enumerate(found, 1)]
+    return [Fact(f"f{number}", key[0], fields, key[2]) for number, (key, fields) in enumerate(found, 1)]
 
 
-def _plain(rulebook: Rulebook, fact: Fact) -> dict[str, Value]:
+def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
     """The fact's known fields, checked against its type; whole numbers are integers."""
     schema = rulebook.fact_types.get(fact.type)
     if schema is None or fact.type not in rulebook.measured:
         raise FactError(f"no measured fact type {fact.type!r}")
-    fields: dict[str, Value] = {}
-    for name, value in fact.fields.items():
-        wanted, given = schema.get(name), type(value)
-        if given is float or given is int:
-            if not -1e15 < value < 1e15:  # type: ignore[operator]
+    given = fact.fields
+    kinds = list(map(type, given.values()))
+    if kinds != list(map(schema.get, given)):  # unless it is for whole numbers, which are numbers
+        for name, kind in zip(given, kinds, strict=True):
+            wanted = schema.get(name)
+            if wanted is None or (float if kind is int else kind) is not wanted:
+                raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
+    elif float not in kinds and "" not in given.values():
+        return given
+    fields = {name: value for name, value in given.items() if value != ""}
+    for name, value in fields.items():
+        if type(value) is float or type(value) is int:
+            if not -1e15 < value < 1e15:
                 raise FactError(f"{fact.type}.{name} is not a number that can be compared")
-            if given is float and value.is_integer():  # type: ignore[union-attr]
-                value = int(value)
-            given = float
-        if wanted is None or given is not wanted:
-            raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
-        if value != "":
-            fields[name] = value
+            fields[name] = int(value) if value == int(value) else value
     return fields
-
-
-def _content(fields: Mapping[str, Value]) -> bytes:
-    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
 class _State:
@@ -180,44 +176,44 @@ class _State:
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
-        self.by_id: dict[str, Fact] = {}
         self.by_type: dict[str, list[Fact]] = {}
         self.fired: list[Fired] = []
         self.blocked: list[Blocked] = []
         self.unjudged: list[UnjudgedRule] = []
 
-    def add(self, facts: Iterable[Fact]) -> None:
-        for fact in facts:
-            self.facts.append(fact)
-            self.by_id[fact.id] = fact
-            self.by_type.setdefault(fact.type, []).append(fact)
+    def add(self, facts: Collection[Fact]) -> None:
+        self.facts += facts
         if len(self.facts) > MAX_FACTS:
             raise LimitError(f"{len(self.facts)} facts; at most {MAX_FACTS}")
+        for fact in facts:
+            of_type = self.by_type.get(fact.type)
+            if of_type is None:
+                self.by_type[fact.type] = [fact]
+            else:
+                of_type.append(fact)
 
-    def joined(self, pattern: Pattern) -> Joined:
-        return Joined(pattern, self.by_type.get(pattern.fact, ()))
-
-    def satisfying(self, pattern: Pattern) -> Sequence[Fact]:
-        return passing(pattern, self.by_type.get(pattern.fact, ()))
+    def of_type(self, kind: str) -> Sequence[Fact]:
+        return self.by_type.get(kind, ())
 
 
-def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]) -> None:
-    by_rule: dict[str, list[tuple[str, ...]]] = {}
+def _judge(
+    state: _State, rulebook: Rulebook, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]
+) -> None:
+    by_rule: dict[str, list[list[int]]] = {}
     for rule_id, ids in matches:
-        by_rule.setdefault(rule_id, []).append(ids)
-    concluded, by_id = _Concluded(state), state.by_id
+        by_rule.setdefault(rule_id, []).append([int(fact_id[1:]) for fact_id in ids])
+    concluded = _Concluded(state, rulebook)
     held: list[tuple[str, Bindings, _Key]] = []
-    for rule in layer.rules:
+    for rule in layer.rules if by_rule else ():
         found = by_rule.get(rule.id)
         if found is None:
             continue
-        if len(found) > 1:
-            found.sort(key=_numbers)
+        found.sort()
         aliases = [pattern.alias for pattern in rule.when]
-        unless = [joined for pattern in rule.unless if (joined := state.joined(pattern))]
-        missing = tuple(kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE)
-        for ids in found:
-            taken = {alias: by_id[id_] for alias, id_ in zip(aliases, ids, strict=True)}
+        unless = [joined for pattern in rule.unless if (joined := Joined(pattern, state.of_type(pattern.fact)))]
+        missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
+        for numbers in found:
+            taken = dict(zip(aliases, [state.facts[number - 1] for number in numbers], strict=True))
             silencer = _silencer(unless, taken) if unless else None
             if silencer is not None:
                 state.blocked.append(Blocked(rule.id, taken, silencer))
@@ -230,24 +226,28 @@ def _judge(state: _State, layer: Layer, matches: Iterable[Match], completeness: 
             else:
                 held.append((rule.id, taken, concluded.add(rule.id, rule.then, taken)))
     facts = concluded.facts()
-    state.fired.extend(Fired(rule_id, taken, facts[key]) for rule_id, taken, key in held)
+    state.fired += [Fired(rule_id, taken, facts[key]) for rule_id, taken, key in held]
     state.add(facts.values())
     state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
 
 
 def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
-    return next((fact for facts in unless for fact in facts.with_(taken)), None)
+    for joined in unless:
+        for fact in joined.with_(taken):
+            return fact
+    return None
 
 
-_Key = tuple[str, bytes]
+_Key = tuple[Value | None, ...]
 
 
 class _Concluded:
     """The conclusions of one layer. What they say is what they are: equal ones are one fact with all its grounds."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _State, rulebook: Rulebook) -> None:
         self.state = state
-        self.found: dict[_Key, tuple[str, dict[str, Value], dict[str, Fact]]] = {}
+        self.types = rulebook.fact_types
+        self.found: dict[_Key, tuple[str, str, dict[str, Value], dict[str, Fact]]] = {}
 
     def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> _Key:
         fields: dict[str, Value] = {}
@@ -255,38 +255,43 @@ class _Concluded:
             value = taken[term.alias].fields.get(term.field) if isinstance(term, FieldOf) else term
             if value is not None:
                 fields[name] = value
-        key = (then.fact, _content(fields))
-        if key not in self.found:
-            self.found[key] = rule_id, fields, {}
-        grounds = self.found[key][2]
+        # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
+        key: _Key = (then.fact, *map(fields.get, self.types[then.fact]))
+        found = self.found.get(key)
+        if found is None:
+            found = self.found[key] = then.fact, rule_id, fields, {}
         for fact in taken.values():
-            grounds[fact.id] = fact
+            found[3][fact.id] = fact
         return key
 
     def facts(self) -> dict[_Key, Fact]:
         """Numbered after the facts that were there before, in the order they were first concluded."""
         start = len(self.state.facts) + 1
         return {
-            key: _derived(number, key[0], fields, grounds.values(), rule_id)
-            for number, (key, (rule_id, fields, grounds)) in enumerate(self.found.items(), start)
+            key: _derived(number, kind, fields, grounds.values(), rule_id)
+            for number, (key, (kind, rule_id, fields, grounds)) in enumerate(self.found.items(), start)
         }
 
 
 def _derived(
     number: int, kind: str, fields: Mapping[str, Value], grounds: Collection[Fact], rule_id: str | None
 ) -> Fact:
-    refs = tuple(dict.fromkeys([ref for fact in grounds for ref in fact.refs]))
-    return Fact(f"f{number}", kind, fields, refs, tuple([fact.id for fact in grounds]), rule_id)
+    refs: list[str] = []
+    ids: list[str] = []
+    for fact in grounds:
+        refs += fact.refs
+        ids.append(fact.id)
+    once = tuple(refs) if len(refs) < 2 else tuple(dict.fromkeys(refs))
+    return Fact(f"f{number}", kind, fields, once, tuple(ids), rule_id)
 
 
 def _count(state: _State, tally: Tally, number: int) -> Fact:
-    counted = [fact for fact in state.satisfying(tally.of) if tally.distinct in fact.fields]
+    found = state.by_type.get(tally.of.fact)
+    counted = [fact for fact in tally.of.passing(found) if tally.distinct in fact.fields] if found else ()
+    if not counted:
+        return Fact(f"f{number}", TALLY, {"name": tally.name, "count": 0})
     values = {fact.fields[tally.distinct] for fact in counted}
     return _derived(number, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
-
-
-def _numbers(ids: tuple[str, ...]) -> tuple[int, ...]:
-    return tuple([int(fact_id[1:]) for fact_id in ids])
 
 
 def _load_durable() -> Matcher | None:

@@ -8,7 +8,7 @@ conditions on ``trial`` speak of two trials.
 An unknown field satisfies nothing but ``absent``.
 """
 
-import operator
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,7 +49,8 @@ class Fact(NamedTuple):
     rule: str | None = None
 
 
-FactsByType = Mapping[str, Sequence[Fact]]
+Facts = Sequence[Fact]
+FactsByType = Mapping[str, Facts]
 Bindings = Mapping[str, Fact]
 """Which fact each condition took, by alias, in the order of the conditions."""
 
@@ -77,15 +78,32 @@ class Join:
     op: str = "="
 
 
+OneOf = tuple[str, frozenset[Value]]
+"""A field and the values it may have."""
+
+
 @dataclass(frozen=True)
 class Pattern:
-    """One condition: a fact of type ``fact`` that passes every test, join and ``one_of`` (field, values)."""
+    """One condition: a fact of type ``fact`` that passes every test, join and ``one_of``.
+
+    ``passing`` picks, from facts of that type, those that pass what is asked of them alone: tests and ``one_of``.
+    """
 
     fact: str
     alias: str
     tests: tuple[Comparison, ...] = ()
     joins: tuple[Join, ...] = ()
-    one_of: tuple[tuple[str, frozenset[Value]], ...] = ()
+    one_of: tuple[OneOf, ...] = ()
+    passing: Callable[[Facts], Facts] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "passing", _picker(self.tests, self.one_of))
+
+
+Rules = Sequence[tuple[str, tuple[Pattern, ...]]]
+"""Rules by id, with their conditions in order."""
+
+MOST_MET = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +111,12 @@ class CompiledLayer:
     """The conditions of the rules of one layer, or of several, ready for a matcher: (rule id, conditions in order)."""
 
     name: str
-    rules: tuple[tuple[str, tuple[Pattern, ...]], ...]
+    rules: Rules
     layers: int = 1
     reads: Mapping[str, frozenset[str]] = field(init=False)  # fact type -> fields some condition reads
     kinds: tuple[frozenset[str], ...] = field(init=False)  # per rule, the fact types of its conditions
     kept: dict[object, Any] = field(init=False, repr=False)  # what a matcher made of it, by the matcher
+    _met: dict[frozenset[str], Rules] = field(init=False, repr=False)  # types of facts, and the rules they may match
 
     def __post_init__(self) -> None:
         reads: defaultdict[str, set[str]] = defaultdict(set)
@@ -113,15 +132,22 @@ class CompiledLayer:
         kinds = tuple(frozenset(pattern.fact for pattern in when) for _, when in self.rules)
         object.__setattr__(self, "kinds", kinds)
         object.__setattr__(self, "kept", {})
+        object.__setattr__(self, "_met", {})
 
     def followed_by(self, other: "CompiledLayer") -> "CompiledLayer":
         """Both together."""
-        return CompiledLayer(f"{self.name}; {other.name}", self.rules + other.rules, self.layers + other.layers)
+        return CompiledLayer(f"{self.name}; {other.name}", (*self.rules, *other.rules), self.layers + other.layers)
 
-    def possible(self, facts: FactsByType) -> list[tuple[str, tuple[Pattern, ...]]]:
+    def possible(self, facts: FactsByType) -> Rules:
         """The rules that may match: for each of their conditions there are facts of its type."""
         there = frozenset(facts)
-        return [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if kinds <= there]
+        found = self._met.get(there)
+        if found is None:
+            if len(self._met) >= MOST_MET:
+                self._met.clear()
+            found = [rule for rule, kinds in zip(self.rules, self.kinds, strict=True) if kinds <= there]
+            self._met[there] = found
+        return found
 
 
 class Matcher(Protocol):
@@ -131,49 +157,49 @@ class Matcher(Protocol):
         """Every match, each once: the rule and the ids of the facts it rests on. Raises :class:`LimitError`."""
 
 
-_COMPARE: Mapping[str, Callable[[Value, Value], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "present": lambda known, _: True,
+_TESTS = {
+    "=": "known({name}) == {value}",
+    **{op: f"None is not known({{name}}) {op} {{value}}" for op in ("!=", "<", "<=", ">", ">=")},
+    "present": "known({name}) is not None",
+    "absent": "known({name}) is None",
+    "one of": "known({name}) in {value}",
 }
+"""How each test is asked of a fact. ``known`` looks up a field; a chain of comparisons asks it once."""
 
 
-def passing(pattern: Pattern, facts: Sequence[Fact]) -> Sequence[Fact]:
-    """Those facts of the condition's type that pass what it asks of them alone: its tests and ``one_of``."""
-    for test in pattern.tests:
-        if not facts:
-            return ()
-        name, value = test.field, test.value
-        if test.op == "=":  # by far the most
-            facts = [fact for fact in facts if fact.fields.get(name) == value]
-        elif test.op == "absent":
-            facts = [fact for fact in facts if fact.fields.get(name) is None]
-        else:
-            holds = _COMPARE[test.op]
-            facts = [fact for fact in facts if (known := fact.fields.get(name)) is not None and holds(known, value)]
-    for name, values in pattern.one_of:
-        facts = [fact for fact in facts if fact.fields.get(name) in values]
+@functools.lru_cache(maxsize=10_000)
+def _picker(tests: tuple[Comparison, ...], one_of: tuple[OneOf, ...]) -> Callable[[Facts], Facts]:
+    """What picks the facts that pass: one expression of Python, since most of judging is asking this.
+
+    Nothing that a rulebook says stands in its text: fields and values are bound to names in it.
+    """
+    asked: list[tuple[str, str, object]] = [(test.op, test.field, test.value) for test in tests]
+    asked += [("one of", name, values) for name, values in one_of]
+    if not asked:
+        return _all
+    bound: dict[str, object] = {}
+    parts = []
+    for number, (op, name, value) in enumerate(asked):
+        bound |= {f"f{number}": name, f"v{number}": value}
+        parts.append(_TESTS[op].format(name=f"f{number}", value=f"v{number}"))
+    text = f"lambda facts: [fact for fact in facts for known in (fact.fields.get,) if {' and '.join(parts)}]"
+    picker: Callable[[Facts], Facts] = eval(text, bound)
+    return picker
+
+
+def _all(facts: Facts) -> Facts:
     return facts
 
 
 def passes(pattern: Pattern, fact: Fact) -> bool:
     """Whether one fact of the condition's type does."""
-    return bool(passing(pattern, (fact,)))
+    return bool(pattern.passing((fact,)))
 
 
 def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
     """Whether a fact agrees with the facts taken so far in one join."""
     mine, other = fact.fields.get(join.field), taken[join.alias].fields.get(join.other_field)
     return mine is not None and other is not None and (mine == other) == (join.op == "=")
-
-
-def is_joined(pattern: Pattern, fact: Fact, taken: Bindings) -> bool:
-    """Whether a fact agrees with the facts taken so far in every join of a condition."""
-    return not pattern.joins or all(passes_join(join, fact, taken) for join in pattern.joins)
 
 
 def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
@@ -187,11 +213,11 @@ def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 class Joined:
     """The facts a condition may take, looked up by what its ``=`` joins compare, so that cost grows with matches."""
 
-    def __init__(self, pattern: Pattern, facts: Sequence[Fact]) -> None:
-        self._pattern = pattern
-        self._equal = tuple([join for join in pattern.joins if join.op == "="]) if pattern.joins else ()
-        self._found: dict[tuple[Value | None, ...], Sequence[Fact]] = {}
-        candidates = passing(pattern, facts)
+    def __init__(self, pattern: Pattern, facts: Facts) -> None:
+        candidates = pattern.passing(facts)
+        self._equal = [join for join in pattern.joins if join.op == "="]
+        self._other = [join for join in pattern.joins if join.op != "="]
+        self._found: dict[tuple[Value | None, ...], Facts] = {}
         if not self._equal:  # by far the most
             if candidates:
                 self._found[()] = candidates
@@ -204,12 +230,15 @@ class Joined:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def with_(self, taken: Bindings) -> Iterable[Fact]:
+    def with_(self, taken: Bindings) -> Facts:
         """Those that agree with the facts taken so far in every join, in the order given."""
-        if not self._pattern.joins:
-            return self._found.get((), ())
         known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
-        return (fact for fact in self._found.get(known, ()) if is_joined(self._pattern, fact, taken))
+        if None in known:  # what is unknown equals nothing, itself included
+            return ()
+        found = self._found.get(known, ())
+        for join in self._other:
+            found = [fact for fact in found if passes_join(join, fact, taken)]
+        return found
 
 
 def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:
@@ -231,18 +260,21 @@ class ReferenceMatcher:
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, by trying all combinations. Raises ``LimitError`` beyond ``MAX_MATCHES``."""
-        matches: set[Match] = set()
+        matches: list[Match] = []
         for rule_id, when in layer.possible(facts):
-            first = passing(when[0], facts[when[0].fact])
-            if len(when) == 1:
-                matches.update([(rule_id, (fact.id,)) for fact in first])
+            first = when[0]
+            found = first.passing(facts[first.fact])
+            if not found:
                 continue
-            partial: list[Bindings] = [{when[0].alias: fact} for fact in first]
+            if len(when) == 1:
+                matches += [(rule_id, (fact.id,)) for fact in found]
+                continue
+            partial: list[Bindings] = [{first.alias: fact} for fact in found]
             for pattern in when[1:]:
+                partial = extend(pattern, partial, facts[pattern.fact])
                 if not partial:
                     break
-                partial = extend(pattern, partial, facts[pattern.fact])
-            matches.update([(rule_id, tuple([fact.id for fact in taken.values()])) for taken in partial])
+            matches += [(rule_id, tuple([fact.id for fact in taken.values()])) for taken in partial]
         if len(matches) > MAX_MATCHES:
             raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
         return frozenset(matches)
