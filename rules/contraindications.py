@@ -41,17 +41,7 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
     """Every contraindication that holds today in a locale, by id."""
     found: dict[str, Active] = {}
     names = frozenset([name for condition in facts.conditions for name in condition.names])
-    taken = frozenset([medication.group for medication in facts.co_medications])
-    running = frozenset([trial.drug for trial in facts.trials if trial.running])
-    for id_, contraindication in guideline.contraindications.items():
-        if (
-            id_ not in _MORE_THAN_LISTS
-            and contraindication.who is None
-            and (contraindication.code_set or id_) not in names
-            and taken.isdisjoint(contraindication.co_medications)
-            and running.isdisjoint(contraindication.shown_by)
-        ):
-            continue
+    for contraindication in _possible(facts, guideline, names):
         if (
             contraindication.strength == "not_evaluated"
             or (contraindication.only_in and locale not in contraindication.only_in)
@@ -61,8 +51,24 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
         grade, evidence = _evidence(contraindication, facts, guideline, today)
         if evidence:
             refs = tuple(dict.fromkeys(ref for fact in evidence for ref in fact.refs))
-            found[id_] = Active(contraindication, grade, refs, locale)
+            found[contraindication.id] = Active(contraindication, grade, refs, locale)
     return {id_: active for id_, active in found.items() if active.contraindication.superseded_by not in found}
+
+
+def _possible(facts: Facts, guideline: Guideline, names: frozenset[str]) -> Sequence[Contraindication]:
+    """Those that something in the chart may show, in the order of the guideline."""
+    showing = guideline.showing
+    found = set(showing.by_who)
+    for name in names:
+        found.update(showing.by_condition.get(name, ()))
+    for medication in facts.co_medications:
+        found.update(showing.by_co_medication.get(medication.group, ()))
+    for trial in facts.trials:
+        if trial.running:
+            found.update(showing.by_drug.get(trial.drug, ()))
+    if facts.readings or facts.allergies or "pregnancy" in names:
+        found |= _MORE_THAN_LISTS
+    return [one for id_, one in guideline.contraindications.items() if id_ in found] if found else ()
 
 
 def contraindications_of(drug: Drug, active: Mapping[str, Active]) -> list[Active]:

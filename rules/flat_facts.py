@@ -61,7 +61,7 @@ def measure(
         in_time()
         if len(found) == MAX_FACTS:
             raise LimitError(f"more than {MAX_FACTS} facts")
-        found.append(Fact(id=f"f{len(found) + 1}", type=type_, fields=fields, refs=refs))
+        found.append(Fact(f"f{len(found) + 1}", type_, fields, refs))
     return found
 
 
@@ -272,8 +272,9 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
     lasting = {id_: active for id_, active in sheet.active.items() if active.contraindication.counts_for_class}
+    here = sheet.options.here
     for id_, class_ in sheet.guideline.classes.items():
-        members = [drug for drug in sheet.guideline.counting_members[id_] if drug.id in sheet.options.here]
+        members = [drug for drug in sheet.guideline.counting_members[id_] if drug.id in here]
         fields: dict[str, FlatValue] = {
             "id": id_,
             "required": class_.required and id_ not in sheet.unavailable_classes,
@@ -297,15 +298,18 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
 
 
 def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
-    for acute_class, members in sheet.guideline.acute_members.items():
-        available = [drug for drug in members if sheet.options.available(drug)]
+    options = sheet.options
+    for acute_class, here in sheet.guideline.acute_members_in(sheet.locale).items():
         fields: dict[str, FlatValue] = {
             "id": acute_class,
-            "untried_members": float(len(sheet.options.untried(acute_class))),
-            "barred": bool(available) and all(map(sheet.options.barred, available)),
-            "suggested": any(drug.acute and drug.acute.suggest for drug in available),
+            "untried_members": float(len(options.untried(acute_class))),
+            "barred": options.all_barred(here.available),
+            "suggested": here.suggests,
         }
         yield "acute_class", fields, ()
+        if not sheet.active:
+            continue
+        members = sheet.guideline.acute_members[acute_class]
         shared = sheet.guideline.shared_contraindications[acute_class]
         for id_, active in sheet.active.items():
             if id_ in shared and all(active.strength(drug.id) == ABSOLUTE for drug in members):

@@ -1,6 +1,6 @@
 """Which drugs a patient could have: available, not ruled out, not yet tried. Decided here for rules and cards alike."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
@@ -42,10 +42,6 @@ class DrugOptions:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
         return self.guideline.drugs[drug_id].counts_as or drug_id
 
-    def available(self, drug: Drug) -> bool:
-        """Whether the drug can be had in the locale."""
-        return self.locale not in drug.unavailable_in
-
     def against(self, drug: Drug) -> tuple[Against, ...]:
         """Every contraindication, allergy and intolerance that speaks against a drug now."""
         return self._against.get(drug.id, ())
@@ -54,13 +50,16 @@ class DrugOptions:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
         return drug.id in self._barred
 
+    def all_barred(self, drugs: Sequence[Drug]) -> bool:
+        """Whether there are drugs, and each of them has an absolute contraindication now."""
+        return bool(drugs) and self._barred.issuperset([drug.id for drug in drugs])
+
     def _doubtful(self) -> Iterable[Drug]:
         """The drugs that anything may speak against."""
         listing = self.guideline.drugs_listing
         found = [drug for id_ in self.active for drug in listing.get(id_, ())]
-        if self.facts.allergies:
-            named = {allergy.drug for allergy in self.facts.allergies}
-            found += [drug for drug in self.guideline.drugs.values() if any(map(drug.holds, named))]
+        holding = self.guideline.drugs_holding
+        found += [drug for allergy in self.facts.allergies for drug in holding.get(allergy.drug, ())]
         return {drug.id: drug for drug in found}.values()
 
     def _weighed(self, drug: Drug) -> tuple[Against, ...]:
@@ -81,14 +80,9 @@ class DrugOptions:
 
     def untried(self, acute_class: str) -> tuple[Drug, ...]:
         """The drugs of an acute class that may be suggested, were not tried, and that nothing rules out."""
-        tried = self.tried
-        return tuple(
-            [
-                drug
-                for drug in self.guideline.suggested_members.get(acute_class, ())
-                if self.available(drug) and drug.id not in tried and not self.barred(drug)
-            ]
-        )
+        here = self.guideline.acute_members_in(self.locale).get(acute_class)
+        spent = self.tried | self._barred
+        return tuple([drug for drug in here.next if drug.id not in spent]) if here else ()
 
 
 def _is_absolute(against: Against) -> bool:

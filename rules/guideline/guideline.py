@@ -60,6 +60,7 @@ from prodrome.rules.guideline.types import (
     SNOMED,
     AcuteClass,
     AcuteDose,
+    AcuteMembers,
     AcuteUse,
     CodeSet,
     Contraindication,
@@ -75,6 +76,7 @@ from prodrome.rules.guideline.types import (
     ParameterValue,
     PreventiveUse,
     Product,
+    Showing,
     SideEffects,
     Source,
 )
@@ -265,6 +267,11 @@ class Guideline:
         }
 
     @functools.cached_property
+    def showing(self) -> Showing:
+        """What shows the contraindications."""
+        return Showing.of(self.contraindications)
+
+    @functools.cached_property
     def drugs_listing(self) -> Mapping[str, tuple[Drug, ...]]:
         """The drugs that list a contraindication, by its id."""
         found: dict[str, list[Drug]] = {}
@@ -274,12 +281,35 @@ class Guideline:
         return {id_: tuple(drugs) for id_, drugs in found.items()}
 
     @functools.cached_property
+    def drugs_holding(self) -> Mapping[str, tuple[Drug, ...]]:
+        """The products that hold a drug, itself among them, by its id."""
+        return {id_: tuple(drug for drug in self.drugs.values() if drug.holds(id_)) for id_ in self.drugs}
+
+    @functools.cached_property
     def suggested_members(self) -> Mapping[str, tuple[Drug, ...]]:
         """Of each class of acute drugs, those that may be suggested, and are no other drug in another form."""
         return {
             id_: tuple(d for d in members if d.acute and d.acute.suggest and not d.counts_as)
             for id_, members in self.acute_members.items()
         }
+
+    def acute_members_in(self, locale: str) -> Mapping[str, AcuteMembers]:
+        """The drugs of each class of acute drugs that can be had in a locale."""
+        found = self._acute_members_in.get(locale)
+        if found is None:
+            found = self._acute_members_in[locale] = {
+                id_: AcuteMembers(
+                    available := tuple(drug for drug in members if locale not in drug.unavailable_in),
+                    tuple(drug for drug in self.suggested_members[id_] if drug in available),
+                    any(drug.acute and drug.acute.suggest for drug in available),
+                )
+                for id_, members in self.acute_members.items()
+            }
+        return found
+
+    @functools.cached_property
+    def _acute_members_in(self) -> dict[str, Mapping[str, AcuteMembers]]:
+        return {}
 
     @functools.cached_property
     def narrow_classes(self) -> tuple[NarrowClass, ...]:

@@ -370,6 +370,44 @@ class Contraindication:
         return self.by_locale.get(locale, {}).get(drug) or self.by_drug.get(drug, self.strength)
 
 
+@dataclass(frozen=True, slots=True)
+class AcuteMembers:
+    """The drugs of an acute class that can be had in a locale, and those of them that cards may name as the next.
+
+    ``suggests``: whether any may be suggested, be it as another drug in another form.
+    """
+
+    available: tuple[Drug, ...]
+    next: tuple[Drug, ...]
+    suggests: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """Contraindications (ids) by what shows them: a code set, a group of other drugs, a drug; sex and age alone."""
+
+    by_condition: Mapping[str, frozenset[str]]
+    by_co_medication: Mapping[str, frozenset[str]]
+    by_drug: Mapping[str, frozenset[str]]
+    by_who: frozenset[str]
+
+    @classmethod
+    def of(cls, contraindications: Mapping[str, Contraindication]) -> "Showing":
+        """The same, looked up the other way round."""
+        said = contraindications.items()
+        return cls(
+            _turned({id_: (one.code_set or id_,) for id_, one in said}),
+            _turned({id_: one.co_medications for id_, one in said}),
+            _turned({id_: one.shown_by for id_, one in said}),
+            frozenset(id_ for id_, one in said if one.who),
+        )
+
+
+def _turned(named: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
+    names = dict.fromkeys(name for some in named.values() for name in some)
+    return {name: frozenset(id_ for id_, some in named.items() if name in some) for name in names}
+
+
 def without_dots(code: str) -> str:
     """An ICD or ATC code as it is compared: without dots, in capitals."""
     return code.replace(".", "").upper()
