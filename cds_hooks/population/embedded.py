@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import shutil
 from array import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from typing import Any, BinaryIO, TypeVar
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, Task
+from prodrome.cds_hooks.population.export import Task
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
@@ -31,13 +30,12 @@ from prodrome.cds_hooks.population.plan import (
     RunPlan,
     RunProgress,
     SaidRow,
-    conclude,
     newest_rows,
     partition_of,
     referred_to,
 )
-from prodrome.cds_hooks.population.steps import PLACED_KINDS, BadLine, Place, Sieve, shared
-from prodrome.fhir_mappers import SHARED_KINDS
+from prodrome.cds_hooks.population.reading import Reading
+from prodrome.cds_hooks.population.steps import BadLine, Sieve, Sieved, placing, shared
 
 CHARTS = "charts"
 MERGED = 256
@@ -45,8 +43,6 @@ MERGED = 256
 
 YOUNG_OBJECTS = 100_000
 """How many new objects a worker makes before it looks for circles among them."""
-
-_SHARED = frozenset(SHARED_KINDS)
 
 T = TypeVar("T")
 
@@ -57,38 +53,26 @@ def run(plan: RunPlan, progress: RunProgress) -> RunOutcome:
     Raises :class:`ExportError` where the output folder holds another run, or more rows than allowed cannot be placed.
     """
     _begin(plan)
-    tasks = dict(enumerate(exports.tasks(plan.export, plan.task_bytes)))
-    changed = exports.changes(plan.export)
-    outcome = RunOutcome()
-    bad: dict[tuple[str, int], BadLine] = {}
-    candidates: set[str] = set()
-    seen = tuple(Counter[str]() for _ in plan.export.parts)
-    kinds: dict[int, frozenset[str]] = {}
-    with _pool(plan, changed) as pool:
-        for number, found in _each(pool, plan, "sieved", tasks, _sieve_task, progress):
-            candidates.update(found["candidates"])
-            outcome.patients += found["patients"]
-            bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
-            kinds[number] = frozenset(found["seen"])
-            seen[tasks[number].part].update(found["seen"])
-    candidates -= changed.deleted_patients()
-    outcome.candidates = len(candidates)
+    reading = Reading(plan)
+    with _pool(plan, reading.sieve) as pool:
+        for number, found in _each(pool, plan, "sieved", reading.first, _sieve_task, progress):
+            reading.add(number, _as_sieved(found))
     placed, common = _Sections(plan.partitions), _Sections(plan.partitions)
     wanted: dict[str, tuple[int, ...]] = {}
-    with _pool(
-        plan, Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed, plan.excluded)
-    ) as pool:
-        with_rows = {number: task for number, task in tasks.items() if kinds[number] & PLACED_KINDS}
-        for number, found in _each(pool, plan, "placed", with_rows, _place_task, progress):
-            placed.add(number, found["sections"])
-            bad |= {(one[0], one[1]): BadLine(*one) for one in found["bad"]}
-            for key, partitions in found["refers_to"].items():
-                wanted[key] = tuple({*wanted.get(key, ()), *partitions})
-    conclude(plan, outcome, bad, seen)
+    for place, sieve, tasks in reading.rounds():
+        with _pool(plan, (place, sieve, frozenset(reading.first))) as pool:
+            for number, found in _each(pool, plan, "placed", tasks, _place_task, progress):
+                placed.add(number, found["sections"])
+                if sieve and number not in reading.first:
+                    reading.add(number, _as_sieved(_found(plan, "sieved", number)))
+                reading.add_bad(BadLine(*one) for one in found["bad"])
+                for key, partitions in found["refers_to"].items():
+                    wanted[key] = tuple({*wanted.get(key, ()), *partitions})
     with _pool(plan, wanted) as pool:
-        with_shared = {number: task for number, task in tasks.items() if wanted and kinds[number] & _SHARED}
+        with_shared = reading.with_shared() if wanted else {}
         for number, found in _each(pool, plan, "shared", with_shared, _shared_task, progress):
             common.add(number, found["sections"])
+    outcome = reading.outcome()
     with _pool(plan, (outcome, placed, common), _enter_judging) as pool:
         partitions = dict.fromkeys(range(plan.partitions))
         for _ in _each(pool, plan, "judged", partitions, _judge_task, progress):
@@ -200,12 +184,21 @@ def _each(
         done += weights[waiting[future]]
         progress(step, done, whole)
     for number in tasks:
-        yield number, orjson.loads((folder / f"{number:05}.json").read_bytes())
+        yield number, _found(plan, step, number)
+
+
+def _found(plan: RunPlan, step: str, number: int) -> dict[str, Any]:
+    """What a task of a step found."""
+    content: dict[str, Any] = orjson.loads((plan.work / step / f"{number:05}.json").read_bytes())
+    return content
 
 
 def _sieve_task(number: int, task: Task) -> None:
-    changed: Changes = _STATE
-    found = Sieve(_PLAN.guideline, _PLAN.orders, changed)(exports.task_batches(_PLAN.export, task), task.part)
+    sieve: Sieve = _STATE
+    _finish_sieved(number, sieve(exports.task_batches(_PLAN.export, task), task.part))
+
+
+def _finish_sieved(number: int, found: Sieved) -> None:
     content = {
         "candidates": sorted(found.candidates),
         "patients": found.patients,
@@ -215,9 +208,18 @@ def _sieve_task(number: int, task: Task) -> None:
     _finish("sieved", number, content)
 
 
+def _as_sieved(content: Mapping[str, Any]) -> Sieved:
+    """What the sieve found in a task, read again."""
+    bad = [BadLine(*one) for one in content["bad"]]
+    return Sieved(set(content["candidates"]), content["patients"], content["seen"], bad)
+
+
 def _place_task(number: int, task: Task) -> None:
-    place: Place = _STATE
-    placed = place(exports.task_batches(_PLAN.export, task), task.part)
+    place, sieve, sieved = _STATE
+    batches = exports.task_batches(_PLAN.export, task)
+    placed, found = placing(place, None if number in sieved else sieve, batches, task.part)
+    if found:
+        _finish_sieved(number, found)
     partitions = _PLAN.partitions
     sections: dict[int, list[bytes]] = {}
     refers: dict[str, set[int]] = {}

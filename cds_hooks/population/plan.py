@@ -14,7 +14,6 @@ import orjson
 from prodrome.cds_hooks.population import export as exports
 from prodrome.cds_hooks.population.export import Export, updated
 from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
-from prodrome.fhir_mappers import worse
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
 
@@ -95,14 +94,14 @@ def overridden(guideline: Guideline) -> dict[str, str]:
     return {name: str(one.value) for name, one in guideline.parameters.items() if one.overridden}
 
 
-@dataclass
+@dataclass(frozen=True)
 class RunOutcome:
     """What a run came to: counts, and the rows that could not be read (file, line, why; never content)."""
 
     patients: int = 0
     candidates: int = 0
-    seen: dict[str, int] = field(default_factory=dict)
-    completeness: dict[str, Completeness] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
+    completeness: Mapping[str, Completeness] = field(default_factory=dict)
     bad: tuple[BadLine, ...] = ()
     unplaced: int = 0
 
@@ -113,28 +112,6 @@ class RunOutcome:
             if one.patient:
                 kinds.setdefault(one.patient, []).extend([one.kind] if one.kind else [])
         return kinds
-
-
-Seen = Sequence[Mapping[str, int]]
-"""How many rows of each kind each part of an export had."""
-
-
-def conclude(plan: RunPlan, outcome: RunOutcome, bad: Mapping[tuple[str, int], BadLine], seen: Seen) -> None:
-    """Write into the outcome which rows could not be read, and with them how complete each kind of resource came."""
-    outcome.bad = tuple(bad[key] for key in sorted(bad))
-    for counts in seen:
-        for kind, count in counts.items():
-            outcome.seen[kind] = outcome.seen.get(kind, 0) + count
-    states = plan.export.completeness(seen)
-    states |= dict.fromkeys(plan.excluded, Completeness.MISSING)
-    unplaced = [one for one in outcome.bad if one.patient is None]
-    outcome.unplaced = len(unplaced)
-    if len(unplaced) > plan.allow_unplaced:
-        for one in unplaced:
-            for kind in [one.kind] if one.kind else list(states):
-                if kind in states:
-                    states[kind] = worse(states[kind], Completeness.INCOMPLETE)
-    outcome.completeness = states
 
 
 def newest_rows(rows: Sequence[tuple[int, bytes]]) -> tuple[list[dict[str, Any]], list[bytes]]:

@@ -8,8 +8,7 @@ it was stopped is not kept: it begins anew.
 import importlib
 import os
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from prodrome.cds_hooks.population import export as exports
-from prodrome.cds_hooks.population.export import Changes, Export, Task
+from prodrome.cds_hooks.population.export import Export, Task
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import (
     Judges,
@@ -25,11 +24,10 @@ from prodrome.cds_hooks.population.plan import (
     RunPlan,
     RunProgress,
     SaidRow,
-    conclude,
     partition_of,
 )
-from prodrome.cds_hooks.population.steps import PLACED_KINDS, BadLine, Place, Placed, Sieve, Sieved, shared
-from prodrome.fhir_mappers import SHARED_KINDS
+from prodrome.cds_hooks.population.reading import Reading
+from prodrome.cds_hooks.population.steps import BadLine, Placed, Sieve, Sieved, placing, shared
 
 Key = tuple[int, str, int, int]
 """A row on its way to a partition: which, whose (``""``: nobody's own), the task that read it, its number there.
@@ -50,6 +48,7 @@ class PlacedTask(NamedTuple):
     number: int
     part: int
     placed: Placed
+    sieved: Sieved | None
 
 
 class Spark:
@@ -77,41 +76,31 @@ class Spark:
             raise ExportError("--charts keeps the charts on one machine: it does not go with --with spark.")
         if plan.out.exists() and any(plan.out.iterdir()):
             raise ExportError(f"{plan.out} is not empty: expected a new folder.")
-        tasks = list(enumerate(exports.tasks(plan.export, plan.task_bytes)))
-        changed = exports.changes(plan.export)
         shipped = self._context.broadcast(plan)
-        outcome = RunOutcome()
-        bad: dict[tuple[str, int], BadLine] = {}
-        candidates: set[str] = set()
-        seen = tuple(Counter[str]() for _ in plan.export.parts)
-        with_rows: list[tuple[int, Task]] = []
-        with_shared: list[tuple[int, Task]] = []
         size = plan.export.bytes
-
+        reading = Reading(plan)
         progress("sieved", 0, size)
-        each = self._context.parallelize(tasks, len(tasks)).map(partial(_sieve, shipped, changed))
-        for (number, task), sieved in zip(tasks, each.collect(), strict=True):
-            candidates |= sieved.candidates
-            outcome.patients += sieved.patients
-            bad |= {(one.file, one.offset): one for one in sieved.bad}
-            seen[task.part].update(sieved.seen)
-            with_rows += [(number, task)] if sieved.seen.keys() & PLACED_KINDS else []
-            with_shared += [(number, task)] if sieved.seen.keys() & set(SHARED_KINDS) else []
-        candidates -= changed.deleted_patients()
-        outcome.candidates = len(candidates)
+        first = list(reading.first.items())
+        for number, sieved in self._each(first, partial(_sieve, plan.export, reading.sieve)).collect():
+            reading.add(number, sieved)
         progress("sieved", size, size)
 
         progress("placed", 0, size)
-        place = Place(plan.guideline, None if plan.every_patient else frozenset(candidates), changed, plan.excluded)
-        placed = self._context.parallelize(with_rows, max(1, len(with_rows)))
-        placed = placed.map(partial(_place, plan.export, self._context.broadcast(place))).persist(_disk())
-        for unread in placed.map(_bad).collect():
-            bad |= {(one.file, one.offset): one for one in unread}
-        conclude(plan, outcome, bad, seen)
+        rounds = []
+        for place, sieve, tasks in reading.rounds():
+            state = self._context.broadcast((place, sieve, frozenset(reading.first)))
+            placed = self._each(list(tasks.items()), partial(_place, plan.export, state)).persist(_disk())
+            for number, sieved, bad in placed.map(_found).collect():
+                if sieved:
+                    reading.add(number, sieved)
+                reading.add_bad(bad)
+            rounds.append(placed)
+        outcome = reading.outcome()
+        placed = self._context.union(rounds)
         rows = placed.flatMap(partial(_rows, plan.partitions))
-        if with_shared:
+        if with_shared := list(reading.with_shared().items()):
             wanted = placed.flatMap(partial(_wanted, plan.partitions)).distinct(plan.partitions)
-            common = self._context.parallelize(with_shared, len(with_shared)).flatMap(partial(_shared, plan.export))
+            common = self._each(with_shared, partial(_shared, plan.export)).flatMap(_one_by_one)
             rows = rows.union(common.join(wanted, plan.partitions).map(_addressed))
         progress("placed", size, size)
 
@@ -120,9 +109,14 @@ class Spark:
         judged = rows.mapPartitions(partial(_judge, shipped, self._context.broadcast(outcome)))
         self._said = judged.sortByKey().persist(_disk())
         self._said.count()
-        placed.unpersist()
+        for placed in rounds:
+            placed.unpersist()
         progress("judged", plan.partitions, plan.partitions)
         return outcome
+
+    def _each(self, tasks: list[tuple[int, Task]], work: Callable[[tuple[int, Task]], object]) -> Any:
+        """What is made of each task."""
+        return self._context.parallelize(tasks, max(1, len(tasks))).map(work)
 
     def judged(self, plan: RunPlan) -> Iterator[SaidRow]:
         """What was said, by patient, a partition of it in memory at a time."""
@@ -142,19 +136,20 @@ def _disk() -> Any:
 # --- What the workers do ----------------------------------------------------------------------------------------------
 
 
-def _sieve(shipped: Any, changed: Changes, numbered: tuple[int, Task]) -> Sieved:
-    plan: RunPlan = shipped.value
-    task = numbered[1]
-    return Sieve(plan.guideline, plan.orders, changed)(exports.task_batches(plan.export, task), task.part)
-
-
-def _place(export: Export, place: Any, numbered: tuple[int, Task]) -> PlacedTask:
+def _sieve(export: Export, sieve: Sieve, numbered: tuple[int, Task]) -> tuple[int, Sieved]:
     number, task = numbered
-    return PlacedTask(number, task.part, place.value(exports.task_batches(export, task), task.part))
+    return number, sieve(exports.task_batches(export, task), task.part)
 
 
-def _bad(one: PlacedTask) -> list[BadLine]:
-    return one.placed.bad
+def _place(export: Export, state: Any, numbered: tuple[int, Task]) -> PlacedTask:
+    number, task = numbered
+    place, sieve, sieved = state.value
+    placed, found = placing(place, None if number in sieved else sieve, exports.task_batches(export, task), task.part)
+    return PlacedTask(number, task.part, placed, found)
+
+
+def _found(one: PlacedTask) -> tuple[int, Sieved | None, list[BadLine]]:
+    return one.number, one.sieved, one.placed.bad
 
 
 def _rows(partitions: int, one: PlacedTask) -> Iterator[Shuffled]:
@@ -168,10 +163,14 @@ def _wanted(partitions: int, one: PlacedTask) -> Iterator[tuple[str, int]]:
         yield from ((key, partition_of(row.patient, partitions)) for key in row.refers_to)
 
 
-def _shared(export: Export, numbered: tuple[int, Task]) -> Iterator[tuple[str, tuple[int, int, bytes]]]:
+def _shared(export: Export, numbered: tuple[int, Task]) -> list[tuple[str, tuple[int, int, bytes]]]:
     """What is nobody's own, by its key: the task that read it, its number there, the row."""
-    for number, (key, raw) in enumerate(shared(exports.task_batches(export, numbered[1]))):
-        yield key, (numbered[0], number, raw)
+    found = enumerate(shared(exports.task_batches(export, numbered[1])))
+    return [(key, (numbered[0], number, raw)) for number, (key, raw) in found]
+
+
+def _one_by_one(several: Iterable[Any]) -> Iterable[Any]:
+    return several
 
 
 def _addressed(joined: tuple[str, tuple[tuple[int, int, bytes], int]]) -> Shuffled:

@@ -8,14 +8,14 @@ be read from it, for everyone otherwise.
 """
 
 import re
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
 
-from prodrome.cds_hooks.population.export import Batch, Changes, r4_name
+from prodrome.cds_hooks.population.export import Batch, Changes, Task, r4_name
 from prodrome.cds_hooks.protocol import services
 from prodrome.fhir_mappers import (
     DIAGNOSING,
@@ -38,7 +38,6 @@ from prodrome.rules.guideline import Guideline
 HOOK: HookName = "patient-view"
 ORDER_HOOK: HookName = "order-sign"
 ORDER = "MedicationRequest"
-MOST_CODES = 100_000  # exports decide what is remembered
 
 _KIND = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
 _LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"([A-Za-z]+)"')
@@ -46,6 +45,7 @@ _PATIENT = re.compile(rb'Patient\\?/([^"\\/\s]{1,256})(?=["\\/])')  # an id that
 _SUBJECT = b'"subject":{"reference":"Patient/'
 _SHARED = re.compile(rb"(%s)\\?/([A-Za-z0-9\-.]{1,64})" % "|".join(SHARED_KINDS).encode())
 _SHARED_NAMES = tuple(f"{kind}/".encode() for kind in SHARED_KINDS)
+_NAMED = re.compile(r"[A-Z][A-Za-z]+")
 _SLASH, _BACKSLASH, _END = b"/\\}"  # as numbers: bytes that are looked for in bytes take ten times as long
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 _CHARTED = frozenset(KINDS) - frozenset(SHARED_KINDS)
@@ -90,6 +90,27 @@ class Placed:
     bad: list[BadLine] = field(default_factory=list)
 
 
+class _Run(NamedTuple):
+    """Lines of one kind that follow one another, by their numbers; ``leads``: they begin with their kind."""
+
+    kind: str
+    leads: bool
+    start: int
+    stop: int
+
+
+Step = Callable[[Batch, Sequence[_Run]], None]
+"""What is done with a batch and the runs in it."""
+
+
+def read(batches: Iterable[Batch], *steps: Step) -> None:
+    """Take these steps with lines that are read once."""
+    for batch in batches:
+        runs = tuple(_runs(batch.lines))
+        for step in steps:
+            step(batch, runs)
+
+
 @dataclass(frozen=True)
 class Sieve:
     """Which patients may get a finding: those with a code of migraine and, for ``orders``, those with an order of ours.
@@ -101,68 +122,74 @@ class Sieve:
     orders: bool = False
     changed: Changes = NO_CHANGES
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of resource that it parses."""
+        return (*DIAGNOSING, "Patient", ORDER) if self.orders else (*DIAGNOSING, "Patient")
+
+    def expects(self, task: Task) -> bool:
+        """Whether candidates are to be expected in a task: by the names of its files, which nothing rests on."""
+        names = [_NAMED.findall(piece.file.rpartition("/")[2]) for piece in task.pieces]
+        return not all(named and set(named).isdisjoint(self.kinds) for named in names)
+
     def __call__(self, batches: Iterable[Batch], part: int = 0) -> Sieved:
         """The candidates among these lines, and how many patients there are."""
-        diagnoses = _Diagnoses(self.guideline)
-        orders = Orders(self.guideline) if self.orders else None
-        saying = (*DIAGNOSING, "Patient", ORDER) if orders else (*DIAGNOSING, "Patient")
-        words = tuple(f'"{kind}"'.encode() for kind in saying)
         found = Sieved()
-        for batch in batches:
-            bad: list[int] = []
-            for run in _runs(batch.lines):
-                found.seen[run.kind] = found.seen.get(run.kind, 0) + run.stop - run.start
-                lines = enumerate(batch.lines[run.start : run.stop], run.start)
-                if run.leads and run.kind not in saying:
-                    bad += [number for number, raw in lines if raw[-1:] != b"}" and not _whole(raw)]
-                    continue
-                for number, raw in lines:
-                    if not run.leads and _whole(raw) and not any(word in raw for word in words):
-                        continue
-                    resource = _parsed(raw)
-                    if resource is None:
-                        bad.append(number)
-                        continue
-                    if run.leads and run.kind in DIAGNOSING and diagnoses.none_in(raw):
-                        continue
-                    if self.changed and self.changed.supersede(resource, part):
-                        continue
-                    kind = kind_of(resource)
-                    if kind == "Patient":
-                        found.patients += 1
-                    elif (kind in DIAGNOSING and diagnoses.named_in(resource)) or (
-                        orders and kind == ORDER and orders.may_be_judged(resource)
-                    ):
-                        found.candidates.update(whose(resource))
-            found.bad += _set_aside(batch, bad)
-        doubtful = (*DIAGNOSING, None, ORDER) if orders else (*DIAGNOSING, None)
-        found.candidates.update(bad.patient for bad in found.bad if bad.patient and bad.kind in doubtful)
+        read(batches, self.into(found, part))
         return found
 
+    def into(self, found: Sieved, part: int) -> Step:
+        """What adds the candidates of a batch, and counts its rows."""
+        codes = MigraineCodes(self.guideline)
+        orders = Orders(self.guideline) if self.orders else None
+        kinds = self.kinds
+        unsure = {*kinds, None} - {"Patient"}
+        words = [f'"{kind}"'.encode() for kind in kinds]
 
-class _Diagnoses:
-    """Whether rows name migraine. Their codes are few and come again and again: those that are none are remembered."""
+        def is_candidate(resource: dict[str, Any]) -> bool:
+            kind = kind_of(resource)
+            return (kind in DIAGNOSING and codes.among(resource)) or (
+                orders is not None and kind == ORDER and orders.may_be_judged(resource)
+            )
 
-    def __init__(self, guideline: Guideline) -> None:
-        self._codes = MigraineCodes(guideline)
-        self._others: set[bytes] = set()
+        def step(batch: Batch, runs: Sequence[_Run]) -> None:
+            bad: list[int] = []
+            for run in runs:
+                found.seen[run.kind] = found.seen.get(run.kind, 0) + run.stop - run.start
+                lines = batch.lines[run.start : run.stop]
+                if run.leads and run.kind not in kinds:
+                    bad += [
+                        number for number, raw in enumerate(lines, run.start) if raw[-1] != _END and not _whole(raw)
+                    ]
+                    continue
+                if not run.leads and _whole(lines[0]) and not any(lines[0].find(word) >= 0 for word in words):
+                    continue
+                doubtful = _may_name(codes, lines) if run.leads and run.kind in DIAGNOSING else range(len(lines))
+                for number, raw in enumerate(lines):
+                    resource = _parsed(raw)
+                    if resource is None:
+                        bad.append(run.start + number)
+                    elif number in doubtful and not (self.changed and self.changed.supersede(resource, part)):
+                        found.patients += kind_of(resource) == "Patient"
+                        if is_candidate(resource):
+                            found.candidates.update(whose(resource))
+            unread = list(_set_aside(batch, bad))
+            found.bad += unread
+            found.candidates.update(one.patient for one in unread if one.patient and one.kind in unsure)
 
-    def none_in(self, raw: bytes) -> bool:
-        """Whether no code in a line can be one of migraine, whatever its system."""
-        codes = _CODE.findall(raw)
-        if _BACKSLASH in raw:
-            return False
-        if self._others.issuperset(codes):
-            return True
-        if any(map(self._codes.may_name, codes)):
-            return False
-        if len(self._others) < MOST_CODES:
-            self._others.update(codes)
-        return True
+        return step
 
-    def named_in(self, resource: Mapping[str, Any]) -> bool:
-        """Whether a code of a row is one of migraine."""
-        return self._codes.among(dict(resource))
+
+def _may_name(codes: MigraineCodes, lines: Sequence[bytes]) -> Collection[int]:
+    """The numbers of the lines in which a code may be one of migraine, whatever its system, or is escaped."""
+    together = b"\n".join(lines)
+    named = [b'"%b"' % code for code in set(_CODE.findall(together)) if codes.may_name(code)]
+    if _BACKSLASH not in together and not named:
+        return ()
+    found = {number for number, raw in enumerate(lines) if _BACKSLASH in raw}
+    for code in named:
+        found.update(number for number, raw in enumerate(lines) if raw.find(code) >= 0)
+    return found
 
 
 @dataclass(frozen=True)
@@ -180,10 +207,17 @@ class Place:
     def __call__(self, batches: Iterable[Batch], part: int = 0) -> Placed:
         """What is kept of these lines."""
         placed = Placed()
-        wanted = None if self.candidates is None else frozenset(id_.encode() for id_ in self.candidates)
-        for batch in batches:
+        read(batches, self.into(placed, part))
+        return placed
+
+    def into(self, placed: Placed, part: int) -> Step:
+        """What adds what is kept of a batch."""
+        candidates = self.candidates
+        wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
+
+        def step(batch: Batch, runs: Sequence[_Run]) -> None:
             bad: list[int] = []
-            for run in _runs(batch.lines):
+            for run in runs:
                 if run.leads and run.kind not in _CHARTED:
                     continue
                 lines = batch.lines[run.start : run.stop]
@@ -194,10 +228,11 @@ class Place:
                         bad.append(run.start + number)
                     elif self._is_charted(resource, part):
                         for patient in whose(resource):
-                            if self.candidates is None or patient in self.candidates:
+                            if candidates is None or patient in candidates:
                                 placed.rows.append(ExportRow(patient, raw, refers_to(raw)))
             placed.bad += _set_aside(batch, bad)
-        return placed
+
+        return step
 
     def _is_charted(self, resource: dict[str, Any], part: int) -> bool:
         kind = kind_of(resource)
@@ -207,6 +242,16 @@ class Place:
             and is_asked_for(resource, self.guideline)
             and not (self.changed and self.changed.supersede(resource, part))
         )
+
+
+def placing(place: Place, sieve: Sieve | None, batches: Iterable[Batch], part: int) -> tuple[Placed, Sieved | None]:
+    """Place lines and, given a sieve, sieve them as they are read: what is kept, and what the sieve found."""
+    placed, found = Placed(), Sieved() if sieve else None
+    steps = [place.into(placed, part)]
+    if sieve and found:
+        steps.append(sieve.into(found, part))
+    read(batches, *steps)
+    return placed, found
 
 
 def refers_to(raw: bytes) -> tuple[str, ...]:
@@ -330,15 +375,6 @@ def _windows(guideline: Guideline, today: date) -> Iterator[tuple[str, date]]:
         bound = re.search(r"[?&]date=ge(\d{4}-\d\d-\d\d)", query.template)
         if bound and keys.count(query.kind) == 1:
             yield query.kind, date.fromisoformat(bound.group(1))
-
-
-class _Run(NamedTuple):
-    """Lines of one kind that follow one another, by their numbers; ``leads``: they begin with their kind."""
-
-    kind: str
-    leads: bool
-    start: int
-    stop: int
 
 
 def _runs(lines: Sequence[bytes]) -> Iterator[_Run]:

@@ -98,6 +98,26 @@ def test_the_shape_of_the_export_changes_no_finding(tmp_path: Path, shape: dict[
     assert (tmp_path / "one" / "findings.ndjson").read_bytes() == (tmp_path / "two" / "findings.ndjson").read_bytes()
 
 
+@pytest.mark.parametrize("every_patient", [False, True])
+def test_the_names_of_the_files_change_no_finding(tmp_path: Path, every_patient: bool) -> None:
+    """Neither where one says what it does not hold: candidates that only it names are found all the same."""
+    asked = {"every_patient": every_patient, "orders": True}
+    judge_population(plan(write_export(tmp_path / "plain", CHARTS), tmp_path / "one", **asked))
+    other = write_export(tmp_path / "other", CHARTS)
+    conditions, visits = other / "1.Condition.ndjson", other / "1.Encounter.ndjson"
+    first, *rest = conditions.read_bytes().splitlines(keepends=True)
+    conditions.write_bytes(first)
+    with (other / "1.Observation.ndjson").open("ab") as stream:
+        stream.writelines(rest)
+    visits.rename(other / "1.Goal.ndjson")
+    judge_population(plan(other, tmp_path / "two", **asked))
+    for table in ("findings", "unjudged", "eligibility"):
+        assert rows(tmp_path / "one", table) == rows(tmp_path / "two", table)
+    assert json.loads((tmp_path / "one" / "counts.json").read_bytes()) == json.loads(
+        (tmp_path / "two" / "counts.json").read_bytes()
+    )
+
+
 SPELLINGS: dict[str, Callable[[str], object]] = {
     "bare id": lambda id_: {"reference": id_},
     "urn": lambda id_: {"reference": f"urn:uuid:{id_}"},
