@@ -9,7 +9,7 @@ from prodrome.fhir_mappers.dates import read_moment
 from prodrome.fhir_mappers.doses import quantity_in
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
-from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon, read_named
+from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import When
@@ -51,7 +51,7 @@ def _read_administration(chart: Chart, lexicon: Lexicon, given: list[Given], ref
     status = read_text(resource, "status")
     if status not in _DONE and status != NOT_DONE:
         return
-    medicine = lexicon.recognise(read_named(chart, resource))
+    medicine = lexicon.read(chart, resource).medicine
     if medicine is None or not medicine.drug.preventive or medicine.drug.preventive.per != "administration":
         return
     if not medicine.systemic:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import itemgetter
 from typing import TypeVar, cast
 
 from prodrome.fhir_mappers.collecting import BundleEntry, kind_of
@@ -92,30 +93,33 @@ class Chart:
 
     def _add(self, kind: str, value: object) -> None:
         resource, full_url = value if type(value) is BundleEntry else (value, None)
-        kind = kind_of(resource, kind)
         if type(resource) is not dict:
             self.skip(kind, "", "not an object", resource)
             return
-        key = _key(kind, resource) or _key_in(full_url, kind)
-        rows = self._resources.setdefault(kind, [])
+        kind = kind_of(resource, kind)
+        id_ = bare_id(resource.get("id"))
+        key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
         place = self._places.get(key)
         if place is None:
-            rows.append((key, resource))
+            rows = self._resources.setdefault(kind, [])
             if key:
-                self._places[key] = len(rows) - 1
+                self._places[key] = len(rows)
                 self._targets[key] = resource
-        elif _updated(resource) > _updated(rows[place][1]):  # one Type/id counts once: the version updated last
-            rows[place] = (key, resource)
-            self._targets[key] = resource
+            rows.append((key, resource))
+        else:  # one Type/id counts once: the version updated last
+            rows = self._resources[kind]
+            if _updated(resource) > _updated(rows[place][1]):
+                rows[place] = (key, resource)
+                self._targets[key] = resource
         if full_url and not (key and full_url.endswith(key)):
             self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
-        self._name(kind, resource)
+        self._name(kind, id_, resource)
 
-    def _name(self, kind: str, resource: JsonObject) -> None:
+    def _name(self, kind: str, id_: str | None, resource: JsonObject) -> None:
         """Let a bare id, or a ``urn:`` of it, lead to a resource that others refer to so."""
-        if kind in REFERRED_TO and (id_ := bare_id(resource.get("id"))):
+        if id_ and kind in REFERRED_TO:
             known = self._bare.setdefault(id_, resource)
-            if known is not None and kind_of(known, kind) != kind:
+            if known is not None and known is not resource and kind_of(known, kind) != kind:
                 self._bare[id_] = None  # it may mean either
 
     def _add_order(self, place: int, value: object) -> None:
@@ -140,9 +144,10 @@ class Chart:
             self.skip(said, bare_id(resource.get("id")) or "", "draft order, of a kind that is not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
             self._targets[target] = resource
-        self._name(kind, resource)
-        ids = {bare_id(resource.get("id")), bare_id(full_url)} - {None}
-        names = {key, reference_key(full_url or "")}.union(*({id_ or "", f"{kind}/{id_}"} for id_ in ids))
+        id_ = bare_id(resource.get("id"))
+        self._name(kind, id_, resource)
+        ids = {id_, bare_id(full_url)} - {None}
+        names = {key, reference_key(full_url or "")}.union(*({each or "", f"{kind}/{each}"} for each in ids))
         self._order_names[id(resource)] = frozenset(names)
         self.order_names |= names
 
@@ -172,7 +177,7 @@ class Chart:
                     own.append(row)
             except Unreadable as error:
                 self.skip(kind, row[0], str(error), row[1])
-        own.sort(key=_by_reference)
+        own.sort(key=itemgetter(0))
         return own
 
     def concerns_us(self, resource: JsonObject) -> bool:
@@ -269,12 +274,15 @@ class Chart:
 
     def counts(self) -> dict[str, int]:
         """How many rows of each kind were read, skipped ones left out."""
-        unread = {(skipped.kind, skipped.id) for skipped in self.skipped.values()}
-        return {
-            kind: sum((kind, reference.rpartition("/")[2]) not in unread for reference, _ in self.rows[kind])
-            for kind in KINDS
-            if kind in self.rows
-        }
+        unread: dict[str, set[str]] = {}
+        for skipped in self.skipped.values():
+            unread.setdefault(skipped.kind, set()).add(skipped.id)
+        return {kind: _count(self.rows[kind], unread.get(kind)) for kind in KINDS if kind in self.rows}
+
+
+def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
+    """How many rows there are without those of the unread ids."""
+    return sum(reference.rpartition("/")[2] not in unread for reference, _ in rows) if unread else len(rows)
 
 
 def _key(kind: str, resource: JsonObject) -> str:
@@ -335,10 +343,6 @@ def _stop_type_of(coding: object) -> str | None:
     if type(coding) is not dict or type(code := coding.get("code")) is not str:
         return None
     return (_OLD_STOP_TYPES if coding.get("system") == _OLD_STOP_TYPE else _STOP_TYPES).get(code)
-
-
-def _by_reference(row: ChartRow) -> str:
-    return row[0]
 
 
 def _updated(resource: JsonObject) -> float:

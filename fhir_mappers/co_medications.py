@@ -1,7 +1,6 @@
 """Drugs taken now that matter for others: inhibitors of monoamine oxidase and strong inhibitors of CYP3A4."""
 
 from collections.abc import Iterable
-from functools import cache
 
 from prodrome.fhir_mappers.courses import CourseRow
 from prodrome.fhir_mappers.medications import Lexicon
@@ -10,11 +9,10 @@ from prodrome.rules import CoMedication
 
 def read_co_medications(rows: Iterable[CourseRow], lexicon: Lexicon) -> list[CoMedication]:
     """The co-medication groups among running rows; ointments and shampoos are left out."""
-    groups_of = cache(lexicon.co_medications)  # for this chart
     return [
-        CoMedication(group, row.named.label, (row.ref,) if row.ref else ())
+        CoMedication(group, row.said.named.label, (row.ref,) if row.ref else ())
         for row in rows
         if row.running and row.course is None
-        for group in sorted(groups_of(row.named))
-        if lexicon.is_systemic(row.named)
+        for group in sorted(row.said.groups)
+        if lexicon.is_systemic(row.said.named)
     ]

@@ -29,8 +29,11 @@ class BundleEntry(NamedTuple):
 
 def kind_of(resource: object, otherwise: str = "") -> str:
     """The kind of a resource under its R4 name; ``otherwise`` where it does not say."""
-    kind = resource.get("resourceType") if isinstance(resource, dict) else None
-    return R4_NAMES.get(kind, kind) if isinstance(kind, str) else otherwise
+    kind = resource.get("resourceType") if type(resource) is dict else None
+    return _R4_NAMES.get(kind, kind) if type(kind) is str else otherwise
+
+
+_R4_NAMES = dict(R4_NAMES)
 
 
 def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleEntry]], dict[str, Completeness]]:
@@ -70,22 +73,13 @@ def _add(came: dict[str, list[BundleEntry]], found: dict[str, list[BundleEntry]]
     for kind, entries in came.items():
         rows = found.setdefault(kind, [])
         for entry in entries:
-            same = None if bare_id(_id(entry.resource)) else _content(entry.resource)
-            if same is not None:
+            if not bare_id(entry.resource.get("id")) and (same := content(entry.resource)) is not None:
                 name = kind, entry.full_url, same
                 here[name] += 1
                 if here[name] <= counted[name]:
                     continue
                 counted[name] = here[name]
             rows.append(entry)
-
-
-def _id(resource: object) -> object:
-    return resource.get("id") if isinstance(resource, dict) else None
-
-
-def _content(resource: object) -> bytes | None:
-    return content(resource) if isinstance(resource, dict) else None
 
 
 def is_answer(kind: str, value: object) -> bool:
@@ -138,12 +132,13 @@ def _collect_bundle(
     matches = included = outcomes = 0
     entries = bundle.get("entry")
     for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
-        if not isinstance(entry, dict):
+        if type(entry) is not dict:
             state = INCOMPLETE
             continue
-        bare = "resource" not in entry and isinstance(entry.get("resourceType"), str)
-        resource = entry if bare else entry.get("resource")
-        if not isinstance(resource, dict):
+        resource = entry.get("resource")
+        if resource is None and "resource" not in entry and type(entry.get("resourceType")) is str:
+            resource = entry
+        if type(resource) is not dict:
             state = INCOMPLETE
             continue
         own = kind_of(resource, kind)
@@ -155,10 +150,15 @@ def _collect_bundle(
             state = worse(state, _collect_value(kind, resource, found, depth + 1))
         else:
             full_url = entry.get("fullUrl")
-            found.setdefault(own, []).append(BundleEntry(resource, full_url if isinstance(full_url, str) else None))
-            is_match = own == kind and _is_match(entry)
-            matches += is_match
-            included += not is_match
+            row = BundleEntry(resource, full_url if type(full_url) is str else None)
+            if own in found:
+                found[own].append(row)
+            else:
+                found[own] = [row]
+            if own == kind and _is_match(entry):
+                matches += 1
+            else:
+                included += 1
     total = bundle.get("total")
     if isinstance(total, int) and lacks_some(total, matches, included, outcomes):
         state = worse(state, INCOMPLETE)
@@ -184,7 +184,7 @@ def _goes_on(bundle: dict[str, object]) -> bool:
 
 def _is_match(entry: dict[str, object]) -> bool:
     search = entry.get("search")
-    return not isinstance(search, dict) or search.get("mode") in (None, "match")
+    return type(search) is not dict or search.get("mode") in (None, "match")
 
 
 def is_harmless(outcome: dict[str, object]) -> bool:

@@ -12,7 +12,7 @@ from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supp
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
-from prodrome.fhir_mappers.medications import Lexicon, Medicine, NamedMedicine, read_named
+from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
 from prodrome.fhir_mappers.stop_reasons import read_stop
 from prodrome.rules import Stop, StopReason, When
 
@@ -50,9 +50,7 @@ class CourseRow(NamedTuple):
     """A row that counts, before anybody asks which medicine it is of."""
 
     ref: str
-    resource: JsonObject
-    named: NamedMedicine
-    recognised: bool
+    said: Recognition
     running: bool
     course: Course | None
 
@@ -67,19 +65,19 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
     return rows
 
 
-def _add(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], row: CourseRow, kind: str) -> None:
+def _add(chart: Chart, rows: list[CourseRow], row: CourseRow, kind: str) -> None:
     rows.append(row)
-    if row.recognised or lexicon.co_medications(row.named):
+    if row.said.medicine or row.said.groups:
         chart.understood(kind, "drug")
     else:
-        chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.named.written)
+        chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.said.written)
 
 
 def _read_statement(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
     state = statement_state(resource)
     if state is not None:
         row = _row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource))
-        _add(chart, lexicon, rows, row, "MedicationStatement")
+        _add(chart, rows, row, "MedicationStatement")
 
 
 def _read_request(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
@@ -89,7 +87,7 @@ def _read_request(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: st
     dates = _request_period(resource)
     if ref not in chart.ordered or _began(dates.start, chart.today):
         row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", dates)
-        _add(chart, lexicon, rows, row, "MedicationRequest")
+        _add(chart, rows, row, "MedicationRequest")
 
 
 def _read_dispense(
@@ -107,7 +105,7 @@ def _read_dispense(
     state = RUNNING if end and end.last >= chart.today else ENDED
     row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
     if row.course is None or not is_told(told, _name(row), (start.first, (end or start).last)):
-        _add(chart, lexicon, rows, row, "MedicationDispense")
+        _add(chart, rows, row, "MedicationDispense")
 
 
 def _name(row: CourseRow) -> str:
@@ -233,11 +231,10 @@ def _row(
     dosage: str,
     dates: _Dates,
 ) -> CourseRow:
-    named = read_named(chart, resource)
-    medicine = lexicon.recognise(named)
+    said = lexicon.read(chart, resource)
     running = _is_running(state, dates, chart.today)
-    course = _course(chart, ref, resource, medicine, dosage, state, dates, running) if medicine else None
-    return CourseRow(ref, resource, named, medicine is not None, running, course)
+    course = _course(chart, ref, resource, said.medicine, dosage, state, dates, running) if said.medicine else None
+    return CourseRow(ref, said, running, course)
 
 
 def _course(

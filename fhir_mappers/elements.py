@@ -123,6 +123,7 @@ def read_count(parent: Mapping[str, Any], name: str) -> int | None:
     return int(value)
 
 
+_PLAIN = re.compile(r"[A-Za-z]+/[A-Za-z0-9.-]+")  # Type/id
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -131,9 +132,11 @@ def reference_key(reference: str) -> str:
 
     Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
-    if _UUID.fullmatch(reference):
+    if reference[3:4] == ":" and not reference.islower() and _UUID.fullmatch(reference):
         return reference.lower()  # RFC 4122: upper and lower case are the same
     if "/" not in reference or reference.startswith(("#", "urn:")):
+        return reference
+    if _PLAIN.fullmatch(reference):
         return reference
     parts = reference.partition("/_history/")[0].partition("#")[0].rstrip("/").split("/")
     return "/".join(parts[-2:])

@@ -23,7 +23,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, unelided
-from prodrome.fhir_mappers.remembering import Memory
+from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
@@ -93,6 +93,9 @@ class Mixture:
         self.groups: frozenset[str] | None = None
 
 
+_CONCEPT = "medicationCodeableConcept"
+
+
 class NamedMedicine(NamedTuple):
     """How a resource names its medicine, before any recognition: its concept, and the form and contents of it.
 
@@ -124,7 +127,7 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 
     Raises Unreadable where a reference leads nowhere and nothing else names the medicine.
     """
-    own = read_concept(resource, "medicationCodeableConcept")
+    own = read_concept(resource, _CONCEPT)
     reference = read_object(resource, "medicationReference")
     if own.codes or (own is not NOTHING and reference is None):
         return NamedMedicine(own)
@@ -245,6 +248,18 @@ def _measure(quantity: JsonObject | None) -> tuple[float | None, str]:
     return value, next((unit for unit in units if unit in MILLIGRAMS), units[0] if units else "")
 
 
+class Recognition(NamedTuple):
+    """How a resource names its medicine, which of the tables' that is (``None``: none), and its groups.
+
+    The groups are those of co-medications (``maoi``...); ``written`` is what the chart says, for whoever maps it.
+    """
+
+    named: NamedMedicine
+    medicine: Medicine | None
+    groups: frozenset[str]
+    written: str
+
+
 _Strengths = tuple[frozenset[float], frozenset[float]]  # per piece and per mL, in mg or units
 
 
@@ -281,6 +296,7 @@ class Lexicon:
                 self.groups.setdefault(fold(word), set()).add(group)
         self._not_ours = frozenset({LOCAL_USE, *guideline.co_medication_words})
         self._recognised = Memory(self._recognise)
+        self._read = ElementMemory(self._recognise_concept, _CONCEPT)
         self._said = Memory(self._with_unknown)
         self._coded = Memory(self._by_code)
         self._told = Memory(self._in_texts)
@@ -288,6 +304,18 @@ class Lexicon:
         self._groups_of = Memory(self._groups)
         self._drug_in = Memory(self._in_text)
         self._words_in = Memory(_tokens)
+
+    def read(self, chart: Chart, resource: JsonObject) -> Recognition:
+        """The medicine of a statement, request, dispensing or administration. Raises Unreadable, as read_named."""
+        if type(resource.get(_CONCEPT)) is dict and "medicationReference" not in resource:
+            return self._read.of(resource)
+        return self._recognition(read_named(chart, resource))
+
+    def _recognise_concept(self, resource: JsonObject) -> Recognition:
+        return self._recognition(NamedMedicine(read_concept(resource, _CONCEPT)))
+
+    def _recognition(self, named: NamedMedicine) -> Recognition:
+        return Recognition(named, self.recognise(named), self.co_medications(named), named.written)
 
     def recognise(self, named: NamedMedicine) -> Medicine | None:
         """The medicine a concept names, ``None`` where it is none of the tables'.

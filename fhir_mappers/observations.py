@@ -23,7 +23,7 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import read_reason
-from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.fhir_mappers.medications import Lexicon
 from prodrome.fhir_mappers.observation_codes import (
     ACUTE_DAYS,
     ANY_ACUTE,
@@ -223,7 +223,7 @@ class _Reader:
         dosage = _DOSAGES.get(str(row.get("resourceType"))) if row else None
         if row is None or dosage is None or read_text(row, "status") == "entered-in-error":
             return None
-        medicine = self.lexicon.recognise(read_named(self.chart, row))
+        medicine = self.lexicon.read(self.chart, row).medicine
         if medicine is None or not medicine.systemic:
             return None
         dosing = read_dosing(read_objects(row, dosage), medicine, self.chart.guideline)

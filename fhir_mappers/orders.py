@@ -17,7 +17,7 @@ from prodrome.fhir_mappers.elements import (
     reference_key,
 )
 from prodrome.fhir_mappers.indications import read_reason
-from prodrome.fhir_mappers.medications import Lexicon, read_named
+from prodrome.fhir_mappers.medications import Lexicon
 from prodrome.rules import DraftOrder, Indication, When, length
 
 BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-in-error"})
@@ -61,11 +61,11 @@ def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonO
     ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform") or stop_type(resource)
     if ended or not chart.concerns_us(resource):
         return None
-    named = read_named(chart, resource)
-    medicine = lexicon.recognise(named)
+    said = lexicon.read(chart, resource)
+    medicine = said.medicine
     if medicine is None:
-        if not lexicon.co_medications(named):
-            chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, named.written)
+        if not said.groups:
+            chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, said.written)
         return None
     chart.understood(KIND, "ordered drug")
     dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)

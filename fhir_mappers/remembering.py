@@ -68,9 +68,10 @@ class ElementMemory(Generic[V]):
             key = orjson.dumps(element)
         except orjson.JSONEncodeError:  # nested too deep, or a number that no JSON of ours has
             return self._read(element)
-        if key in self.known:
+        try:
             return self.known[key]
-        made = self._read(element)
+        except KeyError:
+            made = self._read(element)
         if len(key) <= LONGEST_ELEMENT and _is_short(element):
             self._bytes += _EACH + len(key)
             if self._bytes > MOST_CHARACTERS:
