@@ -79,8 +79,7 @@ def gather(
         completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
     if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
         raise NothingToJudge(" ".join([_nothing(problems), *lenient, *set_aside]))
-    at_hand = (entry.resource for entries in (*resources.values(), orders) for entry in entries)
-    referred = server.for_references(list(at_hand))
+    referred = server.for_references(*resources.values(), orders)
     if referred is not None:
         for kind, rows in collect([("Medication", referred.value)])[0].items():
             resources.setdefault(kind, []).extend(rows)
@@ -123,9 +122,10 @@ class _Server:
                 plan, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
             )
 
-    def for_references(self, resources: list[object]) -> Resolved | None:
+    def for_references(self, *rows: Iterable[BundleEntry]) -> Resolved | None:
         if self.request.fhir_server is None:
             return None
+        resources = [entry.resource for entries in rows for entry in entries]
         with waiting():
             return resolve_references(
                 resources, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
@@ -135,7 +135,7 @@ class _Server:
 def _next(value: object, base: str | None) -> str | None:
     """The address of the next page of a Bundle; a relative one is below the FHIR server's."""
     links = value.get("link") if isinstance(value, dict) else None
-    for link in _objects(links if isinstance(links, list) else ()):
+    for link in _objects(links) if isinstance(links, list) else ():
         url = link.get("url")
         if link.get("relation") == "next" and isinstance(url, str) and base is not None:
             try:

@@ -4,7 +4,6 @@ A value is what stands under a prefetch key: a Bundle, one resource, ``null``, a
 wrappings seen in the wild.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -44,7 +43,7 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
     worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
     """
     found: dict[str, list[BundleEntry]] = {}
-    counted: Counter[_Nameless] = Counter()
+    counted: dict[_Nameless, int] = {}
     completeness: dict[str, Completeness] = {}
     read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
@@ -64,21 +63,23 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
 _Nameless = tuple[str, str | None, bytes]  # kind, fullUrl and content of a row without an id
 
 
-def _add(came: dict[str, list[BundleEntry]], found: dict[str, list[BundleEntry]], counted: Counter[_Nameless]) -> None:
+def _add(
+    came: dict[str, list[BundleEntry]], found: dict[str, list[BundleEntry]], counted: dict[_Nameless, int]
+) -> None:
     """Add the rows of one value. A row without an id counts once however many values it comes in.
 
     Equal rows of one value are as many rows as there are of them; those with an id are told apart by it, later.
     """
-    here: Counter[_Nameless] = Counter()
+    here: dict[_Nameless, int] = {}
     for kind, entries in came.items():
         rows = found.setdefault(kind, [])
         for entry in entries:
             if not bare_id(entry.resource.get("id")) and (same := content(entry.resource)) is not None:
                 name = kind, entry.full_url, same
-                here[name] += 1
-                if here[name] <= counted[name]:
+                here[name] = number = here.get(name, 0) + 1
+                if number <= counted.get(name, 0):
                     continue
-                counted[name] = here[name]
+                counted[name] = number
             rows.append(entry)
 
 
@@ -176,7 +177,7 @@ def lacks_some(total: int, matches: int, included: int, outcomes: int) -> bool:
 
 def _goes_on(bundle: dict[str, object]) -> bool:
     links = bundle.get("link")
-    return any(
+    return links is not None and any(
         isinstance(link, dict) and link.get("relation") == "next"
         for link in (links if isinstance(links, list) else [links])
     )

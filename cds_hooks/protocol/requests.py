@@ -27,7 +27,8 @@ _SAID_ONCE = frozenset(
         *("resourceType", "patient", "subject"),
     )
 )
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+_LISTS_AS_OBJECTS = bytes.maketrans(b"[]", b"{}")
+_NOT_SHAPE = bytes(set(range(256)) - set(b"{}[]:"))
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -91,21 +92,34 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Invalid(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(document, dict):
         raise Invalid("The body is not a JSON object.")
-    if _too_deep(body, document):
-        raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
-    if _may_hold_duplicates(body, document):
+    shape = body.translate(_LISTS_AS_OBJECTS, _NOT_SHAPE)
+    try:
+        members = orjson.dumps(document).count(b":")
+    except orjson.JSONEncodeError:  # beyond 254 levels
+        raise _deep() from None
+    if _too_deep(shape.translate(None, b":"), document):
+        raise _deep()
+    # A member that was dropped took at least one colon with it, and those inside strings are the same in both unless
+    # one is written as an escape.
+    if shape.count(b":") != members or (b"\\" in body and rb"\u003" in body):
         _refuse_duplicates(body)
     return document
 
 
-def _too_deep(body: bytes, document: object) -> bool:
-    # Brackets alone, emptied from the inside: as many rounds as there are levels, each in C. Brackets in strings may
-    # leave a rest; only then is the document itself walked.
-    brackets = body.translate(None, _NOT_BRACKETS)
+def _deep() -> Invalid:
+    return Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _too_deep(brackets: bytes, document: object) -> bool:
+    # Brackets alone, all of one kind, emptied from the inside: as many rounds as there are levels, each in C. Brackets
+    # in strings may leave a rest; only then is the document itself walked.
     for _ in range(MAX_DEPTH):
-        if not brackets:
+        inner = brackets.replace(b"{}", b"")
+        if not inner:
             return False
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if len(inner) == len(brackets):
+            break
+        brackets = inner
     level = [document]
     for _ in range(MAX_DEPTH):
         level = [
@@ -117,16 +131,6 @@ def _too_deep(body: bytes, document: object) -> bool:
         if not level:
             return False
     return True
-
-
-def _may_hold_duplicates(body: bytes, document: object) -> bool:
-    """Whether the body holds more members than the document that was read from it: never wrong where it says no.
-
-    Both are counted as text, in C, by their colons: one for each member, and those inside strings, which are the same
-    in both unless a colon is written as an escape. A member that was dropped took at least one colon with it.
-    """
-    escaped = b"\\" in body and rb"\u003" in body
-    return escaped or body.count(b":") != orjson.dumps(document).count(b":")
 
 
 class _Object(dict[str, Any]):

@@ -385,6 +385,16 @@ def test_depth_is_limited_and_brackets_in_text_are_not_depth() -> None:
     assert parse(orjson.dumps({"a": "[" * 1000 + "}{" * 1000, "b": [[{}]]}))
 
 
+@pytest.mark.parametrize("levels", [300, 600])
+def test_text_that_looks_like_brackets_hides_no_depth_that_cannot_be_written(levels: int) -> None:
+    value: list[object] = []
+    for _ in range(levels):
+        value = ["]", value, "["]
+    with pytest.raises(Refused) as refused:
+        parse(json.dumps({"a": value}).encode())
+    assert "nested" in refused.value.text
+
+
 @pytest.mark.parametrize("member", ["patientId", "draftOrders", "fhirServer"])
 def test_a_deciding_member_given_twice_is_refused(member: str) -> None:
     with pytest.raises(Refused) as refused:
