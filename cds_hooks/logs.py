@@ -7,6 +7,7 @@ named here and nowhere else so that this can be checked.
 import logging
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
@@ -94,12 +95,17 @@ def _ended(kind: type[BaseException], error: BaseException, trace: TracebackType
         alarm("the service ended by a failure", **failure(error))
 
 
+_NOTHING: Sequence[object] = (None, (), [], {})
+
+
 def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:
     """Write one line. A field that :data:`FIELDS` does not name is a mistake in this program."""
-    unknown = fields.keys() - FIELDS
-    if unknown:
-        raise TypeError(f"log fields not allowed: {', '.join(sorted(unknown))}")
-    LOGGER.log(level, event, extra={"fields": {k: v for k, v in fields.items() if v not in (None, (), [], {})}})
+    if not fields.keys() <= FIELDS:
+        raise TypeError(f"log fields not allowed: {', '.join(sorted(fields.keys() - FIELDS))}")
+    if LOGGER.isEnabledFor(level):
+        said = {name: value for name, value in fields.items() if value or value not in _NOTHING}
+        # Made here, as who calls need not be looked for: no line of ours tells it.
+        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": said}))
 
 
 def alarm(event: str, **fields: object) -> None:

@@ -8,6 +8,7 @@ relative reads and searches with ``{{context.patientId}}`` as their only token.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from types import MappingProxyType
 
 from prodrome.cds_hooks.protocol.hooks import HOOKS, Hook
@@ -34,7 +35,7 @@ class Query:
     template: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Service:
     """One CDS service: its hook and what it wants prefetched."""
 
@@ -45,7 +46,7 @@ class Service:
     rules: tuple[str, ...]
     queries: tuple[Query, ...]
 
-    @property
+    @cached_property
     def kinds(self) -> frozenset[str]:
         """The kinds of resource its prefetch asks for."""
         return frozenset(query.kind for query in self.queries)

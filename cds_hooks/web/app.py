@@ -33,7 +33,7 @@ from prodrome.cds_hooks.protocol import (
 from prodrome.cds_hooks.runtime import begin_traces, check_traces, stage, tell_trace, traced_call
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
-from prodrome.cds_hooks.web.bodies import TAKEN, json_body
+from prodrome.cds_hooks.web.bodies import TAKEN, json_body, whole_request
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health, readiness
 from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
@@ -69,19 +69,22 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
     calls = Calls(settings.live_minutes) if settings.workbench and settings.live_minutes else None
     metrics = app.extensions["prodrome.metrics"] = Metrics(environment, authenticator.key_set_ages)
 
-    @app.before_request
-    def begin() -> None:
-        g.request_id, g.began = uuid.uuid4().hex, time.perf_counter()
-
-    cors.allow_origins(app, settings)
+    guarding = guards.install_guards(app, settings)
 
     @app.before_request
-    def found_by_the_head() -> None:
-        refusal = request.environ.get(CHECKED)
-        if isinstance(refusal, Exception):
+    def begin() -> Response | None:
+        asked = whole_request()
+        kept = g._get_current_object()
+        kept.request_id = asked.environ[guards.REQUEST_ID] = uuid.uuid4().hex
+        kept.began, kept.fields = time.perf_counter(), {}
+        if cors.is_preflight(asked):
+            return Response(status=204)
+        refusal = asked.environ.get(CHECKED)
+        if isinstance(refusal, Exception):  # found by the head of the request
             raise refusal
-
-    guards.install_guards(app, settings)
+        for guard in guarding:
+            guard(asked)
+        return None
 
     @app.get("/cds-services")
     def discovery() -> Response:
@@ -97,13 +100,15 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         service = environment.services().get(service_id)
         if service is None:
             raise NotFound("There is no such service. Discovery lists those there are.")
-        g.fields = {"service": service.id, "hook": service.hook.name}
-        caller = request.environ.get(CHECKED) or authenticator.check(
-            request.headers.get("Authorization"), f"/cds-services/{service_id}"
+        told = g.fields
+        told |= {"service": service.id, "hook": service.hook.name}
+        environ = whole_request().environ
+        caller = environ.get(CHECKED) or authenticator.check(
+            environ.get("HTTP_AUTHORIZATION"), f"/cds-services/{service_id}"
         )
-        g.fields["issuer"] = caller.issuer
+        told["issuer"] = caller.issuer
         consultation = _answer(service, environment, caller, calls)
-        g.fields |= _told(consultation)
+        told |= _told(consultation)
         metrics.consulted(consultation, service.kinds)
         if settings.validate_output:
             _validate(consultation)
@@ -134,21 +139,21 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
 
     @app.after_request
     def end(answer: Response) -> Response:
-        answer.headers.setdefault("Cache-Control", "no-store")
-        answer.headers["X-Request-ID"] = g.request_id
-        seconds = time.perf_counter() - g.began
-        route = str(request.url_rule) if request.url_rule else None
-        method = request.method if request.method in METHODS else "other"
-        tell_trace(method, route, answer.status_code, g.request_id)
-        metrics.answered(g.get("fields", {}).get("service") or route or OTHER, answer.status_code, seconds)
+        asked, kept = whole_request(), g._get_current_object()
+        seconds = time.perf_counter() - kept.began
+        route = asked.url_rule.rule if asked.url_rule else None
+        method = asked.method if asked.method in METHODS else "other"
+        status = answer.status_code
+        tell_trace(method, route, status, kept.request_id)
+        metrics.answered(kept.fields.get("service") or route or OTHER, status, seconds)
         log(
             "answered",
-            request_id=g.request_id,
+            request_id=kept.request_id,
             method=method,
             route=route,
-            status=answer.status_code,
+            status=status,
             ms=round(seconds * 1000, 1),
-            **g.get("fields", {}),
+            **kept.fields,
         )
         return answer
 
@@ -255,7 +260,7 @@ def _outcome(status: int, text: str) -> Response:
 def _install_errors(app: Flask) -> None:
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
-        g.fields = {**g.get("fields", {}), "member": error.member}
+        g.fields["member"] = error.member
         body = outcome_of(error, request_id=g.get("request_id", ""))
         answer = _json(orjson.dumps(body), status_of(error))
         if error.retry_after is not None:

@@ -1,6 +1,9 @@
 """Request bodies: which are taken, and how a client is told (RFC 9110, 12.5.1, 12.5.3 and 15.5.16)."""
 
-from flask import request
+from typing import cast
+
+from flask import Request, request
+from werkzeug.local import LocalProxy
 
 from prodrome.cds_hooks.fhir_client import JSON, is_json
 from prodrome.cds_hooks.protocol import Unsupported
@@ -9,10 +12,16 @@ TAKEN = {"Accept": ", ".join(JSON), "Accept-Encoding": "identity"}
 """The headers of a 415: what would have been taken."""
 
 
+def whole_request() -> Request:
+    """The request in hand itself: Flask's ``request`` stands for it, and looks for it anew at each attribute."""
+    return cast("LocalProxy[Request]", request)._get_current_object()
+
+
 def json_body() -> bytes:
     """The body of this request. Raises :class:`Refused` (415) for another media type, and for a compressed body."""
-    if not is_json(request.mimetype):
+    asked = whole_request()
+    if not is_json(asked.mimetype):
         raise Unsupported(f"The body must be {' or '.join(JSON)}.")
-    if (request.content_encoding or "identity").strip().lower() not in ("identity", ""):
+    if asked.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("identity", ""):
         raise Unsupported("The body must not be compressed.")
-    return request.get_data(cache=False)
+    return asked.get_data(cache=False)

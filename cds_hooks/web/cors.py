@@ -3,53 +3,42 @@
 No credentials of the browser are ever accepted: a client shows who it is by its token.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from flask import Flask, Response, request
-
-from prodrome.cds_hooks.settings import Settings
+from flask import Request
 
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 ALLOWED_HEADERS = "Accept, Authorization, Content-Type"
 EXPOSED_HEADERS = "ETag, Retry-After, X-Request-ID"
 PREFLIGHT_SECONDS = 600
-PATHS = ("/cds-services",)
+PATH = "/cds-services"
+
+_UNREAD: Mapping[str, str] = {"Vary": "Origin"}
+_PREFLIGHT: Mapping[str, str] = {
+    "Access-Control-Allow-Methods": ALLOWED_METHODS,
+    "Access-Control-Allow-Headers": ALLOWED_HEADERS,
+    "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+}
 
 
-def allow_origins(app: Flask, settings: Settings) -> None:
-    """Answer preflights of discovery, services and feedback without a token, and mark what may be read elsewhere."""
-    origins = frozenset(settings.cors_origins)
-
-    @app.before_request
-    def preflight() -> Response | None:
-        asked = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        return Response(status=204) if asked and _covered(request.path) else None
-
-    @app.after_request
-    def mark(response: Response) -> Response:
-        found = fields(request.path, request.headers.get("Origin"), origins)
-        if "Vary" in found:
-            response.vary.add(found.pop("Vary"))
-        response.headers.update(found)
-        if found and request.method == "OPTIONS":
-            response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
-            response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-            response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
-        return response
+def is_preflight(asked: Request) -> bool:
+    """Whether a browser asks if a page may call discovery, a service or feedback: it is told without a token."""
+    return asked.method == "OPTIONS" and "Access-Control-Request-Method" in asked.headers and _covers(asked.path)
 
 
-def fields(path: str, origin: str | None, origins: Collection[str]) -> dict[str, str]:
+def fields(path: str, origin: str | None, origins: Collection[str], *, preflight: bool = False) -> Mapping[str, str]:
     """What tells a browser that pages of this origin may read the answer at this path, where they may."""
-    if not _covered(path):
+    if not _covers(path):
         return {}
     if origin is None or origin not in origins:
-        return {"Vary": "Origin"}
+        return _UNREAD
     return {
         "Vary": "Origin",
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        **(_PREFLIGHT if preflight else {}),
     }
 
 
-def _covered(asked: str) -> bool:
-    return any(asked == path or asked.startswith(f"{path}/") for path in PATHS)
+def _covers(path: str) -> bool:
+    return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")

@@ -1,17 +1,24 @@
 """What stands before every call: one guard for each concern."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from prodrome.cds_hooks.callers import Limiter
 from prodrome.cds_hooks.protocol import Forbidden, Invalid, TooMany
 from prodrome.cds_hooks.settings import Settings, is_loopback
+from prodrome.cds_hooks.web import cors
 from prodrome.cds_hooks.web.front import ALWAYS_ANSWERED
 from prodrome.cds_hooks.web.statuses import outcome_of, status_of
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # A page loads what this service ships and nothing else; an answer in JSON loads nothing at all.
 PAGE_POLICY = (
@@ -19,67 +26,75 @@ PAGE_POLICY = (
     " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_POLICY = "Content-Security-Policy"
+
+REQUEST_ID = "prodrome.request_id"
+"""Where the id of a request stands in its WSGI environment."""
 
 
-def install_guards(app: Flask, settings: Settings) -> None:
-    """Set every guard, in the order in which they look at a request."""
-    for guard in (size, proxies, host, _origin, rate, headers):
-        guard(app, settings)
+Guard = Callable[[Request], None]
+"""Looks at a request before it is answered; what it raises refuses it."""
 
 
-def size(app: Flask, settings: Settings) -> None:
-    """Refuse bodies that are larger than the site accepts."""
+def install_guards(app: Flask, settings: Settings) -> tuple[Guard, ...]:
+    """Bound what is read and set the fields of every answer; the guards, in the order in which they are to look."""
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-
-
-def proxies(app: Flask, settings: Settings) -> None:
-    """Believe the addresses that as many proxies as stand in front add to a request, and no others."""
-    if settings.proxies:
+    app.wsgi_app = _finished(app.wsgi_app, settings)  # type: ignore[assignment, method-assign]
+    if settings.proxies:  # believes the addresses that as many proxies as stand in front add, and no others
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
+    _count_refusals(app, settings)
+    return (*((_only_here,) if settings.loopback else ()), _no_foreign_pages(settings), _rate(settings))
 
 
-def host(app: Flask, settings: Settings) -> None:
+def _only_here(asked: Request) -> None:
     """On a service for this machine only: no web page reaches it by giving a name of its own to 127.0.0.1."""
-
-    @app.before_request
-    def only_here() -> None:
-        if settings.loopback and not _names_this_machine(request.headers.get("Host", "localhost")):
-            raise Invalid("This service answers on this machine only.")
+    if not _names_this_machine(asked.environ.get("HTTP_HOST", "localhost")):
+        raise Invalid("This service answers on this machine only.")
 
 
-def _origin(app: Flask, settings: Settings) -> None:
+def _no_foreign_pages(settings: Settings) -> Guard:
     """Let no page of elsewhere post: it could make one post without a preflight, though not read the answer."""
     known = frozenset(settings.cors_origins)
 
-    @app.before_request
-    def no_foreign_pages() -> None:
-        theirs = request.headers.get("Origin")
-        if request.method == "POST" and theirs is not None and theirs not in known and not _own(theirs, settings):
+    def no_foreign_pages(asked: Request) -> None:
+        theirs = asked.environ.get("HTTP_ORIGIN")
+        if theirs is None or asked.method != "POST" or theirs in known:
+            return
+        if not _own(theirs, asked, settings):
             raise Forbidden("Pages of this origin may not post here.")
 
+    return no_foreign_pages
 
-def rate(app: Flask, settings: Settings) -> None:
+
+def _rate(settings: Settings) -> Guard:
     """Limit the calls of one address; where tokens are asked for, of callers that no token proved only.
 
-    The calls of each issuer are counted by :class:`Authenticator`. Of those that were refused each counts for its
-    address: over the limit the answer is 429 for them, while good tokens from the same address go on, since behind a
-    proxy that the site did not name all callers share one.
+    The calls of each issuer are counted by :class:`Authenticator`.
     """
     by_address = Limiter(settings.requests_per_minute)
-    refused = Limiter(settings.requests_per_minute)
 
-    @app.before_request
-    def count() -> None:
-        if request.method == "OPTIONS" or request.path in ALWAYS_ANSWERED:
+    def count(asked: Request) -> None:
+        if asked.method == "OPTIONS" or asked.path in ALWAYS_ANSWERED:
             return
-        if settings.open or not _asks_for_a_token():
-            by_address.spend(request.remote_addr or "")
+        if settings.open or not _asks_for_a_token(asked):
+            by_address.spend(asked.remote_addr or "")
+
+    return count
+
+
+def _count_refusals(app: Flask, settings: Settings) -> None:
+    """Count each refused call of an issuer's for its address.
+
+    Over the limit the answer is 429 for them, while good tokens from the same address go on, since behind a proxy that
+    the site did not name all callers share one.
+    """
+    refused = Limiter(settings.requests_per_minute)
 
     @app.after_request
     def count_refusal(response: Response) -> Response:
-        if settings.open or response.status_code not in (401, 404) or not _asks_for_a_token():
+        if settings.open or response.status_code not in (401, 404) or not _asks_for_a_token(request):
             return response
         try:
             refused.spend(request.remote_addr or "")
@@ -90,24 +105,43 @@ def rate(app: Flask, settings: Settings) -> None:
         return response
 
 
-def _asks_for_a_token() -> bool:
-    return request.method == "POST" and request.path.startswith("/cds-services/")
+def _asks_for_a_token(asked: Request) -> bool:
+    return asked.method == "POST" and asked.path.startswith("/cds-services/")
 
 
-def headers(app: Flask, settings: Settings) -> None:
-    """Set the headers of every answer that keep a browser from doing more with it than was meant."""
-    always = data_fields(settings)
+def _finished(app: "WSGIApplication", settings: Settings) -> "WSGIApplication":
+    """Give every answer the fields that keep a browser from doing more with it than was meant, and its request's id.
 
-    @app.after_request
-    def finish(response: Response) -> Response:
-        said = response.headers
-        if response.mimetype in ("text/html", "image/svg+xml"):
-            said.setdefault("Content-Security-Policy", PAGE_POLICY)
-        there = {name.lower() for name, _ in said}
-        said.extend([(name, value) for name, value in always.items() if name.lower() not in there])
-        if response.status_code == 401:
-            said.setdefault("WWW-Authenticate", "Bearer")
-        return response
+    What the application said of one of them stays. As lists, and not by Flask's headers, which look through all of them
+    for each that is set.
+    """
+    always = tuple((name.lower(), (name, value)) for name, value in data_fields(settings).items())
+    origins = frozenset(settings.cors_origins)
+
+    def finished(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = "/" + environ.get("PATH_INFO", "").lstrip("/")
+        shared = cors.fields(
+            path, environ.get("HTTP_ORIGIN"), origins, preflight=environ["REQUEST_METHOD"] == "OPTIONS"
+        )
+
+        def start(
+            status: str, headers: list[tuple[str, str]], exc_info: "OptExcInfo | None" = None
+        ) -> Callable[[bytes], object]:
+            said = {name.lower(): value for name, value in headers}
+            if said.get("content-type", "").partition(";")[0] in ("text/html", "image/svg+xml"):
+                headers += [(_POLICY, PAGE_POLICY)] if _POLICY.lower() not in said else []
+                said[_POLICY.lower()] = PAGE_POLICY
+            headers += [field for name, field in always if name not in said]
+            if status.startswith("401") and "www-authenticate" not in said:
+                headers.append(("WWW-Authenticate", "Bearer"))
+            if REQUEST_ID in environ:
+                headers.append(("X-Request-ID", environ[REQUEST_ID]))
+            headers += shared.items()
+            return start_response(status, headers, exc_info)
+
+        return app(environ, start)
+
+    return finished
 
 
 def data_fields(settings: Settings) -> Mapping[str, str]:
@@ -117,7 +151,7 @@ def data_fields(settings: Settings) -> Mapping[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",
-        "Content-Security-Policy": DATA_POLICY,
+        _POLICY: DATA_POLICY,
         "Cross-Origin-Opener-Policy": "same-origin",
     }
     if urlsplit(settings.public_url).scheme == "https":
@@ -125,6 +159,7 @@ def data_fields(settings: Settings) -> Mapping[str, str]:
     return fields
 
 
+@lru_cache(maxsize=64)
 def _names_this_machine(host: str) -> bool:
     try:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
@@ -132,6 +167,6 @@ def _names_this_machine(host: str) -> bool:
         return False
 
 
-def _own(theirs: str, settings: Settings) -> bool:
+def _own(theirs: str, asked: Request, settings: Settings) -> bool:
     parts = urlsplit(settings.public_url)
-    return theirs in (f"{parts.scheme}://{parts.netloc}", request.host_url.rstrip("/"))
+    return theirs in (f"{parts.scheme}://{parts.netloc}", asked.host_url.rstrip("/"))

@@ -108,8 +108,9 @@ class Frame:
 
     def _unknown(self, answer: Response) -> Response:
         """A path that nothing serves is a page for a browser; programs get the OperationOutcome as ever."""
-        wants = request.accept_mimetypes.best_match(("application/json", "text/html"))
-        if answer.status_code != 404 or request.endpoint is not None or wants != "text/html":
+        if answer.status_code != 404 or request.endpoint is not None:
+            return answer
+        if request.accept_mimetypes.best_match(("application/json", "text/html")) != "text/html":
             return answer
         return self.page("refused", 404, text="There is no page at this address.", status_code=404)
 
