@@ -237,8 +237,10 @@ class Chart:
             return None
         if reference.startswith("#"):
             return self._contained(reference, within)
-        target = self._targets.get(reference) or self._contained(reference, within)
-        if target is None and (reference.startswith("urn:") or "/" not in reference):
+        target = self._targets.get(reference) or None
+        if target is None and "contained" in within:
+            target = self._contained(reference, within)
+        if target is None and self._bare and (reference.startswith("urn:") or "/" not in reference):
             target = self._bare.get(bare_id(reference) or "")
         if target is not None and MODIFIER in target:
             stop_type(target)
@@ -326,7 +328,9 @@ def stop_type(resource: JsonObject) -> str | None:
     """
     found: str | None = None
     extensions = resource.get(MODIFIER)
-    for extension in extensions if type(extensions) is list else [extensions] if extensions else []:
+    if not extensions:
+        return None
+    for extension in extensions if type(extensions) is list else [extensions]:
         url = extension.get("url") if type(extension) is dict else None
         if type(url) is not str or not url.endswith(_STOP_TYPE):
             raise Unreadable("modifierExtension: one that is not known")

@@ -6,15 +6,18 @@ from functools import partial
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
-from prodrome.fhir_mappers.codes import Concept, read_concepts
+from prodrome.fhir_mappers.codes import read_concepts
 from prodrome.fhir_mappers.dates import Period, read_period, read_when
 from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
-from prodrome.fhir_mappers.stop_reasons import read_stop
+from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.fhir_mappers.remembering import ElementMemory
+from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
 from prodrome.rules import Stop, StopReason, When
+from prodrome.rules.guideline import Guideline
 
 PREVENTIVE, ACUTE = "preventive", "acute"
 
@@ -254,14 +257,15 @@ def _course(
     if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
         return None
     _tell_dose(chart, kind, ref, entries, dosing, medicine, use)
-    reasons = [] if running else _stop_concepts(resource)
-    stop = read_stop(reasons, chart.guideline)
-    if reasons and stop.reason is StopReason.UNKNOWN:
-        chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
-    elif reasons:
-        chart.understood(kind, "stop reason")
-    if running and (_is_not_as_directed(resource) or read_stop(_stop_concepts(resource), chart.guideline).nonadherent):
-        stop = Stop(nonadherent=True)
+    if running:
+        nonadherent = _is_not_as_directed(resource) or _stops(chart.guideline).of(resource)[1].nonadherent
+        stop = Stop(nonadherent=True) if nonadherent else NO_REASON
+    else:
+        said, stop = _stops(chart.guideline).of(resource)
+        if said and stop.reason is StopReason.UNKNOWN:
+            chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
+        elif said:
+            chart.understood(kind, "stop reason")
     return Course(
         ref=ref,
         medicine=medicine,
@@ -307,11 +311,18 @@ def _is_not_as_directed(resource: JsonObject) -> bool:
     )
 
 
-def _stop_concepts(resource: JsonObject) -> list[Concept]:
+@per_guideline
+def _stops(guideline: Guideline) -> ElementMemory[tuple[bool, Stop]]:
+    return ElementMemory(partial(_stop, guideline), "statusReason", "adherence", "reasonNotTaken")
+
+
+def _stop(guideline: Guideline, resource: JsonObject) -> tuple[bool, Stop]:
+    """Whether a row says why it ended, and what."""
     adherence = read_object(resource, "adherence")  # R5
     reasons = read_concepts(adherence, "reason") if adherence else []
     reasons += read_concepts(resource, "reasonNotTaken")  # STU3
-    return read_concepts(resource, "statusReason") + reasons
+    reasons = read_concepts(resource, "statusReason") + reasons
+    return bool(reasons), read_stop(reasons, guideline)
 
 
 def _is_running(state: str, dates: _Dates, today: date) -> bool:
@@ -334,5 +345,6 @@ def use_of(medicine: Medicine, dosing: Dosing) -> str | None:
 
 def is_antiplatelet(chart: Chart, medicine: Medicine, dosing: Dosing) -> bool:
     """Whether aspirin is taken at the dose that keeps blood from clotting rather than against pain."""
-    limit = chart.guideline.number("aspirin_antiplatelet_max_mg")
-    return medicine.drug.id == "aspirin" and dosing.single is not None and dosing.single <= limit
+    if medicine.drug.id != "aspirin" or dosing.single is None:
+        return False
+    return dosing.single <= chart.guideline.number("aspirin_antiplatelet_max_mg")

@@ -7,12 +7,12 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prodrome.fhir_mappers.codes import NOTHING, Concept, read_concept, sets_of, with_unknown
+from prodrome.fhir_mappers.codes import read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.dates import Period, read_period
 from prodrome.fhir_mappers.elements import (
     JsonObject,
@@ -24,7 +24,9 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.medications import Medicine
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
 from prodrome.fhir_mappers.words import COUNTED, is_local
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When
@@ -67,6 +69,16 @@ class _Part(NamedTuple):
     as_needed: bool = False
 
 
+class _Elements(NamedTuple):
+    """What the elements of a Dosage say, whatever the medicine: all but its words and its route."""
+
+    times_per_day: float | None
+    interval_days: float | None
+    dose: JsonObject | None
+    as_needed: bool
+    sequence: float | None
+
+
 def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
     """The dose that a list of Dosage entries makes. Raises Unreadable.
 
@@ -79,11 +91,13 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     systemic = True
     for entry in entries:
         parts.append(_part(entry, medicine))
-        where = with_unknown(read_concept(entry, "route"), guideline.sets_of) if entry.get("route") else NOTHING
-        if where is not NOTHING:
-            named = _route(where, guideline)
-            systemic = systemic and named not in _LOCAL_ROUTES and not any(map(_says_local, where.texts))
+        if entry.get("route"):
+            named, local = _routes(guideline).of(entry)
+            systemic = systemic and not local
             route = route or named
+    if len(parts) == 1:
+        amount, times, interval, _, from_text, as_needed = parts[0]
+        return Dosing(_per_day(parts), amount, interval, times, as_needed, route, systemic, from_text)
     parts = _in_force(parts, entries)
     single, interval = _one_administration(parts)
     amounts = [part.amount for part in parts if part.amount is not None]
@@ -102,12 +116,8 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
 
 def _part(entry: JsonObject, medicine: Medicine) -> _Part:
     """What one Dosage says: by its elements, and by its words where they leave dose or frequency open."""
-    timing = read_object(entry, "timing")
-    repeat = read_object(timing, "repeat") if timing else None
-    times, interval = _possible(*_frequency(timing, repeat))
-    amount = _amount(entry, medicine)
-    needed = _is_as_needed(entry)
-    sequence = read_number(entry, "sequence")
+    times, interval, dose, needed, sequence = _ELEMENTS.of(entry)
+    amount = quantity_in(dose, medicine)
     if amount is not None and (times is not None or needed):
         return _Part(amount, times, interval, sequence, as_needed=needed)
     texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
@@ -124,6 +134,20 @@ def _part(entry: JsonObject, medicine: Medicine) -> _Part:
         times = often[0] / often[1]
         times, interval = _possible(times, often[1] / often[0] if times <= 1 else None)
     return _Part(amount if amount is not None else said, times, interval, sequence, from_text, needed)
+
+
+def _elements(entry: JsonObject) -> _Elements:
+    timing = read_object(entry, "timing")
+    repeat = read_object(timing, "repeat") if timing else None
+    times, interval = _possible(*_frequency(timing, repeat))
+    return _Elements(times, interval, _dose_of(entry), _is_as_needed(entry), read_number(entry, "sequence"))
+
+
+_ELEMENTS = ElementMemory(
+    _elements,
+    *("timing", "doseAndRate", "doseQuantity", "doseRange", "sequence"),
+    *("asNeededBoolean", "asNeededCodeableConcept", "asNeeded", "asNeededFor"),
+)
 
 
 def _possible(times: float | None, interval: float | None) -> tuple[float | None, float | None]:
@@ -282,12 +306,19 @@ def _is_as_needed(entry: JsonObject) -> bool:
     return False
 
 
-def _route(where: Concept, guideline: Guideline) -> str | None:
-    """The route that a concept names, by code, else by its words."""
+@per_guideline
+def _routes(guideline: Guideline) -> ElementMemory[tuple[str | None, bool]]:
+    return ElementMemory(partial(_route, guideline), "route")
+
+
+def _route(guideline: Guideline, entry: JsonObject) -> tuple[str | None, bool]:
+    """The route of a Dosage, by code, else by its words; and whether it acts only where it is put."""
+    where = with_unknown(read_concept(entry, "route"), guideline.sets_of)
     coded = (name for name in sorted(sets_of(guideline, where.codes)) if name.startswith(_ROUTE))
     said = (name for text in where.texts for name in sorted(found_in(text, _route_words(guideline))))
     name = next(coded, None) or next(said, None)
-    return name.removeprefix(_ROUTE) if name else None
+    route = name.removeprefix(_ROUTE) if name else None
+    return route, route in _LOCAL_ROUTES or any(map(_says_local, where.texts))
 
 
 def _says_local(text: str) -> bool:
@@ -298,8 +329,8 @@ def _says_local(text: str) -> bool:
 _WORD = re.compile(r"[^\W_]+")
 
 
-def _amount(entry: JsonObject, medicine: Medicine) -> float | None:
-    """One administration in mg or units: of several doses the ordered one, then the calculated; of a range the low."""
+def _dose_of(entry: JsonObject) -> JsonObject | None:
+    """One administration: of several doses the ordered one, then the calculated; of a range the low."""
     rates = [rate for rate in read_objects(entry, "doseAndRate") if "doseQuantity" in rate or "doseRange" in rate]
     if not rates:
         rates = [entry]  # the shape before R4
@@ -309,7 +340,7 @@ def _amount(entry: JsonObject, medicine: Medicine) -> float | None:
     if dose is None:
         range_ = read_object(rates[0], "doseRange")
         dose = read_object(range_, "low") if range_ else None
-    return quantity_in(dose, medicine)
+    return dose
 
 
 def _preference(rate: JsonObject) -> int:

@@ -1,14 +1,17 @@
 """What something was for: ``reasonCode``, ``reasonReference`` and their R5 form, as an indication."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
-from prodrome.fhir_mappers.codes import Concept, concept, read_concept
+from prodrome.fhir_mappers.codes import Concept, concept, read_concept, read_concepts
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
+from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import Indication
 from prodrome.rules.guideline import Guideline
 
@@ -68,7 +71,9 @@ def _rank(reason: Reason) -> tuple[int, bool]:
 
 def read_reason(chart: Chart, resource: JsonObject) -> Reason:
     """The indication of a statement, request, administration, procedure or device use. Raises Unreadable."""
-    concepts = [concept(each) for each in read_objects(resource, "reasonCode")]
+    if "reasonReference" not in resource and "reason" not in resource:  # by far the most
+        return _reasons(chart.guideline).of(resource) if "reasonCode" in resource else UNSTATED
+    concepts = read_concepts(resource, "reasonCode")
     references = list(read_objects(resource, "reasonReference"))
     for reason in read_objects(resource, "reason"):  # R5: each a concept or a reference
         said, reference = concept_and_reference(reason)
@@ -77,6 +82,15 @@ def read_reason(chart: Chart, resource: JsonObject) -> Reason:
     reasons = [of_concept(said, chart.guideline) for said in concepts]
     reasons += [reason for reason in (_referred(chart, each, resource) for each in references) if reason]
     return reasons[0] if len(reasons) == 1 else strongest(reasons)
+
+
+@per_guideline
+def _reasons(guideline: Guideline) -> ElementMemory[Reason]:
+    return ElementMemory(partial(_reason_of, guideline), "reasonCode")
+
+
+def _reason_of(guideline: Guideline, resource: JsonObject) -> Reason:
+    return strongest([of_concept(said, guideline) for said in read_concepts(resource, "reasonCode")])
 
 
 def _referred(chart: Chart, reference: JsonObject, within: JsonObject) -> Reason | None:
