@@ -318,8 +318,16 @@ class _Ruleset:
             ((name, taken),) = orjson.loads(message).items()
             rule_id, aliases = self._rules[name]
             alike = [ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases]
-            if len(found) + prod(map(len, alike)) > self._most:
-                raise LimitError(f"layer {self._name} has more than {self._most} matches")
-            found += [(rule_id, each) for each in product(*alike)]
+            if len(alike) == 1:  # by far the most
+                found += [(rule_id, (fact_id,)) for fact_id in alike[0]]
+            elif len(found) + prod(map(len, alike)) <= self._most:
+                found += [(rule_id, each) for each in product(*alike)]
+            else:
+                raise self._too_many()
+            if len(found) > self._most:
+                raise self._too_many()
             message = engine.complete_and_start_action(self._handle, state)
         return frozenset(found)
+
+    def _too_many(self) -> LimitError:
+        return LimitError(f"layer {self._name} has more than {self._most} matches")

@@ -55,7 +55,23 @@ def test_types_that_come_often_get_a_layer_of_the_rules_that_can_match() -> None
 
 def test_other_types_with_the_same_rules_share_it() -> None:
     whole, narrowing = layer(), Narrowing()
-    assert often(narrowing, whole, facts(1, 2, 9)) is often(narrowing, whole, facts(1, 2, 11))
+    assert often(narrowing, whole, facts(1, 2, 9)) is narrowing.of(whole, facts(1, 2, 11))
+
+
+def test_a_value_that_no_fact_has_leaves_its_rules_out() -> None:
+    whole, narrowing = layer(), Narrowing()
+    found = {**facts(2, 3), "t1": [Fact("f1", "t1", {"drug": "b"}), Fact("f9", "t1", {})]}
+    narrowed = often(narrowing, whole, found)
+    assert [rule for rule, _ in narrowed.rules] == ["rule 2"]
+    assert matches(narrowed, found) == matches(whole, found) != frozenset()
+
+
+def test_until_then_the_smallest_layer_serves_that_has_its_rules() -> None:
+    whole, narrowing = layer(), Narrowing()
+    often(narrowing, whole, facts(1, 2, 3, 4))
+    narrowed = narrowing.of(whole, facts(1, 2))
+    assert [rule for rule, _ in narrowed.rules] == ["rule 1", "rule 2", "rule 3"]
+    assert matches(narrowed, facts(1, 2)) == matches(whole, facts(1, 2)) != frozenset()
 
 
 def test_a_layer_of_few_rules_stays_whole() -> None:
