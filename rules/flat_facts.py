@@ -36,7 +36,7 @@ from prodrome.rules.guideline.guideline import Drug, PreventiveUse
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
-FlatValue = str | float | bool
+FlatValue = str | int | float | bool
 
 MAX_ORDERS = 50
 """Orders in hand of drugs the tables know: nobody reads the cards of more."""
@@ -98,7 +98,7 @@ class _Sheet:
         if trial.running:
             return adequacy_now(trial, beside, self.today, chronic=chronic, grace_days=grace)
         verdict, assumed = adequacy(trial, use, chronic=chronic, grace_days=grace)
-        if adequacy(trial, beside, chronic=chronic, grace_days=grace)[0] != verdict:
+        if beside is not use and adequacy(trial, beside, chronic=chronic, grace_days=grace)[0] != verdict:
             return UNKNOWN, assumed  # nobody knows whether the other drug ran then too
         return verdict, assumed
 
@@ -137,7 +137,7 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
         return  # and so no rule speaks
     if patient and patient.birth:
         # The youngest age the birth date may mean: a date that leaves "under 18" open counts as under 18.
-        age = float(years(patient.birth.last, sheet.today))
+        age = years(patient.birth.last, sheet.today)
         yield "patient", {"age": age, "age_known": True}, patient.refs
     else:
         yield "patient", {"age_known": False}, patient.refs if patient else ()
@@ -283,7 +283,7 @@ def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
         refs: Refs = ()
         if members:
             barred = [drug for drug in members if is_lastingly_barred(drug, lasting)] if lasting else []
-            fields["open_members"] = float(len(members) - len(barred))
+            fields["open_members"] = len(members) - len(barred)
             if barred:
                 refs = tuple(
                     dict.fromkeys(
@@ -302,7 +302,7 @@ def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for acute_class, here in sheet.guideline.acute_members_in(sheet.locale).items():
         fields: dict[str, FlatValue] = {
             "id": acute_class,
-            "untried_members": float(len(options.untried(acute_class))),
+            "untried_members": len(options.untried(acute_class)),
             "barred": options.all_barred(here.available),
             "suggested": here.suggests,
         }
@@ -333,7 +333,7 @@ def _attacks(sheet: _Sheet) -> Iterator[_Measured]:
                 "drug": drug_id,
                 "acute_class": acute.drug_class,
                 "suggested": acute.suggest,
-                "treated": float(treated),
+                "treated": treated,
                 # Relieved in as many attacks as the definition asks for: 6 of 8 is 3 of 4.
                 "relieved_share": relieved * sheet.guideline.number("acute_attacks_required") / treated,
             }
@@ -345,7 +345,7 @@ def _months(sheet: _Sheet) -> Iterator[_Measured]:
         ago = months_ago(month.month, sheet.today)
         if ago < 1:
             continue
-        fields: dict[str, FlatValue] = {"month": f"{month.month:%Y-%m}", "months_ago": float(ago)}
+        fields: dict[str, FlatValue] = {"month": f"{month.month:%Y-%m}", "months_ago": ago}
         if month.debilitating is not None:
             fields["debilitating"] = float(month.debilitating)
         if month.headache is not None:
@@ -360,7 +360,7 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
         ago = months_ago(row.month, sheet.today)
         if ago < 1:
             continue
-        key: dict[str, FlatValue] = {"month": f"{row.month:%Y-%m}", "months_ago": float(ago)}
+        key: dict[str, FlatValue] = {"month": f"{row.month:%Y-%m}", "months_ago": ago}
         used = {name: float(days) for name, days in sorted(row.days.items()) if days > 0}
         for name, days in used.items():
             yield "acute_use", key | {"overuse_class": name, "days": days}, row.refs
@@ -368,7 +368,7 @@ def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
             largest, together = max(used.values()), sum(used.values())
             days = together if row.total is None else max(largest, row.total)
             least = largest if row.total is None else days
-            yield "acute_use_together", key | {"classes": float(len(used)), "days": days, "least_days": least}, row.refs
+            yield "acute_use_together", key | {"classes": len(used), "days": days, "least_days": least}, row.refs
 
 
 def _hospital(sheet: _Sheet) -> Iterator[_Measured]:

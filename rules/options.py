@@ -37,6 +37,7 @@ class DrugOptions:
         self._against = {drug.id: self._weighed(drug) for drug in self._doubtful()}
         self.doubtful = frozenset(self._against)
         self._barred = frozenset([id_ for id_, found in self._against.items() if any(map(_is_absolute, found))])
+        self._spent = self.tried | self._barred
 
     def base(self, drug_id: str) -> str:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
@@ -81,8 +82,7 @@ class DrugOptions:
     def untried(self, acute_class: str) -> tuple[Drug, ...]:
         """The drugs of an acute class that may be suggested, were not tried, and that nothing rules out."""
         here = self.guideline.acute_members_in(self.locale).get(acute_class)
-        spent = self.tried | self._barred
-        return tuple([drug for drug in here.next if drug.id not in spent]) if here else ()
+        return tuple([drug for drug in here.next if drug.id not in self._spent]) if here else ()
 
 
 def _is_absolute(against: Against) -> bool:

@@ -12,7 +12,6 @@ content and numbered ``f1``, ``f2``... anew.
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -140,12 +139,22 @@ def _check(
 def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
     if len(measured) > MAX_FACTS:
         raise LimitError(f"{len(measured)} facts; at most {MAX_FACTS}")
-    found: list[tuple[tuple[str, bytes, tuple[str, ...]], Mapping[str, Value]]] = []
+    found: dict[str, list[tuple[Mapping[str, Value], tuple[str, ...]]]] = {}
     for fact in measured:
-        fields = _plain(rulebook, fact)
-        found.append(((fact.type, orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), fact.refs), fields))
-    found.sort(key=itemgetter(0))
-    return [Fact(f"f{number}", key[0], fields, key[2]) for number, (key, fields) in enumerate(found, 1)]
+        found.setdefault(fact.type, []).append((_plain(rulebook, fact), fact.refs))
+    facts: list[Fact] = []
+    for kind in sorted(found):
+        same = found[kind]
+        if len(same) > 1:
+            same.sort(key=_content)
+        for fields, refs in same:
+            facts.append(Fact(f"f{len(facts) + 1}", kind, fields, refs))
+    return facts
+
+
+def _content(said: tuple[Mapping[str, Value], tuple[str, ...]]) -> tuple[bytes, tuple[str, ...]]:
+    fields, refs = said
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), refs
 
 
 def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
@@ -153,22 +162,25 @@ def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
     schema = rulebook.fact_types.get(fact.type)
     if schema is None or fact.type not in rulebook.measured:
         raise FactError(f"no measured fact type {fact.type!r}")
-    given = fact.fields
-    kinds = list(map(type, given.values()))
-    if kinds != list(map(schema.get, given)):  # unless it is for whole numbers, which are numbers
-        for name, kind in zip(given, kinds, strict=True):
-            wanted = schema.get(name)
-            if wanted is None or (float if kind is int else kind) is not wanted:
-                raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
-    elif float not in kinds and "" not in given.values():
-        return given
-    fields = {name: value for name, value in given.items() if value != ""}
-    for name, value in fields.items():
-        if type(value) is float or type(value) is int:
-            if not -1e15 < value < 1e15:
+    changed = False
+    for name, value in fact.fields.items():
+        wanted, kind = schema.get(name), type(value)
+        if kind is int or kind is float:
+            if not -1e15 < value < 1e15:  # type: ignore[operator]
                 raise FactError(f"{fact.type}.{name} is not a number that can be compared")
-            fields[name] = int(value) if value == int(value) else value
-    return fields
+            changed = changed or (kind is float and value.is_integer())  # type: ignore[union-attr]
+            kind = float
+        elif value == "":
+            changed = True
+        if wanted is None or kind is not wanted:
+            raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
+    if not changed:
+        return fact.fields
+    return {name: _whole(value) for name, value in fact.fields.items() if value != ""}
+
+
+def _whole(value: Value) -> Value:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class _State:
@@ -197,14 +209,23 @@ class _State:
 
 
 def _judge(
+    state: _State, rulebook: Rulebook, layer: Layer, matches: Collection[Match], completeness: Mapping[str, str]
+) -> None:
+    if matches:
+        _conclude(state, rulebook, layer, matches, completeness)
+    state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
+
+
+def _conclude(
     state: _State, rulebook: Rulebook, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]
 ) -> None:
     by_rule: dict[str, list[list[int]]] = {}
     for rule_id, ids in matches:
         by_rule.setdefault(rule_id, []).append([int(fact_id[1:]) for fact_id in ids])
-    concluded = _Concluded(state, rulebook)
-    held: list[tuple[str, Bindings, _Key]] = []
-    for rule in layer.rules if by_rule else ():
+    concluded = _Concluded(rulebook)
+    held: list[tuple[str, Bindings, int]] = []
+    facts = state.facts
+    for rule in layer.rules:
         found = by_rule.get(rule.id)
         if found is None:
             continue
@@ -213,7 +234,7 @@ def _judge(
         unless = [joined for pattern in rule.unless if (joined := Joined(pattern, state.of_type(pattern.fact)))]
         missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
         for numbers in found:
-            taken = dict(zip(aliases, [state.facts[number - 1] for number in numbers], strict=True))
+            taken = {alias: facts[number - 1] for alias, number in zip(aliases, numbers, strict=True)}
             silencer = _silencer(unless, taken) if unless else None
             if silencer is not None:
                 state.blocked.append(Blocked(rule.id, taken, silencer))
@@ -225,10 +246,9 @@ def _judge(
                 concluded.add(rule.id, Conclusion(UNJUDGED, fields), taken)
             else:
                 held.append((rule.id, taken, concluded.add(rule.id, rule.then, taken)))
-    facts = concluded.facts()
-    state.fired += [Fired(rule_id, taken, facts[key]) for rule_id, taken, key in held]
-    state.add(facts.values())
-    state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
+    made = concluded.facts(len(facts) + 1)
+    state.fired += [Fired(rule_id, taken, made[place]) for rule_id, taken, place in held]
+    state.add(made)
 
 
 def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
@@ -238,39 +258,38 @@ def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
     return None
 
 
-_Key = tuple[Value | None, ...]
-
-
 class _Concluded:
     """The conclusions of one layer. What they say is what they are: equal ones are one fact with all its grounds."""
 
-    def __init__(self, state: _State, rulebook: Rulebook) -> None:
-        self.state = state
+    def __init__(self, rulebook: Rulebook) -> None:
         self.types = rulebook.fact_types
-        self.found: dict[_Key, tuple[str, str, dict[str, Value], dict[str, Fact]]] = {}
+        self.places: dict[tuple[Value | None, ...], int] = {}
+        self.found: list[tuple[str, str, dict[str, Value], dict[str, Fact]]] = []
 
-    def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> _Key:
+    def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> int:
+        """Where the conclusion stands among them."""
         fields: dict[str, Value] = {}
         for name, term in then.fields.items():
             value = taken[term.alias].fields.get(term.field) if isinstance(term, FieldOf) else term
             if value is not None:
                 fields[name] = value
         # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
-        key: _Key = (then.fact, *map(fields.get, self.types[then.fact]))
-        found = self.found.get(key)
-        if found is None:
-            found = self.found[key] = then.fact, rule_id, fields, {}
+        key = (then.fact, *map(fields.get, self.types[then.fact]))
+        place = self.places.get(key)
+        if place is None:
+            place = self.places[key] = len(self.found)
+            self.found.append((then.fact, rule_id, fields, {}))
+        grounds = self.found[place][3]
         for fact in taken.values():
-            found[3][fact.id] = fact
-        return key
+            grounds[fact.id] = fact
+        return place
 
-    def facts(self) -> dict[_Key, Fact]:
-        """Numbered after the facts that were there before, in the order they were first concluded."""
-        start = len(self.state.facts) + 1
-        return {
-            key: _derived(number, kind, fields, grounds.values(), rule_id)
-            for number, (key, (kind, rule_id, fields, grounds)) in enumerate(self.found.items(), start)
-        }
+    def facts(self, first: int) -> list[Fact]:
+        """Numbered from *first*, in the order they were first concluded."""
+        return [
+            _derived(number, kind, fields, grounds.values(), rule_id)
+            for number, (kind, rule_id, fields, grounds) in enumerate(self.found, first)
+        ]
 
 
 def _derived(
