@@ -92,7 +92,8 @@ def consult(
             issuer=caller.issuer,
             progress=progress,
         )
-    request = replace(request, orders=gathered.orders)  # those that are this patient's
+    if gathered.orders != request.orders:
+        request = replace(request, orders=gathered.orders)  # those that are this patient's
     at_hand = time.perf_counter()
     in_time = _until(max(deadline, time.monotonic() + LEAST_SECONDS))
     with stage("read"):
@@ -196,6 +197,9 @@ def _extension(
     service: Service, judgement: Judgement, facts: Facts, gathered: Gathered, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
+    completeness = gathered.record.completeness
+    states = [(kind, completeness.get(kind, Completeness.MISSING)) for kind in service.kinds]
+    lacking = sorted(one for one in states if one[1] is not Completeness.COMPLETE)
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
@@ -205,8 +209,8 @@ def _extension(
             for unjudged in judgement.unjudged
             if unjudged.rule.reported_as in service.rules
         ],
-        "missing": _in_state(service, gathered.record, Completeness.MISSING),
-        "incomplete": _in_state(service, gathered.record, Completeness.INCOMPLETE),
+        "missing": [kind for kind, state in lacking if state is Completeness.MISSING],
+        "incomplete": [kind for kind, state in lacking if state is Completeness.INCOMPLETE],
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [
             {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]
@@ -222,8 +226,3 @@ def _extension(
 
 
 _DECEASED = "The patient is recorded as deceased: nothing was judged."
-
-
-def _in_state(service: Service, record: Record, state: Completeness) -> list[str]:
-    completeness = record.completeness
-    return sorted(kind for kind in service.kinds if completeness.get(kind, Completeness.MISSING) is state)

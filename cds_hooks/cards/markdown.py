@@ -7,7 +7,7 @@ Markdown, HTML or a link (CARD-06, CARD-07).
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
@@ -139,29 +139,21 @@ LONGEST_DETAIL = 8000
 """Characters of a card's detail."""
 
 
+_BLANK_LINES = re.compile("\n{3,}")
+_BETWEEN_ITEMS = re.compile(r"^([^\S\n]*- .*\n)\n(?=[^\S\n]*- )", re.MULTILINE)
+
+
 def tidy(detail: str) -> str:
     """Markdown without the blank lines that loops leave: one between blocks, none between the items of a list."""
-    lines: list[str] = []
-    in_list = gap = False
-    for line in detail.splitlines():
-        line = line.rstrip()
-        if not line:
-            gap = True
-            continue
-        item = line.lstrip().startswith("- ")
-        if gap and lines and not (in_list and item):
-            lines.append("")
-        lines.append(line)
-        in_list, gap = item, False
-    return "\n".join(_cut(lines))
+    text = "\n".join(map(str.rstrip, detail.splitlines())).strip("\n")
+    text = _BETWEEN_ITEMS.sub(lambda gap: gap[1], _BLANK_LINES.sub("\n\n", text))
+    return text if len(text) < LONGEST_DETAIL else _cut(text.split("\n"))
 
 
-def _cut(lines: list[str]) -> list[str]:
+def _cut(lines: list[str]) -> str:
     """The first lines of a detail, and how many more there were."""
-    if sum(map(len, lines)) + len(lines) <= LONGEST_DETAIL:
-        return lines
     kept = sum(so_far <= LONGEST_DETAIL for so_far in accumulate(len(line) + 1 for line in lines))
-    return [*lines[:kept], "", f"{len(lines) - kept} more lines are left out."]
+    return "\n".join([*lines[:kept], "", f"{len(lines) - kept} more lines are left out."])
 
 
 class _Writer(CodeGenerator):
@@ -192,6 +184,10 @@ class _Writer(CodeGenerator):
             self.write(", ")
         self.write(")")
 
+    def write_commons(self) -> None:
+        super().write_commons()
+        self.writeline("LoopContext = environment.looped")
+
     def macro_def(self, macro_ref: MacroRef, frame: Frame) -> None:
         self.write("macro")
 
@@ -199,9 +195,36 @@ class _Writer(CodeGenerator):
         self.writeline(f"return environment.trusted(concat({frame.buffer}))")
 
 
+class _Loop:
+    """What a template may ask of ``loop``."""
+
+    __slots__ = ("index0", "last")
+
+    index0: int
+    last: bool
+
+    @property
+    def index(self) -> int:
+        return self.index0 + 1
+
+    @property
+    def first(self) -> bool:
+        return self.index0 == 0
+
+
+def _looped(values: Iterable[object], _: object) -> Iterator[tuple[object, _Loop]]:
+    """Each value with where the loop is, for ``loop``."""
+    values = tuple(values)
+    loop, last = _Loop(), len(values) - 1
+    for loop.index0, value in enumerate(values):
+        loop.last = loop.index0 == last
+        yield value, loop
+
+
 class _Environment(Environment):
     code_generator_class = _Writer
     trusted = Trusted
+    looped = staticmethod(_looped)
 
 
 def environment(folder: Path) -> Environment:

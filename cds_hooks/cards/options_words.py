@@ -8,6 +8,7 @@ Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from operator import itemgetter
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import Sheet
@@ -80,19 +81,13 @@ class Options:
     @cached_property
     def preventives(self) -> tuple[Choice, ...]:
         """The narrow classes of preventives that have a counting drug available here."""
-        found = [self._choice(self._in_order(class_)) for class_ in self._shelf.preventives]
-        return tuple(sorted(found, key=self._first_fitting))
-
-    def _in_order(self, class_: "_Class") -> "_Class":
-        """The class with its drugs in the order of preference."""
-        members = sorted(class_.members.all, key=lambda member: self._fitting(member.drug.id))
-        if members == list(class_.members.all):
-            return class_
-        return replace(class_, members=Members.of(members))
-
-    def _first_fitting(self, choice: Choice) -> tuple[bool, bool, int]:
-        left = [member for member in choice.members.all if not member.barred] or choice.members.all
-        return min(self._fitting(member.drug.id) for member in left)
+        found = []
+        for class_ in self._shelf.preventives:
+            places = {member.drug.id: self._fitting(member.drug.id) for member in class_.members.all}
+            choice = self._choice(_in_order(class_, places))
+            left = [places[member.drug.id] for member in choice.members.all if not member.barred]
+            found.append((min(left or places.values()), choice))
+        return tuple([choice for _, choice in sorted(found, key=itemgetter(0))])
 
     @cached_property
     def acutes(self) -> tuple[Choice, ...]:
@@ -115,15 +110,15 @@ class Options:
         """
         done = {treatment.kind for treatment in self.sheet.facts.non_drug_treatments}
         drugs = {trial.drug for trial in self.sheet.facts.trials}
-        ruled_out = {choice.id for choice in self.acutes if not choice.members.left}
+        ruled_out = {choice.id for choice in self.acutes if not choice.members.left} if kind == "combination" else set()
+        if kind == "device" and "neurostimulation" in done:
+            return ()
         return tuple(
             option
-            for option in self.sheet.guideline.options.values()
-            if option.kind == kind
-            and not (kind == "device" and "neurostimulation" in done)
-            and option.code_set not in done
-            and not drugs.intersection(option.drugs)
-            and not (kind == "combination" and ruled_out.intersection(option.id.split("_")))
+            for option in self._shelf.others.get(kind, ())
+            if option.code_set not in done
+            and drugs.isdisjoint(option.drugs)
+            and not (ruled_out and ruled_out.intersection(option.id.split("_")))
         )
 
     def replacements(self, count: int) -> tuple[Drug, ...]:
@@ -177,6 +172,14 @@ class Options:
         return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
 
 
+def _in_order(class_: "_Class", places: Mapping[str, tuple[bool, bool, int]]) -> "_Class":
+    """The class with its drugs in the order of preference."""
+    members = sorted(class_.members.all, key=lambda member: places[member.drug.id])
+    if members == list(class_.members.all):
+        return class_
+    return replace(class_, members=Members.of(members))
+
+
 def _status(class_: ClassState) -> str:
     """The state of a class as a list of options has it: what was tried is no option, however it ended."""
     if class_.state in ("in use", "not for this migraine", "tried too briefly"):
@@ -203,6 +206,8 @@ class _Shelf:
     preventives: tuple[_Class, ...]
     acutes: tuple[_Class, ...]
     emergency: tuple[Drug, ...]
+    others: Mapping[str, tuple[Option, ...]]
+    """Combinations, procedures, devices and non-drug treatments, by kind."""
 
 
 class _Same:
@@ -235,6 +240,10 @@ def _shelf(same: _Same, locale: str) -> _Shelf:
         tuple(c for c in preventives if c.members.all),
         tuple(c for c in acutes if c.members.all),
         tuple(drug for drug in acute if drug.acute and drug.acute.emergency),
+        {
+            one.kind: tuple(o for o in guideline.options.values() if o.kind == one.kind)
+            for one in guideline.options.values()
+        },
     )
 
 

@@ -12,11 +12,11 @@ def spelt(text: str, spelling: str) -> str:
     """A card's text in a locale's ``spelling``, ``american`` or ``british``."""
     if spelling == "british":
         return text
-    lower = text.lower()
+    known = _american()
     # Few of them stand in one text: to look for all at once, letter by letter, costs more than the rest of a card.
-    for british, (pattern, american) in _american().items():
-        if british in lower:
-            text = pattern.sub(partial(_as_written, american), text)
+    for british in filter(text.lower().__contains__, known):
+        pattern, american = known[british]
+        text = pattern.sub(partial(_as_written, american), text)
     return text
 
 
