@@ -47,9 +47,9 @@ class Members:
         return cls(
             all=members,
             left=_named([member.name for member in left]),
-            barred=tuple(member for member in members if member.barred),
-            reasons=tuple(dict.fromkeys(reason for member in members for reason in member.barred)),
-            cautions=tuple(dict.fromkeys(caution for member in left for caution in member.cautions)),
+            barred=tuple([member for member in members if member.barred]),
+            reasons=tuple(dict.fromkeys([reason for member in members for reason in member.barred])),
+            cautions=tuple(dict.fromkeys([caution for member in left for caution in member.cautions])),
         )
 
 
@@ -158,12 +158,12 @@ class Options:
     def _choice(self, class_: "_Class") -> Choice:
         members = class_.members
         if not class_.reasons.isdisjoint(self._against):
-            members = Members.of(self._weighed(one) for one in members.all)
+            members = Members.of([self._weighed(one) for one in members.all])
         return Choice(class_.id, class_.name, _status(self._states[class_.id]), members)
 
     def _weighed(self, member: Member) -> Member:
         reasons = self.sheet.reasons(member.drug)
-        cautions = tuple(reason.label for reason in reasons if reason.level != ABSOLUTE)
+        cautions = tuple([reason.label for reason in reasons if reason.level != ABSOLUTE])
         return Member(member.drug, member.name, self.sheet.barred(member.drug), cautions)
 
     @cached_property

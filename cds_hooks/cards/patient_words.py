@@ -82,6 +82,7 @@ class Sheet:
         self.today: date = judgement.today
         self.options = judgement.options
         self._reasons: dict[str, tuple[WhyNot, ...]] = {}
+        self._why: dict[tuple[str, Strength, tuple[str, ...]], WhyNot] = {}
         self._months: dict[float, tuple[Month, ...]] = {}
 
     # Flat facts
@@ -128,23 +129,31 @@ class Sheet:
 
     def reasons(self, drug: Drug) -> tuple[WhyNot, ...]:
         """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
-        if drug.id not in self._reasons:
-            self._reasons[drug.id] = self._reasons_against(drug)
-        return self._reasons[drug.id]
+        known = self._reasons.get(drug.id)
+        if known is None:
+            known = self._reasons[drug.id] = self._reasons_against(drug)
+        return known
 
     def _reasons_against(self, drug: Drug) -> tuple[WhyNot, ...]:
         found = []
         for one in self.options.against(drug):
             allergy = "allergy to it" if one.strength == ABSOLUTE else "intolerance to it"
-            label = Trusted(one.contraindication.label if one.contraindication else allergy)
-            found.append(WhyNot(label, one.strength, self.evidence(one.refs)))
-        for active in (self.active[id_] for id_ in drug.cautions if id_ in self.active):
-            found.append(WhyNot(Trusted(active.contraindication.label), "caution", self.evidence(active.refs)))
-        return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)))
+            label = one.contraindication.label if one.contraindication else allergy
+            found.append(self._why_not(label, one.strength, one.refs))
+        for active in [self.active[id_] for id_ in drug.cautions if id_ in self.active]:
+            found.append(self._why_not(active.contraindication.label, "caution", active.refs))
+        return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)) if len(found) > 1 else found)
+
+    def _why_not(self, label: str, level: Strength, refs: tuple[str, ...]) -> WhyNot:
+        """A reason in words: one that holds against many drugs is put so once."""
+        known = self._why.get((label, level, refs))
+        if known is None:
+            known = self._why[label, level, refs] = WhyNot(Trusted(label), level, self.evidence(refs))
+        return known
 
     def barred(self, drug: Drug) -> tuple[Trusted, ...]:
         """The absolute reasons against a drug, in words."""
-        return tuple(reason.label for reason in self.reasons(drug) if reason.level == ABSOLUTE)
+        return tuple([reason.label for reason in self.reasons(drug) if reason.level == ABSOLUTE])
 
     @property
     def expecting_or_nursing(self) -> bool:

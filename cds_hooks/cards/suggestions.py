@@ -273,12 +273,12 @@ def spoken(request: HookRequest) -> Version:
 def _resources(request: HookRequest) -> Iterator[Json]:
     yield from _each(list(request.orders))
     for value in request.prefetch.values():
-        if isinstance(value, dict):
-            yield from (
-                (entry["resource"] for entry in _each(value.get("entry")) if isinstance(entry.get("resource"), dict))
-                if "entry" in value
-                else (value,)
-            )
+        if isinstance(value, dict) and "entry" not in value:
+            yield value
+        elif isinstance(value, dict):
+            for entry in _each(value["entry"]):
+                if isinstance(entry.get("resource"), dict):
+                    yield entry["resource"]
 
 
 def _draft(kind: str, what: Json) -> Json:
