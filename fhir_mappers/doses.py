@@ -167,12 +167,14 @@ def read_bounds(entries: Sequence[JsonObject], begun: When | None = None) -> Per
     periods: list[Period] = []
     lengths: list[tuple[float, float]] = []
     for entry in entries:
-        timing = read_object(entry, "timing")
+        timing = read_object(entry, "timing") if "timing" in entry else None
         repeat = read_object(timing, "repeat") if timing else None
         if repeat and "boundsPeriod" in repeat:
             periods.append(read_period(repeat, "boundsPeriod"))
         elif repeat and (length := _length(repeat)):
             lengths.append(length)
+    if not periods and not lengths:
+        return None, None
     if lengths and begun is not None:
         in_turn = len(lengths) == len(entries) > 1 and _in_order(entries)
         shortest = sum(low for low, _ in lengths) if in_turn else max(low for low, _ in lengths)

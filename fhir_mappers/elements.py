@@ -155,7 +155,7 @@ def bare_id(id_: object) -> str | None:
 
 def read_reference(parent: Mapping[str, Any] | None) -> str | None:
     """The key (see :func:`reference_key`) of a FHIR Reference object, ``None`` where it has no address."""
-    if parent is None:
+    if parent is None or "reference" not in parent:
         return None
     text = read_text(parent, "reference")
     return reference_key(text) if text else None

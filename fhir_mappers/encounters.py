@@ -198,6 +198,8 @@ def places(chart: Chart, resource: JsonObject) -> list[str]:
             continue
         key = read_reference(reference) or ""
         target = chart.resolve(key, resource)
+        if target is None and "display" not in reference and "type" not in reference:
+            continue
         kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
         if kind not in _PEOPLE or place <= len(locations):
             said[read_text(reference, "display")] = None
