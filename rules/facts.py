@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = [
     "UNKNOWN_CODE",
@@ -322,19 +323,22 @@ UNKNOWN_CODE = "has no code that is in a table"
 """Why a problem was not understood whose codes are all of known systems, and in no table of ours."""
 
 
-@dataclass(frozen=True)
-class NotUnderstood:
+class NotUnderstood(NamedTuple):
     """Something that is in the chart and that no fact could be made of: a drug in no table, a dose, a reason.
 
     ``kind`` is the kind of resource, ``what`` the element in words, ``why`` the reason in words. ``value`` is what
-    stands there, for the eyes of a tester alone: never for an answer or a log.
+    stands there, for the eyes of a tester alone: never for an answer or a log. A chart may have hundreds.
     """
 
     kind: str
     what: str
     why: str
     ref: str = ""
-    value: str = field(default="", repr=False)
+    value: str = ""
+
+    def __repr__(self) -> str:
+        """All but the value."""
+        return f"NotUnderstood(kind={self.kind!r}, what={self.what!r}, why={self.why!r}, ref={self.ref!r})"
 
 
 @dataclass(frozen=True, order=True)
