@@ -302,8 +302,8 @@ def _acute_classes(sheet: _Sheet) -> Iterator[_Measured]:
     for acute_class, here in sheet.guideline.acute_members_in(sheet.locale).items():
         fields: dict[str, FlatValue] = {
             "id": acute_class,
-            "untried_members": len(options.untried(acute_class)),
-            "barred": options.all_barred(here.available),
+            "untried_members": len(here.next - options.spent),
+            "barred": bool(here.available) and here.available <= options.ruled_out,
             "suggested": here.suggests,
         }
         yield "acute_class", fields, ()

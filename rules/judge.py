@@ -156,17 +156,18 @@ def judge(
 
 
 def _findings(rulebook: Rulebook, outcome: Outcome) -> tuple[Finding, ...]:
-    """One finding per rule and order, in the order of the rulebook."""
-    matches: dict[tuple[str, str | None], list[Fired]] = {}
+    """One finding per rule and order, in the order of the rulebook, which is that in which rules fire."""
+    matches: dict[str, dict[str | None, list[Fired]]] = {}
     for fired in outcome.fired:
         rule = rulebook.rules[fired.rule]
         if rule.card:
-            matches.setdefault((rule.id, _about(rule, fired.bindings)), []).append(fired)
-    place = {rule_id: number for number, rule_id in enumerate(rulebook.rules)}
-    ordered = sorted(matches.items(), key=lambda item: (place[item[0][0]], len(item[0][1] or ""), item[0][1] or ""))
+            matches.setdefault(rule.id, {}).setdefault(_about(rule, fired.bindings), []).append(fired)
     return tuple(
-        Finding(rulebook.rules[rule_id], order, _loudest(rulebook.rules[rule_id], fired), tuple(fired))
-        for (rule_id, order), fired in ordered
+        [
+            Finding(rulebook.rules[rule_id], order, _loudest(rulebook.rules[rule_id], found), tuple(found))
+            for rule_id, by_order in matches.items()
+            for order, found in sorted(by_order.items(), key=lambda item: (len(item[0] or ""), item[0] or ""))
+        ]
     )
 
 

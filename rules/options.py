@@ -1,6 +1,6 @@
 """Which drugs a patient could have: available, not ruled out, not yet tried. Decided here for rules and cards alike."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
@@ -36,8 +36,8 @@ class DrugOptions:
         self.tried = frozenset([*taken, *map(self.base, self.in_attacks)])
         self._against = {drug.id: self._weighed(drug) for drug in self._doubtful()}
         self.doubtful = frozenset(self._against)
-        self._barred = frozenset([id_ for id_, found in self._against.items() if any(map(_is_absolute, found))])
-        self._spent = self.tried | self._barred
+        self.ruled_out = frozenset([id_ for id_, found in self._against.items() if any(map(_is_absolute, found))])
+        self.spent = self.tried | self.ruled_out
 
     def base(self, drug_id: str) -> str:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
@@ -49,11 +49,7 @@ class DrugOptions:
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
-        return drug.id in self._barred
-
-    def all_barred(self, drugs: Sequence[Drug]) -> bool:
-        """Whether there are drugs, and each of them has an absolute contraindication now."""
-        return bool(drugs) and self._barred.issuperset([drug.id for drug in drugs])
+        return drug.id in self.ruled_out
 
     def _doubtful(self) -> Iterable[Drug]:
         """The drugs that anything may speak against."""
@@ -82,7 +78,8 @@ class DrugOptions:
     def untried(self, acute_class: str) -> tuple[Drug, ...]:
         """The drugs of an acute class that may be suggested, were not tried, and that nothing rules out."""
         here = self.guideline.acute_members_in(self.locale).get(acute_class)
-        return tuple([drug for drug in here.next if drug.id not in self._spent]) if here else ()
+        left = here.next - self.spent if here else ()
+        return tuple([drug for drug in self.guideline.suggested_members.get(acute_class, ()) if drug.id in left])
 
 
 def _is_absolute(against: Against) -> bool:

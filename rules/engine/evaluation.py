@@ -204,9 +204,6 @@ class _State:
             else:
                 of_type.append(fact)
 
-    def of_type(self, kind: str) -> Sequence[Fact]:
-        return self.by_type.get(kind, ())
-
 
 def _judge(
     state: _State, rulebook: Rulebook, layer: Layer, matches: Collection[Match], completeness: Mapping[str, str]
@@ -231,7 +228,7 @@ def _conclude(
             continue
         found.sort()
         aliases = [pattern.alias for pattern in rule.when]
-        unless = [joined for pattern in rule.unless if (joined := Joined(pattern, state.of_type(pattern.fact)))]
+        unless = [Joined(one, state.by_type[one.fact]) for one in rule.unless if one.fact in state.by_type]
         missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
         for numbers in found:
             taken = {alias: facts[number - 1] for alias, number in zip(aliases, numbers, strict=True)}

@@ -299,9 +299,11 @@ class Guideline:
         if found is None:
             found = self._acute_members_in[locale] = {
                 id_: AcuteMembers(
-                    available := tuple(drug for drug in members if locale not in drug.unavailable_in),
-                    tuple(drug for drug in self.suggested_members[id_] if drug in available),
-                    any(drug.acute and drug.acute.suggest for drug in available),
+                    available=frozenset(drug.id for drug in members if locale not in drug.unavailable_in),
+                    next=frozenset(d.id for d in self.suggested_members[id_] if locale not in d.unavailable_in),
+                    suggests=any(
+                        drug.acute and drug.acute.suggest for drug in members if locale not in drug.unavailable_in
+                    ),
                 )
                 for id_, members in self.acute_members.items()
             }

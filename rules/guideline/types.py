@@ -372,13 +372,13 @@ class Contraindication:
 
 @dataclass(frozen=True, slots=True)
 class AcuteMembers:
-    """The drugs of an acute class that can be had in a locale, and those of them that cards may name as the next.
+    """The drugs (ids) of an acute class that can be had in a locale, and those of them that cards may name as the next.
 
     ``suggests``: whether any may be suggested, be it as another drug in another form.
     """
 
-    available: tuple[Drug, ...]
-    next: tuple[Drug, ...]
+    available: frozenset[str]
+    next: frozenset[str]
     suggests: bool
 
 
