@@ -6,7 +6,7 @@ at least until the next one, where that is a renewal.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
@@ -121,6 +121,8 @@ def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]
 
     ``most`` days lie between the two. One that failed, or was no longer needed, is not renewed: what follows is new.
     """
+    if not any(map(_is_open, courses)):
+        return courses, set()
     prescribed = {course.start for course in courses if course.ordered and course.start}
     starts = sorted(prescribed, key=lambda start: (start.first, start.last))
     firsts = [start.first for start in starts]
@@ -164,6 +166,8 @@ def _chain(spans: list[_Span], gap: int) -> list[_Group]:
 
 def _host(partial: list[Course], groups: list[_Group]) -> list[list[Course]]:
     """Put courses with one known date into the group it lies in; return the others, equal ones together."""
+    if not partial:
+        return []
     alone: dict[tuple[When | None, When | None, bool, str], list[Course]] = {}
     group_of = [group for group in groups for _ in group[0]]
     hosts = _Hosts([span for group in groups for span in group[0]])
@@ -261,6 +265,8 @@ def _deciding(spans: list[_Span], guests: list[Course]) -> list[Course]:
     deciding = [
         span.course for span in spans if span.hi == until or span.hi > max(span.lo, since) or span.dates in dates
     ]
+    if not guests:
+        return deciding
     hosts = _Hosts(last)
     return deciding + [guest for guest in guests if hosts.first(guest) is not None]
 
@@ -298,7 +304,7 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
     boundaries = _boundaries(doses)
     steps: list[tuple[date, date, _Amount]] = []
     active: list[tuple[date, float, bool]] = []  # until when, how much and whether prescribed, the first to end first
-    amounts: dict[bool, Counter[float]] = {True: Counter(), False: Counter()}  # of those, by whether prescribed
+    amounts: dict[bool, dict[float, int]] = {True: defaultdict(int), False: defaultdict(int)}  # by whether prescribed
     begun, until = 0, date.min
     for lo, hi in pairwise(sorted(boundaries)):
         while begun < len(doses) and doses[begun].lo <= lo:
@@ -366,6 +372,8 @@ def _doses(spans: list[_Span], guests: list[Course], end: When | None) -> list[_
             dose = _Dose(lo, hi, course.start, course.end, _amount(course), course.ordered)
             latest.append(dose if before is None or hi > before.hi else before)
         doses.append(dose)
+    if not guests:
+        return doses
     hosts = _Hosts(spans)
     for course in guests:  # one known date: the dose stands for the rest of the course it lies in
         place = hosts.first(course)
