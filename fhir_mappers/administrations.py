@@ -37,12 +37,8 @@ class Given(NamedTuple):
 def read_given(chart: Chart, lexicon: Lexicon) -> list[Given]:
     """Every administration of a drug whose trials count administrations."""
     given: list[Given] = []
-    toxin = next(
-        (d for d in chart.guideline.drugs.values() if d.preventive and d.preventive.drug_class == TOXIN_CLASS), None
-    )
-
     chart.each("MedicationAdministration", partial(_read_administration, chart, lexicon, given))
-    if toxin is not None:
+    if (toxin := _toxin(chart.guideline)) is not None:
         chart.each("Procedure", partial(_read_procedure, chart, toxin, _are_chemodenervation(chart.guideline), given))
     return given
 
@@ -96,6 +92,12 @@ def _read_procedure(
             reason=read_reason(chart, resource),
         )
     )
+
+
+@per_guideline
+def _toxin(guideline: Guideline) -> Drug | None:
+    """The drug that the procedure gives."""
+    return next((d for d in guideline.drugs.values() if d.preventive and d.preventive.drug_class == TOXIN_CLASS), None)
 
 
 @per_guideline

@@ -26,11 +26,16 @@ _named = phrases_of("specialist.")
 _referral = phrases_of("referral")
 
 
-def code_sets(guideline: Guideline, *, referral: bool = False) -> frozenset[str]:
-    """The code sets that count as a specialist, or as a referral to one, on this site."""
-    suffix = "_referral" if referral else ""
-    names = (name for name in ("neurology", "pain_management") if guideline.value(f"{name}_is_specialist"))
-    return frozenset(name + suffix for name in names)
+@per_guideline
+def code_sets(guideline: Guideline) -> frozenset[str]:
+    """The code sets that count as a specialist on this site."""
+    return frozenset(name for name in ("neurology", "pain_management") if guideline.value(f"{name}_is_specialist"))
+
+
+@per_guideline
+def _referral_sets(guideline: Guideline) -> frozenset[str]:
+    """Those that count as a referral to one."""
+    return frozenset(f"{name}_referral" for name in code_sets(guideline))
 
 
 def is_specialist(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:
@@ -73,7 +78,7 @@ def names_specialist(text: str, guideline: Guideline) -> bool:
 def is_referral(said: Concept, performers: Iterable[Concept], guideline: Guideline) -> bool:
     """Whether an order asks for headache care. The word headache alone (a diary, a scan for it) does not."""
     names = sets_of(guideline, said.codes)
-    if not names.isdisjoint(code_sets(guideline, referral=True)):
+    if not names.isdisjoint(_referral_sets(guideline)):
         return True
     texts = with_unknown(said, guideline.sets_of).texts
     refers = CONSULTATION in names or any(found_in(text, _referral(guideline)) for text in texts)
