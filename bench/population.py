@@ -7,9 +7,7 @@ parsing each row alone takes meanwhile. The exit status is 1 where a limit is no
 """
 
 import argparse
-import ctypes
 import gzip
-import importlib
 import importlib.util
 import os
 import platform
@@ -23,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -129,40 +127,21 @@ def run(export: Path, out: Path, *, every_patient: bool, today: date, spark: boo
             every_patient=every_patient,
             workers=2,
         )
-        if spark:
-            ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
         done = judge_population(plan, engine=Spark("local[2]") if spark else embedded)
-        if spark:
-            _end_java()
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         os.write(wrote, orjson.dumps([peak / 1024, done.counts["patients"], done.counts["judged"]]))
         os._exit(0)
     os.close(wrote)
     before = _cpu()
-    disk = _Watch(out / "work")
-    _, status = os.waitpid(child, 0)
-    disk.stop()
+    disk, processes = _Disk(out / "work"), _Processes(child)
+    with _watched(disk, processes):
+        _, status = os.waitpid(child, 0)
     if status:
         raise SystemExit("the run failed")
     memory, patients, judged = orjson.loads(os.read(read, 1000))
     os.close(read)
-    return Took(_cpu() - before, memory, disk.most / 2**20, patients, judged)
-
-
-SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of Linux: processes whose parent ended become this one's, and their CPU time is counted."""
-
-
-def _end_java() -> None:
-    """End what Spark started, and wait for all of it."""
-    gateway: Any = importlib.import_module("pyspark").SparkContext._gateway
-    gateway.shutdown()
-    gateway.proc.stdin.close()
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            return
+    cpu = processes.cpu() if spark else _cpu() - before  # Spark does not wait for its workers
+    return Took(cpu, memory, disk.most / 2**20, patients, judged)
 
 
 def parsing(export: Path, patients: int) -> float:
@@ -190,29 +169,63 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-class _Watch:
+class _Disk:
     """The largest a folder gets."""
 
     def __init__(self, folder: Path) -> None:
         self.most = 0
         self._folder = folder
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
 
-    def _look(self) -> None:
-        while not self._done.wait(0.5):
-            size = 0
-            for path in self._folder.rglob("*"):
-                try:
-                    size += path.stat().st_size
-                except OSError:
-                    continue  # it was renamed in between
-            self.most = max(self.most, size)
+    def look(self) -> None:
+        size = 0
+        for path in self._folder.rglob("*"):
+            try:
+                size += path.stat().st_size
+            except OSError:
+                continue  # it was renamed in between
+        self.most = max(self.most, size)
 
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
+
+class _Processes:
+    """What a process and all those that descend from it have taken of the processors, as far as they were seen."""
+
+    def __init__(self, process: int) -> None:
+        self._family = {process}
+        self._ticks: dict[int, int] = {}
+
+    def look(self) -> None:
+        for file in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda file: int(file.parent.name)):
+            try:
+                fields = file.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended
+            process, parent = int(file.parent.name), int(fields[1])
+            if process in self._family or parent in self._family:
+                self._family.add(process)
+                self._ticks[process] = int(fields[11]) + int(fields[12])
+
+    def cpu(self) -> float:
+        """In seconds."""
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _watched(*watches: _Disk | _Processes) -> Iterator[None]:
+    """Have these look, twice a second."""
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.5):
+            for watch in watches:
+                watch.look()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 Limit = tuple[str, float, float, bool]

@@ -27,7 +27,7 @@ from prodrome.cds_hooks.population.plan import (
     partition_of,
 )
 from prodrome.cds_hooks.population.reading import Reading
-from prodrome.cds_hooks.population.steps import BadLine, Placed, Sieve, Sieved, placing, shared
+from prodrome.cds_hooks.population.steps import BadLine, Placed, Sieved, placing, shared
 
 Key = tuple[int, str, int, int]
 """A row on its way to a partition: which, whose (``""``: nobody's own), the task that read it, its number there.
@@ -40,6 +40,8 @@ Shuffled = tuple[Key, tuple[int, bytes]]
 
 
 NOBODY = ""
+OF_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Java only carries bytes here: to compile it thoroughly costs more than it saves. A site's own options come after."""
 
 
 class PlacedTask(NamedTuple):
@@ -65,6 +67,7 @@ class Spark:
             .appName("prodrome population")
             .config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.driver.defaultJavaOptions", OF_JAVA)
             .getOrCreate()
         )
         self._context: Any = self._session.sparkContext
@@ -80,15 +83,15 @@ class Spark:
         size = plan.export.bytes
         reading = Reading(plan)
         progress("sieved", 0, size)
-        first = list(reading.first.items())
-        for number, sieved in self._each(first, partial(_sieve, plan.export, reading.sieve)).collect():
+        sieve = self._context.broadcast(reading.sieve)
+        for number, sieved in self._each(list(reading.first.items()), partial(_sieve, plan.export, sieve)).collect():
             reading.add(number, sieved)
         progress("sieved", size, size)
 
         progress("placed", 0, size)
         rounds = []
-        for place, sieve, tasks in reading.rounds():
-            state = self._context.broadcast((place, sieve, frozenset(reading.first)))
+        for place, sieving, tasks in reading.rounds():
+            state = self._context.broadcast((place, sieving, frozenset(reading.first)))
             placed = self._each(list(tasks.items()), partial(_place, plan.export, state)).persist(_disk())
             for number, sieved, bad in placed.map(_found).collect():
                 if sieved:
@@ -106,9 +109,10 @@ class Spark:
 
         progress("judged", 0, plan.partitions)
         rows = rows.repartitionAndSortWithinPartitions(plan.partitions, _partition)
-        judged = rows.mapPartitions(partial(_judge, shipped, self._context.broadcast(outcome)))
-        self._said = judged.sortByKey().persist(_disk())
+        judged = rows.mapPartitions(partial(_judge, shipped, self._context.broadcast(outcome))).persist(_disk())
+        self._said = judged.sortByKey().persist(_disk())  # which looks at what it sorts twice beforehand
         self._said.count()
+        judged.unpersist()
         for placed in rounds:
             placed.unpersist()
         progress("judged", plan.partitions, plan.partitions)
@@ -136,9 +140,9 @@ def _disk() -> Any:
 # --- What the workers do ----------------------------------------------------------------------------------------------
 
 
-def _sieve(export: Export, sieve: Sieve, numbered: tuple[int, Task]) -> tuple[int, Sieved]:
+def _sieve(export: Export, sieve: Any, numbered: tuple[int, Task]) -> tuple[int, Sieved]:
     number, task = numbered
-    return number, sieve(exports.task_batches(export, task), task.part)
+    return number, sieve.value(exports.task_batches(export, task), task.part)
 
 
 def _place(export: Export, state: Any, numbered: tuple[int, Task]) -> PlacedTask:
