@@ -35,6 +35,48 @@ def test_the_ids_of_facts_are_given_back_as_they_came() -> None:
     assert durable.DurableMatcher().match(PAIRS, by_type(facts)) == {("pair", ("f3", "f2"))}
 
 
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the library is given, but for what opens a session."""
+    texts: list[str] = []
+    give = durable.engine.assert_fact
+
+    def assert_fact(handle: int, text: str) -> object:
+        if text != durable._OPEN:
+            texts.append(text)
+        return give(handle, text)
+
+    monkeypatch.setattr(durable.engine, "assert_fact", assert_fact)
+    return texts
+
+
+def test_facts_that_read_alike_are_sent_once_and_each_is_matched(sent: list[str]) -> None:
+    orders = [fact("order", drug="a", id=str(number)) for number in range(3)]
+    facts = by_type(numbered([*orders, fact("order", drug="b"), fact("trial", drug="a"), fact("trial", drug="a")]))
+    both = {("pair", (trial, order)) for trial in ("f5", "f6") for order in ("f1", "f2", "f3")}
+    assert durable.DurableMatcher().match(PAIRS, facts) == both
+    assert len(sent) == 3  # orders of a and b, trials of a
+
+
+def test_each_fact_is_sent_of_a_type_that_a_rule_takes_two_of(sent: list[str]) -> None:
+    same = Join("drug", "t", "drug")
+    twice = CompiledLayer("twice", (("two", (Pattern("trial", "t"), Pattern("trial", "u", joins=(same,)))),))
+    facts = by_type(numbered([fact("trial", drug="a"), fact("trial", drug="a")]))
+    assert durable.DurableMatcher().match(twice, facts) == {("two", ("f1", "f2")), ("two", ("f2", "f1"))}
+    assert len(sent) == 2
+
+
+def test_a_fact_is_not_sent_that_has_none_of_the_values_every_condition_asks_for(sent: list[str]) -> None:
+    a, b_or_c = matching.Comparison("drug", "=", "a"), ("drug", frozenset({"b", "c"}))
+    some = CompiledLayer(
+        "some", (("one", (Pattern("trial", "t", (a,)),)), ("other", (Pattern("trial", "t", one_of=(b_or_c,)),)))
+    )
+    facts = by_type(numbered([*[fact("trial", drug=drug) for drug in "abcd"], fact("trial", days=1)]))
+    matches = {("one", ("f1",)), ("other", ("f2",)), ("other", ("f3",))}
+    assert durable.DurableMatcher().match(some, facts) == matches
+    assert len(sent) == 3
+
+
 def test_too_many_facts_or_matches_are_an_error_and_the_next_evaluation_is_clean(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
