@@ -7,7 +7,7 @@ from typing import Any
 
 from prodrome.rules.contraindications import Active, active_contraindications
 from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
-from prodrome.rules.engine.matching import Fact, by_type
+from prodrome.rules.engine.matching import Fact
 from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rulebook
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.facts import UNKNOWN_CODE, Completeness, Facts, Refs
@@ -77,11 +77,7 @@ class Judgement:
     locale: str
     engine: str
     hook: str | None
-    _by_type: Mapping[str, Sequence[Fact]] = field(init=False, repr=False)
     _rows: dict[type, tuple[Any, ...]] = field(init=False, repr=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_type", by_type(self.outcome.facts))
 
     @property
     def active(self) -> Mapping[str, Active]:
@@ -95,7 +91,7 @@ class Judgement:
 
     def of_type(self, type_: str) -> Sequence[Fact]:
         """Every flat fact of a type, measured or concluded."""
-        return self._by_type.get(type_, ())
+        return self.outcome.by_type.get(type_, ())
 
     def rows(self, row: type[R]) -> tuple[R, ...]:
         """Every flat fact that a type of :mod:`prodrome.rules.rows` reads."""

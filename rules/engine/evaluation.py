@@ -11,7 +11,7 @@ content and numbered ``f1``, ``f2``... anew.
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
@@ -28,6 +28,7 @@ from prodrome.rules.engine.matching import (
     Matcher,
     ReferenceMatcher,
     Value,
+    by_type,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
 
@@ -81,6 +82,7 @@ class Outcome:
     blocked: tuple[Blocked, ...]
     unjudged: tuple[UnjudgedRule, ...]
     engine: str
+    by_type: FactsByType = field(repr=False)
 
 
 def engine_in_force(engine: str = "checked") -> str:
@@ -104,8 +106,7 @@ def evaluate(
     Raises :class:`EngineDisagreement`, :class:`FactError` or :class:`LimitError`.
     """
     engine = engine_in_force(engine)
-    state = _State()
-    state.add(_in_order(rulebook, measured))
+    state = _State(_in_order(rulebook, measured))
     matcher = _DURABLE if engine == "durable" and _DURABLE is not None else _REFERENCE
     matches: set[Match] = set()
     for layer in rulebook.layers:
@@ -115,7 +116,9 @@ def evaluate(
         _judge(state, rulebook, layer, found, completeness)
     if engine == "checked" and _DURABLE is not None:
         _check(_DURABLE, rulebook, state.by_type, matches, in_time)
-    return Outcome(tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine)
+    return Outcome(
+        tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine, state.by_type
+    )
 
 
 def _check(
@@ -186,9 +189,9 @@ def _whole(value: Value) -> Value:
 class _State:
     """The facts and verdicts of one evaluation as they grow."""
 
-    def __init__(self) -> None:
-        self.facts: list[Fact] = []
-        self.by_type: dict[str, list[Fact]] = {}
+    def __init__(self, measured: list[Fact]) -> None:
+        self.facts = measured
+        self.by_type = by_type(measured)
         self.fired: list[Fired] = []
         self.blocked: list[Blocked] = []
         self.unjudged: list[UnjudgedRule] = []

@@ -14,7 +14,6 @@ from prodrome.rules.engine.matching import (
     Join,
     Pattern,
     Value,
-    by_type,
     extend,
     passes,
     passes_join,
@@ -62,7 +61,7 @@ class Explanation:
 
 def why(rulebook: Rulebook, outcome: Outcome) -> tuple[Explanation, ...]:
     """An explanation of every rule, in the order of the rulebook."""
-    facts = by_type(outcome.facts)
+    facts = outcome.by_type
     fired, unjudged, blocked = _by_rule(outcome.fired), _by_rule(outcome.unjudged), _by_rule(outcome.blocked)
     return tuple(
         _explain(rule, facts, fired.get(rule.id, ()), unjudged.get(rule.id, ()), blocked.get(rule.id, ()))
