@@ -10,6 +10,8 @@ answer wrongly. Here a layer (or layers together) is compiled into one ruleset, 
   another kind;
 - an unknown field is not sent at all: no nulls, no empty text; a condition asks for a mark that the fields it joins
   with, and those that later conditions join with, are known, because a join with an unknown field is an error;
+- what a layer reads of a fact is the fact: those that read alike travel as one where no rule takes two of their type,
+  and those that lack what every condition on their type asks for do not travel;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
 - a ruleset serves one thread at a time, and the session is deleted whatever happens.
