@@ -139,15 +139,21 @@ LONGEST_DETAIL = 8000
 """Characters of a card's detail."""
 
 
-_BLANK_LINES = re.compile("\n{3,}")
-_BETWEEN_ITEMS = re.compile(r"^([^\S\n]*- .*\n)\n(?=[^\S\n]*- )", re.MULTILINE)
-
-
 def tidy(detail: str) -> str:
     """Markdown without the blank lines that loops leave: one between blocks, none between the items of a list."""
-    text = "\n".join(map(str.rstrip, detail.splitlines())).strip("\n")
-    text = _BETWEEN_ITEMS.sub(lambda gap: gap[1], _BLANK_LINES.sub("\n\n", text))
-    return text if len(text) < LONGEST_DETAIL else _cut(text.split("\n"))
+    lines: list[str] = []
+    in_list = gap = False
+    for line in map(str.rstrip, detail.splitlines()):
+        if not line:
+            gap = True
+            continue
+        item = line.lstrip().startswith("- ")
+        if gap and lines and not (in_list and item):
+            lines.append("")
+        lines.append(line)
+        in_list, gap = item, False
+    text = "\n".join(lines)
+    return text if len(text) < LONGEST_DETAIL else _cut(lines)
 
 
 def _cut(lines: list[str]) -> str:
