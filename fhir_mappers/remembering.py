@@ -44,6 +44,8 @@ SHORT = 200
 """Characters of a text in an element that is remembered: the name of a thing, not what somebody wrote of a patient."""
 LONGEST_ELEMENT = 2000
 """Bytes of the JSON of an element that is remembered."""
+MOST_BYTES = 200_000
+"""What the keys of a memory of elements hold together: some hundreds of elements, and what they say takes more."""
 
 
 class ElementMemory(Generic[V]):
@@ -74,7 +76,7 @@ class ElementMemory(Generic[V]):
             made = self._read(element)
         if len(key) <= LONGEST_ELEMENT and _is_short(element):
             self._bytes += _EACH + len(key)
-            if self._bytes > MOST_CHARACTERS:
+            if self._bytes > MOST_BYTES:
                 self.known.clear()
                 self._bytes = _EACH + len(key)
             self.known[key] = made

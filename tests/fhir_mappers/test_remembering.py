@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.phrases import MOST_REMEMBERED, SHORT, found_in, phrases
-from prodrome.fhir_mappers.remembering import LONGEST_ELEMENT, MOST_CHARACTERS, ElementMemory, Memory
+from prodrome.fhir_mappers.remembering import LONGEST_ELEMENT, MOST_BYTES, MOST_CHARACTERS, ElementMemory, Memory
 
 KEYS = st.text(max_size=5) | st.tuples(st.text(max_size=5), st.none() | st.text(max_size=5))
 
@@ -106,6 +106,6 @@ def test_what_somebody_wrote_of_a_patient_is_not_remembered() -> None:
 
 def test_no_chart_fills_a_memory_of_elements_for_good() -> None:
     memory = ElementMemory(len)
-    for number in range(2 * MOST_CHARACTERS // 1000):
+    for number in range(2 * MOST_BYTES // 1000):
         assert memory([f"{number:150}"] * 6) == 6
-    assert 0 < sum(map(len, memory.known)) <= MOST_CHARACTERS
+    assert 0 < sum(map(len, memory.known)) <= MOST_BYTES
