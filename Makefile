@@ -43,7 +43,8 @@ coverage: install
 test-spark: install
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements-spark.lock
 	JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
-		$(BIN)/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) tests/cds_hooks/population/test_spark.py
+		$(BIN)/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) -k spark \
+		tests/cds_hooks/population/test_spark.py tests/cds_hooks/population/test_cloud.py
 
 # A population killed at 20 random moments.
 test-kills: install

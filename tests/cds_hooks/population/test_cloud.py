@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response, request
 
-from prodrome.cds_hooks.population import ExportError, judge_population, open_export
+from prodrome.cds_hooks.population import ExportError, Spark, judge_population, open_export
 from prodrome.cds_hooks.population.cloud import _store
 from prodrome.cds_hooks.population.export import Batch, Export, batches, tasks
 from tests.cds_hooks.population.exports import examples, healthy, labelled, plan, write_export
@@ -163,10 +163,24 @@ def test_a_refusal_is_told_in_one_line_without_what_the_store_says(
 def test_a_population_in_a_store_gets_the_same_bytes(address: str, folder: Path, tmp_path: Path) -> None:
     judge_population(plan(folder, tmp_path / "one"))
     judge_population(plan(address, tmp_path / "two"))
-    for table in ("findings", "unjudged", "eligibility"):
-        assert (tmp_path / "one" / f"{table}.ndjson").read_bytes() == (
-            tmp_path / "two" / f"{table}.ndjson"
-        ).read_bytes()
+    assert findings(tmp_path / "one") == findings(tmp_path / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("address", ["s3"], indirect=True)
+def test_and_on_spark(address: str, folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="the extra spark is not installed: make test-spark")
+    judge_population(plan(folder, tmp_path / "one"))
+    judge_population(plan(address, tmp_path / "two"), engine=Spark("local[2]"))
+    assert findings(tmp_path / "one") == findings(tmp_path / "two")
+
+
+def findings(out: Path) -> list[bytes]:
+    """What a run said of its patients."""
+    return [(out / f"{table}.ndjson").read_bytes() for table in ("findings", "unjudged", "eligibility")]
 
 
 @pytest.mark.parametrize("place", ["ftp://host/export", "s3n://b", "://x"])
