@@ -29,10 +29,7 @@ class BundleEntry(NamedTuple):
 def kind_of(resource: object, otherwise: str = "") -> str:
     """The kind of a resource under its R4 name; ``otherwise`` where it does not say."""
     kind = resource.get("resourceType") if type(resource) is dict else None
-    return _R4_NAMES.get(kind, kind) if type(kind) is str else otherwise
-
-
-_R4_NAMES = dict(R4_NAMES)
+    return R4_NAMES.get(kind, kind) if type(kind) is str else otherwise
 
 
 def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleEntry]], dict[str, Completeness]]:

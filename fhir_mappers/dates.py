@@ -18,6 +18,7 @@ Period = tuple[When | None, When | None]
 _NOTHING: Period = (None, None)
 
 
+@lru_cache(maxsize=4096)
 def parse_when(text: str) -> When:
     """A FHIR ``date``, ``dateTime`` or ``instant``. Raises ValueError for anything else."""
     if len(text) == 4 and text.isdigit() and text.isascii():
@@ -36,19 +37,6 @@ def parse_when(text: str) -> When:
     return When(day, day, _instant(text))
 
 
-@lru_cache(maxsize=4096)
-def _when(text: str) -> When | str:
-    """The date that a text says, ``""`` for a blank one; of what is no date that a chart can hold, what is wrong."""
-    text = text.strip()
-    if not text:
-        return ""
-    try:
-        when = parse_when(text)
-    except ValueError:
-        return "not a date"
-    return when if when.first.year <= LATEST else "a year that no chart can tell of"
-
-
 def _instant(text: str) -> datetime | None:
     """The point in time, ``None`` where the clock part does not say one (no offset, a leap second)."""
     try:
@@ -58,7 +46,6 @@ def _instant(text: str) -> datetime | None:
     return instant if instant.tzinfo is not None else None
 
 
-@lru_cache(maxsize=1024)
 def last_of_month(day: date) -> date:
     """The last day of the month of ``day``."""
     if day.month == 12:
@@ -79,19 +66,20 @@ def months_before(day: date, count: int) -> list[date]:
 
 def read_when(parent: Mapping[str, Any], name: str) -> When | None:
     """A date element, ``None`` where absent or blank. Raises Unreadable for what is no date that a chart can hold."""
-    text = parent.get(name)
+    text = read_text(parent, name)
     if text is None:
         return None
-    if type(text) is not str:
-        text = read_text(parent, name) or ""
-    if len(text) > _LONGEST:
-        text = text.strip()
-    when = _when(text) if len(text) <= _LONGEST else "not a date"
-    if type(when) is When:
-        return when
-    if when:
-        raise Unreadable(f"{name}: {when}")
-    return None
+    text = text.strip()
+    if len(text) <= _LONGEST:
+        try:
+            when = parse_when(text)
+        except ValueError:
+            pass
+        else:
+            if when.first.year <= LATEST:
+                return when
+            raise Unreadable(f"{name}: a year that no chart can tell of")
+    raise Unreadable(f"{name}: not a date")
 
 
 def read_period(parent: Mapping[str, Any], name: str) -> Period:

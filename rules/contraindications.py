@@ -58,7 +58,7 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
 def _possible(facts: Facts, guideline: Guideline, names: frozenset[str]) -> Sequence[Contraindication]:
     """Those that something in the chart may show, in the order of the guideline."""
     showing = guideline.showing
-    found = set(showing.by_who)
+    found = {*showing.by_who, *_MORE_THAN_LISTS}
     for name in names:
         found.update(showing.by_condition.get(name, ()))
     for medication in facts.co_medications:
@@ -66,9 +66,7 @@ def _possible(facts: Facts, guideline: Guideline, names: frozenset[str]) -> Sequ
     for trial in facts.trials:
         if trial.running:
             found.update(showing.by_drug.get(trial.drug, ()))
-    if facts.readings or facts.allergies or "pregnancy" in names:
-        found |= _MORE_THAN_LISTS
-    return [one for id_, one in guideline.contraindications.items() if id_ in found] if found else ()
+    return [one for id_, one in guideline.contraindications.items() if id_ in found]
 
 
 def contraindications_of(drug: Drug, active: Mapping[str, Active]) -> list[Active]:

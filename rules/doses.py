@@ -75,20 +75,8 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool, grace_days: flo
     administrations stop short of the course, so that the others were derived from its dates. ``grace_days``: once
     the doses are given, a course that is shorter by so many days is long enough.
     """
-    return _adequacy(trial, trial.steps, trial.end, use, chronic=chronic, grace_days=grace_days)
-
-
-def _adequacy(
-    trial: Trial,
-    steps: Sequence[Step],
-    end: When | None,
-    use: PreventiveUse,
-    *,
-    chronic: bool,
-    grace_days: float,
-) -> tuple[str, bool]:
     least_amount = _least_amount(use, chronic=chronic)
-    at_target = days_at(steps, least_amount)
+    at_target = days_at(trial.steps, least_amount)
     if use.per == "day":
         return _verdict((at_target, use.min_days)), False
     quarterly = _is_quarterly(trial, use)
@@ -97,15 +85,15 @@ def _adequacy(
     interval = float(trial.interval_days or (84 if quarterly else use.interval_days) or 28)
     given = trial.administrations
     if given:
-        recorded = _verdict(*_given(trial, end, least_amount, min_days, min_given))
-        if recorded == YES or trial.not_done or not _recorded_in_part(trial, end, least_amount, interval):
+        recorded = _verdict(*_given(trial, least_amount, min_days, min_given))
+        if recorded == YES or trial.not_done or not _recorded_in_part(trial, least_amount, interval):
             return recorded, False
     derived = Span(_administrations_in(at_target.least, interval), _administrations_in(at_target.most, interval))
     return _verdict((at_target, min_days), (derived, min_given)), bool(given)
 
 
 def _given(
-    trial: Trial, end: When | None, least_amount: float | None, min_days: float, min_given: float
+    trial: Trial, least_amount: float | None, min_days: float, min_given: float
 ) -> tuple[tuple[Span, float], tuple[Span, float]]:
     """What the records show: days from the first sufficient administration to the stop, and how many there were."""
     usual = next((step.amount for step in trial.steps if step.amount is not None), None)
@@ -117,10 +105,10 @@ def _given(
     dated = [one.when for one in (*enough, *unknown) if one.when]
     first = min(dated, key=lambda when: (when.first, when.last), default=trial.start)
     counted = Span(len(enough), len(enough) + len(unknown))
-    return (length(first, end), min_days), (counted, min_given)
+    return (length(first, trial.end), min_days), (counted, min_given)
 
 
-def _recorded_in_part(trial: Trial, end: When | None, least_amount: float | None, interval: float) -> bool:
+def _recorded_in_part(trial: Trial, least_amount: float | None, interval: float) -> bool:
     """Whether the course went on after what was recorded of it: one dose, or the last long before the stop.
 
     Doses recorded as too small speak for themselves.
@@ -129,12 +117,12 @@ def _recorded_in_part(trial: Trial, end: When | None, least_amount: float | None
     if least_amount is not None and any(amount < least_amount for amount in amounts):
         return False
     if len(trial.administrations) == 1:
-        return length(trial.start, end).most > interval
+        return length(trial.start, trial.end).most > interval
     dated = [one.when for one in trial.administrations if one.when]
-    if not dated or end is None:
+    if not dated or trial.end is None:
         return False
     last = max(dated, key=lambda when: (when.last, when.first))
-    return length(last, end).most > _MISSED_INTERVALS * interval
+    return length(last, trial.end).most > _MISSED_INTERVALS * interval
 
 
 def adequacy_now(
@@ -146,8 +134,8 @@ def adequacy_now(
     if now and least_amount is not None and now.amount is not None and (now.at_most or now.amount) < least_amount:
         return NO, False
     day = When(today, today)
-    steps = [Step(one.start, day, one.amount, one.at_most) if one.end is None else one for one in trial.steps]
-    return _adequacy(trial, steps, day, use, chronic=chronic, grace_days=grace_days)
+    steps = tuple(replace(step, end=day) if step.end is None else step for step in trial.steps)
+    return adequacy(replace(trial, end=day, steps=steps), use, chronic=chronic, grace_days=grace_days)
 
 
 def lowered(use: PreventiveUse, taken: Iterable[CoMedication]) -> PreventiveUse:

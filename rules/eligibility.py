@@ -5,7 +5,6 @@ of resource that would say it came complete.
 """
 
 import calendar
-import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -573,21 +572,7 @@ def _untouched(chart: _Chart, class_: NarrowClass, *, wrong_type: bool) -> Class
         missing = chart.missing_of_options
         state = "not recorded" if missing else "open"
     tried = not options.in_attacks.isdisjoint(class_.ids)
-    return _without_record(class_.id, class_.use, class_.ehf_class, state, left, missing, tried)
-
-
-@functools.lru_cache(maxsize=1024)
-def _without_record(
-    id_: str,
-    use: Literal["preventive", "acute"],
-    ehf_class: str,
-    state: State,
-    left: tuple[str, ...],
-    missing: tuple[str, ...],
-    tried: bool,
-) -> ClassState:
-    """Made once, as most classes of most patients are like this."""
-    return ClassState(id_, use, ehf_class, state, left, missing=missing, tried=tried)
+    return ClassState(class_.id, class_.use, class_.ehf_class, state, left, missing=missing, tried=tried)
 
 
 def _state(

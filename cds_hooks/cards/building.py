@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
+from uuid import UUID
 
 from jinja2 import Environment, Template
 from jinja2.environment import TemplateModule
@@ -289,9 +290,7 @@ class _Maker:
 
 def _uuid(*parts: str) -> str:
     """A UUID in version 4's form that depends on nothing but its parts: a repeated request gets the same card."""
-    said = sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-    variant = "89ab"[int(said[16], 16) % 4]
-    return f"{said[:8]}-{said[8:12]}-4{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
+    return str(UUID(bytes=sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16], version=4))
 
 
 def _links(sources: tuple[Source, ...]) -> Json:

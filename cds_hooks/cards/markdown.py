@@ -7,7 +7,7 @@ Markdown, HTML or a link (CARD-06, CARD-07).
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
@@ -190,10 +190,6 @@ class _Writer(CodeGenerator):
             self.write(", ")
         self.write(")")
 
-    def write_commons(self) -> None:
-        super().write_commons()
-        self.writeline("LoopContext = environment.looped")
-
     def macro_def(self, macro_ref: MacroRef, frame: Frame) -> None:
         self.write("macro")
 
@@ -201,36 +197,9 @@ class _Writer(CodeGenerator):
         self.writeline(f"return environment.trusted(concat({frame.buffer}))")
 
 
-class _Loop:
-    """What a template may ask of ``loop``."""
-
-    __slots__ = ("index0", "last")
-
-    index0: int
-    last: bool
-
-    @property
-    def index(self) -> int:
-        return self.index0 + 1
-
-    @property
-    def first(self) -> bool:
-        return self.index0 == 0
-
-
-def _looped(values: Iterable[object], _: object) -> Iterator[tuple[object, _Loop]]:
-    """Each value with where the loop is, for ``loop``."""
-    values = tuple(values)
-    loop, last = _Loop(), len(values) - 1
-    for loop.index0, value in enumerate(values):
-        loop.last = loop.index0 == last
-        yield value, loop
-
-
 class _Environment(Environment):
     code_generator_class = _Writer
     trusted = Trusted
-    looped = staticmethod(_looped)
 
 
 def environment(folder: Path) -> Environment:

@@ -6,7 +6,6 @@ host of a FHIR server the site named. Nothing a caller or a chart says becomes o
 
 import os
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -86,17 +85,6 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
-        for numbers in (
-            self._calls,
-            self._stages,
-            self._cards,
-            self._unjudged,
-            self._skipped,
-            self._fhir,
-            self._key_ages,
-        ):
-            # What counts under some labels is found by them at once: they come from closed lists.
-            numbers.labels = lru_cache(maxsize=4096)(numbers.labels)  # type: ignore[method-assign, assignment]
         servers = environment.settings.fhir_servers
         self._hosts = {server.url: urlsplit(server.url).hostname or OTHER for server in servers}
 
