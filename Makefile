@@ -39,11 +39,10 @@ coverage: install
 	$(BIN)/coverage report --include="rules/*,fhir_mappers/*" --fail-under=97
 	$(BIN)/coverage report --fail-under=93
 
-# What needs Apache Spark (400 MB, and Java 17): installed here alone. Java compiles little: a test is soon over.
+# What needs Apache Spark (400 MB, and Java 17): installed here alone.
 test-spark: install
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements-spark.lock
-	JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
-		$(BIN)/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) -k spark \
+	$(BIN)/python -m pytest -q -p no:cacheprovider $(PYTEST_ARGS) -k spark \
 		tests/cds_hooks/population/test_spark.py tests/cds_hooks/population/test_cloud.py
 
 # A population killed at 20 random moments.

@@ -27,9 +27,9 @@ from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import LOGGER
 from prodrome.cds_hooks.protocol import parse, read_request
+from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
-from prodrome.cds_hooks.web.workers import YOUNG_OBJECTS
 
 LIMIT = 2.0
 STAGES = ("parse", "gather", "read", "judge", "cards")
@@ -116,8 +116,7 @@ def main() -> int:
         engine: create_app(Settings(today=TODAY, engine=engine)) for engine in ("reference", "checked")
     }
     gc.collect()
-    gc.freeze()  # this and the next as in each process of the server
-    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    collect_seldom()  # as each process of the server does
     slow = False
     titles = ("request", "KiB", "answered by", "CPU ms", "p50 ms", "p99 ms", "x echo")
     print("{:15} {:>5}  {:11} {:>7} {:>7} {:>7} {:>7}".format(*titles))

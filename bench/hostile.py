@@ -6,7 +6,6 @@ Each shape is built at several sizes and answered in a process of its own. A sha
 broken.
 """
 
-import gc
 import os
 import resource
 import time
@@ -18,9 +17,9 @@ from flask import Flask
 
 from bench.charts import DIARY, ICD10CM, INSTANCE, LOINC, PATIENT, RXNORM, SNOMED, TODAY
 from prodrome.cds_hooks.protocol import HOOKS, services
+from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
-from prodrome.cds_hooks.web.workers import YOUNG_OBJECTS
 from prodrome.rules.guideline.guideline import load_guideline
 
 SIZES = (100_000, 1_000_000, 10_000_000)
@@ -485,8 +484,7 @@ def measure(app: Flask, shape: Shape, size: int) -> Cost:
     if child == 0:
         limit = int(GIVE_UP * max(SECONDS_AT_LEAST, SECONDS_PER_MB * size / 1_000_000)) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-        gc.freeze()  # this and the next as in each process of the server
-        gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+        collect_seldom()  # as each process of the server does
         before, began = _peak(), time.process_time()
         status, answered = ask(app, shape, request)
         took = time.process_time() - began

@@ -31,6 +31,7 @@ from typing import Any
 import orjson
 
 from bench.charts import PATIENT, TODAY, chart
+from bench.processes import processes
 from prodrome.cds_hooks.population import RunPlan, Spark, embedded, judge_population, open_export
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import engine_in_force
@@ -133,14 +134,14 @@ def run(export: Path, out: Path, *, every_patient: bool, today: date, spark: boo
         os._exit(0)
     os.close(wrote)
     before = _cpu()
-    disk, processes = _Disk(out / "work"), _Processes(child)
-    with _watched(disk, processes):
+    disk, family = _Disk(out / "work"), _Family(child)
+    with _watched(disk, family):
         _, status = os.waitpid(child, 0)
     if status:
         raise SystemExit("the run failed")
     memory, patients, judged = orjson.loads(os.read(read, 1000))
     os.close(read)
-    cpu = processes.cpu() if spark else _cpu() - before  # Spark does not wait for its workers
+    cpu = family.cpu() if spark else _cpu() - before  # Spark does not wait for its workers
     return Took(cpu, memory, disk.most / 2**20, patients, judged)
 
 
@@ -186,31 +187,24 @@ class _Disk:
         self.most = max(self.most, size)
 
 
-class _Processes:
+class _Family:
     """What a process and all those that descend from it have taken of the processors, as far as they were seen."""
 
     def __init__(self, process: int) -> None:
-        self._family = {process}
-        self._ticks: dict[int, int] = {}
+        self._seconds = {process: 0.0}
 
     def look(self) -> None:
-        for file in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda file: int(file.parent.name)):
-            try:
-                fields = file.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it has ended
-            process, parent = int(file.parent.name), int(fields[1])
-            if process in self._family or parent in self._family:
-                self._family.add(process)
-                self._ticks[process] = int(fields[11]) + int(fields[12])
+        for number, one in processes().items():
+            if number in self._seconds or one.parent in self._seconds:
+                self._seconds[number] = one.cpu
 
     def cpu(self) -> float:
         """In seconds."""
-        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
+        return sum(self._seconds.values())
 
 
 @contextmanager
-def _watched(*watches: _Disk | _Processes) -> Iterator[None]:
+def _watched(*watches: _Disk | _Family) -> Iterator[None]:
     """Have these look, twice a second."""
     done = threading.Event()
 

@@ -1,7 +1,6 @@
 """A service of its own for measurements: started as a site starts it, asked over HTTP; and what it costs."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.processes import processes
+
 REQUESTS = Path(__file__).parent / "requests"
 TODAY = "2026-06-15"
-_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,12 @@ class Service:
 
     def processes(self) -> list[int]:
         """The process and its children."""
-        found = [self.process]
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
-            except OSError:  # gone meanwhile
-                continue
-            if int(fields[1]) == self.process:
-                found.append(int(folder.name))
-        return found
+        return [self.process, *[number for number, one in processes().items() if one.parent == self.process]]
 
     def cpu_ms(self) -> float:
         """CPU time of all processes so far, in milliseconds."""
-        total = 0
-        for process in self.processes():
-            fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-        return total * _TICK_MS
+        there = processes()
+        return sum(one.cpu for number, one in there.items() if self.process in (number, one.parent)) * 1000
 
     def own_mb(self) -> list[float]:
         """Memory that each process that answers has for itself, in MB."""

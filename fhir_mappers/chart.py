@@ -98,7 +98,7 @@ class Chart:
             return
         kind = kind_of(resource, kind)
         id_ = bare_id(resource.get("id"))
-        key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
+        key = _key(kind, id_) or _key_in(full_url, kind)
         place = self._places.get(key)
         if place is None:
             rows = self._resources.setdefault(kind, [])
@@ -134,17 +134,17 @@ class Chart:
             self.skip("MedicationRequest", "", "draft order, not an object", resource)
             return
         kind = kind_of(resource)
-        key = _key(kind, resource) or reference_key(full_url or "")
+        id_ = bare_id(resource.get("id"))
+        key = _key(kind, id_) or reference_key(full_url or "")
         same = content(resource)
         if kind == "MedicationRequest" and (same is None or same not in self._ordered):
             self._ordered.add(same)
             self.orders.append((place, key, resource))
         elif kind != "MedicationRequest" and kind not in BESIDE_ORDERS:
             said = kind if kind in OLD_ORDERS else "an entry"
-            self.skip(said, bare_id(resource.get("id")) or "", "draft order, of a kind that is not read", resource)
+            self.skip(said, id_ or "", "draft order, of a kind that is not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
             self._targets[target] = resource
-        id_ = bare_id(resource.get("id"))
         self._name(kind, id_, resource)
         ids = {id_, bare_id(full_url)} - {None}
         names = {key, reference_key(full_url or "")}.union(*({each or "", f"{kind}/{each}"} for each in ids))
@@ -287,9 +287,8 @@ def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
     return sum(reference.rpartition("/")[2] not in unread for reference, _ in rows) if unread else len(rows)
 
 
-def _key(kind: str, resource: JsonObject) -> str:
-    """``Type/id``, ``""`` where the resource has no id."""
-    id_ = bare_id(resource.get("id"))
+def _key(kind: str, id_: str | None) -> str:
+    """``Type/id``, ``""`` where a resource has no id."""
     return f"{kind}/{id_}" if id_ else ""
 
 

@@ -217,7 +217,7 @@ def _names(facts: Facts) -> Mapping[str, Refs]:
 def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None]]]:
     """Why failures of trials are not certain, with the step that says so, by trial."""
     found: dict[str, list[tuple[str, str | None]]] = {}
-    for fact, doubt in zip(judgement.of_type(rows.Doubt.fact), judgement.rows(rows.Doubt), strict=True):
+    for fact, doubt in judgement.with_rows(rows.Doubt):
         found.setdefault(doubt.trial, []).append((doubt.because, fact.rule))
     return found
 
@@ -225,10 +225,10 @@ def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None
 def _acute_failures(judgement: Judgement) -> Mapping[str, Sequence[tuple[How, Refs]]]:
     """How each acute drug failed: in recorded attacks, by side effects, or stopped as ineffective at full dose."""
     found: dict[str, list[tuple[How, Refs]]] = {}
-    for fact, failure in zip(judgement.of_type(rows.AcuteFailure.fact), judgement.rows(rows.AcuteFailure), strict=True):
+    for fact, failure in judgement.with_rows(rows.AcuteFailure):
         found.setdefault(failure.drug, []).append((failure.by, fact.refs))
-    for fact in judgement.of_type(rows.WeakFailure.fact):
-        found.setdefault(rows.read(rows.WeakFailure, fact).drug, []).append(("lack of efficacy", fact.refs))
+    for fact, weak in judgement.with_rows(rows.WeakFailure):
+        found.setdefault(weak.drug, []).append(("lack of efficacy", fact.refs))
     return found
 
 
@@ -402,8 +402,7 @@ def _preventives_failed(chart: _Chart, asked: FailuresAsked) -> Iterator[Failed]
             if failed:
                 yield failed
     if "tolerability" in asked.reasons:  # a recorded allergy that stands for a trial
-        for fact in chart.judgement.of_type(rows.PreventiveFailure.fact):
-            failure = rows.read(rows.PreventiveFailure, fact)
+        for fact, failure in chart.judgement.with_rows(rows.PreventiveFailure):
             if failure.drug in group_of and failure.trial not in chart.purposes:
                 certain = failure.certainty == "high"
                 yield Failed(failure.drug, group_of[failure.drug], "lack of tolerability", certain, refs=fact.refs)
@@ -530,8 +529,7 @@ class _Record:
             elif trial.use == "acute" and acute:
                 self.trials.setdefault(("acute", acute.drug_class), []).append((name, trial))
         judgement = chart.judgement
-        found = rows.PreventiveFailure
-        for fact, failure in zip(judgement.of_type(found.fact), judgement.rows(found), strict=True):
+        for fact, failure in judgement.with_rows(rows.PreventiveFailure):
             because = tuple([words for words, _ in chart.doubts.get(failure.trial, ())])
             name = failure.trial if failure.trial in chart.purposes else ""
             id_, certain = failure.drug_class, failure.certainty == "high"

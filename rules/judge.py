@@ -1,6 +1,6 @@
 """The whole judgement of one patient on one day: facts in, findings out, every one with what it rests on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -99,6 +99,10 @@ class Judgement:
         if found is None:
             found = self._rows[row] = tuple([read(row, fact) for fact in self.of_type(row.fact)])
         return found
+
+    def with_rows(self, row: type[R]) -> Iterator[tuple[Fact, R]]:
+        """Those facts, each with what the type reads."""
+        return zip(self.of_type(row.fact), self.rows(row), strict=True)
 
     def count(self, name: TallyName) -> int:
         """A count that the rulebook made."""

@@ -4,7 +4,6 @@ Each task writes one file, whole, under a name that it only gets when it is fini
 of the patients' ids, so neither the number of workers nor a stop changes a byte of it.
 """
 
-import gc
 import heapq
 import json
 import multiprocessing
@@ -36,13 +35,11 @@ from prodrome.cds_hooks.population.plan import (
 )
 from prodrome.cds_hooks.population.reading import Reading
 from prodrome.cds_hooks.population.steps import BadLine, Sieve, Sieved, placing, shared
+from prodrome.cds_hooks.runtime import collect_seldom
 
 CHARTS = "charts"
 MERGED = 256
 """How many partitions are merged at once: each is an open file."""
-
-YOUNG_OBJECTS = 100_000
-"""How many new objects a worker makes before it looks for circles among them."""
 
 T = TypeVar("T")
 
@@ -135,28 +132,25 @@ _PLAN: RunPlan
 _STATE: Any
 
 
-def _pool(
-    plan: RunPlan, state: Any = None, enter: "Callable[[RunPlan, Any], None] | None" = None
-) -> ProcessPoolExecutor:
+def _enter(plan: RunPlan, state: Any) -> None:
+    global _PLAN, _STATE
+    _PLAN, _STATE = plan, state
+    collect_seldom()
+
+
+def _enter_judging(plan: RunPlan, state: tuple[RunOutcome, _Sections, _Sections]) -> None:
+    outcome, placed, common = state
+    _enter(plan, (Judges(plan, outcome), placed, common))
+
+
+def _pool(plan: RunPlan, state: Any, enter: Callable[[RunPlan, Any], None] = _enter) -> ProcessPoolExecutor:
     plan.guideline.rulebook  # noqa: B018  loaded before the workers are made, which share it
     if plan.export.folder.forkable:
         context: BaseContext = multiprocessing.get_context("fork")
     else:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["prodrome.cds_hooks.population.preloaded"])
-    return ProcessPoolExecutor(plan.workers, mp_context=context, initializer=enter or _enter, initargs=(plan, state))
-
-
-def _enter(plan: RunPlan, state: Any) -> None:
-    global _PLAN, _STATE
-    _PLAN, _STATE = plan, state
-    gc.freeze()  # what is loaded by now stays for good, and what a step makes is nearly all free of circles
-    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
-
-
-def _enter_judging(plan: RunPlan, state: tuple[RunOutcome, _Sections, _Sections]) -> None:
-    outcome, placed, common = state
-    _enter(plan, (Judges(plan, outcome), placed, common))
+    return ProcessPoolExecutor(plan.workers, mp_context=context, initializer=enter, initargs=(plan, state))
 
 
 def _each(

@@ -103,7 +103,7 @@ class Spark:
         rows = placed.flatMap(partial(_rows, plan.partitions))
         if with_shared := list(reading.with_shared().items()):
             wanted = placed.flatMap(partial(_wanted, plan.partitions)).distinct(plan.partitions)
-            common = self._each(with_shared, partial(_shared, plan.export)).flatMap(_one_by_one)
+            common = self._each(with_shared, partial(_shared, plan.export)).flatMap(iter)
             rows = rows.union(common.join(wanted, plan.partitions).map(_addressed))
         progress("placed", size, size)
 
@@ -171,10 +171,6 @@ def _shared(export: Export, numbered: tuple[int, Task]) -> list[tuple[str, tuple
     """What is nobody's own, by its key: the task that read it, its number there, the row."""
     found = enumerate(shared(exports.task_batches(export, numbered[1])))
     return [(key, (numbered[0], number, raw)) for number, (key, raw) in found]
-
-
-def _one_by_one(several: Iterable[Any]) -> Iterable[Any]:
-    return several
 
 
 def _addressed(joined: tuple[str, tuple[tuple[int, int, bytes], int]]) -> Shuffled:

@@ -1,6 +1,7 @@
 """What the calls of one process share while they run: whose turn it is to compute, the trace of each, which build."""
 
 from prodrome.cds_hooks.runtime.build import is_compiled
+from prodrome.cds_hooks.runtime.garbage import collect_seldom
 from prodrome.cds_hooks.runtime.traces import (
     TracesUnavailable,
     begin_traces,
@@ -18,6 +19,7 @@ __all__ = [
     "Turn",
     "begin_traces",
     "check_traces",
+    "collect_seldom",
     "end_traces",
     "is_compiled",
     "stage",

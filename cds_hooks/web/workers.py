@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from prodrome.cds_hooks.logs import alarm, log
+from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.metrics import forget
 
@@ -27,8 +28,6 @@ BACKLOG = 2048
 """Connections that wait to be taken."""
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 OPEN_FILES = 65_536
-YOUNG_OBJECTS = 100_000
-"""How many may be made before a collection looks for circles: one heavy chart has 20,000, and nearly all go without."""
 QUICK_DEATH_SECONDS = 2.0
 MOST_QUICK_DEATHS = 5
 
@@ -130,7 +129,7 @@ class _Parent:
             for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # the server sets its own for the first two
                 signal.signal(name, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+            collect_seldom()
             server = self._server(self._front(), grace_seconds=self._grace, parent=self._alive)
             server.run(sockets=[self._listener])
             if self._ended is not None:

@@ -161,10 +161,7 @@ class _Kind(NamedTuple):
 
 def _asked_of_all(patterns: Sequence[Pattern]) -> tuple[str, frozenset[Value]]:
     """A field that every condition asks to have one of some values, and those values: no other fact can match."""
-    wanted: list[dict[str, frozenset[Value]]] = [
-        {test.field: frozenset({test.value}) for test in pattern.tests if test.op == "="} | dict(pattern.one_of)
-        for pattern in patterns
-    ]
+    wanted = [dict(pattern.wanted()) for pattern in patterns]
     for name in sorted(wanted[0]):
         if all(name in each for each in wanted):
             return name, frozenset().union(*(each[name] for each in wanted))

@@ -99,6 +99,10 @@ class Pattern:
     def __post_init__(self) -> None:
         object.__setattr__(self, "passing", _picker(self.tests, self.one_of))
 
+    def wanted(self) -> tuple[OneOf, ...]:
+        """The fields that have to have one of some values, and those values: one, for a test for equality."""
+        return (*[(test.field, frozenset({test.value})) for test in self.tests if test.op == "="], *self.one_of)
+
 
 Rules = Sequence[tuple[str, tuple[Pattern, ...]]]
 """Rules by id, with their conditions in order."""

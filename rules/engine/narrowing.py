@@ -49,15 +49,7 @@ class Narrowing:
         """The rules (ids) of which each test for a value is passed by some fact, whichever."""
         if not self._asked:
             self._asked = {
-                rule_id: [
-                    *[
-                        ((one.fact, test.field), frozenset({test.value}))
-                        for one in when
-                        for test in one.tests
-                        if test.op == "="
-                    ],
-                    *[((one.fact, name), values) for one in when for name, values in one.one_of],
-                ]
+                rule_id: [((one.fact, name), values) for one in when for name, values in one.wanted()]
                 for rule_id, when in layer.rules
             }
         there: dict[tuple[str, str], set[Value | None]] = {}
