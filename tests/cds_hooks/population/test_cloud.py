@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as Xml
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +11,10 @@ from pathlib import Path
 import pytest
 from flask import Flask, Response, request
 
-from prodrome.cds_hooks.population import ExportError, Spark, judge_population, open_export
+from prodrome.cds_hooks.population import ExportError, judge_population, open_export
 from prodrome.cds_hooks.population.cloud import _store
 from prodrome.cds_hooks.population.export import Batch, Export, batches, tasks
-from tests.cds_hooks.population.exports import examples, healthy, labelled, plan, write_export
+from tests.cds_hooks.population.exports import TODAY, examples, healthy, labelled, plan, write_export
 from tests.serving import serving
 
 CHARTS = [chart for chart in [*labelled()[:6], *examples()[:2], *healthy(3)] if not chart.absent]
@@ -167,14 +169,21 @@ def test_a_population_in_a_store_gets_the_same_bytes(address: str, folder: Path,
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore:unclosed <socket:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
 @pytest.mark.parametrize("address", ["s3"], indirect=True)
 def test_and_on_spark(address: str, folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: a Spark running already has workers without the environment of this store."""
     pytest.importorskip("pyspark", reason="the extra spark is not installed: make test-spark")
     judge_population(plan(folder, tmp_path / "one"))
-    judge_population(plan(address, tmp_path / "two"), engine=Spark("local[2]"))
+    asked = ["--today", TODAY.isoformat(), "--engine", "reference", "--with", "spark", "--master", "local[2]"]
+    command = [
+        str(Path(sys.executable).with_name("prodrome")),
+        "population",
+        address,
+        *asked,
+        "--out",
+        str(tmp_path / "two"),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
     assert findings(tmp_path / "one") == findings(tmp_path / "two")
 
 
