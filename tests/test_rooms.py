@@ -71,7 +71,8 @@ def test_a_door_shows_what_is_there(room: str) -> None:
     face = importlib.import_module(room)
     assert face.__doc__
     assert len(set(face.__all__)) == len(face.__all__)
-    assert [name for name in face.__all__ if not hasattr(face, name)] == []
+    for name in face.__all__:  # a module that few need is loaded by who imports it
+        assert hasattr(face, name) or f"{room}.{name}" in MODULES, name
 
 
 def test_who_may_import_whom_is_said_of_every_room() -> None:

@@ -6,15 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
-import jwt
 import orjson
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.runtime import waiting
+
+if TYPE_CHECKING:
+    import jwt
 
 TTL_SECONDS = 600.0
 """How long a fetched key set is used without asking again."""
@@ -43,11 +43,14 @@ class Pending(Exception):
     """The key set is being fetched, and too many wait for it already."""
 
 
-def key_for(keys: Sequence[Key], kid: str, algorithm: str) -> jwt.PyJWK:
+def key_for(keys: Sequence[Key], kid: str, algorithm: str) -> "jwt.PyJWK":
     """The one key that *kid* names, if it is made for *algorithm*: type, curve, ``alg``, ``use`` and size.
 
     Raises :class:`Unusable`.
     """
+    import jwt
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     named = [key for key in keys if key.get("kid") == kid]
     if not named:
         raise Unusable("no key has this kid")
@@ -94,6 +97,8 @@ def fetch(url: str) -> Sequence[Key]:
 
 
 async def _get(url: str) -> bytes:
+    import httpx
+
     body = bytearray()
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     try:

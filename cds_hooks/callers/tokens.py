@@ -9,9 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeGuard
-
-import jwt
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from prodrome.cds_hooks.callers.caller import ANYONE, Caller
 from prodrome.cds_hooks.callers.keys import Key, KeySets, Pending, Unusable, key_for
@@ -22,6 +20,9 @@ from prodrome.cds_hooks.logs import log
 from prodrome.cds_hooks.protocol import Forbidden, Unauthorized, Unavailable
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Issuer, Settings
+
+if TYPE_CHECKING:
+    import jwt
 
 __all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
 
@@ -53,6 +54,8 @@ class Authenticator:
         self._clock = clock
         self._limiter = Limiter(settings.requests_per_minute)
         self._used = None if settings.open else UsedTokens(database or Database(settings.database_url), clock)
+        if not settings.open:  # no call is to wait for these, and processes that are forked later share them
+            import jwt  # noqa: F401
 
     def key_set_ages(self) -> Mapping[str, float]:
         """Seconds since each key set was fetched, by its address."""
@@ -141,7 +144,9 @@ class Authenticator:
         with waiting():  # for a key set that is fetched
             return [key for url in urls for key in self._key_sets.keys(url, kid)]
 
-    def _verified(self, token: str, key: jwt.PyJWK, algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
+    def _verified(self, token: str, key: "jwt.PyJWK", algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
+        import jwt
+
         try:
             return jwt.decode(
                 token,
@@ -195,6 +200,8 @@ def _bearer(authorization: str | None) -> str:
 
 def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Header and claims as the token says them, to choose the key by: nothing here is believed."""
+    import jwt
+
     try:
         whole = jwt.decode_complete(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):

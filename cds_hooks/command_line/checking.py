@@ -5,15 +5,15 @@ import argparse
 from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
 from prodrome.cds_hooks.command_line.called import called
-from prodrome.cds_hooks.testers import check_arguments, run_check
+from prodrome.cds_hooks.testers import check
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Which service, and the date it judges by."""
-    check_arguments(command)
+    check.arguments(command)
     today_argument(command)
 
 
 def run(asked: argparse.Namespace) -> int:
     """Check it and print the report; 1 where a MUST is broken."""
-    return run_check(asked, clock(settings_of(asked).today)(), called())
+    return check.run_check(asked, clock(settings_of(asked).today)(), called())

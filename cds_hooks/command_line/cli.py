@@ -5,12 +5,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-import argcomplete
-
 from prodrome.cds_hooks.command_line.commands import COMMANDS
-from prodrome.cds_hooks.command_line.errors import Parser, in_one_line
-from prodrome.cds_hooks.command_line.version import versions
-from prodrome.rules import ProdromeError
+from prodrome.cds_hooks.command_line.parser import Parser
 
 MISTAKE = 2
 INTERRUPTED = 130
@@ -18,6 +14,8 @@ INTERRUPTED = 130
 
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from prodrome.cds_hooks.command_line.version import versions
+
         print(versions())
         parser.exit()
 
@@ -47,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     completing = "_ARGCOMPLETE" in os.environ
     whole = parser(None if completing else next((word for word in words if not word.startswith("-")), ""))
-    argcomplete.autocomplete(whole)  # answers the shell, and ends, where it is asked what may come next
+    if completing:
+        import argcomplete
+
+        argcomplete.autocomplete(whole)  # answers the shell what may come next, and ends
     asked = whole.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = asked.run
     try:
@@ -57,10 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read what is printed has read enough: `prodrome rules | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to fail at the end
         return 0
-    except (ProdromeError, OSError) as error:
-        if asked.debug:
-            raise
-        print(in_one_line(error), file=sys.stderr)
-        return MISTAKE
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        from prodrome.cds_hooks.command_line.errors import in_one_line
+
+        said = in_one_line(error)
+        if said is None or asked.debug:
+            raise
+        print(said, file=sys.stderr)
+        return MISTAKE

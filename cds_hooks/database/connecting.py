@@ -35,7 +35,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from prodrome.cds_hooks.database.tables import metadata
@@ -105,8 +104,12 @@ class Database:
 
     def insert_once(self, table: Table) -> Insert:
         """An insert that leaves out rows whose key is there; of two transactions with one key exactly one inserts."""
-        if self.engine.dialect.name == "postgresql":
+        if self.engine.dialect.name == "postgresql":  # each is heavy, and one of them is never needed
+            from sqlalchemy.dialects import postgresql
+
             return postgresql.insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import sqlite
+
         return sqlite.insert(table).on_conflict_do_nothing()
 
     @property

@@ -5,12 +5,14 @@ for every kind of resource it is known afterwards whether all of it came, part o
 
     Failure           there is no usable answer; ``text`` completes "the FHIR server ..."
     NotAllowed        the server is not to be called
+
+What a service that fetches nothing does without is loaded when first used: HTTP (see :func:`preload`), and the module
+``bulk_data``.
 """
 
 import atexit
 from collections.abc import Iterable
 
-from prodrome.cds_hooks.fhir_client import bulk_data
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, allowed
 from prodrome.cds_hooks.fhir_client.client import Client, FetchPlan, FetchProgress, Request
 from prodrome.cds_hooks.fhir_client.exchange import JSON, NOT_THERE, Failure, is_json
@@ -38,12 +40,20 @@ __all__ = [
     "expand",
     "in_words",
     "is_json",
+    "preload",
     "resolve",
     "resolve_references",
 ]
 
 _CLIENT = Client()
 atexit.register(_CLIENT.close)
+
+
+def preload() -> None:
+    """Load what asking a server takes, so that no call waits for it, and processes that are forked later share it."""
+    import jwt  # noqa: F401
+
+    from prodrome.cds_hooks.fhir_client import transport  # noqa: F401
 
 
 def complete(

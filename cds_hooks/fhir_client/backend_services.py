@@ -5,14 +5,15 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx
-import jwt
 
 from prodrome.cds_hooks.fhir_client.addresses import NotAllowed, Target, parsed
 from prodrome.cds_hooks.fhir_client.exchange import Failure, ask
 from prodrome.cds_hooks.settings import Backend, is_loopback
+
+if TYPE_CHECKING:
+    import httpx
 
 ASSERTION_SECONDS = 240
 """At most five minutes, says the standard."""
@@ -33,9 +34,11 @@ class BackendTokens:
         self._lock = asyncio.Lock()
 
     async def get(
-        self, http: httpx.AsyncClient, transport: Callable[[Target], httpx.AsyncBaseTransport], deadline: float
+        self, http: "httpx.AsyncClient", transport: "Callable[[Target], httpx.AsyncBaseTransport]", deadline: float
     ) -> str:
         """A token with some time left; raises :class:`Failure`. *http* talks to the FHIR server itself."""
+        import httpx
+
         async with self._lock:
             if self._token is None or time.monotonic() >= self._token[0]:
                 listed = self._backend.token_url
@@ -54,7 +57,7 @@ class BackendTokens:
         server = self._target.server
         return Target(url, server.model_copy(update={"url": listed or server.url, "backend": None}))
 
-    async def _discovered(self, http: httpx.AsyncClient, deadline: float) -> str:
+    async def _discovered(self, http: "httpx.AsyncClient", deadline: float) -> str:
         """Where the FHIR server says that tokens are given out: encrypted, and on this machine only if it is here too.
 
         To where the name of the address leads, the same holds as for the FHIR server itself.
@@ -72,7 +75,9 @@ class BackendTokens:
             raise Failure("does not say where access tokens are given out")
         return str(url)
 
-    async def _asked(self, http: httpx.AsyncClient, url: str, deadline: float) -> tuple[float, str]:
+    async def _asked(self, http: "httpx.AsyncClient", url: str, deadline: float) -> tuple[float, str]:
+        import jwt
+
         now = int(time.time())
         claims = {
             "iss": self._backend.client_id,

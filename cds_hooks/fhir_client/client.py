@@ -13,9 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from prodrome.cds_hooks.fhir_client import references
 from prodrome.cds_hooks.fhir_client.addresses import Allowing, NotAllowed, Target, allowed
@@ -24,9 +22,11 @@ from prodrome.cds_hooks.fhir_client.breaker import Breaker
 from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, ask
 from prodrome.cds_hooks.fhir_client.references import Resolved
 from prodrome.cds_hooks.fhir_client.searching import Fetched, Search, is_link, missing
-from prodrome.cds_hooks.fhir_client.transport import CheckedTransport
 from prodrome.cds_hooks.runtime import trace_headers
 from prodrome.fhir_mappers import R5_NAMES
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_SERVERS = 32
 VERSION_SECONDS = 3600.0
@@ -74,7 +74,7 @@ class Session:
     """What is kept per server between calls: connections, its FHIR version, our own token, whether it answers."""
 
     target: Target
-    http: httpx.AsyncClient
+    http: "httpx.AsyncClient"
     breaker: Breaker = field(default_factory=Breaker)
     version: tuple[float, str] | None = None
     tokens: BackendTokens | None = None
@@ -82,10 +82,16 @@ class Session:
     retired: bool = False  # to be closed when the last of them ends
 
 
+def _checked(target: Target) -> "httpx.AsyncBaseTransport":
+    from prodrome.cds_hooks.fhir_client.transport import CheckedTransport  # HTTP is loaded where something is asked
+
+    return CheckedTransport(target)
+
+
 class Client:
     """Asks FHIR servers for what a request did not bring. *transport* is for tests."""
 
-    def __init__(self, transport: Callable[[Target], httpx.AsyncBaseTransport] = CheckedTransport) -> None:
+    def __init__(self, transport: "Callable[[Target], httpx.AsyncBaseTransport]" = _checked) -> None:
         self._transport = transport
         self._sessions: OrderedDict[Target, Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -202,6 +208,8 @@ class Client:
     def _session(self, target: Target) -> Session:
         session = self._sessions.get(target)
         if session is None:
+            import httpx
+
             http = httpx.AsyncClient(transport=self._transport(target), headers=HEADERS, timeout=None, trust_env=False)
             session = self._sessions[target] = Session(target, http)
             if len(self._sessions) > MAX_SERVERS:

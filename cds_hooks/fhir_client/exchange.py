@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import orjson
 
 from prodrome.cds_hooks.fhir_client.addresses import FhirServerError, NotAllowed
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_ANSWER_BYTES = 10_000_000
 """How much one kind of resource may take, decompressed and all pages together."""
@@ -55,7 +57,7 @@ class _Again(Exception):
 
 
 async def ask(
-    http: httpx.AsyncClient, request: httpx.Request, deadline: float, room: int = MAX_ANSWER_BYTES
+    http: "httpx.AsyncClient", request: "httpx.Request", deadline: float, room: int = MAX_ANSWER_BYTES
 ) -> tuple[Any, int]:
     """The JSON a server answers with, read to its end, and its size in bytes; raises :class:`Failure`.
 
@@ -74,8 +76,10 @@ async def ask(
 
 
 async def _once(
-    http: httpx.AsyncClient, request: httpx.Request, room: int, *, last: bool, first: bool
+    http: "httpx.AsyncClient", request: "httpx.Request", room: int, *, last: bool, first: bool
 ) -> tuple[Any, int]:
+    import httpx
+
     try:
         response = await http.send(request, stream=True, follow_redirects=False)
         try:
@@ -110,7 +114,7 @@ def _unreachable(error: BaseException) -> str:
     return "cannot be reached"
 
 
-def _check(response: httpx.Response, *, may_repeat: bool, may_repeat_error: bool) -> None:
+def _check(response: "httpx.Response", *, may_repeat: bool, may_repeat_error: bool) -> None:
     status = response.status_code
     if 300 <= status < 400:
         raise Failure(f"redirects elsewhere, which is not followed ({status})", status=status)
@@ -161,7 +165,7 @@ def retry_after(value: str | None) -> float:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-async def _body(response: httpx.Response, room: int) -> bytes:
+async def _body(response: "httpx.Response", room: int) -> bytes:
     """The body, decompressed no further than *room* bytes: a small answer can unpack to any size.
 
     What follows the end of the compressed data is refused at once: zlib would keep all of it.

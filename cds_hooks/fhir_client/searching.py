@@ -4,16 +4,17 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urljoin
-
-import httpx
 
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_ANSWER_BYTES, Failure, ask, errors
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.fhir_mappers import bare_id, lacks_some
 from prodrome.rules import Completeness
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_PAGES = 50
 _MAX_ENTRIES = 10_000
@@ -77,7 +78,7 @@ class Search:
     started: float = field(default_factory=time.monotonic)
     _before: int = 0  # the total of the queries before this one
 
-    async def run(self, http: httpx.AsyncClient, deadline: float) -> None:
+    async def run(self, http: "httpx.AsyncClient", deadline: float) -> None:
         """Asks until there is no further page, or something stops it; raises nothing.
 
         Where an answer meets a mistake of ours, its kind goes without, and somebody is told.
@@ -110,7 +111,7 @@ class Search:
         state = Completeness.COMPLETE if self.problem is None else Completeness.INCOMPLETE
         return Fetched(self.kind, bundle, state, self.problem, sum(1 for _ in self._matches()), seconds)
 
-    async def _read(self, http: httpx.AsyncClient, deadline: float) -> None:
+    async def _read(self, http: "httpx.AsyncClient", deadline: float) -> None:
         resource, _ = await ask(http, self._request(http, f"{self.target.base}/{self.query}"), deadline)
         self.answered = True
         kind, _, bare = self.query.partition("/")
@@ -122,7 +123,7 @@ class Search:
             raise Failure("answers with another resource than was asked for")
         self.resource = resource
 
-    async def _pages(self, http: httpx.AsyncClient, deadline: float) -> None:
+    async def _pages(self, http: "httpx.AsyncClient", deadline: float) -> None:
         ways = list(self._ways())
         for way in ways:
             try:
@@ -148,7 +149,7 @@ class Search:
             else:
                 yield _Way((paged,))
 
-    async def _follow(self, http: httpx.AsyncClient, way: "_Way", deadline: float, *, last: bool) -> None:
+    async def _follow(self, http: "httpx.AsyncClient", way: "_Way", deadline: float, *, last: bool) -> None:
         """Every page of every query of one way. Raises :class:`_Refused` for a refusal that is not the *last*."""
         room = MAX_ANSWER_BYTES
         seen: set[str] = set()
@@ -217,7 +218,7 @@ class Search:
             if resource and (mode.get("mode") if isinstance(mode, dict) else None) not in ("include", "outcome"):
                 yield resource
 
-    def _first(self, http: httpx.AsyncClient, query: str, *, post: bool) -> tuple[httpx.Request, str]:
+    def _first(self, http: "httpx.AsyncClient", query: str, *, post: bool) -> "tuple[httpx.Request, str]":
         if is_link(query):
             return self._request(http, query), query
         url = f"{self.target.base}/{query}"
@@ -226,7 +227,7 @@ class Search:
         path = f"{self.target.base}/{query.partition('?')[0]}/_search"
         return self._request(http, path, form=_parsed(url).query), url
 
-    def _request(self, http: httpx.AsyncClient, url: str, *, form: bytes | None = None) -> httpx.Request:
+    def _request(self, http: "httpx.AsyncClient", url: str, *, form: bytes | None = None) -> "httpx.Request":
         """A question to this server: a GET, or a POST of a form. Raises :class:`Failure` for any other address."""
         if not self.target.covers(url):
             raise Failure("continues its answer at another address, which is not followed")
@@ -270,8 +271,10 @@ def _reports_errors(bundle: Mapping[str, Any]) -> bool:
     )
 
 
-def _parsed(url: str) -> httpx.URL:
+def _parsed(url: str) -> "httpx.URL":
     """An address that can be asked; one that is too long, for instance, cannot. Raises :class:`Failure`."""
+    import httpx
+
     try:
         return httpx.URL(url)
     except httpx.InvalidURL:

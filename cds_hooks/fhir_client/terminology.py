@@ -5,19 +5,20 @@ where the server does not say how many there are, until a page is empty.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
-
 from prodrome.cds_hooks.fhir_client.exchange import HEADERS, Failure, is_json, issue_code
+
+if TYPE_CHECKING:
+    import httpx
 
 _PAGE_SIZE = 1_000
 MOST_CODES = 100_000
 """Codes taken of one expression: one that means more is not one of ours."""
 
 
-def expand(http: httpx.Client, base: str, expression: str) -> dict[str, str]:
+def expand(http: "httpx.Client", base: str, expression: str) -> dict[str, str]:
     """The codes an expression means, with their displays. Raises :class:`Failure` where not all of them came."""
     found: dict[str, str] = {}
     offset = 0
@@ -41,7 +42,9 @@ def expand(http: httpx.Client, base: str, expression: str) -> dict[str, str]:
             raise Failure("repeats its pages without end")
 
 
-def _page(http: httpx.Client, base: str, expression: str, offset: int) -> Mapping[str, Any]:
+def _page(http: "httpx.Client", base: str, expression: str, offset: int) -> Mapping[str, Any]:
+    import httpx
+
     url = f"http://snomed.info/sct?fhir_vs=ecl/{quote(expression, safe='')}"
     parameters = {"url": url, "offset": str(offset), "count": str(_PAGE_SIZE)}
     try:
@@ -59,7 +62,7 @@ def _page(http: httpx.Client, base: str, expression: str, offset: int) -> Mappin
     return expansion
 
 
-def _read(answer: httpx.Response) -> Mapping[str, Any]:
+def _read(answer: "httpx.Response") -> Mapping[str, Any]:
     if not is_json(answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()):
         return {}
     try:

@@ -1,7 +1,8 @@
-"""What integration testers use: example patients for a sandbox FHIR server, and consultations without an EHR."""
+"""What integration testers use: example patients for a sandbox FHIR server, and consultations without an EHR.
 
-from prodrome.cds_hooks.testers.check import arguments as check_arguments
-from prodrome.cds_hooks.testers.check import run_check as run_check
+The module ``check``, which is a client and knows what a server's answers must be, is loaded by who imports it.
+"""
+
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import EXAMPLE_PREFIX, Ask, Example, entry_of, examples, resources
@@ -21,7 +22,7 @@ __all__ = [
     "Example",
     "LoadingError",
     "TesterError",
-    "check_arguments",
+    "check",
     "dosage",
     "draft_allergy",
     "draft_order",
@@ -33,6 +34,5 @@ __all__ = [
     "medication",
     "new_key",
     "resources",
-    "run_check",
     "status",
 ]

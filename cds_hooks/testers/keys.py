@@ -5,9 +5,6 @@ import json
 import os
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from prodrome.cds_hooks.testers.errors import TesterError
 
 PRIVATE = "private-key.pem"
@@ -21,6 +18,9 @@ def new_key(folder: Path, issuer: str, kid: str) -> str:
 
     The private key is readable by its owner alone. Raises :class:`TesterError` where there is a key already.
     """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP384R1())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

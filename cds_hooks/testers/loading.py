@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import Example, examples, in_parts, resources, transaction
 from prodrome.rules.guideline import Guideline
+
+if TYPE_CHECKING:
+    import httpx
 
 _SECONDS = 60.0
 
@@ -31,6 +32,8 @@ def load(
     Every resource is put under its own id, a few patients at a time and each lot all or nothing, so it may be done
     again at any time: on another day the dates follow. Raises :class:`LoadingError`.
     """
+    import httpx
+
     headers = {"Accept": "application/fhir+json", "Content-Type": "application/fhir+json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
@@ -51,14 +54,16 @@ def load(
     return written
 
 
-def _is_r4(http: httpx.Client, url: str) -> None:
+def _is_r4(http: "httpx.Client", url: str) -> None:
     version = str(_asked(http, "GET", f"{url}/metadata").get("fhirVersion", ""))
     if not version.startswith("4."):
         raise LoadingError(f"The server speaks FHIR {version or 'of a version it does not say'}; the patients are R4.")
 
 
-def _asked(http: httpx.Client, method: str, url: str, body: object = None) -> Any:
+def _asked(http: "httpx.Client", method: str, url: str, body: object = None) -> Any:
     """The JSON object the server answers with."""
+    import httpx
+
     try:
         answer = http.request(method, url, json=body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from prodrome.cds_hooks.population import ExportError, Results, Table
 from prodrome.cds_hooks.protocol import NotFound, Unavailable
 from prodrome.cds_hooks.workbench import asking
 from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
+
+if TYPE_CHECKING:
+    from prodrome.cds_hooks.population import Results, Table
 
 
 def population_pages(frame: Frame) -> Pages:
@@ -82,7 +84,9 @@ class _PopulationPages:
         document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
         return self.frame.kept(asking.opened("A patient of the population", "population", document, environment))
 
-    def _results(self) -> Results | None:
+    def _results(self) -> "Results | None":
+        from prodrome.cds_hooks.population import ExportError, Results  # heavy, and seldom looked at
+
         folder = self.environment.settings.population_results
         try:
             return Results.of(folder) if folder else None

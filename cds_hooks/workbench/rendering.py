@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nh3
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 PAGES = Path(__file__).parents[2] / "templates" / "pages"
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _DATE = re.compile(r"(?<![\w/-])(\d{4}-\d\d(?:-\d\d)?)(?![\w/-])(?=[^<>]*(?:<|\Z))")
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
@@ -20,10 +23,17 @@ _TAGS = {
 }
 
 
+@cache
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # heavy, and no call of a service needs it
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
 def markdown(text: str) -> Markup:
     """Markdown as safe HTML: no raw HTML, images, scripts or styles, and links to web pages only."""
     html = nh3.clean(
-        _MARKDOWN.render(text),
+        _markdown().render(text),
         tags=_TAGS,
         attributes={"a": {"href"}},
         url_schemes={"http", "https"},

@@ -17,7 +17,6 @@ import orjson
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.cards import CardsError
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.population import ExportError, Results
 from prodrome.cds_hooks.protocol import Refused
 from prodrome.cds_hooks.testers import TesterError
 from prodrome.cds_hooks.workbench import asking, editing
@@ -86,7 +85,7 @@ def changed_guideline(environment: Environment, rule_id: str, text: str, paramet
     return guideline
 
 
-PROBLEMS = (TesterError, RulebookError, CardsError, GuidelineError, ExportError, Refused)
+PROBLEMS = (TesterError, RulebookError, CardsError, GuidelineError, Refused)
 """What is wrong with what a person typed."""
 
 
@@ -205,8 +204,19 @@ def labelled_patients(folder: Path, environment: Environment) -> list[Known]:
 def population_patients(folder: Path, environment: Environment) -> list[Known]:
     """The first patients that a population's run found or could not judge, where their charts were kept.
 
-    Raises ``ExportError`` where the folder holds no results.
+    Raises :class:`TesterError` where the folder holds no results.
     """
+    from prodrome.cds_hooks.population import ExportError  # heavy, and few sites have results
+
+    try:
+        return _population_patients(folder, environment)
+    except ExportError as error:
+        raise TesterError(str(error)) from error
+
+
+def _population_patients(folder: Path, environment: Environment) -> list[Known]:
+    from prodrome.cds_hooks.population import Results
+
     results = Results.of(folder)
     if not results.has_charts:
         return []

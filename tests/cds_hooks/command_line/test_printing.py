@@ -13,7 +13,7 @@ import pytest
 
 from prodrome.cds_hooks.command_line.called import called, from_here
 from prodrome.cds_hooks.command_line.cli import main
-from prodrome.cds_hooks.command_line.commands import _to_try
+from prodrome.cds_hooks.command_line.serving import _to_try
 from prodrome.cds_hooks.settings import Issuer, Settings
 
 ROOT = Path(__file__).parents[3]
