@@ -19,6 +19,7 @@ from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
 from prodrome.cds_hooks.protocol.refusals import Forbidden, Invalid, Missing, NothingToJudge, Refused
 
 MAX_DEPTH = 64
+_BEYOND = 254 - MAX_DEPTH  # of the levels of lists and objects that orjson writes
 
 _SAID_ONCE = frozenset(
     (
@@ -27,8 +28,6 @@ _SAID_ONCE = frozenset(
         *("resourceType", "patient", "subject"),
     )
 )
-_LISTS_AS_OBJECTS = bytes.maketrans(b"[]", b"{}")
-_NOT_SHAPE = bytes(set(range(256)) - set(b"{}[]:"))
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -92,45 +91,18 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Invalid(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(document, dict):
         raise Invalid("The body is not a JSON object.")
-    shape = body.translate(_LISTS_AS_OBJECTS, _NOT_SHAPE)
+    deep: object = document
+    for _ in range(_BEYOND):
+        deep = [deep]
     try:
-        members = orjson.dumps(document).count(b":")
-    except orjson.JSONEncodeError:  # beyond 254 levels
-        raise _deep() from None
-    if _too_deep(shape.translate(None, b":"), document):
-        raise _deep()
+        members = orjson.dumps(deep).count(b":")
+    except orjson.JSONEncodeError:
+        raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     # A member that was dropped took at least one colon with it, and those inside strings are the same in both unless
     # one is written as an escape.
-    if shape.count(b":") != members or (b"\\" in body and rb"\u003" in body):
+    if body.count(b":") != members or (b"\\" in body and rb"\u003" in body):
         _refuse_duplicates(body)
     return document
-
-
-def _deep() -> Invalid:
-    return Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.")
-
-
-def _too_deep(brackets: bytes, document: object) -> bool:
-    # Brackets alone, all of one kind, emptied from the inside: as many rounds as there are levels, each in C. Brackets
-    # in strings may leave a rest; only then is the document itself walked.
-    for _ in range(MAX_DEPTH):
-        inner = brackets.replace(b"{}", b"")
-        if not inner:
-            return False
-        if len(inner) == len(brackets):
-            break
-        brackets = inner
-    level = [document]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for parent in level
-            for child in (parent.values() if isinstance(parent, dict) else parent)  # type: ignore[attr-defined]
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 class _Object(dict[str, Any]):
