@@ -19,7 +19,7 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     reference_key,
 )
-from prodrome.fhir_mappers.kinds import KINDS, REFERRED_TO
+from prodrome.fhir_mappers.kinds import KINDS, R4_NAMES, REFERRED_TO
 from prodrome.fhir_mappers.words import words
 from prodrome.rules import Completeness, NotUnderstood, Skipped, When
 from prodrome.rules.guideline import Guideline
@@ -75,11 +75,10 @@ class Chart:
         self._targets: dict[str, JsonObject] = {}
         self._bare: dict[str, JsonObject | None] = {}
         self._read: dict[tuple[object, int], object] = {}
-        self._resources: dict[str, list[ChartRow]] = {}
-        self._places: dict[str, int] = {}  # where in its kind a Type/id stands
+        self._named: dict[str, dict[str, JsonObject]] = {}  # by kind and Type/id
+        self._nameless: dict[str, list[JsonObject]] = {}
         for kind, values in record.resources.items():
-            for value in values:
-                self._add(kind, value)
+            self._add(R4_NAMES.get(kind, kind), values)
         self.orders: list[tuple[int, str, JsonObject]] = []  # place among the orders, Type/id and the resource
         self._ordered: set[bytes | None] = set()
         self._order_names: dict[int, frozenset[str]] = {}  # by the identity of the resource
@@ -89,38 +88,37 @@ class Chart:
         self.patient_id = self._whose(record.patient_id)
         self._plain = f"Patient/{self.patient_id}"
         self.ordered = frozenset(reference for _, reference, _ in self.orders if reference)
-        self.rows: dict[str, list[ChartRow]] = {kind: self._own(kind, rows) for kind, rows in self._resources.items()}
+        self.rows: dict[str, list[ChartRow]] = {kind: self._own(kind) for kind in self._named}
 
-    def _add(self, kind: str, value: object) -> None:
-        resource, full_url = value if type(value) is BundleEntry else (value, None)
-        if type(resource) is not dict:
-            self.skip(kind, "", "not an object", resource)
-            return
-        kind = kind_of(resource, kind)
-        id_ = bare_id(resource.get("id"))
-        key = _key(kind, id_) or _key_in(full_url, kind)
-        place = self._places.get(key)
-        if place is None:
-            rows = self._resources.setdefault(kind, [])
-            if key:
-                self._places[key] = len(rows)
-                self._targets[key] = resource
-            rows.append((key, resource))
-        else:  # one Type/id counts once: the version updated last
-            rows = self._resources[kind]
-            if _updated(resource) > _updated(rows[place][1]):
-                rows[place] = (key, resource)
-                self._targets[key] = resource
-        if full_url and not (key and full_url.endswith(key)):
-            self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
-        self._name(kind, id_, resource)
+    def _add(self, asked: str, values: Sequence[object]) -> None:
+        """Take in what came as resources of a kind."""
+        for value in values:
+            resource, full_url = value if type(value) is BundleEntry else (value, None)
+            if type(resource) is not dict:
+                self.skip(asked, "", "not an object", resource)
+                continue
+            kind = resource.get("resourceType")
+            if kind != asked:
+                kind = kind_of(resource, asked)
+            named = self._named.get(kind)
+            if named is None:
+                named = self._named[kind] = {}
+            id_ = bare_id(resource.get("id"))
+            key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
+            if not key:
+                self._nameless.setdefault(kind, []).append(resource)
+            elif key not in named or _updated(resource) > _updated(named[key]):
+                named[key] = self._targets[key] = resource  # one Type/id counts once: the version updated last
+            if full_url and not (key and full_url.endswith(key)):
+                self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
+            if id_ and kind in REFERRED_TO:
+                self._name(kind, id_, resource)
 
-    def _name(self, kind: str, id_: str | None, resource: JsonObject) -> None:
+    def _name(self, kind: str, id_: str, resource: JsonObject) -> None:
         """Let a bare id, or a ``urn:`` of it, lead to a resource that others refer to so."""
-        if id_ and kind in REFERRED_TO:
-            known = self._bare.setdefault(id_, resource)
-            if known is not None and known is not resource and kind_of(known, kind) != kind:
-                self._bare[id_] = None  # it may mean either
+        known = self._bare.setdefault(id_, resource)
+        if known is not None and known is not resource and kind_of(known, kind) != kind:
+            self._bare[id_] = None  # it may mean either
 
     def _add_order(self, place: int, value: object) -> None:
         entry = value if isinstance(value, BundleEntry) else BundleEntry(value)
@@ -145,7 +143,8 @@ class Chart:
             self.skip(said, id_ or "", "draft order, of a kind that is not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
             self._targets[target] = resource
-        self._name(kind, id_, resource)
+        if id_ and kind in REFERRED_TO:
+            self._name(kind, id_, resource)
         ids = {id_, bare_id(full_url)} - {None}
         names = {key, reference_key(full_url or "")}.union(*({each or "", f"{kind}/{each}"} for each in ids))
         self._order_names[id(resource)] = frozenset(names)
@@ -166,12 +165,13 @@ class Chart:
     def _whose(self, patient_id: str | None) -> str | None:
         if patient_id:
             return bare_id(patient_id)
-        patients = self._resources.get("Patient", ())
-        return bare_id(patients[0][1].get("id")) if len(patients) == 1 else None
+        patients = [*self._nameless.get("Patient", ()), *self._named.get("Patient", {}).values()]
+        return bare_id(patients[0].get("id")) if len(patients) == 1 else None
 
-    def _own(self, kind: str, rows: list[ChartRow]) -> list[ChartRow]:
-        own = []
-        for row in rows:
+    def _own(self, kind: str) -> list[ChartRow]:
+        """The rows of a kind that are our patient's: those without an id, then the others in the order of theirs."""
+        own: list[ChartRow] = []
+        for row in (*(("", resource) for resource in self._nameless.get(kind, ())), *self._named[kind].items()):
             try:
                 if self.concerns_us(row[1]):
                     own.append(row)
@@ -350,6 +350,9 @@ def _stop_type_of(coding: object) -> str | None:
 
 def _updated(resource: JsonObject) -> float:
     """When this version was stored, in seconds; earliest of all where it does not say."""
+    meta = resource.get("meta")
+    if type(meta) is dict and "lastUpdated" not in meta:
+        return NEVER
     try:
         return seconds(read_when(read_object(resource, "meta") or {}, "lastUpdated"))
     except Unreadable:

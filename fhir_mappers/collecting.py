@@ -14,6 +14,7 @@ from prodrome.rules import Completeness
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 
 HARMLESS = frozenset({"warning", "information", "success"})
+_MATCH = (None, "match")  # modes of an entry that was asked for
 _DEEPEST = 4  # wrappings and Bundles inside one another
 
 _WORSE = {COMPLETE: 0, INCOMPLETE: 1, MISSING: 2}
@@ -70,6 +71,9 @@ def _add(
     here: dict[_Nameless, int] = {}
     for kind, entries in came.items():
         rows = found.setdefault(kind, [])
+        if all(bare_id(resource.get("id")) for resource, _ in entries):  # by far the most
+            rows += entries
+            continue
         for entry in entries:
             if not bare_id(entry.resource.get("id")) and (same := content(entry.resource)) is not None:
                 name = kind, entry.full_url, same
@@ -127,7 +131,7 @@ def _collect_bundle(
     kind: str, bundle: dict[str, object], found: dict[str, list[BundleEntry]], depth: int
 ) -> Completeness:
     state = INCOMPLETE if _goes_on(bundle) else COMPLETE
-    matches = included = outcomes = 0
+    rows = matches = outcomes = 0
     entries = bundle.get("entry")
     for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
         if type(entry) is not dict:
@@ -139,26 +143,29 @@ def _collect_bundle(
         if type(resource) is not dict:
             state = INCOMPLETE
             continue
-        own = kind_of(resource, kind)
-        if own == "OperationOutcome":
-            outcomes += 1
-            if not is_harmless(resource):
-                state = INCOMPLETE
-        elif own == "Bundle":
-            state = worse(state, _collect_value(kind, resource, found, depth + 1))
+        own = resource.get("resourceType")
+        if own != kind:
+            own = kind_of(resource, kind)
+            if own == "OperationOutcome":
+                outcomes += 1
+                if not is_harmless(resource):
+                    state = INCOMPLETE
+                continue
+            if own == "Bundle":
+                state = worse(state, _collect_value(kind, resource, found, depth + 1))
+                continue
+        full_url = entry.get("fullUrl")
+        row = BundleEntry(resource, full_url if type(full_url) is str else None)
+        if own in found:
+            found[own].append(row)
         else:
-            full_url = entry.get("fullUrl")
-            row = BundleEntry(resource, full_url if type(full_url) is str else None)
-            if own in found:
-                found[own].append(row)
-            else:
-                found[own] = [row]
-            if own == kind and _is_match(entry):
-                matches += 1
-            else:
-                included += 1
+            found[own] = [row]
+        rows += 1
+        search = entry.get("search")
+        if own == kind and (type(search) is not dict or search.get("mode") in _MATCH):
+            matches += 1
     total = bundle.get("total")
-    if isinstance(total, int) and lacks_some(total, matches, included, outcomes):
+    if isinstance(total, int) and lacks_some(total, matches, rows - matches, outcomes):
         state = worse(state, INCOMPLETE)
     return state
 
@@ -178,11 +185,6 @@ def _goes_on(bundle: dict[str, object]) -> bool:
         isinstance(link, dict) and link.get("relation") == "next"
         for link in (links if isinstance(links, list) else [links])
     )
-
-
-def _is_match(entry: dict[str, object]) -> bool:
-    search = entry.get("search")
-    return type(search) is not dict or search.get("mode") in (None, "match")
 
 
 def is_harmless(outcome: dict[str, object]) -> bool:

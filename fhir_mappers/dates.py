@@ -5,10 +5,10 @@ A date keeps the calendar day *as written*, in its own offset; the instant is ke
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from prodrome.fhir_mappers.elements import Unreadable, read_object, read_text
+from prodrome.fhir_mappers.remembering import Memory
 from prodrome.rules import When
 
 LATEST = 2199  # the last year that a chart can tell of
@@ -18,7 +18,6 @@ Period = tuple[When | None, When | None]
 _NOTHING: Period = (None, None)
 
 
-@lru_cache(maxsize=4096)
 def parse_when(text: str) -> When:
     """A FHIR ``date``, ``dateTime`` or ``instant``. Raises ValueError for anything else."""
     if len(text) == 4 and text.isdigit() and text.isascii():
@@ -66,20 +65,33 @@ def months_before(day: date, count: int) -> list[date]:
 
 def read_when(parent: Mapping[str, Any], name: str) -> When | None:
     """A date element, ``None`` where absent or blank. Raises Unreadable for what is no date that a chart can hold."""
-    text = read_text(parent, name)
+    text = parent.get(name)
     if text is None:
         return None
+    if type(text) is not str:
+        text = read_text(parent, name) or ""
+    when = _WHENS[text] if len(text) <= _LONGEST else _when(text)
+    if isinstance(when, str):
+        raise Unreadable(f"{name}: {when}")
+    return when
+
+
+def _when(text: str) -> When | str | None:
+    """What a date element says, or what is wrong with it."""
     text = text.strip()
-    if len(text) <= _LONGEST:
-        try:
-            when = parse_when(text)
-        except ValueError:
-            pass
-        else:
-            if when.first.year <= LATEST:
-                return when
-            raise Unreadable(f"{name}: a year that no chart can tell of")
-    raise Unreadable(f"{name}: not a date")
+    if not text:
+        return None
+    if len(text) > _LONGEST:
+        return _NO_DATE
+    try:
+        when = parse_when(text)
+    except ValueError:
+        return _NO_DATE
+    return when if when.first.year <= LATEST else "a year that no chart can tell of"
+
+
+_NO_DATE = "not a date"
+_WHENS = Memory(_when)
 
 
 def read_period(parent: Mapping[str, Any], name: str) -> Period:

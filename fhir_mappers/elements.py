@@ -132,8 +132,8 @@ def reference_key(reference: str) -> str:
 
     Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
-    if reference[3:4] == ":" and not reference.islower() and _UUID.fullmatch(reference):
-        return reference.lower()  # RFC 4122: upper and lower case are the same
+    if reference[3:4] == ":" and (lower := reference.lower()) != reference and _UUID.fullmatch(reference):
+        return lower  # RFC 4122: upper and lower case are the same
     if "/" not in reference or reference.startswith(("#", "urn:")):
         return reference
     if _PLAIN.fullmatch(reference):
@@ -146,7 +146,7 @@ def bare_id(id_: object) -> str | None:
     """The logical id in an id however it was written: ``x``, ``Patient/x``, ``https://host/Patient/x/_history/2``."""
     if type(id_) is not str:
         return None
-    if id_.startswith("urn:"):
+    if ":" in id_ and id_.startswith("urn:"):
         return id_.rpartition(":")[2] or None  # as it is written: an id need not be a UUID
     if "/" not in id_:
         return id_ or None
@@ -158,7 +158,7 @@ def read_reference(parent: Mapping[str, Any] | None) -> str | None:
     if parent is None or "reference" not in parent:
         return None
     text = read_text(parent, "reference")
-    return reference_key(text) if text else None
+    return None if text is None else reference_key(text)
 
 
 def content(resource: JsonObject) -> bytes | None:

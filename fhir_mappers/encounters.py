@@ -80,7 +80,8 @@ def _read(
     if status not in _COUNTED:
         return
     kind = kinds.of(resource)
-    classes = kind.classes or _worded(places(chart, resource), chart.guideline) & {EMERGENCY}
+    people = participants(chart, resource)
+    classes = kind.classes or _worded(places(chart, resource, people), chart.guideline) & {EMERGENCY}
     if kind.is_emergency:
         classes |= {EMERGENCY}
     refs = (ref,) if ref else ()
@@ -95,8 +96,8 @@ def _read(
         visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
     elif AMBULATORY in classes and (
         kind.is_specialist
-        or _is_with_specialist(chart, resource)
-        or any(names_specialist(place, chart.guideline) for place in places(chart, resource))
+        or _is_with_specialist(chart, people)
+        or any(names_specialist(place, chart.guideline) for place in places(chart, resource, people))
     ):
         contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
@@ -168,10 +169,35 @@ def _period(resource: JsonObject) -> Period:
     return read_period(resource, "period" if "period" in resource else "actualPeriod")
 
 
-def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
-    for participant in read_objects(resource, "participant"):
-        who = read_object(participant, "individual") or read_object(participant, "actor")
-        role = chart.resolve(read_reference(who), resource)
+class Followed(NamedTuple):
+    """A Reference that leads to a resource, or has words of its own."""
+
+    reference: JsonObject
+    key: str
+    target: JsonObject | None
+
+
+def _followed(chart: Chart, references: Iterable[JsonObject | None], within: JsonObject) -> list[Followed]:
+    found = []
+    for reference in references:
+        if reference is not None:
+            key = read_reference(reference) or ""
+            target = chart.resolve(key, within)
+            if target is not None or "display" in reference or "type" in reference:
+                found.append(Followed(reference, key, target))
+    return found
+
+
+def participants(chart: Chart, resource: JsonObject) -> list[Followed]:
+    """Who takes part in an Encounter or Appointment."""
+    who = [
+        read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
+    ]
+    return _followed(chart, who, resource)
+
+
+def _is_with_specialist(chart: Chart, people: list[Followed]) -> bool:
+    for _, _, role in people:
         if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):
             return True
     return False
@@ -186,24 +212,17 @@ _NAMED = ("Location", "HealthcareService", "Organization")  # by one text
 _PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a place
 
 
-def places(chart: Chart, resource: JsonObject) -> list[str]:
+def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[str]:
     """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
     locations = [read_object(each, "location") for each in read_objects(resource, "location")]
-    others = [
-        read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
-    ]
+    where = _followed(chart, [*locations, read_object(resource, "serviceProvider")], resource)
     said: dict[str | None, None] = {}
-    for place, reference in enumerate([*locations, read_object(resource, "serviceProvider"), *others]):
-        if reference is None:
-            continue
-        key = read_reference(reference) or ""
-        target = chart.resolve(key, resource)
-        if target is None and "display" not in reference and "type" not in reference:
-            continue
-        kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
-        if kind not in _PEOPLE or place <= len(locations):
-            said[read_text(reference, "display")] = None
-            said[read_text(target, "name") if target and kind in _NAMED else None] = None
+    for of_place, followed in ((True, where), (False, people)):
+        for reference, key, target in followed:
+            kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
+            if of_place or kind not in _PEOPLE:
+                said[read_text(reference, "display")] = None
+                said[read_text(target, "name") if target and kind in _NAMED else None] = None
     return [text[:LONGEST_TEXT] for text in said if text]
 
 

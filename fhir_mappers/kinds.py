@@ -5,7 +5,6 @@ The prefetch templates, the FHIR client, the population's runs and the words of 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from prodrome.fhir_mappers.codes import Code
 from prodrome.fhir_mappers.observation_codes import diary_codes, measurement_codes
@@ -108,9 +107,9 @@ _KINDS = (
     Kind("PractitionerRole", referred_to=True),
 )
 
-KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _KINDS})
-R5_NAMES: Mapping[str, str] = MappingProxyType({kind.name: kind.r5 for kind in _KINDS if kind.r5})
-R4_NAMES: Mapping[str, str] = MappingProxyType({r5: name for name, r5 in R5_NAMES.items()})
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _KINDS}
+R5_NAMES: Mapping[str, str] = {kind.name: kind.r5 for kind in _KINDS if kind.r5}
+R4_NAMES: Mapping[str, str] = {r5: name for name, r5 in R5_NAMES.items()}
 
 REFERRED_TO = frozenset(kind.name for kind in _KINDS if kind.referred_to)
 """The kinds that a fact of another resource may depend on."""

@@ -51,7 +51,8 @@ MOST_BYTES = 200_000
 class ElementMemory(Generic[V]):
     """What *read* makes of an element, found again under its JSON: one look-up stands for all that is read in it.
 
-    With *names*, what it makes of these elements of a resource together. What it raises, it raises again.
+    With *names*, what it makes of these elements of a resource together, of which null is as absent. What it raises,
+    it raises again.
     """
 
     def __init__(self, read: Callable[[Any], V], *names: str) -> None:
@@ -62,7 +63,15 @@ class ElementMemory(Generic[V]):
 
     def of(self, resource: Mapping[str, Any]) -> V:
         """What the named elements of a resource say."""
-        return self({name: resource[name] for name in self._names if name in resource})
+        values = list(map(resource.get, self._names))
+        try:
+            key = orjson.dumps(values)
+        except orjson.JSONEncodeError:
+            return self._read(self._named(values))
+        try:
+            return self.known[key]
+        except KeyError:
+            return self._learn(key, self._named(values))
 
     def __call__(self, element: Any) -> V:
         """What an element says."""
@@ -73,7 +82,14 @@ class ElementMemory(Generic[V]):
         try:
             return self.known[key]
         except KeyError:
-            made = self._read(element)
+            return self._learn(key, element)
+
+    def _named(self, values: list[Any]) -> dict[str, Any]:
+        named = zip(self._names, values, strict=True)
+        return {name: value for name, value in named if value is not None}
+
+    def _learn(self, key: bytes, element: Any) -> V:
+        made = self._read(element)
         if len(key) <= LONGEST_ELEMENT and _is_short(element):
             self._bytes += _EACH + len(key)
             if self._bytes > MOST_BYTES:

@@ -76,7 +76,7 @@ def test_an_element_says_what_reading_it_again_would_give(asked: list[Any]) -> N
     assert [memory(element) for element in [*asked, *asked]] == [repr(element) for element in [*asked, *asked]]
 
 
-def test_an_element_is_read_once_by_the_elements_that_are_named() -> None:
+def test_an_element_is_read_once_by_the_elements_that_are_named_of_which_null_is_as_absent() -> None:
     read: list[Any] = []
 
     def reading(part: Any) -> int:
@@ -86,8 +86,9 @@ def test_an_element_is_read_once_by_the_elements_that_are_named() -> None:
     memory = ElementMemory(reading, "code", "status")
     assert memory.of({"id": "1", "code": {"text": "x"}}) == 1
     assert memory.of({"code": {"text": "x"}, "id": "2"}) == 1
-    assert memory.of({"code": {"text": "x"}, "status": None}) == 2
-    assert read == [{"code": {"text": "x"}}, {"code": {"text": "x"}, "status": None}]
+    assert memory.of({"code": {"text": "x"}, "status": None}) == 1
+    assert memory.of({"code": None, "status": {"text": "x"}}) == 2
+    assert read == [{"code": {"text": "x"}}, {"status": {"text": "x"}}]
 
 
 def test_what_somebody_wrote_of_a_patient_is_not_remembered() -> None:
