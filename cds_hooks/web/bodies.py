@@ -7,6 +7,7 @@ from werkzeug.local import LocalProxy
 
 from prodrome.cds_hooks.fhir_client import JSON, is_json
 from prodrome.cds_hooks.protocol import Unsupported
+from prodrome.cds_hooks.web.wsgi import BODY
 
 TAKEN = {"Accept": ", ".join(JSON), "Accept-Encoding": "identity"}
 """The headers of a 415: what would have been taken."""
@@ -20,8 +21,9 @@ def whole_request() -> Request:
 def json_body() -> bytes:
     """The body of this request. Raises :class:`Refused` (415) for another media type, and for a compressed body."""
     asked = whole_request()
-    if not is_json(asked.mimetype):
+    if not is_json(asked.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()):
         raise Unsupported(f"The body must be {' or '.join(JSON)}.")
     if asked.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("identity", ""):
         raise Unsupported("The body must not be compressed.")
-    return asked.get_data(cache=False)
+    body: bytes | None = asked.environ.get(BODY)
+    return asked.get_data(cache=False) if body is None else body

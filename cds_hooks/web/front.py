@@ -90,6 +90,8 @@ class Front:
         self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
         self._turn = Turn()
         self._in_hand = 0
+        if metrics is not None:
+            metrics.calls_in_hand = lambda: self._in_hand
         self._asked = 0  # calls given to the threads; counted by the loop alone
         self._begun = 0  # of them begun, and how long one takes lately; counted by who has the turn alone
         self._pace = 0.0
@@ -117,7 +119,7 @@ class Front:
                 found = refused
                 self._held -= len(body)
                 body.clear()
-            answer = await self._answer(scope, headers, environ_of(scope, headers, body, found), receive)
+            answer = await self._answer(scope, headers, environ_of(scope, headers, bytes(body), found), receive)
         except _Busy:
             busy, answer = True, self._outcome(scope, headers, 503, "The service is busy. Ask again.", "1")
         except _Gone:
@@ -196,7 +198,7 @@ class Front:
         loop = asyncio.get_running_loop()
         job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
         waits = self._in_hand > 0
-        self._hold(1)
+        self._in_hand += 1
         self._asked += 1
         self._jobs.put(job)
         try:
@@ -204,7 +206,7 @@ class Front:
                 await _answered_or_gone(job, receive)
             answer = await job.result
         finally:
-            self._hold(-1)
+            self._in_hand -= 1
         if answer is None:
             raise _Busy
         if isinstance(answer, Exception):
@@ -227,10 +229,10 @@ class Front:
         }
         return status, [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()], content
 
-    def _hold(self, more: int) -> None:
-        self._in_hand += more
+    def tell_state(self) -> None:
+        """Let the metrics say how things are: to be called about once a second."""
         if self._metrics is not None:
-            self._metrics.in_hand(self._in_hand)
+            self._metrics.tell_state()
 
     def _work(self) -> None:
         while True:

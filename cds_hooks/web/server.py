@@ -129,6 +129,7 @@ class Server(uvicorn.Server):
             backlog=1,  # connections taken at a time, so that all processes get their share; the queue is set below
         )
         super().__init__(config)
+        self._front = front
         self._parent = parent
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -147,6 +148,12 @@ class Server(uvicorn.Server):
             server.close()
         await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once in a second, let the metrics say how things are; whether to end."""
+        if counter % 10 == 0:
+            self._front.tell_state()
+        return await super().on_tick(counter)
 
     def _orphaned(self) -> None:
         asyncio.get_running_loop().remove_reader(self._parent or 0)

@@ -15,6 +15,8 @@ HttpAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 CHECKED = "prodrome.checked"
 """Where the application finds what was found before the body was read: the caller whose token was checked, or the
 exception with which the request is to be refused. The body is empty then."""
+BODY = "prodrome.body"
+"""Where it finds the body whole, within the limit, beside the stream that WSGI makes of it."""
 
 
 def called(app: Application, environ: dict[str, Any]) -> HttpAnswer:
@@ -50,7 +52,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-def environ_of(scope: Scope, headers: Mapping[str, str], body: bytearray, found: object) -> dict[str, Any]:
+def environ_of(scope: Scope, headers: Mapping[str, str], body: bytes, found: object) -> dict[str, Any]:
     """The request as PEP 3333 has it, its body whole; what was *found* by its head under :data:`CHECKED`."""
     server, client = scope.get("server") or ("localhost", 80), scope.get("client") or ("", 0)
     path: bytes = scope["raw_path"]
@@ -67,6 +69,7 @@ def environ_of(scope: Scope, headers: Mapping[str, str], body: bytearray, found:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": BytesIO(body),
+        BODY: body,
         "wsgi.errors": _Errors(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,

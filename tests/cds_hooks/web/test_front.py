@@ -114,6 +114,18 @@ def test_a_body_without_a_length_is_read_up_to_the_limit() -> None:
         assert ask(port, iter([b"x" * 1000] * 101)).status_code == 413
 
 
+def test_how_things_are_is_told_though_nobody_calls() -> None:
+    class Told:
+        times = 0
+
+        def tell_state(self) -> None:
+            self.times += 1
+
+    metrics: Any = Told()
+    with serving(Application(), metrics=metrics):
+        until(lambda: metrics.times > 1)
+
+
 def chunks(size: int, count: int) -> bytes:
     return (b"%x\r\n" % size + b"x" * size + b"\r\n") * count + b"0\r\n\r\n"
 
