@@ -77,6 +77,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level)
     LOGGER.propagate = False
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no line tells them
     logging.getLogger().handlers[:] = [handler]
     logging.captureWarnings(True)
     threading.excepthook = _died
@@ -105,7 +106,9 @@ def log(event: str, *, level: int = logging.INFO, **fields: object) -> None:
     if LOGGER.isEnabledFor(level):
         said = {name: value for name, value in fields.items() if value or value not in _NOTHING}
         # Made here, as who calls need not be looked for: no line of ours tells it.
-        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": said}))
+        record = logging.LogRecord(LOGGER.name, level, "", 0, event, (), None)
+        record.fields = said
+        LOGGER.handle(record)
 
 
 def alarm(event: str, **fields: object) -> None:
