@@ -212,21 +212,59 @@ class _Wrong(Exception):
     """What is wrong with a file, before it is said of which."""
 
 
+_TEXT, _LIST, _FIELDS = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+
+
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML in which a key stands once: the later would silently overwrite the earlier."""
+    """YAML in which a key stands once: the later would silently overwrite the earlier.
 
+    Texts, lists and fields, which nearly all of a file is, are read here: PyYAML keeps a state for each value.
+    """
 
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    mapping: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in mapping:
-            raise _Wrong(f"line {key_node.start_mark.line + 1}: {key!r} stands twice")
-        mapping[key] = loader.construct_object(value_node, deep=True)
-    return mapping
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._tags: dict[str, str] = {}
+        self._made: dict[yaml.Node, Any] = {}  # what has an anchor may stand in several places
 
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        """The kind of a value: of a text without quotes, whether it is a number, say. Most stand in a file often."""
+        if kind is not yaml.ScalarNode or not implicit[0]:
+            return str(super().resolve(kind, value, implicit))
+        tag = self._tags.get(value)
+        if tag is None:
+            tag = self._tags[value] = str(super().resolve(kind, value, implicit))
+        return tag
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    def construct_document(self, node: yaml.Node) -> Any:
+        """What a file says."""
+        return self._value(node)
+
+    def _value(self, node: yaml.Node) -> Any:
+        kind = (type(node), node.tag)
+        if kind == (yaml.ScalarNode, _TEXT):
+            return node.value
+        if kind not in ((yaml.SequenceNode, _LIST), (yaml.MappingNode, _FIELDS)):
+            return self.construct_object(node, deep=True)
+        if node not in self._made:
+            self._made[node] = _Loader  # until it is made: nothing of a file is this
+            self._made[node] = self._fields(node) if isinstance(node, yaml.MappingNode) else self._list(node)
+        if self._made[node] is _Loader:
+            raise _Wrong(f"line {node.start_mark.line + 1}: this holds itself")
+        return self._made[node]
+
+    def _list(self, node: yaml.Node) -> list[Any]:
+        return [self._value(item) for item in node.value]
+
+    def _fields(self, node: yaml.MappingNode) -> dict[Any, Any]:
+        fields: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._value(key_node)
+            if isinstance(key, list | dict | set):
+                raise _Wrong(f"line {key_node.start_mark.line + 1}: a key should be a text")
+            if key in fields:
+                raise _Wrong(f"line {key_node.start_mark.line + 1}: {key!r} stands twice")
+            fields[key] = self._value(value_node)
+        return fields
 
 
 @functools.lru_cache(maxsize=32)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from prodrome.rules.engine.strict_yaml import MOST_NAMED, meant, parse, read_entry, read_file
 from prodrome.rules.errors import ConfigurationError
@@ -25,6 +26,10 @@ class Wrong(ConfigurationError):
         ("- a\n", "file.yaml: expected fields, found ['a']"),
         ("", "file.yaml: expected fields, found None"),
         ("a: !!python/object:os.system x\n", "file.yaml: not valid YAML at line 1: "),
+        ("a: 1\nb: &own\n  c: *own\n", "file.yaml: line 2: this holds itself"),
+        ("a: &own [1, *own]\n", "file.yaml: line 1: this holds itself"),
+        ("a: 1\n? [b]\n: 1\n", "file.yaml: line 2: a key should be a text"),
+        ("a: !!map [1]\n", "file.yaml: not valid YAML at line 1: "),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -76,3 +81,20 @@ def test_nothing_else_reads_yaml_or_guesses_what_was_meant() -> None:
                 r"\byaml\.\w*load|^(?:import|from) yaml\b|get_close_matches|did you mean", source, re.MULTILINE
             )
             assert read is None or str(path.relative_to(ROOT)) == own, f"{path.relative_to(ROOT)}: {read}"
+
+
+def test_values_are_what_yaml_says_and_what_is_anchored_is_read_once() -> None:
+    text = 'a: &same [1, 2.5, "1", true, null, 2026-01-31]\nb: *same\n"3": [yes, x]\n3: {}\n'
+    said = parse(text, Wrong)
+    assert said == yaml.safe_load(text)
+    assert isinstance(said, dict)
+    assert said["a"] is said["b"]
+
+
+@pytest.mark.timeout(20)
+def test_what_is_anchored_many_times_over_is_no_more_than_it_is() -> None:
+    """Aliases of aliases: written out they would be 2^60 values."""
+    text = "- &a0 [x, x]\n" + "".join(f"- &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+    said = parse(text, Wrong)
+    assert isinstance(said, list)
+    assert len(said) == 60
