@@ -301,19 +301,19 @@ def _links(sources: tuple[Source, ...]) -> Json:
 
 
 @cache
-def _environment(folder: Path = TEMPLATES_FOLDER) -> Environment:
+def _environment(folder: Path) -> Environment:
     return environment(folder)
 
 
 @cache
 def _shared() -> TemplateModule:
     """The macros that templates share."""
-    return _environment().get_template(PARTS).module
+    return _environment(TEMPLATES_FOLDER).get_template(PARTS).module
 
 
 @cache
 def _template(rule: str) -> Template:
-    return _environment().get_template(f"{rule}.md.j2")
+    return _environment(TEMPLATES_FOLDER).get_template(f"{rule}.md.j2")
 
 
 def load_templates(guideline: Guideline) -> None:

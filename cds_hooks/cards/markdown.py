@@ -201,6 +201,17 @@ class _Environment(Environment):
     code_generator_class = _Writer
     trusted = Trusted
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._parsed: dict[str, nodes.Template] = {}
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """A template is parsed once: to be checked, and then to be compiled."""
+        parsed = self._parsed.pop(source, None)
+        if parsed is None:
+            parsed = self._parsed[source] = super()._parse(source, name, filename)
+        return parsed
+
 
 def environment(folder: Path) -> Environment:
     """The templates of a folder, compiled once and kept; a name that does not exist is an error."""

@@ -8,7 +8,7 @@ have is a :class:`CardsError` with template and line. So a misspelt name is foun
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from inspect import isfunction, signature
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -226,7 +226,7 @@ class _Check:
     def attribute_of(self, node: nodes.Node, of: Type, name: str) -> Type:
         if not isinstance(of, type):
             raise self.fail(node, f"{_named(of)} has no {name!r}")
-        members = {**_members(of), **get_type_hints(of)}
+        members = _members(of)
         known = [key for key in members if not key.startswith("_")]
         if name not in known:
             raise self.fail(node, f"{_named(of)} has no {name!r}{meant(name, known)}")
@@ -343,8 +343,11 @@ class _Check:
         return node.value
 
 
-def _members(of: type) -> dict[str, Any]:
-    return {name: value for base in reversed(of.__mro__[:-1]) for name, value in vars(base).items()}
+@cache
+def _members(of: type) -> Mapping[str, Any]:
+    """What a class has, by name: methods and properties, and the types of its fields."""
+    members = {name: value for base in reversed(of.__mro__[:-1]) for name, value in vars(base).items()}
+    return {**members, **get_type_hints(of)}
 
 
 def _origin(of: Type) -> Any:

@@ -1,6 +1,7 @@
 """``prodrome serve``: CDS Hooks over HTTP, by several processes that share what one of them loaded."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -19,7 +20,7 @@ from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import configure, log
 from prodrome.cds_hooks.protocol import parse, read_request
-from prodrome.cds_hooks.runtime import collect_seldom, end_traces
+from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cores, create_app, front_of, health, listen, serve
 
@@ -37,11 +38,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace) -> int:
     """Answer until told to stop."""
-    collect_seldom()
-    settings = settings_of(asked)
-    configure()
-    processes = settings.workers or cores()
     with ExitStack() as ending:
+        gc.disable()  # nearly all that is made before processes are forked stays; they collect for themselves
+        ending.callback(gc.enable)
+        settings = settings_of(asked)
+        configure()
+        processes = settings.workers or cores()
         folder = Path(ending.enter_context(TemporaryDirectory(prefix="prodrome-")))
         numbers = folder / "metrics"  # of all processes; there must be no other file ending in .db
         numbers.mkdir()

@@ -10,3 +10,4 @@ def collect_seldom() -> None:
     """Leave alone what is there by now, which stays for good, and look seldom among what comes."""
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    gc.enable()

@@ -63,7 +63,6 @@ def serve(
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     from prodrome.cds_hooks.web.server import Server  # heavy; only who serves needs it
 
-    gc.collect()
     gc.freeze()  # what is loaded by now stays for good: no collection need look at it, no child copies it for that
     return _Parent(Server, front, listener, workers, grace_seconds, ended).run(started)
 

@@ -128,12 +128,18 @@ class Rulebook:
     known_values: Mapping[tuple[str, str], frozenset[Value]] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(init=False)
     safety_rules: frozenset[str] = field(init=False)
+    concluding: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False)
+    """The rules that conclude a fact of a type."""
 
     def __post_init__(self) -> None:
         rules = {rule.id: rule for layer in self.layers for rule in layer.rules}
         object.__setattr__(self, "rules", rules)
         safety = frozenset(rule.id for rule in rules.values() if rule.card and rule.card.safety)
         object.__setattr__(self, "safety_rules", safety)
+        concluding: dict[str, tuple[Rule, ...]] = {}
+        for rule in rules.values():
+            concluding[rule.then.fact] = (*concluding.get(rule.then.fact, ()), rule)
+        object.__setattr__(self, "concluding", concluding)
 
     def rests_on(self, rule_id: str) -> frozenset[str]:
         """The measured fact types a rule reads, itself or through what earlier rules and tallies concluded."""
@@ -177,12 +183,12 @@ def _read_by(rulebook: Rulebook, producer: str) -> tuple[Pattern, ...]:
 def _producers(rulebook: Rulebook, pattern: Pattern) -> Iterator[str]:
     """``rule <id>`` and ``tally <name>`` of everything that concludes a fact the pattern may take."""
     wanted = discriminated(pattern)
-    for rule in rulebook.rules.values():
-        if pattern.fact == UNJUDGED:
-            makes_it = bool(rule.absence_needs) and (wanted is None or rule.reported_as in wanted)
-        else:
-            makes_it = rule.then.fact == pattern.fact and (wanted is None or rule.id in wanted)
-        if makes_it:
+    if pattern.fact == UNJUDGED:
+        for rule in rulebook.rules.values():
+            if rule.absence_needs and (wanted is None or rule.reported_as in wanted):
+                yield f"rule {rule.id}"
+    for rule in rulebook.concluding.get(pattern.fact, ()):
+        if wanted is None or rule.id in wanted:
             yield f"rule {rule.id}"
     if pattern.fact == TALLY:
         yield from (f"tally {name}" for name in sorted(map(str, wanted or ())))
