@@ -4,9 +4,12 @@ Every answer that is no success is a FHIR OperationOutcome. No answer and no log
 """
 
 import hashlib
+import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +45,13 @@ from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
 from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
-from prodrome.cds_hooks.workbench import Calls, install_workbench
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.engine import EngineDisagreement, LimitError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from prodrome.cds_hooks.workbench import Calls
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -89,20 +93,73 @@ class _Service(Flask):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the applications of one process have in common."""
+
+    environment: Environment
+    authenticator: Authenticator
+    metrics: Metrics
+    guards: Sequence[guards.Guard]
+    calls: "Calls | None"
+
+
 def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
-    """The application these settings describe. Raises ``GuidelineError`` for rule parameters that do not fit."""
-    app = _Service("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
-    app.url_map.strict_slashes = False
+    """The application these settings describe. Raises ``GuidelineError`` for rule parameters that do not fit.
+
+    On a service for this machine only, the workbench is loaded when a page of it is asked for: no call needs it, and it
+    is much of what a start would wait for.
+    """
     environment = environment or Environment.of(settings, store=Store(settings))
     database = environment.store.database if environment.store and settings.issuers else None
     authenticator = Authenticator(settings, database=database)
+    calls = None
+    if settings.workbench and settings.live_minutes:
+        from prodrome.cds_hooks.workbench import Calls
+
+        calls = Calls(settings.live_minutes)
+    metrics = Metrics(environment, authenticator.key_set_ages)
+    shared = _Shared(environment, authenticator, metrics, guards.guards_of(settings), calls)
+    app = _application(shared)
+    if settings.workbench:
+        whole = _add_pages(app, shared)
+        if not settings.loopback:  # processes that are forked later share it
+            whole()
+    return app
+
+
+OF_THE_SERVICE = ("/cds-services", "/health", "/ready", "/metrics", "/openapi.json")
+"""How the paths begin that the application without pages answers by itself."""
+
+
+def _add_pages(app: Flask, shared: _Shared) -> Callable[[], Flask]:
+    """Have what *app* does not answer answered by an application that has pages, too, made when first needed."""
+    service, making = app.wsgi_app, threading.Lock()
+    made = cache(lambda: _application(shared, pages=True))
+
+    def whole() -> Flask:
+        with making:
+            return made()
+
+    def chosen(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        its_own = environ.get("PATH_INFO", "").startswith(OF_THE_SERVICE)
+        return service(environ, start_response) if its_own else whole()(environ, start_response)
+
+    app.wsgi_app = chosen  # type: ignore[method-assign]
+    app.extensions["prodrome.whole"] = whole
+    return whole
+
+
+def _application(shared: _Shared, *, pages: bool = False) -> Flask:
+    environment, authenticator, metrics, calls = shared.environment, shared.authenticator, shared.metrics, shared.calls
+    settings = environment.settings
+    app = _Service("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.url_map.strict_slashes = False
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check
-    calls = Calls(settings.live_minutes) if settings.workbench and settings.live_minutes else None
-    metrics = app.extensions["prodrome.metrics"] = Metrics(environment, authenticator.key_set_ages)
-
-    guarding = guards.install_guards(app, settings)
+    app.extensions["prodrome.metrics"] = metrics
+    guards.install_guards(app, settings)
 
     @app.before_request
     def begin() -> Response | None:
@@ -115,7 +172,7 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
         refusal = asked.environ.get(CHECKED)
         if isinstance(refusal, Exception):  # found by the head of the request
             raise refusal
-        for guard in guarding:
+        for guard in shared.guards:
             guard(asked)
         return None
 
@@ -167,7 +224,10 @@ def create_app(settings: Settings, *, environment: Environment | None = None) ->
             return Response(metrics.page(), content_type=MEDIA_TYPE)
 
     app.register_blueprint(feedback.feedback_blueprint(environment, authenticator))
-    install_workbench(app, environment, status_of, calls)
+    if pages:
+        from prodrome.cds_hooks.workbench import install_workbench
+
+        install_workbench(app, environment, status_of, calls)
     _install_errors(app)
 
     @app.after_request
@@ -229,7 +289,7 @@ def front_of(app: Flask) -> Front:
     )
 
 
-def _answer(service: Service, environment: Environment, caller: Caller, calls: Calls | None) -> Consultation:
+def _answer(service: Service, environment: Environment, caller: Caller, calls: "Calls | None") -> Consultation:
     if calls is None:
         return _consulted(json_body(), service, environment, caller)
     began, body = time.perf_counter(), json_body()

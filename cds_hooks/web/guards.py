@@ -36,8 +36,13 @@ Guard = Callable[[Request], None]
 """Looks at a request before it is answered; what it raises refuses it."""
 
 
-def install_guards(app: Flask, settings: Settings) -> tuple[Guard, ...]:
-    """Bound what is read and set the fields of every answer; the guards, in the order in which they are to look."""
+def guards_of(settings: Settings) -> tuple[Guard, ...]:
+    """The guards, in the order in which they are to look. They count calls, of all applications that share them."""
+    return (*((_only_here,) if settings.loopback else ()), _no_foreign_pages(settings), _rate(settings))
+
+
+def install_guards(app: Flask, settings: Settings) -> None:
+    """Bound what is read and set the fields of every answer."""
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.wsgi_app = _finished(app.wsgi_app, settings)  # type: ignore[assignment, method-assign]
     if settings.proxies:  # believes the addresses that as many proxies as stand in front add, and no others
@@ -45,7 +50,6 @@ def install_guards(app: Flask, settings: Settings) -> tuple[Guard, ...]:
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
     _count_refusals(app, settings)
-    return (*((_only_here,) if settings.loopback else ()), _no_foreign_pages(settings), _rate(settings))
 
 
 def _only_here(asked: Request) -> None:

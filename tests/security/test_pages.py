@@ -64,7 +64,7 @@ def test_no_text_in_an_address_or_a_form_does_anything(client: FlaskClient, name
     assert found
     asked = "&".join(f"{field}={quote(text, safe='')}" for field in FIELDS)
     answers = []
-    for rule in client.application.url_map.iter_rules():
+    for rule in client.application.extensions["prodrome.whole"]().url_map.iter_rules():
         if rule.rule.startswith("/cds-services") or rule.endpoint.endswith("static"):
             continue
         path = re.sub(r"<[^>]*>", lambda _: quote(text, safe=""), rule.rule)

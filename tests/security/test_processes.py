@@ -71,7 +71,7 @@ def charts() -> list[bytes]:
 
 def closed_lists() -> dict[str, set[str]]:
     """What each label of the metrics may be."""
-    routes = {str(rule) for rule in create_app(Settings()).url_map.iter_rules()}
+    routes = {str(rule) for rule in create_app(Settings()).extensions["prodrome.whole"]().url_map.iter_rules()}
     return {
         "service": {f"prodrome-{hook}" for hook in HOOKS} | routes | {"other"},
         "status": {str(status.value) for status in HTTPStatus},

@@ -48,7 +48,7 @@ start(
 UNUSED = {
     *("alembic", "argcomplete", "fhir", "markdown_it", "pyarrow", "rich"),
     *("psycopg", "sqlalchemy.dialects.postgresql"),  # of a database that is not SQLite
-    *("prodrome.cds_hooks.knowledge", "prodrome.cds_hooks.population", "prodrome.cds_hooks.testers.check"),
+    *(f"prodrome.cds_hooks.{room}" for room in ("knowledge", "population", "testers", "workbench")),
 }
 OF_TOKENS_AND_FETCHING = {"cryptography", "httpx", "jwt"}
 
