@@ -14,9 +14,11 @@ answer wrongly. Here a layer (or layers together) is compiled into one ruleset, 
   and those that lack what every condition on their type asks for do not travel;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
-- a ruleset serves one thread at a time, and the session is deleted whatever happens.
+- a ruleset serves one thread at a time, and the session is deleted whatever happens: facts cannot be taken back from
+  it, because the library then reads past the end of a match of several facts.
 """
 
+import re
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,6 +49,8 @@ _SESSION = "s"
 _OPEN = f'{{"id":"f0","sid":"{_SESSION}","t":"open"}}'
 _TRUE = "k"  # what the always-true join compares, and the value of the mark of a known field
 _STORED, _NOT_READ = 0, 1
+_TAKEN = re.compile(r'"id":"f(\d+)"')
+"""The facts of a match, which an action names in the order of the conditions. No token reads like this."""
 _OPERATORS = {"!=": "$neq", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 
 
@@ -181,7 +185,7 @@ class _Ruleset:
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
         self._needed = tuple(dict.fromkeys(layer.kinds))
         self._literals: dict[str, str] = {}
-        self._rules: dict[str, tuple[str, tuple[str, ...]]] = {}  # name in the library -> rule, aliases
+        self._rules: dict[str, str] = {}  # name in the library -> rule
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
         asking: dict[str, list[Pattern]] = {kind: [] for kind in layer.reads}
         taken_twice: set[str] = set()
@@ -196,7 +200,7 @@ class _Ruleset:
                 asking[pattern.fact].append(pattern)
             for choice in _choices(when):
                 name = f"r{len(self._rules)}"
-                self._rules[name] = rule_id, tuple(aliases.values())
+                self._rules[name] = rule_id
                 conditions = [
                     {aliases[pattern.alias]: self._condition(pattern, chosen, known[pattern.alias], aliases)}
                     for pattern, chosen in zip(when, choice, strict=True)
@@ -314,9 +318,8 @@ class _Ruleset:
     def _fired(self, ids: Sequence[Sequence[str]], state: int, message: str | None) -> frozenset[Match]:
         found: list[Match] = []
         while message is not None:
-            ((name, taken),) = orjson.loads(message).items()
-            rule_id, aliases = self._rules[name]
-            alike = [ids[int(taken[alias]["id"][1:]) - 1] for alias in aliases]
+            rule_id = self._rules[message[2 : message.index('"', 2)]]
+            alike = [ids[int(number) - 1] for number in _TAKEN.findall(message)]
             if len(alike) == 1:  # by far the most
                 found += [(rule_id, (fact_id,)) for fact_id in alike[0]]
             elif len(found) + prod(map(len, alike)) <= self._most:
