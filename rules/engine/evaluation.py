@@ -19,18 +19,21 @@ import orjson
 from prodrome.rules.engine.matching import (
     MAX_FACTS,
     Bindings,
+    CompiledLayer,
     EngineError,
     Fact,
     FactsByType,
     Joined,
     LimitError,
     Match,
+    Matched,
     Matcher,
     ReferenceMatcher,
     Value,
     by_type,
+    matches_of,
 )
-from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Layer, Rulebook, Tally
+from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rulebook, Tally
 
 ENGINES = ("checked", "durable", "reference")
 COMPLETE = "complete"
@@ -111,14 +114,37 @@ def evaluate(
     matches: set[Match] = set()
     for layer in rulebook.layers:
         in_time()
-        found = matcher.match(layer.compiled, state.by_type)
-        matches |= found
-        _judge(state, rulebook, layer, found, completeness)
+        if isinstance(matcher, ReferenceMatcher):
+            matched = matcher.matched(layer.compiled, state.by_type)
+        else:
+            matched = _by_rule(layer.compiled, matcher.match(layer.compiled, state.by_type), state.facts)
+        matches.update(matches_of(matched))
+        if matched:
+            _conclude(state, rulebook, matched, completeness)
+        if layer.tallies:
+            state.add(
+                [_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)]
+            )
     if engine == "checked" and _DURABLE is not None:
         _check(_DURABLE, rulebook, state.by_type, matches, in_time)
     return Outcome(
         tuple(state.facts), tuple(state.fired), tuple(state.blocked), tuple(state.unjudged), engine, state.by_type
     )
+
+
+def _by_rule(layer: CompiledLayer, matches: Iterable[Match], facts: Sequence[Fact]) -> Matched:
+    """What a matcher found that says it in ids alone."""
+    found: dict[str, list[list[int]]] = {}
+    for rule_id, ids in matches:
+        found.setdefault(rule_id, []).append([int(fact_id[1:]) for fact_id in ids])
+    return [
+        (
+            rule_id,
+            [{one.alias: facts[n - 1] for one, n in zip(when, each, strict=True)} for each in sorted(found[rule_id])],
+        )
+        for rule_id, when in layer.rules
+        if rule_id in found
+    ]
 
 
 def _check(
@@ -208,45 +234,26 @@ class _State:
                 of_type.append(fact)
 
 
-def _judge(
-    state: _State, rulebook: Rulebook, layer: Layer, matches: Collection[Match], completeness: Mapping[str, str]
-) -> None:
-    if matches:
-        _conclude(state, rulebook, layer, matches, completeness)
-    state.add([_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)])
-
-
-def _conclude(
-    state: _State, rulebook: Rulebook, layer: Layer, matches: Iterable[Match], completeness: Mapping[str, str]
-) -> None:
-    by_rule: dict[str, list[list[int]]] = {}
-    for rule_id, ids in matches:
-        by_rule.setdefault(rule_id, []).append([int(fact_id[1:]) for fact_id in ids])
+def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness: Mapping[str, str]) -> None:
     concluded = _Concluded(rulebook)
     held: list[tuple[str, Bindings, int]] = []
-    facts = state.facts
-    for rule in layer.rules:
-        found = by_rule.get(rule.id)
-        if found is None:
-            continue
-        found.sort()
-        aliases = [pattern.alias for pattern in rule.when]
+    for rule_id, found in matched:
+        rule = rulebook.rules[rule_id]
         unless = [Joined(one, state.by_type[one.fact]) for one in rule.unless if one.fact in state.by_type]
         missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
-        for numbers in found:
-            taken = {alias: facts[number - 1] for alias, number in zip(aliases, numbers, strict=True)}
+        for taken in found:
             silencer = _silencer(unless, taken) if unless else None
             if silencer is not None:
-                state.blocked.append(Blocked(rule.id, taken, silencer))
+                state.blocked.append(Blocked(rule_id, taken, silencer))
             elif missing:
-                state.unjudged.append(UnjudgedRule(rule.id, taken, missing))
+                state.unjudged.append(UnjudgedRule(rule_id, taken, missing))
                 fields: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
                 if rule.about:
                     fields["about"] = rule.about
-                concluded.add(rule.id, Conclusion(UNJUDGED, fields), taken)
+                concluded.add(rule_id, Conclusion(UNJUDGED, fields), taken)
             else:
-                held.append((rule.id, taken, concluded.add(rule.id, rule.then, taken)))
-    made = concluded.facts(len(facts) + 1)
+                held.append((rule_id, taken, concluded.add(rule_id, rule.then, taken)))
+    made = concluded.facts(len(state.facts) + 1)
     state.fired += [Fired(rule_id, taken, made[place]) for rule_id, taken, place in held]
     state.add(made)
 
@@ -264,44 +271,44 @@ class _Concluded:
     def __init__(self, rulebook: Rulebook) -> None:
         self.types = rulebook.fact_types
         self.places: dict[tuple[Value | None, ...], int] = {}
-        self.found: list[tuple[str, str, dict[str, Value], dict[str, Fact]]] = []
+        self.found: list[tuple[str, str, dict[str, Value], list[Fact]]] = []
 
     def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> int:
         """Where the conclusion stands among them."""
         fields: dict[str, Value] = {}
         for name, term in then.fields.items():
-            value = taken[term.alias].fields.get(term.field) if isinstance(term, FieldOf) else term
-            if value is not None:
-                fields[name] = value
+            if isinstance(term, FieldOf):
+                value = taken[term.alias].fields.get(term.field)
+                if value is not None:
+                    fields[name] = value
+            else:
+                fields[name] = term
         # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
         key = (then.fact, *map(fields.get, self.types[then.fact]))
         place = self.places.get(key)
         if place is None:
             place = self.places[key] = len(self.found)
-            self.found.append((then.fact, rule_id, fields, {}))
-        grounds = self.found[place][3]
-        for fact in taken.values():
-            grounds[fact.id] = fact
+            self.found.append((then.fact, rule_id, fields, [*taken.values()]))
+        else:
+            self.found[place][3].extend(taken.values())
         return place
 
     def facts(self, first: int) -> list[Fact]:
         """Numbered from *first*, in the order they were first concluded."""
         return [
-            _derived(number, kind, fields, grounds.values(), rule_id)
+            _derived(number, kind, fields, grounds, rule_id)
             for number, (kind, rule_id, fields, grounds) in enumerate(self.found, first)
         ]
 
 
-def _derived(
-    number: int, kind: str, fields: Mapping[str, Value], grounds: Collection[Fact], rule_id: str | None
-) -> Fact:
-    refs: list[str] = []
-    ids: list[str] = []
-    for fact in grounds:
-        refs += fact.refs
-        ids.append(fact.id)
-    once = tuple(refs) if len(refs) < 2 else tuple(dict.fromkeys(refs))
-    return Fact(f"f{number}", kind, fields, once, tuple(ids), rule_id)
+def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Sequence[Fact], rule_id: str | None) -> Fact:
+    """A fact that rests on others, some of which may be named more than once."""
+    ids: tuple[str, ...] = (grounds[0].id,)
+    refs = grounds[0].refs
+    if len(grounds) > 1:
+        ids = tuple(dict.fromkeys([fact.id for fact in grounds]))
+        refs = tuple([ref for fact in grounds for ref in fact.refs])
+    return Fact(f"f{number}", kind, fields, refs if len(refs) < 2 else tuple(dict.fromkeys(refs)), ids, rule_id)
 
 
 def _count(state: _State, tally: Tally, number: int) -> Fact:

@@ -10,7 +10,7 @@ An unknown field satisfies nothing but ``absent``.
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -53,6 +53,8 @@ Facts = Sequence[Fact]
 FactsByType = Mapping[str, Facts]
 Bindings = Mapping[str, Fact]
 """Which fact each condition took, by alias, in the order of the conditions."""
+Matched = Sequence[tuple[str, Sequence[Bindings]]]
+"""The rules that matched, in their order, each with what its matches took, in the order of the facts."""
 
 
 @dataclass(frozen=True)
@@ -264,21 +266,33 @@ class ReferenceMatcher:
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, by trying all combinations. Raises ``LimitError`` beyond ``MAX_MATCHES``."""
-        matches: list[Match] = []
+        return frozenset(matches_of(self.matched(layer, facts)))
+
+    def matched(self, layer: CompiledLayer, facts: FactsByType) -> Matched:
+        """The same by rule, with the facts themselves."""
+        matched: list[tuple[str, Sequence[Bindings]]] = []
+        count = 0
         for rule_id, when in layer.possible(facts):
             first = when[0]
             found = first.passing(facts[first.fact])
             if not found:
                 continue
-            if len(when) == 1:
-                matches += [(rule_id, (fact.id,)) for fact in found]
-                continue
-            partial: list[Bindings] = [{first.alias: fact} for fact in found]
+            alias = first.alias
+            partial: list[Bindings] = [{alias: fact} for fact in found]
             for pattern in when[1:]:
                 partial = extend(pattern, partial, facts[pattern.fact])
                 if not partial:
                     break
-            matches += [(rule_id, tuple([fact.id for fact in taken.values()])) for taken in partial]
-        if len(matches) > MAX_MATCHES:
+            else:
+                matched.append((rule_id, partial))
+                count += len(partial)
+        if count > MAX_MATCHES:
             raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
-        return frozenset(matches)
+        return matched
+
+
+def matches_of(matched: Matched) -> Iterator[Match]:
+    """Each match by the ids of its facts."""
+    for rule_id, found in matched:
+        for taken in found:
+            yield rule_id, tuple([fact.id for fact in taken.values()])
