@@ -77,7 +77,7 @@ __all__ = [
 def read_facts(record: Record, guideline: Guideline, today: date, in_time: Callable[[], None] = lambda: None) -> Facts:
     """Everything a record says about its patient, as of ``today``. Never raises on the JSON in it.
 
-    ``in_time`` is called before each row is read; what it raises ends the reading.
+    ``in_time`` is called again and again meanwhile; what it raises ends the reading.
     """
     return _read(record, Chart(record, guideline, today, in_time), lexicon_of(guideline))
 

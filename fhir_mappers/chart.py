@@ -35,6 +35,7 @@ BESIDE_ORDERS = words("""
 """)
 """What stands among orders and is no order of a medicine: other orders, and what orders refer to."""
 
+AT_A_TIME = 8  # rows that are read before it is asked whether there is still time
 LONGEST_VALUE = 200  # characters kept of what was not understood
 
 _T = TypeVar("_T")
@@ -86,7 +87,6 @@ class Chart:
         for place, value in enumerate(record.orders):
             self._add_order(place, value)
         self.patient_id = self._whose(record.patient_id)
-        self._plain = f"Patient/{self.patient_id}"
         self.ordered = frozenset(reference for _, reference, _ in self.orders if reference)
         self.rows: dict[str, list[ChartRow]] = {kind: self._own(kind) for kind in self._named}
 
@@ -170,10 +170,12 @@ class Chart:
 
     def _own(self, kind: str) -> list[ChartRow]:
         """The rows of a kind that are our patient's: those without an id, then the others in the order of theirs."""
+        plain = f"Patient/{self.patient_id}"  # as nearly all say it
         own: list[ChartRow] = []
         for row in (*(("", resource) for resource in self._nameless.get(kind, ())), *self._named[kind].items()):
+            subject = row[1].get("subject") or row[1].get("patient")
             try:
-                if self.concerns_us(row[1]):
+                if (type(subject) is dict and subject.get("reference") == plain) or self.concerns_us(row[1]):
                     own.append(row)
             except Unreadable as error:
                 self.skip(kind, row[0], str(error), row[1])
@@ -184,14 +186,12 @@ class Chart:
         """Whether a resource is about our patient, or does not say about whom. Raises Unreadable."""
         if self.patient_id is None:
             return True
-        subject = resource.get("subject") or resource.get("patient")
-        if type(subject) is dict and subject.get("reference") == self._plain:
-            return True
         if "participant" in resource and kind_of(resource) == "Appointment":
             actors = [read_reference(read_object(each, "actor")) for each in read_objects(resource, "participant")]
             patients = [actor for actor in actors if actor and actor.startswith(("Patient/", "urn:"))]
             known = [actor for actor in patients if self._is_us(actor)]
             return bool(known) or not any(actor.startswith("Patient/") for actor in patients)
+        subject = resource.get("subject") or resource.get("patient")
         if subject is None:
             return True
         if type(subject) is not dict:
@@ -214,14 +214,16 @@ class Chart:
 
     def each(self, kind: str, read: Callable[[str, JsonObject], None]) -> None:
         """Hand every row of a kind to ``read``; a row it finds unreadable is skipped and disclosed."""
-        for reference, resource in self.rows.get(kind, ()):
+        rows = self.rows.get(kind, ())
+        for begun in range(0, len(rows), AT_A_TIME):
             self._in_time()
-            try:
-                if MODIFIER in resource:
-                    stop_type(resource)
-                read(reference, resource)
-            except Unreadable as error:
-                self.skip(kind, reference, str(error), resource)
+            for reference, resource in rows[begun : begun + AT_A_TIME]:
+                try:
+                    if MODIFIER in resource:
+                        stop_type(resource)
+                    read(reference, resource)
+                except Unreadable as error:
+                    self.skip(kind, reference, str(error), resource)
 
     def skip(self, kind: str, reference: str, why: str, resource: object) -> None:
         """Note, once, that a resource could not be read, and why."""
@@ -235,12 +237,12 @@ class Chart:
         """
         if reference is None:
             return None
-        if reference.startswith("#"):
+        if "#" in reference and reference.startswith("#"):
             return self._contained(reference, within)
         target = self._targets.get(reference) or None
         if target is None and "contained" in within:
             target = self._contained(reference, within)
-        if target is None and self._bare and (reference.startswith("urn:") or "/" not in reference):
+        if target is None and self._bare and ("/" not in reference or reference.startswith("urn:")):
             target = self._bare.get(bare_id(reference) or "")
         if target is not None and MODIFIER in target:
             stop_type(target)

@@ -40,8 +40,7 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
     lacks some of its total or reports an error inside is incomplete. A kind asked for twice is as complete as the
     worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
     """
-    found: dict[str, list[BundleEntry]] = {}
-    counted: dict[_Nameless, int] = {}
+    found: dict[str, list[list[BundleEntry]]] = {}  # by kind, the rows of each value
     completeness: dict[str, Completeness] = {}
     read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
@@ -50,38 +49,36 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
             came: dict[str, list[BundleEntry]] = {}
             state = _collect_value(kind, value, came, 0)
             read[id(value)] = kind, state
-            _add(came, found, counted)
+            for own, rows in came.items():
+                found.setdefault(own, []).append(rows)
         else:
             first, said = read[id(value)]
             state = said if first == kind else INCOMPLETE
-        completeness[kind] = worse(completeness.get(kind, COMPLETE), state)
-    return found, completeness
+        completeness[kind] = worse(completeness[kind], state) if kind in completeness else state
+    return {kind: values[0] if len(values) == 1 else _together(values) for kind, values in found.items()}, completeness
 
 
-_Nameless = tuple[str, str | None, bytes]  # kind, fullUrl and content of a row without an id
+_Nameless = tuple[str | None, bytes]  # fullUrl and content of a row without an id
 
 
-def _add(
-    came: dict[str, list[BundleEntry]], found: dict[str, list[BundleEntry]], counted: dict[_Nameless, int]
-) -> None:
-    """Add the rows of one value. A row without an id counts once however many values it comes in.
+def _together(values: list[list[BundleEntry]]) -> list[BundleEntry]:
+    """The rows of a kind out of several values. One without an id counts once however many values it comes in.
 
     Equal rows of one value are as many rows as there are of them; those with an id are told apart by it, later.
     """
-    here: dict[_Nameless, int] = {}
-    for kind, entries in came.items():
-        rows = found.setdefault(kind, [])
-        if all(bare_id(resource.get("id")) for resource, _ in entries):  # by far the most
-            rows += entries
-            continue
-        for entry in entries:
-            if not bare_id(entry.resource.get("id")) and (same := content(entry.resource)) is not None:
-                name = kind, entry.full_url, same
+    found: list[BundleEntry] = []
+    counted: dict[_Nameless, int] = {}
+    for rows in values:
+        here: dict[_Nameless, int] = {}
+        for row in rows:
+            if not bare_id(row.resource.get("id")) and (same := content(row.resource)) is not None:
+                name = row.full_url, same
                 here[name] = number = here.get(name, 0) + 1
                 if number <= counted.get(name, 0):
                     continue
                 counted[name] = number
-            rows.append(entry)
+            found.append(row)
+    return found
 
 
 def is_answer(kind: str, value: object) -> bool:

@@ -10,7 +10,15 @@ from prodrome.fhir_mappers.codes import read_concepts
 from prodrome.fhir_mappers.dates import Period, read_period, read_when
 from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
-from prodrome.fhir_mappers.elements import JsonObject, read_count, read_flag, read_object, read_objects, read_text
+from prodrome.fhir_mappers.elements import (
+    MODIFIER,
+    JsonObject,
+    read_count,
+    read_flag,
+    read_object,
+    read_objects,
+    read_text,
+)
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
 from prodrome.fhir_mappers.per_guideline import per_guideline
@@ -63,8 +71,9 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
     rows: list[CourseRow] = []
     chart.each("MedicationStatement", partial(_read_statement, chart, lexicon, rows))
     chart.each("MedicationRequest", partial(_read_request, chart, lexicon, rows))
-    told = days_told((_name(row), _days(row.course)) for row in rows if row.course)
-    chart.each("MedicationDispense", partial(_read_dispense, chart, lexicon, rows, told))
+    if "MedicationDispense" in chart.rows:
+        told = days_told((_name(row), _days(row.course)) for row in rows if row.course)
+        chart.each("MedicationDispense", partial(_read_dispense, chart, lexicon, rows, told))
     return rows
 
 
@@ -126,8 +135,8 @@ def _days(course: Course | None) -> tuple[date, date]:
 def statement_state(resource: JsonObject) -> str | None:
     """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
     status = read_text(resource, "status")
-    agreed = stop_type(resource)
-    if agreed == SUSPENDED or read_text(resource, "taken") == "n" or read_flag(resource, "wasNotTaken"):  # STU3, DSTU2
+    agreed = stop_type(resource) if MODIFIER in resource else None
+    if agreed == SUSPENDED or _is_not_taken(resource):
         return None
     if agreed and STATEMENT.get(status):
         return STOPPED
@@ -148,11 +157,18 @@ def statement_state(resource: JsonObject) -> str | None:
     return BY_PERIOD
 
 
+def _is_not_taken(resource: JsonObject) -> bool:
+    """Whether a statement of STU3 or DSTU2 says so."""
+    return ("taken" in resource and read_text(resource, "taken") == "n") or (
+        "wasNotTaken" in resource and read_flag(resource, "wasNotTaken")
+    )
+
+
 def request_state(resource: JsonObject) -> str | None:
     """Whether a MedicationRequest runs or ended; ``None`` where it makes no trial."""
     not_ordered = read_text(resource, "intent") in NOT_ORDERED and not _is_reported(resource)
-    agreed = stop_type(resource)
-    if not_ordered or agreed == SUSPENDED or read_flag(resource, "doNotPerform"):
+    agreed = stop_type(resource) if MODIFIER in resource else None
+    if not_ordered or agreed == SUSPENDED or ("doNotPerform" in resource and read_flag(resource, "doNotPerform")):
         return None
     state = REQUEST.get(read_text(resource, "status"))
     return STOPPED if state and agreed else state
@@ -192,10 +208,10 @@ def _request_period(resource: JsonObject) -> _Dates:
     """When a prescription was for: as its timing, else its period of use, its validity or its supply says."""
     authored = read_when(resource, "authoredOn")
     start, end = read_bounds(read_objects(resource, "dosageInstruction"), authored)
-    dispense = read_object(resource, "dispenseRequest")
-    if not (start or end):
+    dispense = read_object(resource, "dispenseRequest") if "dispenseRequest" in resource else None
+    if not (start or end) and "extension" in resource:
         start, end = _period_of_use(resource)
-    if not (start or end) and dispense:
+    if dispense and not (start or end):
         start, end = read_period(dispense, "validityPeriod")
     if start or end:
         return _Dates(start or (authored if end else None), end, is_open=end is None)
@@ -209,10 +225,9 @@ _PERIOD_OF_USE = ("ext-TimeInterval.Period", "zib-Medication-PeriodOfUse")  # of
 
 def _period_of_use(resource: JsonObject) -> Period:
     """From when until when a Dutch agreement says that the drug is used: it stays active for ever."""
-    if "extension" in resource:
-        for extension in read_objects(resource, "extension"):
-            if str(extension.get("url")).endswith(_PERIOD_OF_USE):
-                return read_period(extension, "valuePeriod")
+    for extension in read_objects(resource, "extension"):
+        if str(extension.get("url")).endswith(_PERIOD_OF_USE):
+            return read_period(extension, "valuePeriod")
     return None, None
 
 

@@ -80,8 +80,10 @@ def _read(
     if status not in _COUNTED:
         return
     kind = kinds.of(resource)
-    people = participants(chart, resource)
-    classes = kind.classes or _worded(places(chart, resource, people), chart.guideline) & {EMERGENCY}
+    classes = kind.classes
+    if not classes:
+        worded = places(chart, resource, participants(chart, resource))
+        classes = _worded(worded, chart.guideline) & {EMERGENCY}
     if kind.is_emergency:
         classes |= {EMERGENCY}
     refs = (ref,) if ref else ()
@@ -94,11 +96,7 @@ def _read(
         running = status in RUNNING and (end is None or end.last >= chart.today)
         reason = _reason(chart, resource, recorded_at.get(ref, []))
         visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-    elif AMBULATORY in classes and (
-        kind.is_specialist
-        or _is_with_specialist(chart, people)
-        or any(names_specialist(place, chart.guideline) for place in places(chart, resource, people))
-    ):
+    elif AMBULATORY in classes and (kind.is_specialist or _is_with_specialist(chart, resource)):
         contacts.append(FollowUp("contact", _period(resource)[0], refs))
 
 
@@ -177,30 +175,32 @@ class Followed(NamedTuple):
     target: JsonObject | None
 
 
-def _followed(chart: Chart, references: Iterable[JsonObject | None], within: JsonObject) -> list[Followed]:
-    found = []
-    for reference in references:
-        if reference is not None:
-            key = read_reference(reference) or ""
-            target = chart.resolve(key, within)
-            if target is not None or "display" in reference or "type" in reference:
-                found.append(Followed(reference, key, target))
-    return found
+def _follow(chart: Chart, reference: JsonObject | None, within: JsonObject, followed: list[Followed]) -> None:
+    if reference is None:
+        return
+    key = read_reference(reference) or ""
+    target = chart.resolve(key, within)
+    if target is not None or "display" in reference or "type" in reference:
+        followed.append(Followed(reference, key, target))
 
 
 def participants(chart: Chart, resource: JsonObject) -> list[Followed]:
     """Who takes part in an Encounter or Appointment."""
-    who = [
-        read_object(each, "individual") or read_object(each, "actor") for each in read_objects(resource, "participant")
-    ]
-    return _followed(chart, who, resource)
+    people: list[Followed] = []
+    for each in read_objects(resource, "participant"):
+        who = read_object(each, "individual") or read_object(each, "actor")
+        _follow(chart, who, resource, people)
+    return people
 
 
-def _is_with_specialist(chart: Chart, people: list[Followed]) -> bool:
+def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
+    """Whether one takes part in a visit, or its place is one of headache care."""
+    people = participants(chart, resource)
     for _, _, role in people:
         if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):
             return True
-    return False
+    said = places(chart, resource, people)
+    return bool(said) and any(names_specialist(text, chart.guideline) for text in said)
 
 
 def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
@@ -214,15 +214,18 @@ _PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a
 
 def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[str]:
     """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
-    locations = [read_object(each, "location") for each in read_objects(resource, "location")]
-    where = _followed(chart, [*locations, read_object(resource, "serviceProvider")], resource)
+    where: list[Followed] = []
+    if "location" in resource:
+        for each in read_objects(resource, "location"):
+            _follow(chart, read_object(each, "location"), resource, where)
+    if "serviceProvider" in resource:
+        _follow(chart, read_object(resource, "serviceProvider"), resource, where)
     said: dict[str | None, None] = {}
-    for of_place, followed in ((True, where), (False, people)):
-        for reference, key, target in followed:
-            kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
-            if of_place or kind not in _PEOPLE:
-                said[read_text(reference, "display")] = None
-                said[read_text(target, "name") if target and kind in _NAMED else None] = None
+    for place, (reference, key, target) in enumerate([*where, *people]):
+        kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
+        if place < len(where) or kind not in _PEOPLE:
+            said[read_text(reference, "display")] = None
+            said[read_text(target, "name") if target and kind in _NAMED else None] = None
     return [text[:LONGEST_TEXT] for text in said if text]
 
 
