@@ -78,6 +78,7 @@ class Chart:
         self._read: dict[tuple[object, int], object] = {}
         self._named: dict[str, dict[str, JsonObject]] = {}  # by kind and Type/id
         self._nameless: dict[str, list[JsonObject]] = {}
+        self.kinds: set[str] = set()  # of all that came, among the orders too
         for kind, values in record.resources.items():
             self._add(R4_NAMES.get(kind, kind), values)
         self.orders: list[tuple[int, str, JsonObject]] = []  # place among the orders, Type/id and the resource
@@ -103,6 +104,7 @@ class Chart:
             named = self._named.get(kind)
             if named is None:
                 named = self._named[kind] = {}
+                self.kinds.add(kind)
             id_ = bare_id(resource.get("id"))
             key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
             if not key:
@@ -132,6 +134,7 @@ class Chart:
             self.skip("MedicationRequest", "", "draft order, not an object", resource)
             return
         kind = kind_of(resource)
+        self.kinds.add(kind)
         id_ = bare_id(resource.get("id"))
         key = _key(kind, id_) or reference_key(full_url or "")
         same = content(resource)

@@ -14,7 +14,6 @@ from prodrome.rules import Completeness
 COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 
 HARMLESS = frozenset({"warning", "information", "success"})
-_MATCH = (None, "match")  # modes of an entry that was asked for
 _DEEPEST = 4  # wrappings and Bundles inside one another
 
 _WORSE = {COMPLETE: 0, INCOMPLETE: 1, MISSING: 2}
@@ -128,27 +127,27 @@ def _collect_bundle(
     kind: str, bundle: dict[str, object], found: dict[str, list[BundleEntry]], depth: int
 ) -> Completeness:
     state = INCOMPLETE if _goes_on(bundle) else COMPLETE
-    rows = matches = outcomes = 0
     entries = bundle.get("entry")
-    for entry in entries if isinstance(entries, list) else [] if entries is None else [entries]:
+    if not isinstance(entries, list):
+        entries = [] if entries is None else [entries]
+    inner = 0
+    for entry in entries:
         if type(entry) is not dict:
             state = INCOMPLETE
             continue
         resource = entry.get("resource")
-        if resource is None and "resource" not in entry and type(entry.get("resourceType")) is str:
-            resource = entry
-        if type(resource) is not dict:
+        if type(resource) is not dict and (resource := _resource_of(entry)) is None:
             state = INCOMPLETE
             continue
         own = resource.get("resourceType")
         if own != kind:
             own = kind_of(resource, kind)
             if own == "OperationOutcome":
-                outcomes += 1
                 if not is_harmless(resource):
                     state = INCOMPLETE
                 continue
             if own == "Bundle":
+                inner += 1
                 state = worse(state, _collect_value(kind, resource, found, depth + 1))
                 continue
         full_url = entry.get("fullUrl")
@@ -157,14 +156,37 @@ def _collect_bundle(
             found[own].append(row)
         else:
             found[own] = [row]
-        rows += 1
-        search = entry.get("search")
-        if own == kind and (type(search) is not dict or search.get("mode") in _MATCH):
-            matches += 1
     total = bundle.get("total")
-    if isinstance(total, int) and lacks_some(total, matches, rows - matches, outcomes):
+    # A total of all entries is that of the matches and of what came with them, however many of each there are.
+    if isinstance(total, int) and total != len(entries) - inner and lacks_some(total, *_counted(kind, entries)):
         state = worse(state, INCOMPLETE)
     return state
+
+
+def _resource_of(entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The resource of a Bundle entry, which some send without the entry around it."""
+    resource = entry.get("resource")
+    if resource is None and "resource" not in entry and type(entry.get("resourceType")) is str:
+        return entry
+    return resource if type(resource) is dict else None
+
+
+def _counted(kind: str, entries: list[Any]) -> tuple[int, int, int]:
+    """How many entries of a Bundle are matches, how many came with them, and how many are outcomes."""
+    matches = included = outcomes = 0
+    for entry in entries:
+        resource = _resource_of(entry) if type(entry) is dict else None
+        if resource is None:
+            continue
+        own = kind_of(resource, kind)
+        search = entry.get("search")
+        if own == "OperationOutcome":
+            outcomes += 1
+        elif own == kind and (type(search) is not dict or search.get("mode") in (None, "match")):
+            matches += 1
+        elif own != "Bundle":
+            included += 1
+    return matches, included, outcomes
 
 
 def lacks_some(total: int, matches: int, included: int, outcomes: int) -> bool:

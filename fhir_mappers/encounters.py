@@ -175,12 +175,19 @@ class Followed(NamedTuple):
     target: JsonObject | None
 
 
+_NAMED = ("Location", "HealthcareService", "Organization")  # by one text
+_TELLING = frozenset({"PractitionerRole", *_NAMED})  # who or where somebody is
+_PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a place
+
+
 def _follow(chart: Chart, reference: JsonObject | None, within: JsonObject, followed: list[Followed]) -> None:
     if reference is None:
         return
+    if "display" not in reference and "contained" not in within and chart.kinds.isdisjoint(_TELLING):
+        return  # by far the most: it leads nowhere that says more
     key = read_reference(reference) or ""
     target = chart.resolve(key, within)
-    if target is not None or "display" in reference or "type" in reference:
+    if target is not None or "display" in reference:
         followed.append(Followed(reference, key, target))
 
 
@@ -206,10 +213,6 @@ def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
 def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
     said = read_concepts(role, "specialty") + read_concepts(role, "code")
     return is_specialist(said, chart.guideline, code_sets(chart.guideline))
-
-
-_NAMED = ("Location", "HealthcareService", "Organization")  # by one text
-_PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a place
 
 
 def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[str]:
