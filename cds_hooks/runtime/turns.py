@@ -12,7 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
 class Turn:
-    """A turn to compute, handed on in the order it was asked for; a lock of the library goes to whoever comes by."""
+    """A turn to compute, handed on in the order it was asked for; a lock of the library goes to whoever comes by.
+
+    ``with turn`` holds it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,16 +25,13 @@ class Turn:
         """How long it was held so far, all calls together."""
         self._waiting: deque[threading.Lock] = deque()
 
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """Hold the turn."""
+    def __enter__(self) -> None:
         self._take()
         _MINE.turn = self
-        try:
-            yield
-        finally:
-            _MINE.turn = None
-            self._give()
+
+    def __exit__(self, *_: object) -> None:
+        _MINE.turn = None
+        self._give()
 
     @contextmanager
     def given_away(self) -> Iterator[None]:

@@ -107,19 +107,18 @@ class Front:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
         headers = headers_of(scope)
-        body = bytearray()
+        body = b""
         found: object = None
         busy = False
         try:
             try:
                 found = await self._admit(scope, headers)
                 if not isinstance(found, Exception):
-                    await self._read(headers, receive, body)
+                    body = await self._read(headers, receive)
+                    self._held += len(body)
             except Refused as refused:
                 found = refused
-                self._held -= len(body)
-                body.clear()
-            answer = await self._answer(scope, headers, environ_of(scope, headers, bytes(body), found), receive)
+            answer = await self._answer(scope, headers, environ_of(scope, headers, body, found), receive)
         except _Busy:
             busy, answer = True, self._outcome(scope, headers, 503, "The service is busy. Ask again.", "1")
         except _Gone:
@@ -169,26 +168,32 @@ class Front:
             self._shed, self._shed_told = 0, now
         raise _Busy
 
-    async def _read(self, headers: Mapping[str, str], receive: Receive, body: bytearray) -> None:
+    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         if "CONTENT_LENGTH" not in headers and "HTTP_TRANSFER_ENCODING" not in headers:
-            return
+            return b""
+        body = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                more = True
-                while more:
+                while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Gone
-                    chunk = message.get("body", b"")
+                    chunk: bytes = message.get("body", b"")
                     more = message.get("more_body", False)
                     if len(body) + len(chunk) > self._max_body:
                         raise self._too_large()
+                    if not more and not body:
+                        return chunk  # all at once, and not copied
                     if more and self._held + len(chunk) > HELD_BYTES:
                         raise _Busy
                     body += chunk
                     self._held += len(chunk)
+                    if not more:
+                        return bytes(body)
         except TimeoutError:
             raise TooSlow(f"The body did not come within {BODY_SECONDS:g} seconds.") from None
+        finally:
+            self._held -= len(body)
 
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], environ: dict[str, Any], receive: Receive
@@ -237,13 +242,14 @@ class Front:
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
-            with self._turn.computing():
+            with self._turn:
                 if isinstance(job, _Call):
                     self._begun += 1
                 result = job.run()
                 held, self._held_before = self._turn.held_seconds - self._held_before, self._turn.held_seconds
                 self._pace += PACE_WEIGHT * (held - self._pace)
-            _tell(job.loop, job.result, result)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: grace is over, and nobody waits
+                job.loop.call_soon_threadsafe(_tell, job.result, result)
 
 
 @dataclass(slots=True)
@@ -289,15 +295,9 @@ class _Check:
             return error
 
 
-def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[Any]", result: object) -> None:
-    """Set a result from another thread."""
-
-    def tell() -> None:
-        if not future.done():
-            future.set_result(result)
-
-    with contextlib.suppress(RuntimeError):  # the loop is closed: the grace period is over, and nobody waits
-        loop.call_soon_threadsafe(tell)
+def _tell(future: "asyncio.Future[Any]", result: object) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 async def _answered_or_gone(call: _Call, receive: Receive) -> None:

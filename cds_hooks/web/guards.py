@@ -49,7 +49,8 @@ def install_guards(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    _count_refusals(app, settings)
+    if not settings.open:
+        _count_refusals(app, settings)
 
 
 def _only_here(asked: Request) -> None:
@@ -98,7 +99,7 @@ def _count_refusals(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def count_refusal(response: Response) -> Response:
-        if settings.open or response.status_code not in (401, 404) or not _asks_for_a_token(request):
+        if response.status_code not in (401, 404) or not _asks_for_a_token(request):
             return response
         try:
             refused.spend(request.remote_addr or "")

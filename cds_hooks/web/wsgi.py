@@ -1,6 +1,7 @@
 """The two languages of the server and the application: a request as PEP 3333 has it, an answer as ASGI sends it."""
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -42,14 +43,20 @@ def headers_of(scope: Scope) -> dict[str, str]:
     """The header fields under their WSGI names; names with an underscore, which could pose as others, are dropped."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
-        if b"_" in name:
+        key = _key(name)
+        if key is None:
             continue
-        key = name.decode("latin-1").upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = f"HTTP_{key}"
         text = value.decode("latin-1")
         found[key] = f"{found[key]},{text}" if key in found else text
     return found
+
+
+@lru_cache(maxsize=64)
+def _key(name: bytes) -> str | None:
+    if b"_" in name:
+        return None
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def environ_of(scope: Scope, headers: Mapping[str, str], body: bytes, found: object) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def test_many_calls_with_one_turn_all_come_to_an_end(database_url: str) -> None:
 
     def call(thread: int) -> None:
         for number in range(20):
-            with turn.computing():
+            with turn:
                 card = f"{thread}-{number}"
                 store.remember(VISIT, [Shown(card, "REF-01", "info")])
                 kept.append(store.record(read_feedback({"feedback": [{"card": card, **SAID}]})).taken)

@@ -10,10 +10,10 @@ def test_turns_are_handed_on_in_the_order_they_were_asked_for() -> None:
     turn, order, threads = Turn(), [], []
 
     def work(number: int) -> None:
-        with turn.computing():
+        with turn:
             order.append(number)
 
-    with turn.computing():
+    with turn:
         for number in range(10):
             threads.append(threading.Thread(target=work, args=(number,)))
             threads[-1].start()
@@ -28,10 +28,10 @@ def test_who_waits_lets_others_compute_and_takes_the_turn_again() -> None:
     turn, other = Turn(), threading.Event()
 
     def work() -> None:
-        with turn.computing():
+        with turn:
             other.set()
 
-    with turn.computing():
+    with turn:
         thread = threading.Thread(target=work)
         thread.start()
         assert not other.wait(0.02)
@@ -45,11 +45,11 @@ def test_who_waits_lets_others_compute_and_takes_the_turn_again() -> None:
 def test_a_turn_is_given_back_after_a_failure() -> None:
     turn = Turn()
     try:
-        with turn.computing(), waiting():
+        with turn, waiting():
             raise KeyError
     except KeyError:
         pass
-    with turn.computing():
+    with turn:
         assert turn._held
 
 
