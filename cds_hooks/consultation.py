@@ -170,12 +170,14 @@ def _cards(
     if store is None:
         return cards.build(judgement, facts, request, dialect=dialect, in_time=in_time), ()
     safety = judgement.rulebook.safety_rules
-    candidates = {
-        cards.key(finding, facts)
-        for finding in cards.findings_shown(judgement)
-        if finding.rule.id not in safety and finding.indicator != "critical"
-    }
-    overridden = store.suppressed(visit, candidates)
+    overridden: frozenset[str] = frozenset()
+    if store.may_suppress(visit):
+        candidates = {
+            cards.key(finding, facts)
+            for finding in cards.findings_shown(judgement)
+            if finding.rule.id not in safety and finding.indicator != "critical"
+        }
+        overridden = store.suppressed(visit, candidates)
     answered = cards.build(judgement, facts, request, dialect=dialect, suppressed=overridden, in_time=in_time)
     store.remember(
         visit,

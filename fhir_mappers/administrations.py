@@ -10,9 +10,8 @@ from prodrome.fhir_mappers.doses import quantity_in
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_text
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import TOXIN_CLASS, Lexicon
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.remembering import ElementMemory
-from prodrome.rules import When
+from prodrome.rules import When, per_guideline
 from prodrome.rules.guideline import Drug, Guideline
 
 _DONE = frozenset({"completed", "in-progress"})

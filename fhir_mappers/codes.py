@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable, read_object, read_objects, read_text
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
+from prodrome.rules import per_guideline
 from prodrome.rules.guideline import Guideline
 
 LONGEST_TEXT = 2000  # characters of one text that are looked at

@@ -9,9 +9,8 @@ from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import read_concept, sets_of, status_codes
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.remembering import ElementMemory
-from prodrome.rules import UNKNOWN_CODE, Condition, When
+from prodrome.rules import UNKNOWN_CODE, Condition, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 ACTIVE = frozenset({"active", "recurrence", "relapse"})

@@ -21,10 +21,9 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.indications import Reason, read_reason
 from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
-from prodrome.rules import Stop, StopReason, When
+from prodrome.rules import Stop, StopReason, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 PREVENTIVE, ACUTE = "preventive", "acute"

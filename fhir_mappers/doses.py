@@ -24,12 +24,11 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.medications import Medicine
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
 from prodrome.fhir_mappers.words import COUNTED, is_local
-from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When
+from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 VOLUME = frozenset({"ml", "milliliter", "milliliters", "millilitre", "millilitres"})

@@ -30,11 +30,10 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes, of_words
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_specialist_visit, names_specialist
-from prodrome.rules import FollowUp, HospitalVisit, Indication
+from prodrome.rules import FollowUp, HospitalVisit, Indication, per_guideline
 from prodrome.rules.guideline import Guideline
 
 RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})

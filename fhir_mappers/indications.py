@@ -9,10 +9,9 @@ from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
 from prodrome.fhir_mappers.codes import Concept, concept, read_concept, read_concepts
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
-from prodrome.rules import Indication
+from prodrome.rules import Indication, per_guideline
 from prodrome.rules.guideline import Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets

@@ -21,11 +21,10 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import fold, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
-from prodrome.rules import MILLIGRAMS, TOXIN_UNITS
+from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, per_guideline
 from prodrome.rules.guideline import RXNORM, Drug, Guideline
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")

@@ -40,8 +40,7 @@ from prodrome.fhir_mappers.observation_codes import (
     TREATED,
     diary_codes,
 )
-from prodrome.fhir_mappers.per_guideline import per_guideline
-from prodrome.rules import OVERUSE_CLASSES, AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When
+from prodrome.rules import OVERUSE_CLASSES, AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 VALID = frozenset({"final", "amended", "corrected"})

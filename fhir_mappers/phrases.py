@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
-from prodrome.fhir_mappers.per_guideline import per_guideline
+from prodrome.rules import per_guideline
 from prodrome.rules.guideline import Guideline
 
 REACH = 3  # words before a phrase in which a negation denies it

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from prodrome.fhir_mappers.codes import Concept, sets_of, with_unknown
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases, phrases_of
 from prodrome.fhir_mappers.remembering import Memory
+from prodrome.rules import per_guideline
 from prodrome.rules.guideline import Guideline
 
 CONSULTATION = "consultation"  # code set: a referral only together with a specialist performer

@@ -8,10 +8,9 @@ from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.follow_ups import is_ordered, order_code
 from prodrome.fhir_mappers.indications import concept_and_reference, read_reason
-from prodrome.fhir_mappers.per_guideline import per_guideline
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import Memory
-from prodrome.rules import NonDrugTreatment, When
+from prodrome.rules import NonDrugTreatment, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 _DONE = frozenset({"completed", "in-progress"})

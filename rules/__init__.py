@@ -19,13 +19,14 @@ from prodrome.rules.eligibility import (
     eligibility,
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
-from prodrome.rules.evidence import preference
+from prodrome.rules.evidence import Preference, preference
 from prodrome.rules.fact_types import HOOK_NAMES, MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
 from prodrome.rules.facts import *  # noqa: F403  every fact is public, a new one too
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
+from prodrome.rules.per_guideline import per_guideline
 from prodrome.rules.spans import Span, length, months_ago, years
 from prodrome.rules.titration import Judging
 from prodrome.rules.units import MILLIGRAMS, TOXIN_UNITS
@@ -55,6 +56,7 @@ __all__ = [
     "Judgement",
     "Judging",
     "MonthDays",
+    "Preference",
     "ProdromeError",
     "RowAnswer",
     "Span",
@@ -77,6 +79,7 @@ __all__ = [
     "length",
     "meaning_of",
     "months_ago",
+    "per_guideline",
     "preference",
     "rows",
     "trial_name",

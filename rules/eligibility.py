@@ -8,7 +8,7 @@ import calendar
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, contraindications_of, is_lastingly_barred
@@ -110,8 +110,7 @@ class RowAnswer:
     criteria: tuple[Criterion, ...]
 
 
-@dataclass(frozen=True)
-class ClassState:
+class ClassState(NamedTuple):
     """A narrow class of preventives (with its class of the EHF consensus) or a class of acute drugs.
 
     ``left`` are its drugs that nothing rules out and that did not fail, none where one speaks for its class. ``trials``

@@ -3,17 +3,36 @@
 An order, not an answer: what is contraindicated, failed or not to be had is left out elsewhere.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from prodrome.rules.facts import Facts
 from prodrome.rules.guideline.guideline import Guideline
 
+Place = tuple[bool, bool, int]
+"""Where a drug stands: whether a comorbidity speaks against it, whether none speaks for it, and its rank."""
 
-def preference(
-    facts: Facts, guideline: Guideline, locale: str, *, chronic: bool
-) -> Callable[[str], tuple[bool, bool, int]]:
-    """A sorting key for drugs, the most fitting first.
+
+@dataclass(frozen=True)
+class Preference:
+    """The order of drugs for one patient. ``preferred`` and ``avoided`` are what comorbidities speak for and against.
+
+    ``rank`` is the recommendation of the locale's body, ``last`` that of drugs it does not rank.
+    """
+
+    preferred: frozenset[str]
+    avoided: frozenset[str]
+    rank: Mapping[str, int]
+    last: int
+
+    def place(self, drug: str) -> Place:
+        """A sorting key, the most fitting first."""
+        avoided = drug in self.avoided
+        return avoided, avoided or drug not in self.preferred, self.rank.get(drug, self.last)
+
+
+def preference(facts: Facts, guideline: Guideline, locale: str, *, chronic: bool) -> Preference:
+    """What to prefer for a patient.
 
     What a comorbidity speaks against comes last, what one speaks for first; among equals the recommendation of the
     locale's body for episodic or chronic migraine decides. Drugs it does not rank follow those it does.
@@ -21,16 +40,11 @@ def preference(
     order = guideline.evidence_order
     body = order.bodies[locale]
     ranks = body.chronic if chronic else body.episodic
-    rank = {drug: place for place, drugs in enumerate(ranks) for drug in drugs}
-    present = frozenset(name for condition in facts.conditions for name in condition.names)
+    present = {name for condition in facts.conditions for name in condition.names}
     beside = [comorbidity for comorbidity in order.comorbidities if comorbidity.code_set in present]
-    preferred = frozenset(drug for comorbidity in beside for drug in comorbidity.prefer)
-    avoided = frozenset(drug for comorbidity in beside for drug in comorbidity.avoid)
-
-    return partial(_place, avoided, preferred, rank, len(ranks))
-
-
-def _place(
-    avoided: Collection[str], preferred: Collection[str], rank: Mapping[str, int], last: int, drug: str
-) -> tuple[bool, bool, int]:
-    return drug in avoided, drug not in preferred or drug in avoided, rank.get(drug, last)
+    return Preference(
+        preferred=frozenset([drug for comorbidity in beside for drug in comorbidity.prefer]),
+        avoided=frozenset([drug for comorbidity in beside for drug in comorbidity.avoid]),
+        rank={drug: place for place, drugs in enumerate(ranks) for drug in drugs},
+        last=len(ranks),
+    )

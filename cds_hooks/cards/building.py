@@ -10,7 +10,6 @@ from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
-from uuid import UUID
 
 from jinja2 import Environment, Template
 from jinja2.environment import TemplateModule
@@ -28,7 +27,7 @@ from prodrome.cds_hooks.cards.suggestions import Asked, Offer, Version, spoken
 from prodrome.cds_hooks.cards.template_check import CardsError, check_templates, macros_in
 from prodrome.cds_hooks.cards.trace import EXTENSION, MOST_FACTS, trace
 from prodrome.cds_hooks.protocol import KIND_WORDS, HookRequest
-from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, rows
+from prodrome.rules import SEVERITY, Facts, Finding, Judgement, Unjudged, per_guideline, rows
 from prodrome.rules.engine import Fact, Rule, Rulebook, YamlEntry, meant, read_entry
 from prodrome.rules.guideline import Guideline, Source
 
@@ -185,7 +184,7 @@ class _Maker:
             "indicator": finding.indicator,
             "source": self._source(rule.id, rule.title, sources),
             **self._suggestions(uuid, self._offers(manner, finding)),
-            "overrideReasons": self._override_reasons(manner),
+            "overrideReasons": _reasons_told(self.sheet.guideline)[manner.override],
             **_links(sources),
             "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
         }
@@ -241,7 +240,7 @@ class _Maker:
             "detail": detail,
             "indicator": "info",
             "source": self._source(INCOMPLETE, INCOMPLETE_TITLE, ()),
-            "overrideReasons": self._override_reasons(manners()[INCOMPLETE]),
+            "overrideReasons": _reasons_told(self.sheet.guideline)[manners()[INCOMPLETE].override],
             "extension": {EXTENSION: said},
         }
 
@@ -279,10 +278,6 @@ class _Maker:
         topic = {"system": self.sheet.guideline.canonical("CodeSystem", RULES), "code": code, "display": title}
         return {**said, "topic": topic}
 
-    def _override_reasons(self, manner: Manner) -> list[Json]:
-        system = self.sheet.guideline.canonical("CodeSystem", OVERRIDE_REASONS)
-        return [{"system": system, "code": code, "display": display} for code, display in manner.override]
-
     def _uuid(self, rule: str, order: str) -> str:
         request = self.request
         return _uuid(request.hook_instance, request.hook, request.patient_id, str(self.sheet.today), rule, order)
@@ -290,7 +285,9 @@ class _Maker:
 
 def _uuid(*parts: str) -> str:
     """A UUID in version 4's form that depends on nothing but its parts: a repeated request gets the same card."""
-    return str(UUID(bytes=sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16], version=4))
+    said = sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    variant = "89ab"[int(said[16], 16) % 4]
+    return f"{said[:8]}-{said[8:12]}-4{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
 
 
 def _links(sources: tuple[Source, ...]) -> Json:
@@ -338,6 +335,16 @@ def manners() -> Mapping[str, Manner]:
 def override_reasons() -> Mapping[str, str]:
     """Every reason to override a card, by its code, as it is shown."""
     return dict(sorted({reason for manner in manners().values() for reason in manner.override}))
+
+
+@per_guideline
+def _reasons_told(guideline: Guideline) -> Mapping[tuple[tuple[str, str], ...], list[Json]]:
+    """The reasons that go with a card, as it tells them."""
+    system = guideline.canonical("CodeSystem", OVERRIDE_REASONS)
+    return {
+        manner.override: [{"system": system, "code": code, "display": display} for code, display in manner.override]
+        for manner in manners().values()
+    }
 
 
 def suggested(rule: str) -> tuple[str, ...]:

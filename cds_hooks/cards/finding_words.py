@@ -48,7 +48,7 @@ class Classes:
         return cls(
             open=tuple(by_status.get("open", ())),
             barred=tuple(by_status.get("barred", ())),
-            brief=tuple(choice.name for choice in brief),
+            brief=tuple([choice.name for choice in brief]),
         )
 
 
@@ -306,19 +306,21 @@ class View:
     @property
     def open_preventives(self) -> tuple[Trusted, ...]:
         """The names of the preventive classes still open."""
-        return tuple(choice.name for choice in self.preventives.open)
+        return tuple([choice.name for choice in self.preventives.open])
+
+    @property
+    def open_classes(self) -> tuple[Trusted, ...]:
+        """The names of the classes still open, none twice."""
+        return tuple(dict.fromkeys(self.open_preventives + self.open_acutes))
 
     @property
     def open_acutes(self) -> tuple[Trusted, ...]:
         """The names of the acute classes still open."""
-        return tuple(choice.name for choice in self.acutes.open)
+        return tuple([choice.name for choice in self.acutes.open])
 
     def others(self, kind: OptionKind) -> tuple[Trusted, ...]:
         """Combinations, procedures, devices or non-drug treatments left, with who should avoid them."""
-        return tuple(
-            Trusted(f"{option.name} (not with {option.avoid})" if option.avoid else option.name)
-            for option in self.options.others(kind)
-        )
+        return self.options.others(kind)
 
     @property
     def ordered_by(self) -> Trusted:
@@ -326,7 +328,7 @@ class View:
         body = self.sheet.guideline.evidence_order.bodies[self.sheet.judgement.locale]
         return Trusted(f"{body.name} for {'chronic' if self.sheet.chronic else 'episodic'} migraine")
 
-    @property
+    @cached_property
     def emergency_drugs(self) -> Trusted:
         """What an emergency department may give."""
         return joined(self.sheet.names(drug.id for drug in self.options.emergency), "or")

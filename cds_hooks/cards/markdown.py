@@ -36,9 +36,12 @@ MAX_SUMMARY = 139
 
 _ALTERED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"))
 _UNPRINTABLE = _ALTERED - {"Zl", "Zp", "Zs"}
+_PLAIN = re.compile(rf"[A-Za-z0-9 ,;:%']{{,{MAX_CHART_TEXT}}}")
 _ACTIVE = re.compile(r"[\\`*_{}\[\]()#|~!$^]|^[-+=]+|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 _ADDRESS = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})|(?i:(?<=www)\.)|@|/(?=/)")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+_NUMBERS = (int, float)  # a union made anew for each value that is written costs more than the rest
 
 # Private-use characters mark a list inside a summary until it is fitted. Chart texts cannot hold them.
 _START, _BETWEEN, _END = "\ue000", "\ue001", "\ue002"
@@ -65,6 +68,8 @@ def escaped(text: str) -> Trusted:
     Addresses are broken by a space, because viewers make links of bare ones whatever is escaped around them.
     """
     text = one_line(text)
+    if _PLAIN.fullmatch(text):
+        return Trusted(text)
     if len(text) > MAX_CHART_TEXT:
         text = text[: MAX_CHART_TEXT - 1].rstrip() + "…"
     text = _ADDRESS.sub(r"\g<0> ", text)
@@ -78,7 +83,7 @@ def written(value: object) -> Trusted:
         return value
     if isinstance(value, bool):
         return Trusted("yes" if value else "no")
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return Trusted(f"{value:.10g}")
     if isinstance(value, date | When):
         return Trusted(value)
@@ -95,9 +100,14 @@ def joined(values: Iterable[object], last: str = "and") -> Trusted:
     return Trusted(f"{', '.join(texts[:-1])} {last} {texts[-1]}")
 
 
+def separated(values: Iterable[object], by: str) -> Trusted:
+    """``a; b; c``."""
+    return Trusted(by.join([written(value) for value in values]))
+
+
 def listed(values: Iterable[object]) -> Trusted:
     """``a, b, c`` in a summary: a list that :func:`fitted` may shorten from its end."""
-    return Trusted(_START + _BETWEEN.join(written(value) for value in values) + _END)
+    return Trusted(_START + _BETWEEN.join([written(value) for value in values]) + _END)
 
 
 def fitted(summary: str) -> str:
@@ -108,9 +118,10 @@ def fitted(summary: str) -> str:
     summary = " ".join(summary.split())
     if _START not in summary and not _too_long(summary):
         return summary
-    lists = [match.group(1).split(_BETWEEN) for match in _LIST.finditer(summary)]
+    parts = _LIST.split(summary)  # text, list, text, list...
+    lists = [items.split(_BETWEEN) for items in parts[1::2]]
     kept = [len(items) for items in lists]
-    while _too_long(text := _with_lists(summary, lists, kept)) and any(count > 1 for count in kept):
+    while _too_long(text := _with_lists(parts, lists, kept)) and any(count > 1 for count in kept):
         longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(_text(lists[number], kept[number]))))
         kept[longest] -= 1
     if _too_long(text):
@@ -121,9 +132,9 @@ def fitted(summary: str) -> str:
     return text
 
 
-def _with_lists(summary: str, lists: list[list[str]], kept: list[int]) -> str:
-    texts = iter([_text(items, count) for items, count in zip(lists, kept, strict=True)])
-    return _LIST.sub(lambda _: next(texts), summary)
+def _with_lists(parts: list[str], lists: list[list[str]], kept: list[int]) -> str:
+    parts[1::2] = map(_text, lists, kept)
+    return "".join(parts)
 
 
 def _text(items: list[str], kept: int) -> str:
@@ -222,7 +233,7 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {"joined": joined, "listed": listed}
+    found.filters |= {"joined": joined, "listed": listed, "separated": separated}
     return found
 
 

@@ -7,12 +7,12 @@ Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import itemgetter
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import Sheet
-from prodrome.rules import ABSOLUTE, ClassState, class_states, preference, rows
+from prodrome.rules import ABSOLUTE, ClassState, Facts, Preference, class_states, per_guideline, preference, rows
 from prodrome.rules.guideline import Drug, Guideline, Option
 
 MOST_NAMED = 3
@@ -75,18 +75,24 @@ class Options:
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
-        self._shelf = _shelf(_Same(sheet.guideline), sheet.judgement.locale)
-        self._fitting = preference(sheet.facts, sheet.guideline, sheet.judgement.locale, chronic=sheet.chronic)
+        self._shelf = _shelves(sheet.guideline)[sheet.judgement.locale]
+
+    @cached_property
+    def _preference(self) -> Preference:
+        sheet = self.sheet
+        return preference(sheet.facts, sheet.guideline, sheet.judgement.locale, chronic=sheet.chronic)
 
     @cached_property
     def preventives(self) -> tuple[Choice, ...]:
         """The narrow classes of preventives that have a counting drug available here."""
+        preference = self._preference
+        moved = preference.avoided | preference.preferred
         found = []
-        for class_ in self._shelf.preventives:
-            places = {member.drug.id: self._fitting(member.drug.id) for member in class_.members.all}
-            choice = self._choice(_in_order(class_, places))
-            left = [places[member.drug.id] for member in choice.members.all if not member.barred]
-            found.append((min(left or places.values()), choice))
+        for class_ in self._shelf.preventives[self.sheet.chronic]:
+            choice = self._choice(class_ if moved.isdisjoint(class_.reasons) else class_.ordered(preference))
+            members = choice.members
+            first = next((one for one in members.all if not one.barred), members.all[0])
+            found.append((preference.place(first.drug.id), choice))
         return tuple([choice for _, choice in sorted(found, key=itemgetter(0))])
 
     @cached_property
@@ -103,8 +109,8 @@ class Options:
         """The acute drugs for an emergency department that nothing rules out."""
         return tuple(drug for drug in self._shelf.emergency if not self.sheet.barred(drug))
 
-    def others(self, kind: str) -> tuple[Option, ...]:
-        """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out.
+    def others(self, kind: str) -> tuple[Trusted, ...]:
+        """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out, in words.
 
         A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
         """
@@ -114,11 +120,13 @@ class Options:
         if kind == "device" and "neurostimulation" in done:
             return ()
         return tuple(
-            option
-            for option in self._shelf.others.get(kind, ())
-            if option.code_set not in done
-            and drugs.isdisjoint(option.drugs)
-            and not (ruled_out and ruled_out.intersection(option.id.split("_")))
+            [
+                name
+                for option, name in self._shelf.others.get(kind, ())
+                if option.code_set not in done
+                and drugs.isdisjoint(option.drugs)
+                and not (ruled_out and ruled_out.intersection(option.id.split("_")))
+            ]
         )
 
     def replacements(self, count: int) -> tuple[Drug, ...]:
@@ -143,7 +151,7 @@ class Options:
             if self._may_be_offered(member.drug)
         ]
         found: dict[str, Drug] = {}
-        for drug in sorted(fitting, key=lambda drug: self._fitting(drug.id)):
+        for drug in sorted(fitting, key=lambda drug: self._preference.place(drug.id)):
             if drug.preventive and drug.preventive.ehf_class not in spent:
                 found.setdefault(drug.preventive.ehf_class, drug)
         return tuple(found.values())[:count]
@@ -172,14 +180,6 @@ class Options:
         return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
 
 
-def _in_order(class_: "_Class", places: Mapping[str, tuple[bool, bool, int]]) -> "_Class":
-    """The class with its drugs in the order of preference."""
-    members = sorted(class_.members.all, key=lambda member: places[member.drug.id])
-    if members == list(class_.members.all):
-        return class_
-    return replace(class_, members=Members.of(members))
-
-
 def _status(class_: ClassState) -> str:
     """The state of a class as a list of options has it: what was tried is no option, however it ended."""
     if class_.state in ("in use", "not for this migraine", "tried too briefly"):
@@ -198,53 +198,58 @@ class _Class:
     members: Members
     reasons: frozenset[str]
 
+    def ordered(self, preference: Preference) -> "_Class":
+        """The class with its drugs in the order of preference."""
+        members = sorted(self.members.all, key=lambda member: preference.place(member.drug.id))
+        return replace(self, members=Members.of(members))
+
 
 @dataclass(frozen=True, slots=True)
 class _Shelf:
-    """The classes a locale has, with the drugs in them."""
+    """The classes a locale has, with the drugs in them.
 
-    preventives: tuple[_Class, ...]
+    Those of preventives are in the order of the locale's body, for episodic (False) and for chronic migraine (True).
+    """
+
+    preventives: Mapping[bool, tuple[_Class, ...]]
     acutes: tuple[_Class, ...]
     emergency: tuple[Drug, ...]
-    others: Mapping[str, tuple[Option, ...]]
-    """Combinations, procedures, devices and non-drug treatments, by kind."""
+    others: Mapping[str, tuple[tuple[Option, Trusted], ...]]
+    """Combinations, procedures, devices and non-drug treatments, by kind, each in words with who should avoid it."""
 
 
-class _Same:
-    """A guideline as a cache key: the same object."""
-
-    def __init__(self, guideline: Guideline) -> None:
-        self.guideline = guideline
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.guideline is other.guideline
-
-    def __hash__(self) -> int:
-        return id(self.guideline)
+@per_guideline
+def _shelves(guideline: Guideline) -> Mapping[str, _Shelf]:
+    """What every locale has."""
+    return {locale: _shelf(guideline, locale) for locale in guideline.locales}
 
 
-@lru_cache(maxsize=4)
-def _shelf(same: _Same, locale: str) -> _Shelf:
-    guideline = same.guideline
+def _shelf(guideline: Guideline, locale: str) -> _Shelf:
     here = [drug for drug in guideline.drugs.values() if drug.id in guideline.drugs_in(locale)]
     preventives = []
     for id_, name in guideline.drug_classes.items():
         drugs = [d for d in here if d.preventive and d.preventive.drug_class == id_ and d.preventive.counts]
         preventives.append(_class(id_, name, drugs))
+    preventives = [class_ for class_ in preventives if class_.members.all]
+    ranked = {chronic: preference(Facts(), guideline, locale, chronic=chronic) for chronic in (False, True)}
     acute = [drug for drug in here if drug.acute and drug.acute.suggest]
     acutes = [
         _class(id_, one.name, [d for d in acute if d.acute and d.acute.drug_class == id_ and not d.acute.emergency])
         for id_, one in guideline.acute_classes.items()
     ]
     return _Shelf(
-        tuple(c for c in preventives if c.members.all),
+        {chronic: tuple(class_.ordered(rank) for class_ in preventives) for chronic, rank in ranked.items()},
         tuple(c for c in acutes if c.members.all),
         tuple(drug for drug in acute if drug.acute and drug.acute.emergency),
         {
-            one.kind: tuple(o for o in guideline.options.values() if o.kind == one.kind)
+            one.kind: tuple((o, _option(o)) for o in guideline.options.values() if o.kind == one.kind)
             for one in guideline.options.values()
         },
     )
+
+
+def _option(option: Option) -> Trusted:
+    return Trusted(f"{option.name} (not with {option.avoid})" if option.avoid else option.name)
 
 
 def _class(id_: str, name: str, drugs: Iterable[Drug]) -> _Class:

@@ -65,11 +65,14 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:
-    """Why a drug should not be given: the guideline's words for it, and what in the chart shows it."""
+    """Why a drug should not be given: the guideline's words for it, and the references of what shows it."""
 
     label: Trusted
     level: Strength
-    evidence: tuple[Trusted, ...] = ()
+    refs: tuple[str, ...]
+
+
+_Evidence = Trial | Condition | Reading | Allergy | CoMedication
 
 
 class Sheet:
@@ -148,7 +151,7 @@ class Sheet:
         """A reason in words: one that holds against many drugs is put so once."""
         known = self._why.get((label, level, refs))
         if known is None:
-            known = self._why[label, level, refs] = WhyNot(Trusted(label), level, self.evidence(refs))
+            known = self._why[label, level, refs] = WhyNot(Trusted(label), level, refs)
         return known
 
     def barred(self, drug: Drug) -> tuple[Trusted, ...]:
@@ -181,21 +184,25 @@ class Sheet:
 
     def evidence(self, refs: Sequence[str]) -> tuple[Trusted, ...]:
         """The chart's own words and dates behind FHIR references."""
-        found = tuple(dict.fromkeys(self._evidence[ref] for ref in refs if ref in self._evidence))
+        known = self._behind
+        found = tuple(dict.fromkeys([self._evidence(known[ref]) for ref in refs if ref in known]))
         more = len(found) - MOST_EVIDENCE
         return found if more <= 0 else (*found[:MOST_EVIDENCE], Trusted(f"{more} more"))
 
     @cached_property
-    def _evidence(self) -> Mapping[str, Trusted]:
-        facts: tuple[Condition | Reading | Allergy | CoMedication, ...] = (
+    def _behind(self) -> Mapping[str, _Evidence]:
+        """The dated facts that may be evidence, by their references."""
+        facts: tuple[_Evidence, ...] = (
+            *[trial for trial in self.facts.trials if trial.running],
             *self.facts.conditions,
             *self.facts.readings,
             *self.facts.allergies,
             *self.facts.co_medications,
         )
-        running = (trial for trial in self.facts.trials if trial.running)
-        words = {ref: Trusted(f"{self.name(trial.drug)}, taken now") for trial in running for ref in trial.refs}
-        return words | {ref: evidence_words(fact) for fact in facts for ref in fact.refs}
+        return {ref: fact for fact in facts for ref in fact.refs}
+
+    def _evidence(self, fact: _Evidence) -> Trusted:
+        return Trusted(f"{self.name(fact.drug)}, taken now") if isinstance(fact, Trial) else evidence_words(fact)
 
     # Trials and months
 
@@ -279,7 +286,7 @@ def _reading_words(reading: Reading) -> Trusted:
 
 def number(value: float) -> Trusted:
     """A number as people write it: 160, 37.5."""
-    return written(float(value))
+    return Trusted(f"{float(value):.10g}")
 
 
 def dates(trial: Trial) -> Trusted:

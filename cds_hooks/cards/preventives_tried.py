@@ -84,12 +84,13 @@ def failed_course(sheet: Sheet, name: str, drug_id: str) -> TriedCourse:
 
 def dose(trial: Trial, use: PreventiveUse) -> Trusted:
     """The dose of a course, or its lowest and highest."""
-    amounts = (*(step.amount for step in trial.steps), *(given.amount for given in trial.administrations))
-    known = [one for one in amounts if one is not None]
+    known = [step.amount for step in trial.steps if step.amount is not None]
+    known += [given.amount for given in trial.administrations if given.amount is not None]
     if not known:
         return Trusted("dose not recorded")
-    highest = amount(max(known), use.unit, use.per)
-    return highest if min(known) == max(known) else Trusted(f"{min(known):g} to {highest}")
+    least, most = min(known), max(known)
+    highest = amount(most, use.unit, use.per)
+    return highest if least == most else Trusted(f"{least:g} to {highest}")
 
 
 def enough(sheet: Sheet, trial: Trial, use: PreventiveUse) -> tuple[float | None, Span]:

@@ -27,7 +27,7 @@ def _american() -> dict[str, tuple[re.Pattern[str], str]]:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
     return {
         row["british"]: (
-            re.compile(rf"(?<!angi){re.escape(row['british'])}", re.IGNORECASE | re.ASCII),
+            re.compile(rf"{re.escape(row['british'])}(?<!angioedema)", re.IGNORECASE | re.ASCII),
             row["american"],
         )
         for row in rows

@@ -91,7 +91,7 @@ def _parsed(environment: Environment, template: str) -> nodes.Template:
 
 
 _WRITABLE = (str, int, float, date, When, NoneType)
-_TEXTS = {"joined", "listed", "capitalize"}
+_TEXTS = {"joined", "listed", "separated", "capitalize"}
 _SAME = {"list", "unique"}
 _ITEM = {"min", "max", "first", "last"}
 _CHOOSING = {"selectattr", "rejectattr"}

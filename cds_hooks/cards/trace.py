@@ -1,10 +1,10 @@
 """Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from prodrome.rules import Judgement, SiteCode
+from prodrome.rules import Judgement, SiteCode, per_guideline
 from prodrome.rules.engine import FINDING, Fact, Rule
 from prodrome.rules.guideline import Guideline, Parameter, Source
 
@@ -54,6 +54,7 @@ def trace(
     parameters = dict.fromkeys(chain.from_iterable([rule.parameters for rule in read]))
     sources = dict.fromkeys(chain.from_iterable([rule.sources for rule in read]))
     guideline = judgement.guideline
+    told_parameters, told_sources = _told(guideline)
     said = {
         "finding": finding,
         "rules": [{"id": rule.id, "title": rule.title} for rule in asked.values()],
@@ -61,30 +62,27 @@ def trace(
         "date": judgement.today.isoformat(),
         "locale": judgement.locale,
         "engine": judgement.engine,
-        "parameters": [_parameter(guideline.parameters[name]) for name in parameters],
+        "parameters": [told_parameters[name] for name in parameters],
         "site_codes": _site_map(guideline, site_codes),
         "steps": [id_ for id_ in steps if id_ not in asked],
         "facts": [_fact(fact, refs) for fact, refs in told],
         "references": shown,
         "left_out": {name: count for name, count in left_out.items() if count},
-        "sources": [_source(guideline.sources[id_]) for id_ in sources],
+        "sources": [told_sources[id_] for id_ in sources],
     }
     return {name: value for name, value in said.items() if value}
 
 
 def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
-    """The facts and everything they were concluded from."""
-    known = judgement.facts  # f1, f2...
-    found: set[int] = set()
-    waiting = [_number(fact.id) for fact in facts]
-    while waiting:
-        number = waiting.pop()
-        if number not in found:
-            found.add(number)
-            fact = known[number - 1]
+    """The facts and everything they were concluded from, in their order: what was concluded stands after its basis."""
+    wanted = {fact.id for fact in facts}
+    found = []
+    for fact in reversed(judgement.facts):
+        if fact.id in wanted:
+            found.append(fact)
             if fact.type != FINDING:
-                waiting.extend(map(_number, fact.basis))
-    return [known[number - 1] for number in sorted(found)]
+                wanted.update(fact.basis)
+    return found[::-1]
 
 
 def _first(references: Sequence[str]) -> Sequence[str]:
@@ -110,10 +108,6 @@ def _site_map(guideline: Guideline, found: Sequence[SiteCode]) -> dict[str, Any]
     return {"known": known} | ({"used": used} if used else {}) if known else {}
 
 
-def _number(fact_id: str) -> int:
-    return int(fact_id[1:])
-
-
 def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
     said: dict[str, Any] = {"id": fact.id, "type": fact.type}
     fields = fact.fields
@@ -130,6 +124,13 @@ def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
 
 _SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
 """What a field says that says nothing: an empty text, or an infinite number (a length that is not known)."""
+
+
+@per_guideline
+def _told(guideline: Guideline) -> tuple[Mapping[str, dict[str, Any]], Mapping[str, dict[str, str]]]:
+    """What a trace says of each parameter and of each source."""
+    parameters = {name: _parameter(parameter) for name, parameter in guideline.parameters.items()}
+    return parameters, {id_: _source(source) for id_, source in guideline.sources.items()}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from prodrome.cds_hooks.callers import ANYONE, Caller
 from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
@@ -72,6 +72,17 @@ class Receipt:
 
     taken: int
     unknown: tuple[int, ...] = ()
+
+
+_OVERRIDDEN = (
+    select(shown_card.c.finding)
+    .join(feedback, feedback.c.card == shown_card.c.uuid)
+    .where(
+        shown_card.c.finding.in_(bindparam("findings", expanding=True)),
+        feedback.c.outcome == "overridden",
+        feedback.c.outcome_at > bindparam("since"),
+    )
+)
 
 
 class StoreUnavailable(ProdromeError):
@@ -145,25 +156,19 @@ class Store:
         _close(weakref.ref(self._shown))
         self.database.close()
 
+    def may_suppress(self, visit: Showing) -> bool:
+        """Whether the site has overrides remembered, and the call says whose they would be."""
+        return bool(self._override_days and self._secret is not None and visit.user and visit.patient)
+
     def suppressed(self, visit: Showing, findings: Collection[str]) -> frozenset[str]:
         """Those findings that this user overrode for this patient within the days the site set."""
-        if not findings or not self._override_days:
+        if not findings or not self.may_suppress(visit):
             return frozenset()
         hashes = {self._hash(visit, finding): finding for finding in findings}
-        hashes.pop(None, None)
-        since = self._now() - timedelta(days=self._override_days)
-        query = (
-            select(shown_card.c.finding)
-            .join(feedback, feedback.c.card == shown_card.c.uuid)
-            .where(
-                shown_card.c.finding.in_(list(hashes)),
-                feedback.c.outcome == "overridden",
-                feedback.c.outcome_at > since,
-            )
-        )
+        wanted = {"findings": list(hashes), "since": self._now() - timedelta(days=self._override_days)}
         try:
             with self.database.reading() as connection:
-                return frozenset(hashes[finding] for (finding,) in connection.execute(query))
+                return frozenset(hashes[finding] for (finding,) in connection.execute(_OVERRIDDEN, wanted))
         except DatabaseAway:
             return frozenset()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline.guideline import Guideline
 
 Made = TypeVar("Made")
 
