@@ -30,8 +30,8 @@ from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
 from prodrome.fhir_mappers.understanding import Share, counted, shares
-from prodrome.rules import DraftOrder, Facts
-from prodrome.rules.guideline import Guideline
+from prodrome.rules import DraftOrder, Facts, make_all
+from prodrome.rules.guideline import RXNORM, SNOMED, Guideline
 
 __all__ = [
     "ACT_CODE",
@@ -65,6 +65,7 @@ __all__ = [
     "kind_of",
     "lacks_some",
     "locate",
+    "make_ready",
     "plain_code",
     "read_facts",
     "shares",
@@ -72,6 +73,13 @@ __all__ = [
     "words_taken_for",
     "worse",
 ]
+
+
+def make_ready(guideline: Guideline) -> None:
+    """Make ready what charts are read with: words, and the tables of products that most codes are found in."""
+    make_all(guideline)
+    for system in (RXNORM, SNOMED):
+        guideline.product("", system)
 
 
 def read_facts(record: Record, guideline: Guideline, today: date, in_time: Callable[[], None] = lambda: None) -> Facts:

@@ -26,7 +26,7 @@ from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
-from prodrome.rules.per_guideline import per_guideline
+from prodrome.rules.per_guideline import make_all, per_guideline
 from prodrome.rules.spans import Span, length, months_ago, years
 from prodrome.rules.titration import Judging
 from prodrome.rules.units import MILLIGRAMS, TOXIN_UNITS
@@ -77,6 +77,7 @@ __all__ = [
     "is_lastingly_barred",
     "judge",
     "length",
+    "make_all",
     "meaning_of",
     "months_ago",
     "per_guideline",

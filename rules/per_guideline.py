@@ -10,6 +10,15 @@ Made = TypeVar("Made")
 _KEPT = 8  # guidelines; more are in use only while parameters are tried out
 
 
+_made_of: list[Callable[[Guideline], object]] = []
+
+
+def make_all(guideline: Guideline) -> None:
+    """Make now what is made of a guideline when first needed, so that no call waits for it."""
+    for make in _made_of:
+        make(guideline)
+
+
 def per_guideline(make: Callable[[Guideline], Made]) -> Callable[[Guideline], Made]:
     """Call ``make`` once for each guideline."""
     made: dict[int, tuple[Guideline, Made]] = {}
@@ -22,4 +31,5 @@ def per_guideline(make: Callable[[Guideline], Made]) -> Callable[[Guideline], Ma
             known = made[id(guideline)] = guideline, make(guideline)
         return known[1]
 
+    _made_of.append(kept)
     return kept

@@ -23,6 +23,7 @@ from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.runtime import end_traces
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cores, create_app, front_of, health, listen, serve
+from prodrome.fhir_mappers import make_ready
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json"
 
@@ -118,6 +119,7 @@ def _to_try(settings: Settings, url: str) -> Iterator[str]:
 
 def _warm_up(environment: Environment) -> None:
     """Build what the first call would otherwise wait for: tables of drug names, compiled rules, templates."""
+    make_ready(environment.guideline)
     if environment.settings.fhir_servers:
         fhir_client.preload()
     if EXAMPLE.exists():

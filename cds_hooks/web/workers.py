@@ -63,6 +63,9 @@ def serve(
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     from prodrome.cds_hooks.web.server import Server  # heavy; only who serves needs it
 
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: F401  # where it is there, each process runs on it
+
     gc.freeze()  # what is loaded by now stays for good: no collection need look at it, no child copies it for that
     return _Parent(Server, front, listener, workers, grace_seconds, ended).run(started)
 

@@ -7,6 +7,7 @@ looked at. Every error is a :class:`GuidelineError` that names the file and the 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal, get_args
 
@@ -159,7 +160,7 @@ class Known:
             found |= dict.fromkeys(self.classes.get(id_) or (id_,))
         return tuple(found)
 
-    @property
+    @cached_property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """The drugs of each narrow class of preventives and each acute class."""
         found: dict[str, list[str]] = {}
