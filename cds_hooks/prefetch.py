@@ -58,7 +58,9 @@ def gather(
         if query.key not in came and (resolved := resolve(query.template, context, today))
     }
     further = {
-        key: (service.kind_of(key), link) for key, value in came.items() if (link := _next(value, request.fhir_server))
+        key: (service.kind_of(key), link)
+        for key, value in (came.items() if request.fhir_server is not None else ())
+        if (link := _next(value, request.fhir_server))
     }
     fetched = server.for_queries(plan | further)
     for key, answer in fetched.items():

@@ -78,10 +78,11 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
 
 def _add(chart: Chart, rows: list[CourseRow], row: CourseRow, kind: str) -> None:
     rows.append(row)
-    if row.said.medicine or row.said.groups:
+    _, medicine, groups, written = row.said
+    if medicine or groups:
         chart.understood(kind, "drug")
     else:
-        chart.puzzled(kind, "drug", NO_DRUG, row.ref, row.said.written)
+        chart.puzzled(kind, "drug", NO_DRUG, row.ref, written)
 
 
 def _read_statement(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:

@@ -132,11 +132,10 @@ def reference_key(reference: str) -> str:
 
     Absolute addresses, versions and fragments are cut: ``https://host/fhir/Patient/x/_history/2`` is ``Patient/x``.
     """
-    if reference[3:4] == ":" and (lower := reference.lower()) != reference and _UUID.fullmatch(reference):
-        return lower  # RFC 4122: upper and lower case are the same
-    if "/" not in reference or reference.startswith(("#", "urn:")):
-        return reference
-    if _PLAIN.fullmatch(reference):
+    if "/" not in reference:
+        lower = reference.lower()
+        return lower if lower != reference and _UUID.fullmatch(reference) else reference  # RFC 4122: the same
+    if _PLAIN.fullmatch(reference) or reference.startswith(("#", "urn:")):
         return reference
     parts = reference.partition("/_history/")[0].partition("#")[0].rstrip("/").split("/")
     return "/".join(parts[-2:])

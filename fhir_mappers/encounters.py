@@ -222,6 +222,8 @@ def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[s
             _follow(chart, read_object(each, "location"), resource, where)
     if "serviceProvider" in resource:
         _follow(chart, read_object(resource, "serviceProvider"), resource, where)
+    if not where and not people:
+        return []
     said: dict[str | None, None] = {}
     for place, (reference, key, target) in enumerate([*where, *people]):
         kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]

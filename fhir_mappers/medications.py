@@ -295,7 +295,7 @@ class Lexicon:
                 self.groups.setdefault(fold(word), set()).add(group)
         self._not_ours = frozenset({LOCAL_USE, *guideline.co_medication_words})
         self._recognised = Memory(self._recognise)
-        self._read = ElementMemory(self._recognise_concept, _CONCEPT)
+        self._read = ElementMemory(self._recognise_concept)
         self._said = Memory(self._with_unknown)
         self._coded = Memory(self._by_code)
         self._told = Memory(self._in_texts)
@@ -306,12 +306,13 @@ class Lexicon:
 
     def read(self, chart: Chart, resource: JsonObject) -> Recognition:
         """The medicine of a statement, request, dispensing or administration. Raises Unreadable, as read_named."""
-        if type(resource.get(_CONCEPT)) is dict and "medicationReference" not in resource:
-            return self._read.of(resource)
+        said = resource.get(_CONCEPT)
+        if type(said) is dict and "medicationReference" not in resource:
+            return self._read(said)
         return self._recognition(read_named(chart, resource))
 
-    def _recognise_concept(self, resource: JsonObject) -> Recognition:
-        return self._recognition(NamedMedicine(read_concept(resource, _CONCEPT)))
+    def _recognise_concept(self, said: JsonObject) -> Recognition:
+        return self._recognition(NamedMedicine(read_concept({_CONCEPT: said}, _CONCEPT)))
 
     def _recognition(self, named: NamedMedicine) -> Recognition:
         return Recognition(named, self.recognise(named), self.co_medications(named), named.written)
