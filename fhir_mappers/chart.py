@@ -112,7 +112,7 @@ class Chart:
             elif key not in named or _updated(resource) > _updated(named[key]):
                 named[key] = self._targets[key] = resource  # one Type/id counts once: the version updated last
             if full_url and not (key and full_url.endswith(key)):
-                self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
+                self._targets.setdefault(reference_key(full_url), named.get(key, resource))
             if id_ and kind in REFERRED_TO:
                 self._name(kind, id_, resource)
 
