@@ -43,6 +43,8 @@ UNCHECKED_BYTES = 64 * 1024
 """Read of a body before its token is checked."""
 HELD_BYTES = 256 * 1024 * 1024
 """Bodies that one process holds together."""
+PART_BYTES = 64
+"""What a part of a body takes besides its bytes, until all parts are there."""
 BODY_SECONDS = 30.0
 """Longest time for a body to arrive."""
 _LINGER_SECONDS = 2.0
@@ -171,29 +173,30 @@ class Front:
     async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         if "CONTENT_LENGTH" not in headers and "HTTP_TRANSFER_ENCODING" not in headers:
             return b""
-        body = bytearray()
+        parts: list[bytes] = []
+        read = held = 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                while True:
+                more = True
+                while more:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Gone
-                    chunk: bytes = message.get("body", b"")
+                    part: bytes = message.get("body", b"")
                     more = message.get("more_body", False)
-                    if len(body) + len(chunk) > self._max_body:
+                    read += len(part)
+                    if read > self._max_body:
                         raise self._too_large()
-                    if not more and not body:
-                        return chunk  # all at once, and not copied
-                    if more and self._held + len(chunk) > HELD_BYTES:
+                    if more and self._held + len(part) > HELD_BYTES:
                         raise _Busy
-                    body += chunk
-                    self._held += len(chunk)
-                    if not more:
-                        return bytes(body)
+                    parts.append(part)
+                    held += len(part) + PART_BYTES
+                    self._held += len(part) + PART_BYTES
         except TimeoutError:
             raise TooSlow(f"The body did not come within {BODY_SECONDS:g} seconds.") from None
         finally:
-            self._held -= len(body)
+            self._held -= held
+        return b"".join(parts)
 
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], environ: dict[str, Any], receive: Receive

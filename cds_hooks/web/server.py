@@ -73,8 +73,12 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Take a part of a body: as it is where it is the first, as uvicorn would copy it twice."""
         self._framing -= FRAMING_PER_BYTE * len(body)
+        if not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment]  # to which bytes are added without a copy
+        elif isinstance(self.cycle.body, bytes):
+            self.cycle.body = bytearray(self.cycle.body)
         super().on_body(body)
 
     def data_received(self, data: bytes) -> None:
