@@ -185,12 +185,15 @@ class _Ruleset:
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
         self._needed = tuple(dict.fromkeys(layer.kinds))
         self._literals: dict[str, str] = {}
-        self._rules: dict[str, str] = {}  # name in the library -> rule
+        self._rules: dict[str, list[str]] = {}  # name in the library -> rules, which ask for the same
+        alike: dict[tuple[Pattern, ...], list[str]] = {}
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
         asking: dict[str, list[Pattern]] = {kind: [] for kind in layer.reads}
         taken_twice: set[str] = set()
         definition: dict[str, object] = {"open": {"all": [{"m": {"t": "open"}}], "count": 1}}
         for rule_id, when in layer.rules:
+            alike.setdefault(when, []).append(rule_id)
+        for when, rule_ids in alike.items():
             aliases = {pattern.alias: f"a{index}" for index, pattern in enumerate(when)}
             known = _known(when)
             kinds = [pattern.fact for pattern in when]
@@ -200,7 +203,7 @@ class _Ruleset:
                 asking[pattern.fact].append(pattern)
             for choice in _choices(when):
                 name = f"r{len(self._rules)}"
-                self._rules[name] = rule_id
+                self._rules[name] = rule_ids
                 conditions = [
                     {aliases[pattern.alias]: self._condition(pattern, chosen, known[pattern.alias], aliases)}
                     for pattern, chosen in zip(when, choice, strict=True)
@@ -318,12 +321,12 @@ class _Ruleset:
     def _fired(self, ids: Sequence[Sequence[str]], state: int, message: str | None) -> frozenset[Match]:
         found: list[Match] = []
         while message is not None:
-            rule_id = self._rules[message[2 : message.index('"', 2)]]
+            rule_ids = self._rules[message[2 : message.index('"', 2)]]
             alike = [ids[int(number) - 1] for number in _TAKEN.findall(message)]
             if len(alike) == 1:  # by far the most
-                found += [(rule_id, (fact_id,)) for fact_id in alike[0]]
-            elif len(found) + prod(map(len, alike)) <= self._most:
-                found += [(rule_id, each) for each in product(*alike)]
+                found += [(rule_id, (fact_id,)) for rule_id in rule_ids for fact_id in alike[0]]
+            elif len(found) + len(rule_ids) * prod(map(len, alike)) <= self._most:
+                found += [(rule_id, each) for rule_id in rule_ids for each in product(*alike)]
             else:
                 raise self._too_many()
             if len(found) > self._most:

@@ -66,6 +66,23 @@ def test_each_fact_is_sent_of_a_type_that_a_rule_takes_two_of(sent: list[str]) -
     assert len(sent) == 2
 
 
+def test_rules_that_ask_for_the_same_are_one_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    completed: list[int] = []
+    complete = durable.engine.complete_and_start_action
+
+    def completing(handle: int, state: int) -> object:
+        completed.append(state)
+        return complete(handle, state)
+
+    monkeypatch.setattr(durable.engine, "complete_and_start_action", completing)
+    (_, when), *_ = PAIRS.rules
+    same = CompiledLayer("same", (("pair", when), ("again", when), ("trial", when[:1]), ("taken", when[:1])))
+    facts = by_type(numbered([fact("trial", drug="a"), fact("order", drug="a")]))
+    both = {(rule, ("f1", "f2")) for rule in ("pair", "again")} | {(rule, ("f1",)) for rule in ("trial", "taken")}
+    assert durable.DurableMatcher().match(same, facts) == both
+    assert len(completed) == 3  # what opens the session, and one match of each two
+
+
 def test_a_fact_is_not_sent_that_has_none_of_the_values_every_condition_asks_for(sent: list[str]) -> None:
     a, b_or_c = matching.Comparison("drug", "=", "a"), ("drug", frozenset({"b", "c"}))
     some = CompiledLayer(
