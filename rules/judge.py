@@ -187,6 +187,8 @@ def _unjudged(rulebook: Rulebook, outcome: Outcome) -> tuple[Unjudged, ...]:
         if rule.card or rule.concludes_absence_for:
             key = (rule.reported_as, _about(rule, unjudged.bindings))
             found.setdefault(key, set()).update(unjudged.missing)
+    if not found:
+        return ()
     spoke = {(fired.rule, _about(rulebook.rules[fired.rule], fired.bindings)) for fired in outcome.fired}
     return tuple(
         Unjudged(
