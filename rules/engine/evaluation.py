@@ -12,7 +12,7 @@ content and numbered ``f1``, ``f2``... anew.
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,10 +28,11 @@ from prodrome.rules.engine.matching import (
     Match,
     Matched,
     Matcher,
+    Pattern,
     ReferenceMatcher,
     Value,
+    by_ids,
     by_type,
-    matches_of,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rulebook, Tally
 
@@ -118,7 +119,7 @@ def evaluate(
             matched = matcher.matched(layer.compiled, state.by_type)
         else:
             matched = _by_rule(layer.compiled, matcher.match(layer.compiled, state.by_type), state.facts)
-        matches.update(matches_of(matched))
+        matches.update(by_ids(matched))
         if matched:
             _conclude(state, rulebook, matched, completeness)
         if layer.tallies:
@@ -193,16 +194,17 @@ def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
         raise FactError(f"no measured fact type {fact.type!r}")
     changed = False
     for name, value in fact.fields.items():
-        wanted, kind = schema.get(name), type(value)
+        kind: type = type(value)
         if kind is int or kind is float:
             if not -1e15 < value < 1e15:  # type: ignore[operator]
                 raise FactError(f"{fact.type}.{name} is not a number that can be compared")
-            changed = changed or (kind is float and value.is_integer())  # type: ignore[union-attr]
+            if kind is float and value.is_integer():  # type: ignore[union-attr]
+                changed = True
             kind = float
-        elif value == "":
+        elif not value and kind is str:
             changed = True
-        if wanted is None or kind is not wanted:
-            raise FactError(f"{fact.type}.{name} is {'unknown' if wanted is None else 'of another kind'}")
+        if schema.get(name) is not kind:
+            raise FactError(f"{fact.type}.{name} is {'of another kind' if name in schema else 'unknown'}")
     if not changed:
         return fact.fields
     return {name: _whole(value) for name, value in fact.fields.items() if value != ""}
@@ -239,7 +241,7 @@ def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness:
     held: list[tuple[str, Bindings, int]] = []
     for rule_id, found in matched:
         rule = rulebook.rules[rule_id]
-        unless = [Joined(one, state.by_type[one.fact]) for one in rule.unless if one.fact in state.by_type]
+        unless = _there(rule.unless, state.by_type) if rule.unless else ()
         missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
         for taken in found:
             silencer = _silencer(unless, taken) if unless else None
@@ -256,6 +258,12 @@ def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness:
     made = concluded.facts(len(state.facts) + 1)
     state.fired += [Fired(rule_id, taken, made[place]) for rule_id, taken, place in held]
     state.add(made)
+
+
+def _there(unless: Iterable[Pattern], facts: FactsByType) -> list[Joined]:
+    """What can silence a rule: the conditions that some fact passes."""
+    found = [Joined(one, facts[one.fact]) for one in unless if one.fact in facts]
+    return [joined for joined in found if joined]
 
 
 def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
@@ -275,14 +283,13 @@ class _Concluded:
 
     def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> int:
         """Where the conclusion stands among them."""
-        fields: dict[str, Value] = {}
-        for name, term in then.fields.items():
-            if isinstance(term, FieldOf):
-                value = taken[term.alias].fields.get(term.field)
-                if value is not None:
-                    fields[name] = value
+        fields: dict[str, Any] = dict(then.fields)
+        for name, alias, there in then.taken:
+            value = taken[alias].fields.get(there)
+            if value is None:
+                del fields[name]
             else:
-                fields[name] = term
+                fields[name] = value
         # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
         key = (then.fact, *map(fields.get, self.types[then.fact]))
         place = self.places.get(key)

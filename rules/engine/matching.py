@@ -10,7 +10,7 @@ An unknown field satisfies nothing but ``absent``.
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -89,6 +89,7 @@ class Pattern:
     """One condition: a fact of type ``fact`` that passes every test, join and ``one_of``.
 
     ``passing`` picks, from facts of that type, those that pass what is asked of them alone: tests and ``one_of``.
+    ``equal`` are the joins that compare with ``=``, ``other`` the others.
     """
 
     fact: str
@@ -97,8 +98,12 @@ class Pattern:
     joins: tuple[Join, ...] = ()
     one_of: tuple[OneOf, ...] = ()
     passing: Callable[[Facts], Facts] = field(init=False, repr=False, compare=False)
+    equal: tuple[Join, ...] = field(init=False, repr=False, compare=False)
+    other: tuple[Join, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "equal", tuple(join for join in self.joins if join.op == "="))
+        object.__setattr__(self, "other", tuple(join for join in self.joins if join.op != "="))
         object.__setattr__(self, "passing", _picker(self.tests, self.one_of))
 
     def wanted(self) -> tuple[OneOf, ...]:
@@ -220,28 +225,24 @@ class Joined:
     """The facts a condition may take, looked up by what its ``=`` joins compare, so that cost grows with matches."""
 
     def __init__(self, pattern: Pattern, facts: Facts) -> None:
-        candidates = pattern.passing(facts)
-        self._equal = [join for join in pattern.joins if join.op == "="]
-        self._other = [join for join in pattern.joins if join.op != "="]
-        self._found: dict[tuple[Value | None, ...], Facts] = {}
-        if not self._equal:  # by far the most
-            if candidates:
-                self._found[()] = candidates
-            return
-        found: dict[tuple[Value | None, ...], list[Fact]] = {}
-        for fact in candidates:
-            found.setdefault(tuple([fact.fields.get(join.field) for join in self._equal]), []).append(fact)
-        self._found.update(found)
+        self._candidates = pattern.passing(facts)
+        self._equal, self._other = pattern.equal, pattern.other
+        self._found: dict[tuple[Value | None, ...], list[Fact]] = {}
+        for fact in self._candidates if self._equal else ():
+            known = fact.fields.get
+            self._found.setdefault(tuple([known(join.field) for join in self._equal]), []).append(fact)
 
     def __bool__(self) -> bool:
-        return bool(self._found)
+        return bool(self._candidates)
 
     def with_(self, taken: Bindings) -> Facts:
         """Those that agree with the facts taken so far in every join, in the order given."""
-        known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
-        if None in known:  # what is unknown equals nothing, itself included
-            return ()
-        found = self._found.get(known, ())
+        found = self._candidates
+        if self._equal:
+            known = tuple([taken[join.alias].fields.get(join.other_field) for join in self._equal])
+            if None in known:  # what is unknown equals nothing, itself included
+                return ()
+            found = self._found.get(known, ())
         for join in self._other:
             found = [fact for fact in found if passes_join(join, fact, taken)]
         return found
@@ -266,7 +267,7 @@ class ReferenceMatcher:
 
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, by trying all combinations. Raises ``LimitError`` beyond ``MAX_MATCHES``."""
-        return frozenset(matches_of(self.matched(layer, facts)))
+        return frozenset(by_ids(self.matched(layer, facts)))
 
     def matched(self, layer: CompiledLayer, facts: FactsByType) -> Matched:
         """The same by rule, with the facts themselves."""
@@ -291,8 +292,6 @@ class ReferenceMatcher:
         return matched
 
 
-def matches_of(matched: Matched) -> Iterator[Match]:
+def by_ids(matched: Matched) -> list[Match]:
     """Each match by the ids of its facts."""
-    for rule_id, found in matched:
-        for taken in found:
-            yield rule_id, tuple([fact.id for fact in taken.values()])
+    return [(rule_id, tuple([fact.id for fact in taken.values()])) for rule_id, found in matched for taken in found]

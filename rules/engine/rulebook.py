@@ -33,10 +33,18 @@ class FieldOf:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The fact a rule concludes. A field whose source is not known is left out."""
+    """The fact a rule concludes. A field whose source is not known is left out.
+
+    ``taken`` are the fields whose value another fact has: name, alias, and the name there.
+    """
 
     fact: str
     fields: Mapping[str, Value | FieldOf]
+    taken: tuple[tuple[str, str, str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        taken = [(name, of.alias, of.field) for name, of in self.fields.items() if isinstance(of, FieldOf)]
+        object.__setattr__(self, "taken", tuple(taken))
 
 
 @dataclass(frozen=True, slots=True)
