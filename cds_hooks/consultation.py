@@ -201,7 +201,7 @@ def _extension(
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
     completeness = gathered.record.completeness
     states = [(kind, completeness.get(kind, Completeness.MISSING)) for kind in service.kinds]
-    lacking = sorted(one for one in states if one[1] is not Completeness.COMPLETE)
+    lacking = sorted([one for one in states if one[1] is not Completeness.COMPLETE])
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,

@@ -383,4 +383,7 @@ class Facts:
 
     def order(self, name: str | None) -> DraftOrder | None:
         """The order in hand of that name."""
-        return next((order for order in self.orders if order.name == name), None)
+        for order in self.orders:
+            if order.name == name:
+                return order
+        return None

@@ -282,12 +282,16 @@ REFS = "refs"
 def read(row: type[R], fact: Fact) -> R:
     """A flat fact as one of :data:`ROWS`."""
     given: Mapping[str, Any] = fact.fields
-    return row(
-        **{name: fact.refs if name == REFS else given[name] for name in _NAMES[row] if name in given or name == REFS}
-    )
+    said = {name: given[name] for name in _NAMES[row] if name in given}
+    if row in _WITH_REFS:
+        said[REFS] = fact.refs
+    return row(**said)
 
 
-_NAMES: Mapping[type[Row], tuple[str, ...]] = {row: tuple(field.name for field in fields(row)) for row in ROWS}
+_NAMES: Mapping[type[Row], tuple[str, ...]] = {
+    row: tuple(field.name for field in fields(row) if field.name != REFS) for row in ROWS
+}
+_WITH_REFS = frozenset(row for row in ROWS if any(field.name == REFS for field in fields(row)))
 
 
 def check_rows(rulebook: Rulebook) -> None:

@@ -98,10 +98,8 @@ def key(finding: Finding, facts: Facts) -> str:
     Overrides are remembered under it. It holds no id and no text of the chart.
     """
     order = facts.order(finding.order)
-    episodes = (
-        rows.read(rows.HospitalEpisode, fact) for fact in finding.facts if fact.type == rows.HospitalEpisode.fact
-    )
-    starts = {episode.start for episode in episodes}
+    episodes = [fact for fact in finding.facts if fact.type == rows.HospitalEpisode.fact]
+    starts = {rows.read(rows.HospitalEpisode, fact).start for fact in episodes}
     about = order.drug if order else finding.order  # the drug that runs, where the card is not about an order
     return " ".join([finding.rule.id, *([about] if about else ()), *sorted(starts)])
 
@@ -185,7 +183,7 @@ class _Maker:
             "source": self._source(rule.id, rule.title, sources),
             **self._suggestions(uuid, self._offers(manner, finding)),
             "overrideReasons": _reasons_told(self.sheet.guideline)[manner.override],
-            **_links(sources),
+            **_links(guideline, sources),
             "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
         }
 
@@ -290,11 +288,19 @@ def _uuid(*parts: str) -> str:
     return f"{said[:8]}-{said[8:12]}-4{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
 
 
-def _links(sources: tuple[Source, ...]) -> Json:
+def _links(guideline: Guideline, sources: tuple[Source, ...]) -> Json:
     """The sources but the first one, which the card's source names: a card cites each once."""
-    linked = [source for source in sources if source.url][1:]
-    links = [{"label": one_line(source.citation), "url": source.url, "type": "absolute"} for source in linked]
+    known = _links_told(guideline)
+    links = [known[source.id] for source in sources if source.url][1:]
     return {"links": links} if links else {}
+
+
+@per_guideline
+def _links_told(guideline: Guideline) -> Mapping[str, Json]:
+    return {
+        id_: {"label": one_line(source.citation), "url": source.url, "type": "absolute"}
+        for id_, source in guideline.sources.items()
+    }
 
 
 @cache

@@ -121,20 +121,17 @@ def fitted(summary: str) -> str:
     parts = _LIST.split(summary)  # text, list, text, list...
     lists = [items.split(_BETWEEN) for items in parts[1::2]]
     kept = [len(items) for items in lists]
-    while _too_long(text := _with_lists(parts, lists, kept)) and any(count > 1 for count in kept):
-        longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(_text(lists[number], kept[number]))))
+    parts[1::2] = shown = list(map(_text, lists, kept))
+    while _too_long(text := "".join(parts)) and max(kept, default=0) > 1:
+        longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(shown[number])))
         kept[longest] -= 1
+        parts[2 * longest + 1] = shown[longest] = _text(lists[longest], kept[longest])
     if _too_long(text):
         while _too_long(text + "…"):
             shorter = text.rpartition(" ")[0].rstrip(" ,;:(")
             text = shorter or text[:-1]
         text += "…"
     return text
-
-
-def _with_lists(parts: list[str], lists: list[list[str]], kept: list[int]) -> str:
-    parts[1::2] = map(_text, lists, kept)
-    return "".join(parts)
 
 
 def _text(items: list[str], kept: int) -> str:

@@ -12,26 +12,31 @@ def spelt(text: str, spelling: str) -> str:
     """A card's text in a locale's ``spelling``, ``american`` or ``british``."""
     if spelling == "british":
         return text
-    known = _american()
+    known, lower = _american(), text.lower()
     # Few of them stand in one text: to look for all at once, letter by letter, costs more than the rest of a card.
-    for british in filter(text.lower().__contains__, known):
-        pattern, american = known[british]
-        text = pattern.sub(partial(_as_written, american), text)
+    for sign in filter(lower.__contains__, known):
+        for british in filter(lower.__contains__, known[sign]):
+            pattern, american = known[sign][british]
+            text = pattern.sub(partial(_as_written, american), text)
     return text
 
 
+_SIGNS = ("ae", "oe", "our", "ell")
+"""What several of the words hold: where it does not stand, none of them does."""
+
+
 @cache
-def _american() -> dict[str, tuple[re.Pattern[str], str]]:
-    """How each is found, and what stands for it; "angioedema" is spelt alike everywhere."""
+def _american() -> dict[str, dict[str, tuple[re.Pattern[str], str]]]:
+    """How each is found, and what stands for it, by its sign; "angioedema" is spelt alike everywhere."""
     with TABLE.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    return {
-        row["british"]: (
-            re.compile(rf"{re.escape(row['british'])}(?<!angioedema)", re.IGNORECASE | re.ASCII),
-            row["american"],
-        )
-        for row in rows
-    }
+    found: dict[str, dict[str, tuple[re.Pattern[str], str]]] = {}
+    for row in rows:
+        british = row["british"]
+        pattern = re.compile(rf"{re.escape(british)}(?<!angioedema)", re.IGNORECASE | re.ASCII)
+        sign = next((sign for sign in _SIGNS if sign in british), british)
+        found.setdefault(sign, {})[british] = pattern, row["american"]
+    return found
 
 
 def _as_written(american: str, found: re.Match[str]) -> str:
