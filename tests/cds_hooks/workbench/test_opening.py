@@ -13,14 +13,15 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.protocol import Invalid
+from prodrome.cds_hooks.consultation import consult
+from prodrome.cds_hooks.protocol import Invalid, parse, read_request
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.testers.example_patients import examples, resources
 from prodrome.cds_hooks.workbench.live import Calls
 from prodrome.cds_hooks.workbench.sharing import LONGEST, MOST_BYTES, Shared, packed, unpacked
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.cds_hooks.workbench.test_pages import opened, post
-from tests.serving import TODAY, ask, service, serving
+from tests.serving import TODAY, ask, discovered, filled, service, serving
 
 # A link that holds a case
 
@@ -172,6 +173,22 @@ def test_calls_go_after_their_minutes_and_lose_their_token_at_once() -> None:
     now[0] = 121
     assert calls.latest() == []
     assert calls.get(call.key) is None
+
+
+@pytest.mark.parametrize("name", ["fhirAuthorization", r"\u0066hirAuthorization"])
+def test_an_answered_call_loses_a_token_however_its_member_is_spelt(name: str) -> None:
+    app = service()
+    asked = case_of(app.test_client())["request_by_kind"]
+    templates = discovered(app.test_client(), asked["hook"])["prefetch"]
+    token = {"access_token": "zzsecretzz", "token_type": "mac"}  # which cannot be used, and is borne
+    document = {**asked, "prefetch": filled(templates, asked["prefetch"]), "TOKEN": token}
+    body = json.dumps(document).replace("TOKEN", name).encode()
+    answered = consult(read_request(parse(body), frozenset({asked["hook"]}), body=body), app.extensions["prodrome"])
+    calls = Calls(2)
+    calls.keep("a service", TODAY, body, answered, "", 0.1)
+    (call,) = calls.latest()
+    assert b"zzsecretzz" not in call.body
+    assert json.loads(call.body) == {name: value for name, value in document.items() if name != "TOKEN"}
 
 
 def test_only_the_latest_calls_are_kept() -> None:
