@@ -8,6 +8,7 @@ from prodrome.cds_hooks.command_line.printing import on_terminal, print_json, pr
 from prodrome.cds_hooks.command_line.testing import card_rows, chart_arguments, consultation_of
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation
+from prodrome.cds_hooks.eligibility import document, history, summary
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -60,8 +61,8 @@ def _print_eligibility(consultation: Consultation, *, as_json: bool) -> None:
 
 def _print_history(consultation: Consultation, *, as_json: bool) -> None:
     judgement = consultation.judgement
-    found = eligibility.history(consultation.facts, judgement, consultation.request.patient_id)
+    found = history.history(consultation.facts, judgement, consultation.request.patient_id)
     if as_json:
-        print_json(eligibility.as_document(found, judgement.guideline))
+        print_json(document.as_document(found, judgement.guideline))
     else:
-        print(eligibility.as_text(found), end="")
+        print(summary.as_text(found), end="")

@@ -5,18 +5,18 @@ import sys
 from datetime import date
 
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback import as_csv, as_table, feedback_report, report_as_json
+from prodrome.cds_hooks.feedback import report
 from prodrome.cds_hooks.settings import load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_const", dest="write", const=report_as_json, help="as JSON")
-    form.add_argument("--csv", action="store_const", dest="write", const=as_csv, help="as CSV")
+    form.add_argument("--json", action="store_const", dest="write", const=report.report_as_json, help="as JSON")
+    form.add_argument("--csv", action="store_const", dest="write", const=report.as_csv, help="as CSV")
     parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or later")
     parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or before")
-    parser.set_defaults(write=as_table)
+    parser.set_defaults(write=report.as_table)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -25,6 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.in_memory:
         print("No feedback is kept: the settings name no database (database_url).", file=sys.stderr)
         return 1
-    rules = feedback_report(Database(settings.database_url), since=arguments.since, until=arguments.until)
+    rules = report.feedback_report(Database(settings.database_url), since=arguments.since, until=arguments.until)
     print(arguments.write(rules).rstrip("\n"))
     return 0

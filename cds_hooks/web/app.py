@@ -42,7 +42,6 @@ from prodrome.cds_hooks.web.bodies import TAKEN, json_body, whole_request
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health, readiness
 from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
-from prodrome.cds_hooks.web.openapi import openapi
 from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.fhir_mappers import KINDS
@@ -206,6 +205,8 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
 
     @app.get("/openapi.json")
     def description() -> Response:
+        from prodrome.cds_hooks.web.openapi import openapi
+
         return _json(orjson.dumps(openapi(environment, settings.public_url)))
 
     @app.get("/health")

@@ -8,14 +8,14 @@ from flask import Response, request
 
 from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.feedback import RuleReport, StoreUnavailable, Week, as_csv, feedback_report, weekly
+from prodrome.cds_hooks.feedback import StoreUnavailable, report, trend
 from prodrome.cds_hooks.protocol import Invalid, Unavailable
 from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
 
 _AWAY = "The database cannot be asked now. Try again in a moment."
 
 
-def figures(environment: Environment) -> Mapping[str, RuleReport]:
+def figures(environment: Environment) -> Mapping[str, report.RuleReport]:
     """What is known of each rule's cards, by rule; nothing while the database is away."""
     try:
         return {row.rule: row for row in _rows(environment, None, None)}
@@ -23,12 +23,12 @@ def figures(environment: Environment) -> Mapping[str, RuleReport]:
         return {}
 
 
-def _rows(environment: Environment, since: date | None, until: date | None) -> list[RuleReport]:
+def _rows(environment: Environment, since: date | None, until: date | None) -> list[report.RuleReport]:
     store = environment.store
     if store is None:
         return []
     store.flush()
-    return feedback_report(store.database, since=since, until=until)
+    return report.feedback_report(store.database, since=since, until=until)
 
 
 def feedback_pages(frame: Frame) -> Pages:
@@ -69,20 +69,20 @@ class _FeedbackPages:
 
     def feedback_csv(self) -> Response:
         since, until = _asked_days()
-        answer = Response(as_csv(self._asked(since, until)), mimetype="text/csv")
+        answer = Response(report.as_csv(self._asked(since, until)), mimetype="text/csv")
         answer.headers["Content-Disposition"] = 'attachment; filename="feedback.csv"'
         return answer
 
-    def _asked(self, since: date | None, until: date | None) -> list[RuleReport]:
+    def _asked(self, since: date | None, until: date | None) -> list[report.RuleReport]:
         try:
             return _rows(self.environment, since, until)
         except (StoreUnavailable, DatabaseAway):
             raise Unavailable(_AWAY, retry_after=2) from None
 
-    def _weeks(self, since: date | None, until: date | None, rule: str) -> list[Week]:
+    def _weeks(self, since: date | None, until: date | None, rule: str) -> list[trend.Week]:
         store = self.environment.store
         try:
-            return weekly(store.database, since=since, until=until, rule=rule or None) if store else []
+            return trend.weekly(store.database, since=since, until=until, rule=rule or None) if store else []
         except (StoreUnavailable, DatabaseAway):
             raise Unavailable(_AWAY, retry_after=2) from None
 

@@ -9,7 +9,7 @@ import orjson
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from prodrome.cds_hooks.eligibility import History, as_document, as_text, history, told
+from prodrome.cds_hooks.eligibility import document, history, summary, told
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import Invalid, NotFound, Refused, parse
 from prodrome.cds_hooks.workbench import acting, asking, reading
@@ -225,16 +225,18 @@ class _CasePages:
     def prior_authorisation(self, key: str) -> Response:
         case = self.frame.case(key)
         found = self._history(case)
-        return self.frame.page("prior_authorisation", case=case, tab="eligibility", history=found, text=as_text(found))
+        return self.frame.page(
+            "prior_authorisation", case=case, tab="eligibility", history=found, text=summary.as_text(found)
+        )
 
     def prior_authorisation_json(self, key: str) -> Response:
         case = self.frame.case(key)
         guideline = case.consultation.judgement.guideline
-        return download(as_document(self._history(case), guideline), "prior-authorisation.json")
+        return download(document.as_document(self._history(case), guideline), "prior-authorisation.json")
 
-    def _history(self, case: Case) -> History:
+    def _history(self, case: Case) -> history.History:
         consultation = case.consultation
-        return history(consultation.facts, consultation.judgement, consultation.request.patient_id)
+        return history.history(consultation.facts, consultation.judgement, consultation.request.patient_id)
 
     def forget(self, key: str) -> AnyResponse:
         self.frame.cases.forget(self.frame.owner(), key)

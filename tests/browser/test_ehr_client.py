@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask, Response, jsonify, send_from_directory
 
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback import feedback_report
+from prodrome.cds_hooks.feedback.report import feedback_report
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.cds_hooks.testers import PRIVATE, SANDBOX_SETTINGS, new_key
 from tests.browser.conftest import expect, fhir_server

@@ -48,6 +48,8 @@ start(
 UNUSED = {
     *("alembic", "argcomplete", "fhir", "markdown_it", "pyarrow", "rich"),
     *("psycopg", "sqlalchemy.dialects.postgresql"),  # of a database that is not SQLite
+    *(f"prodrome.cds_hooks.eligibility.{module}" for module in ("document", "history", "summary")),
+    *(f"prodrome.cds_hooks.feedback.{module}" for module in ("report", "trend")),
     *(f"prodrome.cds_hooks.{room}" for room in ("knowledge", "population", "testers", "workbench")),
 }
 OF_TOKENS_AND_FETCHING = {"cryptography", "httpx", "jwt"}

@@ -10,7 +10,10 @@ from fhir.resources.R4B import get_fhir_model_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.eligibility import as_document, as_json, as_table, as_text, asked_for, history, told
+from prodrome.cds_hooks.eligibility import as_json, as_table, asked_for, told
+from prodrome.cds_hooks.eligibility.document import as_document
+from prodrome.cds_hooks.eligibility.history import history
+from prodrome.cds_hooks.eligibility.summary import as_text
 from prodrome.rules import Condition, Facts, Indication, Judgement, StopReason, judge
 from prodrome.rules.guideline import load_guideline
 from tests.rules.patients import (

@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from prodrome.cds_hooks.database import Database
-from prodrome.cds_hooks.feedback import Showing, Shown, Store, Week, weekly
+from prodrome.cds_hooks.feedback import Showing, Shown, Store
 from prodrome.cds_hooks.feedback.reading import FeedbackEntry
+from prodrome.cds_hooks.feedback.trend import Week, weekly
 from prodrome.cds_hooks.settings import Settings
 
 MONDAY = datetime(2026, 6, 15, 0, 0, tzinfo=UTC)
