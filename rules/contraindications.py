@@ -17,8 +17,7 @@ Strength = Literal["absolute", "relative", "caution"]
 ABSOLUTE: Literal["absolute"] = "absolute"
 RELATIVE: Literal["relative"] = "relative"
 _NSAID = "nsaid"
-_MORE_THAN_LISTS = frozenset({"pregnancy", "pregnancy_20w", "uncontrolled_hypertension", "nsaid_hypersensitivity"})
-"""The contraindications that more may show than a problem of their code set or a drug of their group."""
+_PREGNANT = frozenset({"pregnancy", "pregnancy_20w"})
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,15 @@ def active_contraindications(facts: Facts, guideline: Guideline, today: date, lo
 def _possible(facts: Facts, guideline: Guideline, names: frozenset[str]) -> Sequence[Contraindication]:
     """Those that something in the chart may show, in the order of the guideline."""
     showing = guideline.showing
-    found = {*showing.by_who, *_MORE_THAN_LISTS}
+    found = {*showing.by_who}
+    # What more may show them than a problem of their code set or a drug of their group.
+    measured = {reading.kind for reading in facts.readings}
+    if "pregnancy" in names or "pregnancy" in measured:
+        found |= _PREGNANT
+    if "blood_pressure" in measured:
+        found.add("uncontrolled_hypertension")
+    if facts.allergies:
+        found.add("nsaid_hypersensitivity")
     for name in names:
         found.update(showing.by_condition.get(name, ()))
     for medication in facts.co_medications:
@@ -91,7 +98,7 @@ def _evidence(
     contraindication: Contraindication, facts: Facts, guideline: Guideline, today: date
 ) -> tuple[str, Sequence[_Evidence]]:
     """The grade and the facts that show a contraindication; no facts, no contraindication."""
-    if contraindication.id in ("pregnancy", "pregnancy_20w"):
+    if contraindication.id in _PREGNANT:
         return _pregnancy(contraindication, facts, guideline, today)
     if contraindication.who:
         return "", _concerned(contraindication, contraindication.who, facts, today)
