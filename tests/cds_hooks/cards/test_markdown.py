@@ -116,6 +116,11 @@ def rendered(templates: Path, text: str, **values: object) -> str:
     return environment(templates).get_template("t").render(values)
 
 
+def test_a_list_is_separated_and_each_of_its_texts_escaped(templates: Path) -> None:
+    assert rendered(templates, '{{ x | separated("; ") }}', x=[Trusted("*a*"), "<b>", 2]) == "*a*; &lt;b&gt;; 2"
+    assert rendered(templates, '{{ x | separated("; ") }}', x=[]) == ""
+
+
 def test_a_template_cannot_forget_to_escape(templates: Path) -> None:
     assert rendered(templates, "{{ x }}", x="<b>*") == r"&lt;b&gt;\*"
 

@@ -17,6 +17,7 @@ from prodrome.rules import (
     StopReason,
     Trial,
     class_states,
+    preference,
     rows,
 )
 from prodrome.rules.guideline import load_guideline
@@ -119,3 +120,28 @@ def test_no_class_that_failed_or_is_ruled_out_is_open(facts: Facts) -> None:
         if choice.status == "open":
             assert choice.id not in failed
             assert any(not sheet.options.barred(member.drug) for member in choice.members.all)
+
+
+ORDERED = GUIDELINE.evidence_order
+BESIDE = sorted({comorbidity.code_set for comorbidity in ORDERED.comorbidities})
+
+
+@given(
+    st.sets(st.sampled_from([*ILLS, *BESIDE, "chronic_migraine"]), max_size=4),
+    st.lists(allergies, max_size=2),
+    st.sampled_from(sorted(ORDERED.bodies)),
+)
+def test_preventives_stand_in_the_order_of_the_body_and_of_what_else_the_patient_has(
+    ills: set[str], allergic: list[Allergy], locale: str
+) -> None:
+    conditions = tuple(Condition(frozenset({ill}), refs=(f"Condition/{ill}",)) for ill in sorted(ills))
+    facts = patient(conditions=(MIGRAINE, *conditions), allergies=tuple(allergic))
+    sheet = Sheet(judged(facts, locale=locale), facts)
+    place = preference(facts, GUIDELINE, locale, chronic=sheet.chronic).place
+    firsts = []
+    for choice in Options(sheet).preventives:
+        places = [place(member.drug.id) for member in choice.members.all]
+        assert places == sorted(places)
+        left = [place(member.drug.id) for member in choice.members.all if not member.barred]
+        firsts.append(min(left or places))
+    assert firsts == sorted(firsts)
