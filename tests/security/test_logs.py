@@ -2,7 +2,6 @@
 
 import io
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,8 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from prodrome.cds_hooks import logs
 from prodrome.cds_hooks.database import feedback, seen_token, shown_card
+from tests.logged import logged
 from tests.serving import client_of, service
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "order-sign-contraindicated.json"
@@ -22,17 +21,9 @@ MARK = "MARKER7"
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    root = logging.getLogger()
-    before = root.handlers[:]
-    stream = io.StringIO()
-    logs.configure(stream)
-    yield stream
-    logging.captureWarnings(False)
-    root.handlers[:] = before
-    logs.LOGGER.handlers[:] = [logging.NullHandler()]
+def lines() -> Iterator[io.StringIO]:
+    with logged() as stream:
+        yield stream
 
 
 def paths(value: Any, here: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

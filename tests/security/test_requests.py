@@ -2,7 +2,6 @@
 
 import copy
 import gzip
-import io
 import json
 import logging
 import socket
@@ -16,10 +15,10 @@ from typing import Any
 import orjson
 import pytest
 
-from prodrome.cds_hooks import logs
 from prodrome.cds_hooks.settings import Issuer
 from tests.cds_hooks.tokens import BASE, EC_384, ISS, jwk
 from tests.cds_hooks.tokens import Client as Signer
+from tests.logged import logged
 from tests.security.conftest import Row
 from tests.serving import Client, client_of, service
 
@@ -238,14 +237,10 @@ def test_nothing_of_a_request_becomes_a_header(client: Client, value: str, row: 
 
 @pytest.mark.withstands("log injection")
 def test_nothing_of_a_request_becomes_a_log_line_of_its_own(client: Client, row: Row) -> None:
-    stream = io.StringIO()
-    logs.configure(stream)
-    try:
+    with logged() as stream:
         forged = '{"event": "answered", "status": 200}'
         client.post(VIEW, json=request(hook=f"x\n{forged}", hookInstance=f"x\n{forged}"))
         client.get(f"/cds-services/x%0a{forged}")
-    finally:
-        logs.LOGGER.handlers[:] = [logging.NullHandler()]
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert lines
     assert all({"time", "level", "event"} <= line.keys() for line in lines)
@@ -363,9 +358,6 @@ def test_the_access_token_and_the_patient_are_used_and_forgotten(
     """Neither logs at any level, the answer's errors nor the database hold the token or who the patient is."""
     chart = ThreadingHTTPServer(("127.0.0.1", 0), _Chart)
     threading.Thread(target=chart.serve_forever, daemon=True).start()
-    stream = io.StringIO()
-    logs.configure(stream, logging.DEBUG)
-    logs.LOGGER.propagate = True
     site = {
         "database_url": f"sqlite:///{tmp_path / 'prodrome.db'}",
         "secret": "a secret of the tests",
@@ -373,7 +365,8 @@ def test_the_access_token_and_the_patient_are_used_and_forgotten(
     }
     patient = json.loads((PATIENTS / "P01.json").read_text())["request_by_kind"]
     try:
-        with caplog.at_level(logging.DEBUG), client_of(service(**site)) as client:
+        with logged(logging.DEBUG) as stream, caplog.at_level(logging.DEBUG), client_of(service(**site)) as client:
+            logging.root.addHandler(caplog.handler)  # what is logged by libraries, too
             server = f"http://127.0.0.1:{chart.server_port}/fhir"
             asked = request(fhirServer=server, fhirAuthorization=authorization(), prefetch={})
             answers = [client.post(VIEW, json=asked)]
@@ -392,8 +385,6 @@ def test_the_access_token_and_the_patient_are_used_and_forgotten(
     finally:
         chart.shutdown()
         chart.server_close()
-        logs.LOGGER.handlers[:] = [logging.NullHandler()]
-        logs.LOGGER.propagate = False
     assert f"Bearer {TOKEN}" in _Chart.seen, "the token was used"
     assert len(answers) > 5
     captured = capfd.readouterr()

@@ -14,6 +14,7 @@ from prodrome.cds_hooks import logs
 from prodrome.cds_hooks.protocol.checks import response_faults
 from prodrome.cds_hooks.runtime import is_compiled
 from prodrome.rules.engine.evaluation import EngineDisagreement
+from tests.logged import logged
 from tests.serving import Answer, Client, ask, client_of, discovered, filled, rules_in, service
 
 PATIENTS = Path(__file__).parents[2] / "vignettes" / "requests"
@@ -31,11 +32,8 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    before = logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate
-    stream = io.StringIO()
-    logs.configure(stream)
-    yield stream
-    logs.LOGGER.handlers[:], logs.LOGGER.level, logs.LOGGER.propagate = before
+    with logged() as stream:
+        yield stream
 
 
 def request_for(client: Client, id_: str) -> tuple[str, dict[str, Any]]:
