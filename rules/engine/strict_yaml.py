@@ -19,6 +19,10 @@ _MISSING: Any = object()
 
 MOST_NAMED = 30
 """Choices that an error names."""
+MOST_LEVELS = 50
+"""Lists and fields inside one another in a text that somebody typed: far beyond, the library ends the process."""
+MOST_VALUES = 200_000
+"""Values of a file, those of a part that is repeated by its name (``*name``) counted wherever it stands."""
 
 
 class YamlEntry:
@@ -176,8 +180,13 @@ def read_file(path: Path, error: type[ProdromeError]) -> YamlEntry:
 
 
 def parse(text: str, fail: Callable[[str], Exception]) -> object:
-    """What YAML says. ``fail`` makes the error to raise of what is wrong with it, which is one line."""
+    """What YAML from anybody says. ``fail`` makes the error to raise of what is wrong with it, which is one line."""
+    return _loaded(text, fail, _refuse_depth)
+
+
+def _loaded(text: str, fail: Callable[[str], Exception], check: Callable[[str], None] = lambda text: None) -> object:
     try:
+        check(text)
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -185,6 +194,18 @@ def parse(text: str, fail: Callable[[str], Exception]) -> object:
         raise fail(f"not valid YAML{line}: {getattr(error, 'problem', error)}") from None
     except _Wrong as error:
         raise fail(str(error)) from None
+
+
+def _refuse_depth(text: str) -> None:
+    level = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            if level > MOST_LEVELS:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise _Wrong(f"line {line}: nested deeper than {MOST_LEVELS} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
 
 
 def excerpt(value: object) -> str:
@@ -225,6 +246,8 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
         super().__init__(text)
         self._tags: dict[str, str] = {}
         self._made: dict[yaml.Node, Any] = {}  # what has an anchor may stand in several places
+        self._sizes: dict[yaml.Node, int] = {}
+        self._size = 0
 
     def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
         """The kind of a value: of a text without quotes, whether it is a number, say. Most stand in a file often."""
@@ -244,13 +267,28 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
         if kind == (yaml.ScalarNode, _TEXT):
             return node.value
         if kind not in ((yaml.SequenceNode, _LIST), (yaml.MappingNode, _FIELDS)):
-            return self.construct_object(node, deep=True)
+            return self._other(node)
         if node not in self._made:
             self._made[node] = _Loader  # until it is made: nothing of a file is this
+            before, self._size = self._size, 0
             self._made[node] = self._fields(node) if isinstance(node, yaml.MappingNode) else self._list(node)
+            self._sizes[node], self._size = self._size + len(node.value), before
         if self._made[node] is _Loader:
             raise _Wrong(f"line {node.start_mark.line + 1}: this holds itself")
+        self._size += self._sizes[node]
+        if self._size > MOST_VALUES:
+            raise _Wrong(f"line {node.start_mark.line + 1}: more than {MOST_VALUES} values, repeated ones counted")
         return self._made[node]
+
+    def _other(self, node: yaml.Node) -> Any:
+        """A number, a date, or what else PyYAML makes of a text; it may fail in any of these ways at what is none."""
+        line, kind = node.start_mark.line + 1, node.tag.rpartition(":")[2]
+        if not isinstance(node, yaml.ScalarNode):
+            raise _Wrong(f"line {line}: expected a list or fields, found {kind}")
+        try:
+            return self.construct_object(node)
+        except (ValueError, LookupError, AttributeError):
+            raise _Wrong(f"line {line}: {excerpt(node.value)} cannot be read as {kind}") from None
 
     def _list(self, node: yaml.Node) -> list[Any]:
         return [self._value(item) for item in node.value]
@@ -270,7 +308,7 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
 @functools.lru_cache(maxsize=32)
 def _parsed(path: Path) -> object:
     try:
-        return parse(path.read_text(encoding="utf-8"), _Wrong)
+        return _loaded(path.read_text(encoding="utf-8"), _Wrong)
     except OSError as error:
         raise _Wrong(f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 """The one reader of YAML: what cannot be meant is an error of one line, of the class that the caller gives."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ class Wrong(ConfigurationError):
     pass
 
 
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+"""Two values, the double of them, the double of these..."""
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -28,8 +33,15 @@ class Wrong(ConfigurationError):
         ("a: !!python/object:os.system x\n", "file.yaml: not valid YAML at line 1: "),
         ("a: 1\nb: &own\n  c: *own\n", "file.yaml: line 2: this holds itself"),
         ("a: &own [1, *own]\n", "file.yaml: line 1: this holds itself"),
+        (BOMB, "file.yaml: line 16: more than 200000 values, repeated ones counted"),
         ("a: 1\n? [b]\n: 1\n", "file.yaml: line 2: a key should be a text"),
-        ("a: !!map [1]\n", "file.yaml: not valid YAML at line 1: "),
+        ("a: 1\nb: 2026-13-45\n", "file.yaml: line 2: '2026-13-45' cannot be read as timestamp"),
+        ("a: !!int abc\n", "file.yaml: line 1: 'abc' cannot be read as int"),
+        ("a: !!bool abc\n", "file.yaml: line 1: 'abc' cannot be read as bool"),
+        ("a: !!float ''\n", "file.yaml: line 1: '' cannot be read as float"),
+        ("a: !!timestamp abc\n", "file.yaml: line 1: 'abc' cannot be read as timestamp"),
+        ("a: !!map [1]\n", "file.yaml: line 1: expected a list or fields, found map"),
+        ("a: 1\nb: !!set {c}\n", "file.yaml: line 2: expected a list or fields, found set"),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -92,9 +104,11 @@ def test_values_are_what_yaml_says_and_what_is_anchored_is_read_once() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_what_is_anchored_many_times_over_is_no_more_than_it_is() -> None:
-    """Aliases of aliases: written out they would be 2^60 values."""
-    text = "- &a0 [x, x]\n" + "".join(f"- &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
-    said = parse(text, Wrong)
-    assert isinstance(said, list)
-    assert len(said) == 60
+@pytest.mark.parametrize("opened", ["[", "{a: ", "- ", "? "])
+@pytest.mark.parametrize("levels", [51, 900, 200_000])
+def test_what_is_nested_too_deep_is_refused_at_once(opened: str, levels: int) -> None:
+    """A million levels, say, are beyond the stack of what reads them."""
+    began = time.process_time()
+    with pytest.raises(Wrong, match="line 1: nested deeper than 50 levels"):
+        parse(opened * levels, Wrong)
+    assert time.process_time() - began < 1
