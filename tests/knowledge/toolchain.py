@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.fhir_servers.servers import npm_packages
+
 HERE = Path(__file__).parent
-INSTALL_SECONDS = 600
 TRANSLATE_SECONDS = 600
 ANSWER_SECONDS = 7200
 
@@ -28,10 +29,7 @@ def node() -> str:
             if os.environ.get("HYPOTHESIS_PROFILE") == "ci":
                 pytest.fail(said)
             pytest.skip(said)
-    installed, locked = HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < locked.stat().st_mtime:
-        command = ["npm", "ci", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
+    npm_packages(HERE)
     return str(shutil.which("node"))
 
 
