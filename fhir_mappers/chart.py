@@ -35,7 +35,6 @@ BESIDE_ORDERS = words("""
 """)
 """What stands among orders and is no order of a medicine: other orders, and what orders refer to."""
 
-AT_A_TIME = 8  # rows that are read before it is asked whether there is still time
 LONGEST_VALUE = 200  # characters kept of what was not understood
 
 _T = TypeVar("_T")
@@ -106,7 +105,7 @@ class Chart:
                 named = self._named[kind] = {}
                 self.kinds.add(kind)
             id_ = bare_id(resource.get("id"))
-            key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
+            key = _key(kind, id_) or _key_in(full_url, kind)
             if not key:
                 self._nameless.setdefault(kind, []).append(resource)
             elif key not in named or _updated(resource) > _updated(named[key]):
@@ -217,16 +216,14 @@ class Chart:
 
     def each(self, kind: str, read: Callable[[str, JsonObject], None]) -> None:
         """Hand every row of a kind to ``read``; a row it finds unreadable is skipped and disclosed."""
-        rows = self.rows.get(kind, ())
-        for begun in range(0, len(rows), AT_A_TIME):
+        for reference, resource in self.rows.get(kind, ()):
             self._in_time()
-            for reference, resource in rows[begun : begun + AT_A_TIME]:
-                try:
-                    if MODIFIER in resource:
-                        stop_type(resource)
-                    read(reference, resource)
-                except Unreadable as error:
-                    self.skip(kind, reference, str(error), resource)
+            try:
+                if MODIFIER in resource:
+                    stop_type(resource)
+                read(reference, resource)
+            except Unreadable as error:
+                self.skip(kind, reference, str(error), resource)
 
     def skip(self, kind: str, reference: str, why: str, resource: object) -> None:
         """Note, once, that a resource could not be read, and why."""
@@ -240,7 +237,7 @@ class Chart:
         """
         if reference is None:
             return None
-        if "#" in reference and reference.startswith("#"):
+        if reference.startswith("#"):
             return self._contained(reference, within)
         target = self._targets.get(reference) or None
         if target is None and "contained" in within:
@@ -355,9 +352,6 @@ def _stop_type_of(coding: object) -> str | None:
 
 def _updated(resource: JsonObject) -> float:
     """When this version was stored, in seconds; earliest of all where it does not say."""
-    meta = resource.get("meta")
-    if type(meta) is dict and "lastUpdated" not in meta:
-        return NEVER
     try:
         return seconds(read_when(read_object(resource, "meta") or {}, "lastUpdated"))
     except Unreadable:

@@ -11,7 +11,6 @@ from prodrome.fhir_mappers.dates import Period, read_period, read_when
 from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
-    MODIFIER,
     JsonObject,
     read_count,
     read_flag,
@@ -135,8 +134,8 @@ def _days(course: Course | None) -> tuple[date, date]:
 def statement_state(resource: JsonObject) -> str | None:
     """Whether a MedicationStatement runs, ended or goes by its period; ``None`` where it makes no trial."""
     status = read_text(resource, "status")
-    agreed = stop_type(resource) if MODIFIER in resource else None
-    if agreed == SUSPENDED or _is_not_taken(resource):
+    agreed = stop_type(resource)
+    if agreed == SUSPENDED or read_text(resource, "taken") == "n" or read_flag(resource, "wasNotTaken"):  # STU3, DSTU2
         return None
     if agreed and STATEMENT.get(status):
         return STOPPED
@@ -157,18 +156,11 @@ def statement_state(resource: JsonObject) -> str | None:
     return BY_PERIOD
 
 
-def _is_not_taken(resource: JsonObject) -> bool:
-    """Whether a statement of STU3 or DSTU2 says so."""
-    return ("taken" in resource and read_text(resource, "taken") == "n") or (
-        "wasNotTaken" in resource and read_flag(resource, "wasNotTaken")
-    )
-
-
 def request_state(resource: JsonObject) -> str | None:
     """Whether a MedicationRequest runs or ended; ``None`` where it makes no trial."""
     not_ordered = read_text(resource, "intent") in NOT_ORDERED and not _is_reported(resource)
-    agreed = stop_type(resource) if MODIFIER in resource else None
-    if not_ordered or agreed == SUSPENDED or ("doNotPerform" in resource and read_flag(resource, "doNotPerform")):
+    agreed = stop_type(resource)
+    if not_ordered or agreed == SUSPENDED or read_flag(resource, "doNotPerform"):
         return None
     state = REQUEST.get(read_text(resource, "status"))
     return STOPPED if state and agreed else state
@@ -208,8 +200,8 @@ def _request_period(resource: JsonObject) -> _Dates:
     """When a prescription was for: as its timing, else its period of use, its validity or its supply says."""
     authored = read_when(resource, "authoredOn")
     start, end = read_bounds(read_objects(resource, "dosageInstruction"), authored)
-    dispense = read_object(resource, "dispenseRequest") if "dispenseRequest" in resource else None
-    if not (start or end) and "extension" in resource:
+    dispense = read_object(resource, "dispenseRequest")
+    if not (start or end):
         start, end = _period_of_use(resource)
     if dispense and not (start or end):
         start, end = read_period(dispense, "validityPeriod")

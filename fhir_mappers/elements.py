@@ -145,7 +145,7 @@ def bare_id(id_: object) -> str | None:
     """The logical id in an id however it was written: ``x``, ``Patient/x``, ``https://host/Patient/x/_history/2``."""
     if type(id_) is not str:
         return None
-    if ":" in id_ and id_.startswith("urn:"):
+    if id_.startswith("urn:"):
         return id_.rpartition(":")[2] or None  # as it is written: an id need not be a UUID
     if "/" not in id_:
         return id_ or None

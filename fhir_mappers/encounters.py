@@ -217,11 +217,9 @@ def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
 def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[str]:
     """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
     where: list[Followed] = []
-    if "location" in resource:
-        for each in read_objects(resource, "location"):
-            _follow(chart, read_object(each, "location"), resource, where)
-    if "serviceProvider" in resource:
-        _follow(chart, read_object(resource, "serviceProvider"), resource, where)
+    for each in read_objects(resource, "location"):
+        _follow(chart, read_object(each, "location"), resource, where)
+    _follow(chart, read_object(resource, "serviceProvider"), resource, where)
     if not where and not people:
         return []
     said: dict[str | None, None] = {}

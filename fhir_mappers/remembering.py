@@ -63,33 +63,18 @@ class ElementMemory(Generic[V]):
 
     def of(self, resource: Mapping[str, Any]) -> V:
         """What the named elements of a resource say."""
-        values = list(map(resource.get, self._names))
-        try:
-            key = orjson.dumps(values)
-        except orjson.JSONEncodeError:
-            return self._read(self._named(values))
-        try:
-            return self.known[key]
-        except KeyError:
-            return self._learn(key, self._named(values))
+        return self(list(map(resource.get, self._names)))
 
     def __call__(self, element: Any) -> V:
         """What an element says."""
         try:
             key = orjson.dumps(element)
         except orjson.JSONEncodeError:  # nested too deep, or a number that no JSON of ours has
-            return self._read(element)
+            return self._made_of(element)
         try:
             return self.known[key]
         except KeyError:
-            return self._learn(key, element)
-
-    def _named(self, values: list[Any]) -> dict[str, Any]:
-        named = zip(self._names, values, strict=True)
-        return {name: value for name, value in named if value is not None}
-
-    def _learn(self, key: bytes, element: Any) -> V:
-        made = self._read(element)
+            made = self._made_of(element)
         if len(key) <= LONGEST_ELEMENT and _is_short(element):
             self._bytes += _EACH + len(key)
             if self._bytes > MOST_BYTES:
@@ -97,6 +82,12 @@ class ElementMemory(Generic[V]):
                 self._bytes = _EACH + len(key)
             self.known[key] = made
         return made
+
+    def _made_of(self, element: Any) -> V:
+        if self._names:
+            named = zip(self._names, element, strict=True)
+            return self._read({name: value for name, value in named if value is not None})
+        return self._read(element)
 
 
 def _is_short(element: Any) -> bool:
