@@ -218,26 +218,10 @@ def days_in(duration: JsonObject | None) -> float | None:
 def unit_of_time(text: str) -> str:
     """A unit of time by its UCUM code, from that code or a word of any language of the table; else as it came."""
     plain = fold(_plain_unit(text)).rstrip(".")
-    return plain if plain in DAYS else _WORDS_OF_TIME.get(plain, plain)
+    return plain if plain in DAYS else _time_words().get(plain, plain)
 
 
 LONGEST_COURSE = 36_525  # days: a century
-_WORDS_OF_TIME = {
-    word: unit
-    for unit, words in {
-        "h": "hour hours hr hrs stunde stunden std heure heures uur uren ora ore hora horas timme timmar time timer "
-        "tunti tuntia godzina godziny hodina hodiny 時間",
-        "d": "day days tag tage tagen jour jours j dag dagen dagar dage dager giorno giorni gg dia dias paiva "
-        "paivaa vrk paev paeva dzien dni den dny 日 日間 日分",
-        "wk": "week weeks woche wochen semaine semaines sem weken settimana settimane semana semanas vecka veckor uge "
-        "uger uke uker viikko viikkoa vko nadal nadalat tydzien tygodnie tygodni tyden tydny tydnu 週 週間",
-        "mo": "month months monat monate mois maand maanden mese mesi mes meses manad manader maned maneder kuukausi "
-        "kuukautta kk kuu kuud miesiac miesiace miesiecy mesic mesice mesicu ヶ月 か月 カ月",
-        "a": "year years jahr jahre an ans jaar jaren anno anni ano anos ar vuosi vuotta aasta aastat rok lata lat "
-        "roky 年",
-    }.items()
-    for word in words.split()
-}
 
 
 def later(when: When, shortest: float, longest: float) -> When | None:
@@ -408,9 +392,18 @@ def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
 @lru_cache(maxsize=1)
 def _unit_codes() -> Mapping[str, tuple[str, float]]:
     """What the codes of units mean, whatever their system: no two systems use one code for different units."""
-    with Path(__file__).with_name("unit_codes.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
-    return {code: (means, float(value)) for code, means, value in rows}
+    return {code: (means, float(value)) for code, means, value in _table("unit_codes.csv")}
+
+
+@lru_cache(maxsize=1)
+def _time_words() -> Mapping[str, str]:
+    """The words of several languages for a unit of time, and its UCUM code."""
+    return {word: unit for unit, words in _table("time_words.csv") for word in words.split()}
+
+
+def _table(name: str) -> Sequence[list[str]]:
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
 
 
 def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[float | None, float | None]:

@@ -143,7 +143,7 @@ def run(asked: argparse.Namespace) -> int:
 def _with_parameters(settings: Settings, file: Path) -> Guideline:
     """The guideline of the site with the parameters of a file instead of its own."""
     try:
-        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         raise UsageError(f"{file}: expected a TOML file with parameters, as the settings have them") from None
     values = content.get("parameters", content)

@@ -114,7 +114,7 @@ def _code(kind: str, written: str) -> tuple[str, str]:
 
 def _read(file: Path) -> Mapping[str, object]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SettingsError([f"{file.name}: there is no such file"]) from None
     except (OSError, UnicodeDecodeError) as error:

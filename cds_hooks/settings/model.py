@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from prodrome.cds_hooks.settings.parts import Algorithm, FhirServers, Issuer
 from prodrome.cds_hooks.settings.values import (
     BaseUrl,
+    FilePath,
     Origins,
     base_url_of,
     database_address,
@@ -117,11 +117,11 @@ class Settings(BaseSettings):
         ),
     ] = {}
     population_results: Annotated[
-        Path | None,
+        FilePath | None,
         said("A folder of results of `prodrome population`, for the workbench to show.", example='"results"'),
     ] = None
     labelled_patients: Annotated[
-        Path | None,
+        FilePath | None,
         said(
             "A folder of test cases, as the workbench writes them: an edited rule is tried on them, too.",
             example='"tests/vignettes/requests"',
@@ -136,11 +136,11 @@ class Settings(BaseSettings):
         ),
     ] = "ignore"
     more_codes: Annotated[
-        Path | None,
+        FilePath | None,
         said("A table of codes read beside ours, as `prodrome codes expand` writes it.", example='"site-codes.csv"'),
     ] = None
     eligibility: Annotated[
-        Path | None,
+        FilePath | None,
         said(
             "A file that names who decides here which drug a patient may have, and what each asks for.",
             example='"our-payers.yaml"',

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -121,8 +122,16 @@ def public_keys(value: dict[str, object]) -> dict[str, object]:
     return value
 
 
+def file_path(value: Path) -> Path:
+    """A path that a file can have."""
+    if "\0" in str(value):
+        raise ValueError("expected a path without a NUL in it")
+    return value
+
+
 Url = Annotated[str, AfterValidator(secure_url)]
 BaseUrl = Annotated[str, AfterValidator(secure_url), AfterValidator(base_url_of)]
+FilePath = Annotated[Path, AfterValidator(file_path)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]
 

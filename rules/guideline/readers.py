@@ -635,10 +635,14 @@ def read_options(
 def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
     """The rows of a CSV table below its header; lines that start with # are comments."""
     try:
-        with (folder / name).open(encoding="utf-8", newline="") as stream:
+        with (folder / name).open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write the mark
             rows = [row for row in csv.reader(stream) if row and not row[0].startswith("#")]
     except OSError as error:
         raise GuidelineError(f"{name}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise GuidelineError(f"{name}: expected UTF-8, found something else at byte {error.start}") from error
+    except csv.Error as error:
+        raise GuidelineError(f"{name}: not CSV: {error}") from error
     for row in rows:
         if len(row) != columns:
             raise GuidelineError(f"{name}: {row[0]}: expected {columns} columns, found {len(row)}")

@@ -1,5 +1,6 @@
 """Settings: one file, variables over it, checked at start, every value with its origin."""
 
+import codecs
 from datetime import date
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_text_that_is_not_toml_is_said_with_its_line(tmp_path: Path) -> None:
     write(tmp_path, "port = \n")
     with pytest.raises(SettingsError, match=r"prodrome\.toml: not TOML: .*line 1"):
         load_settings()
+
+
+def test_the_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "prodrome.toml").write_bytes(codecs.BOM_UTF8 + b'locale = "UK"\n')
+    assert load_settings().locale == "UK"
+
+
+@pytest.mark.parametrize("name", ["more_codes", "eligibility", "labelled_patients", "population_results"])
+def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f'{name} = "a\\u0000b"\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert caught.value.problems == (rf"{name} (prodrome.toml): expected a path without a NUL in it; came 'a\x00b'",)
 
 
 def test_an_unknown_key_is_named_with_what_was_probably_meant(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The guideline's data hangs together, says what the rules were written for, and refuses mistakes with a clear word."""
 
+import codecs
 import shutil
 from pathlib import Path
 
@@ -954,3 +955,24 @@ def test_a_field_nobody_reads_is_refused(copy: Path, name: str) -> None:
     (copy / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     with pytest.raises(GuidelineError, match="unknown field 'a_field_nobody_knows'"):
         load_guideline(copy)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"word,drug,kind\nx,y,\xff\n", "names.csv: expected UTF-8, found something else at byte 19"),
+        (b"word,drug,kind\nx,y," + b"z" * 200_000, "names.csv: not CSV: field larger than field limit (131072)"),
+        (b"word,drug,kind\nx,y\n", "names.csv: x: expected 3 columns, found 2"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named_with_what_is_wrong(copy: Path, content: bytes, said: str) -> None:
+    (copy / "names.csv").write_bytes(content)
+    with pytest.raises(GuidelineError) as caught:
+        load_guideline(copy)
+    assert str(caught.value) == said
+
+
+def test_a_table_may_begin_with_the_mark_that_spreadsheets_write(copy: Path) -> None:
+    table = copy / "names.csv"
+    table.write_bytes(codecs.BOM_UTF8 + table.read_bytes())
+    assert load_guideline(copy).names == load_guideline().names
