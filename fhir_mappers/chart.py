@@ -72,16 +72,18 @@ class Chart:
         self.skipped: dict[tuple[str, str], Skipped] = {}
         self.told: dict[tuple[str, str], int] = {}
         self.not_understood: list[NotUnderstood] = []
-        self._targets: dict[str, JsonObject] = {}
-        self._bare: dict[str, JsonObject | None] = {}
         self._read: dict[tuple[object, int], object] = {}
         self._named: dict[str, dict[str, JsonObject]] = {}  # by kind and Type/id
         self._nameless: dict[str, list[JsonObject]] = {}
+        self._elsewhere: list[tuple[str, str, JsonObject]] = []  # rows at an address that does not end with their name
+        self._targets: dict[str, JsonObject] | None = None  # made when a reference is first followed, as is the next
+        self._bare: dict[str, JsonObject | None] | None = None
         self.kinds: set[str] = set()  # of all that came, among the orders too
         for kind, values in record.resources.items():
             self._add(R4_NAMES.get(kind, kind), values)
         self.orders: list[tuple[int, str, JsonObject]] = []  # place among the orders, Type/id and the resource
         self._ordered: set[bytes | None] = set()
+        self._among_orders: dict[str, JsonObject] = {}  # by every name that a reference may have for it
         self._order_names: dict[int, frozenset[str]] = {}  # by the identity of the resource
         self.order_names: set[str] = set()  # every name by which any entry among the orders may be selected
         for place, value in enumerate(record.orders):
@@ -105,21 +107,38 @@ class Chart:
                 named = self._named[kind] = {}
                 self.kinds.add(kind)
             id_ = bare_id(resource.get("id"))
-            key = _key(kind, id_) or _key_in(full_url, kind)
+            key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
             if not key:
                 self._nameless.setdefault(kind, []).append(resource)
             elif key not in named or _updated(resource) > _updated(named[key]):
-                named[key] = self._targets[key] = resource  # one Type/id counts once: the version updated last
+                named[key] = resource  # one Type/id counts once: the version updated last
             if full_url and not (key and full_url.endswith(key)):
-                self._targets.setdefault(reference_key(full_url), named.get(key, resource))
-            if id_ and kind in REFERRED_TO:
-                self._name(kind, id_, resource)
+                self._elsewhere.append((full_url, key, resource))
 
-    def _name(self, kind: str, id_: str, resource: JsonObject) -> None:
-        """Let a bare id, or a ``urn:`` of it, lead to a resource that others refer to so."""
-        known = self._bare.setdefault(id_, resource)
-        if known is not None and known is not resource and kind_of(known, kind) != kind:
-            self._bare[id_] = None  # it may mean either
+    def _target(self, reference: str) -> JsonObject | None:
+        """The resource of a reference key: among the orders, else by its Type/id, else by the address it came with."""
+        if self._targets is None:
+            self._targets = {}
+            for named in self._named.values():
+                self._targets.update(named)
+            for full_url, key, resource in self._elsewhere:
+                self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
+            self._targets.update(self._among_orders)
+        return self._targets.get(reference)
+
+    def _barely_named(self, id_: str) -> JsonObject | None:
+        """The resource that others refer to by a bare id, or by a ``urn:`` of it; none where two kinds have it."""
+        if self._bare is None:
+            self._bare = {}
+            for kind in REFERRED_TO:
+                beside = [each for each in self._among_orders.values() if kind_of(each) == kind]
+                by_id: dict[str | None, JsonObject] = {}
+                for resource in (*self._named.get(kind, {}).values(), *beside):
+                    by_id.setdefault(bare_id(resource.get("id")), resource)
+                for name, resource in by_id.items():
+                    if name:
+                        self._bare[name] = None if name in self._bare else resource
+        return self._bare.get(id_)
 
     def _add_order(self, place: int, value: object) -> None:
         entry = value if isinstance(value, BundleEntry) else BundleEntry(value)
@@ -135,7 +154,7 @@ class Chart:
         kind = kind_of(resource)
         self.kinds.add(kind)
         id_ = bare_id(resource.get("id"))
-        key = _key(kind, id_) or reference_key(full_url or "")
+        key = f"{kind}/{id_}" if id_ else reference_key(full_url or "")
         same = content(resource)
         if kind == "MedicationRequest" and (same is None or same not in self._ordered):
             self._ordered.add(same)
@@ -144,9 +163,7 @@ class Chart:
             said = kind if kind in OLD_ORDERS else "an entry"
             self.skip(said, id_ or "", "draft order, of a kind that is not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
-            self._targets[target] = resource
-        if id_ and kind in REFERRED_TO:
-            self._name(kind, id_, resource)
+            self._among_orders[target] = resource
         ids = {id_, bare_id(full_url)} - {None}
         names = {key, reference_key(full_url or "")}.union(*({each or "", f"{kind}/{each}"} for each in ids))
         self._order_names[id(resource)] = frozenset(names)
@@ -201,12 +218,12 @@ class Chart:
         reference = read_reference(subject)
         if reference is None or reference.startswith("#") or self._is_us(reference):
             return True
-        if reference.startswith("urn:") and reference not in self._targets:
+        if reference.startswith("urn:") and self._target(reference) is None:
             raise Unreadable("subject: not in its Bundle")
         return False
 
     def _is_us(self, reference: str) -> bool:
-        target = self._targets.get(reference)
+        target = self._target(reference)
         if target is not None:
             return kind_of(target) == "Patient" and bare_id(target.get("id")) in (None, self.patient_id)
         if reference.startswith("urn:"):
@@ -239,11 +256,11 @@ class Chart:
             return None
         if reference.startswith("#"):
             return self._contained(reference, within)
-        target = self._targets.get(reference) or None
+        target = self._target(reference) or None
         if target is None and "contained" in within:
             target = self._contained(reference, within)
-        if target is None and self._bare and ("/" not in reference or reference.startswith("urn:")):
-            target = self._bare.get(bare_id(reference) or "")
+        if target is None and ("/" not in reference or reference.startswith("urn:")):
+            target = self._barely_named(bare_id(reference) or "")
         if target is not None and MODIFIER in target:
             stop_type(target)
         return target
@@ -287,11 +304,6 @@ class Chart:
 def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
     """How many rows there are without those of the unread ids."""
     return sum(reference.rpartition("/")[2] not in unread for reference, _ in rows) if unread else len(rows)
-
-
-def _key(kind: str, id_: str | None) -> str:
-    """``Type/id``, ``""`` where a resource has no id."""
-    return f"{kind}/{id_}" if id_ else ""
 
 
 def _key_in(full_url: str | None, kind: str) -> str:

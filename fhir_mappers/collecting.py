@@ -49,7 +49,8 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
             state = _collect_value(kind, value, came, 0)
             read[id(value)] = kind, state
             for own, rows in came.items():
-                found.setdefault(own, []).append(rows)
+                if rows:
+                    found.setdefault(own, []).append(rows)
         else:
             first, said = read[id(value)]
             state = said if first == kind else INCOMPLETE
@@ -127,20 +128,17 @@ def _collect_bundle(
     kind: str, bundle: dict[str, object], found: dict[str, list[BundleEntry]], depth: int
 ) -> Completeness:
     state = INCOMPLETE if _goes_on(bundle) else COMPLETE
-    entries = bundle.get("entry")
-    if not isinstance(entries, list):
-        entries = [] if entries is None else [entries]
+    said = bundle.get("entry")
+    entries: list[Any] = said if isinstance(said, list) else [] if said is None else [said]
+    asked_for = found.setdefault(kind, [])
     inner = 0
     for entry in entries:
-        if type(entry) is not dict:
-            state = INCOMPLETE
-            continue
-        resource = entry.get("resource")
+        resource = entry.get("resource") if type(entry) is dict else None
         if type(resource) is not dict and (resource := _resource_of(entry)) is None:
             state = INCOMPLETE
             continue
-        own = resource.get("resourceType")
-        if own != kind:
+        rows = asked_for
+        if resource.get("resourceType") != kind:
             own = kind_of(resource, kind)
             if own == "OperationOutcome":
                 if not is_harmless(resource):
@@ -150,12 +148,9 @@ def _collect_bundle(
                 inner += 1
                 state = worse(state, _collect_value(kind, resource, found, depth + 1))
                 continue
+            rows = found.setdefault(own, [])
         full_url = entry.get("fullUrl")
-        row = BundleEntry(resource, full_url if type(full_url) is str else None)
-        if own in found:
-            found[own].append(row)
-        else:
-            found[own] = [row]
+        rows.append(BundleEntry(resource, full_url if type(full_url) is str else None))
     total = bundle.get("total")
     # A total of all entries is that of the matches and of what came with them, however many of each there are.
     if isinstance(total, int) and total != len(entries) - inner and lacks_some(total, *_counted(kind, entries)):
@@ -163,8 +158,10 @@ def _collect_bundle(
     return state
 
 
-def _resource_of(entry: dict[str, Any]) -> dict[str, Any] | None:
+def _resource_of(entry: Any) -> dict[str, Any] | None:
     """The resource of a Bundle entry, which some send without the entry around it."""
+    if type(entry) is not dict:
+        return None
     resource = entry.get("resource")
     if resource is None and "resource" not in entry and type(entry.get("resourceType")) is str:
         return entry
@@ -175,7 +172,7 @@ def _counted(kind: str, entries: list[Any]) -> tuple[int, int, int]:
     """How many entries of a Bundle are matches, how many came with them, and how many are outcomes."""
     matches = included = outcomes = 0
     for entry in entries:
-        resource = _resource_of(entry) if type(entry) is dict else None
+        resource = _resource_of(entry)
         if resource is None:
             continue
         own = kind_of(resource, kind)
