@@ -1,6 +1,6 @@
 """Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from prodrome.fhir_mappers.dates import Period, read_period, read_when
 from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
+    MODIFIER,
     JsonObject,
     read_count,
     read_flag,
@@ -19,7 +20,7 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import Reason, read_reason
-from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
+from prodrome.fhir_mappers.medications import CONCEPT, Lexicon, Medicine, Recognition, lexicon_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
 from prodrome.rules import Stop, StopReason, When, per_guideline
@@ -56,7 +57,7 @@ class Course(NamedTuple):
 
 
 class CourseRow(NamedTuple):
-    """A row that counts, before anybody asks which medicine it is of."""
+    """A row that counts, of a medicine or a group that the tables have."""
 
     ref: str
     said: Recognition
@@ -64,41 +65,92 @@ class CourseRow(NamedTuple):
     course: Course | None
 
 
+_Said = tuple[str | None, Recognition | None]  # what state a row is in (``None``: it makes no trial), and its medicine
+
+
 def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
-    """Every medication row that counts, recognised or not."""
+    """Every medication row that counts and whose medicine the tables have."""
     rows: list[CourseRow] = []
-    chart.each("MedicationStatement", partial(_read_statement, chart, lexicon, rows))
-    chart.each("MedicationRequest", partial(_read_request, chart, lexicon, rows))
+    statements, requests = _statements(chart.guideline), _requests(chart.guideline)
+    chart.each("MedicationStatement", partial(_read_statement, chart, lexicon, statements, rows))
+    chart.each("MedicationRequest", partial(_read_request, chart, lexicon, requests, rows))
     if "MedicationDispense" in chart.rows:
         told = days_told((_name(row), _days(row.course)) for row in rows if row.course)
         chart.each("MedicationDispense", partial(_read_dispense, chart, lexicon, rows, told))
     return rows
 
 
+def _is_known(chart: Chart, kind: str, ref: str, said: Recognition) -> bool:
+    """Whether the tables have the medicine of a row; of any other nothing more is read."""
+    _, medicine, groups, written = said
+    if medicine or groups:
+        return True
+    chart.puzzled(kind, "drug", NO_DRUG, ref, written)
+    return False
+
+
 def _add(chart: Chart, rows: list[CourseRow], row: CourseRow, kind: str) -> None:
     rows.append(row)
-    _, medicine, groups, written = row.said
-    if medicine or groups:
-        chart.understood(kind, "drug")
+    chart.understood(kind, "drug")
+
+
+def _read_statement(
+    chart: Chart,
+    lexicon: Lexicon,
+    statements: ElementMemory[_Said],
+    rows: list[CourseRow],
+    ref: str,
+    resource: JsonObject,
+) -> None:
+    if _SAID_ELSEWHERE.isdisjoint(resource):
+        state, said = statements.of(resource)
     else:
-        chart.puzzled(kind, "drug", NO_DRUG, row.ref, written)
-
-
-def _read_statement(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
-    state = statement_state(resource)
-    if state is not None:
-        row = _row(chart, lexicon, ref, resource, state, "dosage", _statement_period(resource))
+        state = statement_state(resource)
+        said = lexicon.read(chart, resource) if state else None
+    if state and said and _is_known(chart, "MedicationStatement", ref, said):
+        row = _row(chart, ref, resource, said, state, "dosage", _statement_period(resource))
         _add(chart, rows, row, "MedicationStatement")
 
 
-def _read_request(chart: Chart, lexicon: Lexicon, rows: list[CourseRow], ref: str, resource: JsonObject) -> None:
-    state = request_state(resource)
-    if state is None:
+def _read_request(
+    chart: Chart,
+    lexicon: Lexicon,
+    requests: ElementMemory[_Said],
+    rows: list[CourseRow],
+    ref: str,
+    resource: JsonObject,
+) -> None:
+    if _SAID_ELSEWHERE.isdisjoint(resource):
+        state, said = requests.of(resource)
+    else:
+        state = request_state(resource)
+        said = lexicon.read(chart, resource) if state else None
+    if not state or not said or (ref in chart.ordered and not _began(_request_period(resource).start, chart.today)):
         return
-    dates = _request_period(resource)
-    if ref not in chart.ordered or _began(dates.start, chart.today):
-        row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", dates)
+    if _is_known(chart, "MedicationRequest", ref, said):
+        row = _row(chart, ref, resource, said, state, "dosageInstruction", _request_period(resource))
         _add(chart, rows, row, "MedicationRequest")
+
+
+_SAID_ELSEWHERE = frozenset({MODIFIER, "medicationReference", "medication", "reportedReference"})
+"""Elements that say, with others, what state a row is in or what its medicine is, and that are not remembered."""
+
+
+@per_guideline
+def _statements(guideline: Guideline) -> ElementMemory[_Said]:
+    names = ("status", "taken", "wasNotTaken", "adherence", CONCEPT)
+    return ElementMemory(partial(_said, statement_state, lexicon_of(guideline)), *names)
+
+
+@per_guideline
+def _requests(guideline: Guideline) -> ElementMemory[_Said]:
+    names = ("status", "intent", "doNotPerform", "reportedBoolean", "reported", CONCEPT)
+    return ElementMemory(partial(_said, request_state, lexicon_of(guideline)), *names)
+
+
+def _said(state_of: Callable[[JsonObject], str | None], lexicon: Lexicon, row: JsonObject) -> _Said:
+    state = state_of(row)
+    return state, lexicon.of_concept(row) if state else None
 
 
 def _read_dispense(
@@ -114,7 +166,10 @@ def _read_dispense(
         return
     start, end = lasting
     state = RUNNING if end and end.last >= chart.today else ENDED
-    row = _row(chart, lexicon, ref, resource, state, "dosageInstruction", _Dates(start, end, is_open=False))
+    said = lexicon.read(chart, resource)
+    if not _is_known(chart, "MedicationDispense", ref, said):
+        return
+    row = _row(chart, ref, resource, said, state, "dosageInstruction", _Dates(start, end, is_open=False))
     if row.course is None or not is_told(told, _name(row), (start.first, (end or start).last)):
         _add(chart, rows, row, "MedicationDispense")
 
@@ -234,14 +289,13 @@ def _supplied_until(authored: When, dispense: JsonObject) -> When | None:
 
 def _row(
     chart: Chart,
-    lexicon: Lexicon,
     ref: str,
     resource: JsonObject,
+    said: Recognition,
     state: str,
     dosage: str,
     dates: _Dates,
 ) -> CourseRow:
-    said = lexicon.read(chart, resource)
     running = _is_running(state, dates, chart.today)
     course = _course(chart, ref, resource, said.medicine, dosage, state, dates, running) if said.medicine else None
     return CourseRow(ref, said, running, course)

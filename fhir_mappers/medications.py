@@ -92,7 +92,7 @@ class Mixture:
         self.groups: frozenset[str] | None = None
 
 
-_CONCEPT = "medicationCodeableConcept"
+CONCEPT = "medicationCodeableConcept"
 
 
 class NamedMedicine(NamedTuple):
@@ -126,7 +126,7 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 
     Raises Unreadable where a reference leads nowhere and nothing else names the medicine.
     """
-    own = read_concept(resource, _CONCEPT)
+    own = read_concept(resource, CONCEPT)
     reference = read_object(resource, "medicationReference")
     if own.codes or (own is not NOTHING and reference is None):
         return NamedMedicine(own)
@@ -306,13 +306,17 @@ class Lexicon:
 
     def read(self, chart: Chart, resource: JsonObject) -> Recognition:
         """The medicine of a statement, request, dispensing or administration. Raises Unreadable, as read_named."""
-        said = resource.get(_CONCEPT)
+        said = resource.get(CONCEPT)
         if type(said) is dict and "medicationReference" not in resource:
             return self._read(said)
         return self._recognition(read_named(chart, resource))
 
+    def of_concept(self, resource: JsonObject) -> Recognition:
+        """The medicine of a resource that names it by its own concept, if at all. Raises Unreadable."""
+        return self._recognition(NamedMedicine(read_concept(resource, CONCEPT)))
+
     def _recognise_concept(self, said: JsonObject) -> Recognition:
-        return self._recognition(NamedMedicine(read_concept({_CONCEPT: said}, _CONCEPT)))
+        return self.of_concept({CONCEPT: said})
 
     def _recognition(self, named: NamedMedicine) -> Recognition:
         return Recognition(named, self.recognise(named), self.co_medications(named), named.written)
