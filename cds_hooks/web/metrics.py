@@ -1,10 +1,16 @@
 """Counts and times for Prometheus, of all processes of a service together.
 
+What a call adds is kept in plain numbers, and written about once a second, and before a page is made, to the files in
+which the library brings processes together.
+
 A label is only ever a word from a closed list of ours: a service, a rule, a kind of resource that is read, a stage, the
 host of a FHIR server the site named. Nothing a caller or a chart says becomes one.
 """
 
 import os
+import threading
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -32,6 +38,9 @@ class Metrics:
 
         self._environment = environment
         self._key_set_ages = key_set_ages
+        self._lock = threading.Lock()
+        self._counted: dict[Any, int] = {}  # by the part of a metric
+        self._took: defaultdict[str, _Times] = defaultdict(_Times)  # by the stage
         self.calls_in_hand: Callable[[], int] = lambda: 0
         """How many wait or are being answered in this process."""
         self._registry = registry = CollectorRegistry()
@@ -103,11 +112,19 @@ class Metrics:
 
     def answered(self, service: str, status: int, seconds: float) -> None:
         """Count a call. *service* is the id of a service, or the route."""
-        self._calls[service, status].inc()
-        self._stages["whole",].observe(seconds)
+        with self._lock:
+            self._count(self._calls[service, status])
+            self._took["whole"].add(seconds)
 
     def tell_state(self) -> None:
-        """Say what is so now and changes by itself: to be called again and again."""
+        """Write what was counted, and what is so now and changes by itself: to be called again and again."""
+        with self._lock:
+            counted, self._counted = self._counted, {}
+            took, self._took = self._took, defaultdict(_Times)
+        for part, number in counted.items():
+            part.inc(number)
+        for stage, times in took.items():
+            times.write(self._stages[stage,])
         self._in_hand.set(self.calls_in_hand())
         store = self._environment.store
         if store is not None:
@@ -118,21 +135,25 @@ class Metrics:
 
     def consulted(self, consultation: Consultation, kinds: frozenset[str]) -> None:
         """Count what a consultation came to. *kinds* are the kinds of resource its service reads."""
-        for stage, seconds in consultation.seconds.items():
-            self._stages[stage,].observe(seconds)
-        for card in consultation.response["cards"]:
-            self._cards[card["source"]["topic"]["code"], card["indicator"]].inc()
-        for unjudged in consultation.judgement.unjudged:
-            for kind in unjudged.missing:
-                self._unjudged[unjudged.rule.id, kind].inc()
-        for row in consultation.facts.skipped:
-            reason = row.why if row.why in _REASONS else "unreadable"
-            self._skipped[row.kind if row.kind in kinds else OTHER, reason].inc()
-        if consultation.fetched:
-            host = self._hosts.get(consultation.request.fhir_server or "", OTHER)
-            failed = len(consultation.problems)
-            self._fhir[host, "failed"].inc(failed)
-            self._fhir[host, "answered"].inc(max(0, len(consultation.fetched) - failed))
+        with self._lock:
+            for stage, seconds in consultation.seconds.items():
+                self._took[stage].add(seconds)
+            for card in consultation.response["cards"]:
+                self._count(self._cards[card["source"]["topic"]["code"], card["indicator"]])
+            for unjudged in consultation.judgement.unjudged:
+                for kind in unjudged.missing:
+                    self._count(self._unjudged[unjudged.rule.id, kind])
+            for row in consultation.facts.skipped:
+                reason = row.why if row.why in _REASONS else "unreadable"
+                self._count(self._skipped[row.kind if row.kind in kinds else OTHER, reason])
+            if consultation.fetched:
+                host = self._hosts.get(consultation.request.fhir_server or "", OTHER)
+                failed = len(consultation.problems)
+                self._count(self._fhir[host, "failed"], failed)
+                self._count(self._fhir[host, "answered"], max(0, len(consultation.fetched) - failed))
+
+    def _count(self, part: Any, number: int = 1) -> None:
+        self._counted[part] = self._counted.get(part, 0) + number
 
     def disagreed(self) -> None:
         """Count a call in which the two matchers differed."""
@@ -153,6 +174,24 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class _Times:
+    """How long a stage took, many times: a histogram of the library is told of values one by one only."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._numbers = [0] * (len(_SECONDS) + 1)
+
+    def add(self, seconds: float) -> None:
+        self._seconds += seconds
+        self._numbers[bisect_left(_SECONDS, seconds)] += 1
+
+    def write(self, histogram: Any) -> None:
+        histogram._sum.inc(self._seconds)
+        for bucket, number in zip(histogram._buckets, self._numbers, strict=True):
+            if number:
+                bucket.inc(number)
 
 
 class _Labelled(dict[tuple[object, ...], Any]):

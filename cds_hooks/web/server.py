@@ -147,14 +147,15 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, let those that came meanwhile be answered, then end."""
+        """Take no more connections, let those that came meanwhile be answered, say how things are, then end."""
         for server in self.servers:
             server.close()
         await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
+        self._front.tell_state()
 
     async def on_tick(self, counter: int) -> bool:
-        """Once in a second, let the metrics say how things are; whether to end."""
+        """Once in a second, say how things are; whether to end."""
         if counter % 10 == 0:
             self._front.tell_state()
         return await super().on_tick(counter)

@@ -7,8 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import Histogram
 
 from prodrome.cds_hooks.database import DatabaseAway
+from prodrome.cds_hooks.web.metrics import _SECONDS, _Times
 from tests.cds_hooks import tokens
 from tests.serving import Client, client_of, service
 
@@ -40,6 +44,20 @@ def test_calls_stages_and_cards_are_counted(client: Client) -> None:
     assert sum(value for name, value in told.items() if name.startswith("prodrome_cards_total")) == len(cards) > 0
     assert told["prodrome_database_up"] == 1
     assert told["prodrome_calls_in_hand"] == 1
+
+
+@given(st.lists(st.one_of(st.sampled_from(_SECONDS), st.floats(0, 100))))
+def test_times_written_together_are_as_if_told_one_by_one(seconds: list[float]) -> None:
+    together, singly = (Histogram("seconds", "", buckets=_SECONDS, registry=None) for _ in range(2))
+    times = _Times()
+    for took in seconds:
+        times.add(took)
+        singly.observe(took)
+    times.write(together)
+    (written,), (told,) = together.collect(), singly.collect()
+    assert [(one.name, one.labels, one.value) for one in written.samples if not one.name.endswith("_created")] == [
+        (one.name, one.labels, pytest.approx(one.value)) for one in told.samples if not one.name.endswith("_created")
+    ]
 
 
 def marked(value: Any) -> Any:
