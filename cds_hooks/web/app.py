@@ -4,10 +4,10 @@ Every answer that is no success is a FHIR OperationOutcome. No answer and no log
 """
 
 import hashlib
+import os
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import orjson
 from flask import Flask, Request, Response, g, request
 from flask.sessions import NullSession, SessionInterface
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import MapAdapter, Rule
 
 from prodrome.cds_hooks.callers import Authenticator, Caller
 from prodrome.cds_hooks.consultation import Consultation, OutOfTime, consult
@@ -76,22 +77,6 @@ class _Answer(Response):
         return (self.get_data(),)
 
 
-class _Service(Flask):
-    """Flask without the work it does in each call for what no page and no service of ours has."""
-
-    session_interface = _NoSessions()
-    ensure_sync = staticmethod(lambda function: function)  # type: ignore[assignment]  # no coroutine among ours
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """What finds the function for a request: for any host, and no subdomain has functions of its own."""
-        if request is None:
-            return None
-        query = request.query_string.decode(errors="replace")
-        return self.url_map.bind(
-            request.host, request.root_path, "", request.scheme, request.method, request.path, query
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """What the applications of one process have in common."""
@@ -101,6 +86,86 @@ class _Shared:
     metrics: Metrics
     guards: Sequence[guards.Guard]
     calls: "Calls | None"
+
+
+class _Service(Flask):
+    """Flask without the work it does in each call for what no page and no service of ours has.
+
+    What comes before and after every request is here; what only pages want is registered by them.
+    """
+
+    session_interface = _NoSessions()
+    ensure_sync = staticmethod(lambda function: function)  # type: ignore[assignment]  # no coroutine among ours
+
+    def __init__(self, shared: _Shared) -> None:
+        super().__init__("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
+        self._shared = shared
+        self._calls: dict[tuple[str, str], tuple[Rule, Mapping[str, str]]] = {}
+
+    def know_calls(self) -> None:
+        """Find now the function for a call of each service, which then need not be looked for."""
+        find = self.url_map.bind("")
+        for service in self._shared.environment.services():
+            path = f"/cds-services/{service}"
+            self._calls["POST", path] = find.match(path, "POST", return_rule=True)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """What finds the function for a request, and addresses for a page; None where neither is needed.
+
+        It does so for any host, and no subdomain has functions of its own.
+        """
+        if request is None:
+            return None
+        known = self._calls.get((request.method, request.path))
+        if known is not None:
+            request.url_rule, request.view_args = known[0], {**known[1]}
+            return None
+        query = request.query_string.decode(errors="replace")
+        return self.url_map.bind(
+            request.host, request.root_path, "", request.scheme, request.method, request.path, query
+        )
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """Begin: give the request its id, and look whether it may be answered."""
+        asked, kept = whole_request(), g._get_current_object()
+        kept.request_id = asked.environ[guards.REQUEST_ID] = os.urandom(16).hex()
+        kept.began, kept.fields = time.perf_counter(), {}
+        if cors.is_preflight(asked):
+            return Response(status=204)
+        refusal = asked.environ.get(CHECKED)
+        if isinstance(refusal, Exception):  # found by the head of the request
+            raise refusal
+        for guard in self._shared.guards:
+            guard(asked)
+        return super().preprocess_request() if self.before_request_funcs else None
+
+    def process_response(self, response: Response) -> Response:
+        """End: tell of the request, in numbers, in the log and in its trace."""
+        asked, kept = whole_request(), g._get_current_object()
+        seconds = time.perf_counter() - kept.began
+        route = asked.url_rule.rule if asked.url_rule else None
+        method = asked.method if asked.method in METHODS else "other"
+        if self.after_request_funcs:
+            response = super().process_response(response)
+        status = response.status_code
+        tell_trace(method, route, status, kept.request_id)
+        self._shared.metrics.answered(kept.fields.get("service") or route or OTHER, status, seconds)
+        log(
+            "answered",
+            request_id=kept.request_id,
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            **kept.fields,
+        )
+        return response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Nothing is to be done then."""
+
+    def do_teardown_appcontext(self, exc: BaseException | None = None) -> None:
+        """Nothing is to be done then."""
 
 
 def create_app(settings: Settings, *, environment: Environment | None = None) -> Flask:
@@ -152,28 +217,13 @@ def _add_pages(app: Flask, shared: _Shared) -> Callable[[], Flask]:
 def _application(shared: _Shared, *, pages: bool = False) -> Flask:
     environment, authenticator, metrics, calls = shared.environment, shared.authenticator, shared.metrics, shared.calls
     settings = environment.settings
-    app = _Service("prodrome", static_folder=None, root_path=str(Path(__file__).parent))
+    app = _Service(shared)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check
     app.extensions["prodrome.metrics"] = metrics
     guards.install_guards(app, settings)
-
-    @app.before_request
-    def begin() -> Response | None:
-        asked = whole_request()
-        kept = g._get_current_object()
-        kept.request_id = asked.environ[guards.REQUEST_ID] = uuid.uuid4().hex
-        kept.began, kept.fields = time.perf_counter(), {}
-        if cors.is_preflight(asked):
-            return Response(status=204)
-        refusal = asked.environ.get(CHECKED)
-        if isinstance(refusal, Exception):  # found by the head of the request
-            raise refusal
-        for guard in shared.guards:
-            guard(asked)
-        return None
 
     @app.get("/cds-services")
     def discovery() -> Response:
@@ -231,26 +281,7 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
         install_workbench(app, environment, status_of, calls)
     _install_errors(app)
 
-    @app.after_request
-    def end(answer: Response) -> Response:
-        asked, kept = whole_request(), g._get_current_object()
-        seconds = time.perf_counter() - kept.began
-        route = asked.url_rule.rule if asked.url_rule else None
-        method = asked.method if asked.method in METHODS else "other"
-        status = answer.status_code
-        tell_trace(method, route, status, kept.request_id)
-        metrics.answered(kept.fields.get("service") or route or OTHER, status, seconds)
-        log(
-            "answered",
-            request_id=kept.request_id,
-            method=method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 1),
-            **kept.fields,
-        )
-        return answer
-
+    app.know_calls()
     if settings.traces:
         check_traces()
         _trace(app)

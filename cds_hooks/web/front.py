@@ -9,10 +9,10 @@ token was checked.
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -226,7 +226,7 @@ class Front:
         self, scope: Scope, headers: Mapping[str, str], status: int, text: str, retry_after: str | None = None
     ) -> HttpAnswer:
         """An answer that the application did not give, with what its answers have."""
-        request_id = uuid.uuid4().hex
+        request_id = os.urandom(16).hex()
         content = orjson.dumps(outcome(status, text, request_id=request_id))
         fields = {
             "Content-Type": "application/json",

@@ -54,10 +54,12 @@ def test_times_written_together_are_as_if_told_one_by_one(seconds: list[float]) 
         times.add(took)
         singly.observe(took)
     times.write(together)
-    (written,), (told,) = together.collect(), singly.collect()
-    assert [(one.name, one.labels, one.value) for one in written.samples if not one.name.endswith("_created")] == [
-        (one.name, one.labels, pytest.approx(one.value)) for one in told.samples if not one.name.endswith("_created")
-    ]
+    assert samples(together) == {name: pytest.approx(value) for name, value in samples(singly).items()}
+
+
+def samples(histogram: Histogram) -> dict[str, float]:
+    (family,) = histogram.collect()
+    return {f"{one.name}{one.labels}": one.value for one in family.samples if not one.name.endswith("_created")}
 
 
 def marked(value: Any) -> Any:
