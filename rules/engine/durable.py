@@ -10,15 +10,14 @@ answer wrongly. Here a layer (or layers together) is compiled into one ruleset, 
   another kind;
 - an unknown field is not sent at all: no nulls, no empty text; a condition asks for a mark that the fields it joins
   with, and those that later conditions join with, are known, because a join with an unknown field is an error;
-- what a layer reads of a fact is the fact: those that read alike travel as one where no rule takes two of their type,
-  and those that lack what every condition on their type asks for do not travel;
+- what a layer reads of a fact is the fact: those that read alike travel as one where no rule takes two of their type;
+- rules that cannot match, and facts that pass no condition of those that can, are left out of large layers;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
 - a ruleset serves one thread at a time, and the session is deleted whatever happens: facts cannot be taken back from
   it, because the library then reads past the end of a match of several facts.
 """
 
-import re
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,14 +42,16 @@ from prodrome.rules.engine.matching import (
 from prodrome.rules.engine.narrowing import Narrowing
 
 MAX_FIELDS = 200
-"""Fields one layer may read. Up to here no two tokens share a hash in the library (tested)."""
+"""Fields one layer may read, and types of facts. Up to here no two tokens share a hash in the library (tested)."""
 
 _SESSION = "s"
 _OPEN = f'{{"id":"f0","sid":"{_SESSION}","t":"open"}}'
 _TRUE = "k"  # what the always-true join compares, and the value of the mark of a known field
 _STORED, _NOT_READ = 0, 1
-_TAKEN = re.compile(r'"id":"f(\d+)"')
-"""The facts of a match, which an action names in the order of the conditions. No token reads like this."""
+_FIRST, _DIGITS = 1000, 4  # MAX_FACTS fit
+"""Facts are numbered from here, in so many digits: a match is read by where their numbers stand in its text."""
+_ID = '"id":"f'
+"""What they stand behind, in the order of the conditions. No token reads like this."""
 _OPERATORS = {"!=": "$neq", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
 
 
@@ -70,7 +71,7 @@ class DurableMatcher:
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, from a ruleset that no other thread has in hand."""
         with self._lock:
-            layer = self._kept(layer).narrowing.of(layer, facts)
+            layer, facts = self._kept(layer).narrowing.of(layer, facts)
             free = self._kept(layer).free
             ruleset = free.pop() if free else None
         if ruleset is None:
@@ -150,7 +151,7 @@ class _Sent(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """How facts of one type are sent, and which: those that have one of ``values`` in the field ``asked``, if any.
+    """How facts of one type are sent.
 
     ``alike``: facts of which the layer reads the same are one to it, since no rule takes two of the type.
     """
@@ -158,18 +159,7 @@ class _Kind(NamedTuple):
     type: str
     head: str
     fields: tuple[_Sent, ...]
-    asked: str
-    values: frozenset[Value]
     alike: bool
-
-
-def _asked_of_all(patterns: Sequence[Pattern]) -> tuple[str, frozenset[Value]]:
-    """A field that every condition asks to have one of some values, and those values: no other fact can match."""
-    wanted = [dict(pattern.wanted()) for pattern in patterns]
-    for name in sorted(wanted[0]):
-        if all(name in each for each in wanted):
-            return name, frozenset().union(*(each[name] for each in wanted))
-    return "", frozenset()
 
 
 class _Ruleset:
@@ -179,16 +169,16 @@ class _Ruleset:
         fields = {name: index for index, name in enumerate(sorted({n for ns in layer.reads.values() for n in ns}))}
         if len(fields) > MAX_FIELDS:
             raise LimitError(f"layer {layer.name} reads {len(fields)} fields; at most {MAX_FIELDS}")
+        if len(layer.reads) > MAX_FIELDS:
+            raise LimitError(f"layer {layer.name} reads {len(layer.reads)} types of facts; at most {MAX_FIELDS}")
         self._name = layer.name
         self._most = MAX_MATCHES * layer.layers
         self._fields = fields
         self._types = {kind: f"t{index}" for index, kind in enumerate(sorted(layer.reads))}
-        self._needed = tuple(dict.fromkeys(layer.kinds))
         self._literals: dict[str, str] = {}
-        self._rules: dict[str, list[str]] = {}  # name in the library -> rules, which ask for the same
+        self._rules: dict[str, list[str]] = {}  # how a match begins -> rules, which ask for the same
         alike: dict[tuple[Pattern, ...], list[str]] = {}
         marked: dict[str, set[str]] = {kind: set() for kind in layer.reads}
-        asking: dict[str, list[Pattern]] = {kind: [] for kind in layer.reads}
         taken_twice: set[str] = set()
         definition: dict[str, object] = {"open": {"all": [{"m": {"t": "open"}}], "count": 1}}
         for rule_id, when in layer.rules:
@@ -200,10 +190,9 @@ class _Ruleset:
             taken_twice.update(kind for kind in kinds if kinds.count(kind) > 1)
             for pattern in when:
                 marked[pattern.fact] |= known[pattern.alias]
-                asking[pattern.fact].append(pattern)
             for choice in _choices(when):
                 name = f"r{len(self._rules)}"
-                self._rules[name] = rule_ids
+                self._rules[f'{{"{name}":{{"a0":{{'] = rule_ids
                 conditions = [
                     {aliases[pattern.alias]: self._condition(pattern, chosen, known[pattern.alias], aliases)}
                     for pattern, chosen in zip(when, choice, strict=True)
@@ -212,9 +201,8 @@ class _Ruleset:
         self._kinds = [
             _Kind(
                 kind,
-                f'","sid":"{_SESSION}","t":"{token}","{_TRUE}":"{_TRUE}"',
+                f'","sid":"{_SESSION}","{token}":"{_TRUE}","{_TRUE}":"{_TRUE}"',
                 tuple([_Sent.of(name, fields[name], name in marked[kind]) for name in sorted(layer.reads[kind])]),
-                *_asked_of_all(asking[kind]),
                 kind not in taken_twice,
             )
             for kind, token in self._types.items()
@@ -229,7 +217,7 @@ class _Ruleset:
         known: Iterable[str],
         aliases: Mapping[str, str],
     ) -> dict[str, object]:
-        tests: list[dict[str, object]] = [{"t": self._types[pattern.fact]}]
+        tests: list[dict[str, object]] = [{self._types[pattern.fact]: _TRUE}]
         tests.extend(self._comparison(name, "=", value) for name, value in chosen)
         tests.extend({f"h{self._fields[name]}": _TRUE} for name in sorted(known))
         tests.extend(self._comparison(t.field, t.op, t.value) for t in pattern.tests if t.op != "present")
@@ -255,23 +243,15 @@ class _Ruleset:
     def _render(self, facts: FactsByType) -> tuple[list[str], list[list[str]]]:
         """What the library gets, without a number, and the facts (ids) that it stands for.
 
-        That is what this layer reads of the facts. Those that only rules read which cannot match, for want of any fact
-        of another type, are not sent, and of those that are alike one is.
+        That is what this layer reads of the facts, and of those that are alike one.
         """
-        there = frozenset(facts)
-        wanted: set[str] = set()
-        for kinds in self._needed:
-            if kinds <= there:
-                wanted |= kinds
         tokens = dict(self._literals)
         texts: list[str] = []
         ids: list[list[str]] = []
         told: dict[str, list[str]] = {}
-        for kind, head, fields, asked, values, alike in self._kinds:
-            for fact in facts[kind] if kind in wanted else ():
+        for kind, head, fields, alike in self._kinds:
+            for fact in facts.get(kind, ()):
                 given = fact.fields
-                if asked and given.get(asked) not in values:
-                    continue
                 text = head
                 for name, words, true, false, number, mark in fields:
                     value = given.get(name)
@@ -309,7 +289,7 @@ class _Ruleset:
             raise DurableError(f"layer {self._name}: the session did not open")
         try:
             engine.complete_and_start_action(handle, state)
-            for number, text in enumerate(texts, 1):
+            for number, text in enumerate(texts, _FIRST):
                 code, _ = engine.assert_fact(handle, f'{{"id":"f{number}{text}}}')
                 if code not in (_STORED, _NOT_READ):
                     raise DurableError(f"layer {self._name}: a fact was taken for another")
@@ -321,14 +301,19 @@ class _Ruleset:
     def _fired(self, ids: Sequence[Sequence[str]], state: int, message: str | None) -> frozenset[Match]:
         found: list[Match] = []
         while message is not None:
-            rule_ids = self._rules[message[2 : message.index('"', 2)]]
-            alike = [ids[int(number) - 1] for number in _TAKEN.findall(message)]
-            if len(alike) == 1:  # by far the most
-                found += [(rule_id, (fact_id,)) for rule_id in rule_ids for fact_id in alike[0]]
-            elif len(found) + len(rule_ids) * prod(map(len, alike)) <= self._most:
-                found += [(rule_id, each) for rule_id in rule_ids for each in product(*alike)]
+            begin, *taken = message.split(_ID)
+            rule_ids = self._rules[begin]
+            if len(taken) == 1:  # by far the most
+                for fact_id in ids[int(taken[0][:_DIGITS]) - _FIRST]:
+                    for rule_id in rule_ids:
+                        found.append((rule_id, (fact_id,)))
             else:
-                raise self._too_many()
+                alike = [ids[int(each[:_DIGITS]) - _FIRST] for each in taken]
+                if len(found) + len(rule_ids) * prod(map(len, alike)) > self._most:
+                    raise self._too_many()
+                for each in product(*alike):
+                    for rule_id in rule_ids:
+                        found.append((rule_id, each))
             if len(found) > self._most:
                 raise self._too_many()
             message = engine.complete_and_start_action(self._handle, state)

@@ -156,10 +156,11 @@ def _check(
     It is asked once, over the facts of all layers: a rule reads only what earlier layers concluded. Had the first
     matcher been wrong in any layer, the matches of that layer differ whatever it concluded from them later.
     """
-    found: set[Match] = set()
+    found: frozenset[Match] = frozenset()
     for stretch in rulebook.stretches:
         in_time()
-        found |= matcher.match(stretch, facts)
+        matches = matcher.match(stretch, facts)
+        found = found | matches if found else matches
     if found != expected:
         differing = {rule for rule, _ in found.symmetric_difference(expected)}
         layer = next(layer for layer in rulebook.layers if any(rule.id in differing for rule in layer.rules))

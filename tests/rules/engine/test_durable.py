@@ -83,17 +83,6 @@ def test_rules_that_ask_for_the_same_are_one_to_the_library(monkeypatch: pytest.
     assert len(completed) == 3  # what opens the session, and one match of each two
 
 
-def test_a_fact_is_not_sent_that_has_none_of_the_values_every_condition_asks_for(sent: list[str]) -> None:
-    a, b_or_c = matching.Comparison("drug", "=", "a"), ("drug", frozenset({"b", "c"}))
-    some = CompiledLayer(
-        "some", (("one", (Pattern("trial", "t", (a,)),)), ("other", (Pattern("trial", "t", one_of=(b_or_c,)),)))
-    )
-    facts = by_type(numbered([*[fact("trial", drug=drug) for drug in "abcd"], fact("trial", days=1)]))
-    matches = {("one", ("f1",)), ("other", ("f2",)), ("other", ("f3",))}
-    assert durable.DurableMatcher().match(some, facts) == matches
-    assert len(sent) == 3
-
-
 def test_too_many_facts_or_matches_are_an_error_and_the_next_evaluation_is_clean(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

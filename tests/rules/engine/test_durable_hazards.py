@@ -299,17 +299,20 @@ def fnv1a(text: str) -> int:
 
 
 def test_no_two_names_the_driver_uses_share_a_hash() -> None:
-    identities = [f"f{number}" for number in range(MAX_FACTS + 1)] + ["sid-s", "$pulse"]
+    identities = [f"f{durable._FIRST + number}" for number in range(MAX_FACTS)] + ["f0", "sid-s", "$pulse"]
     assert len(set(map(fnv1a, identities))) == len(identities)
-    fields = [f"{kind}{number}" for kind in "pnbh" for number in range(durable.MAX_FIELDS)]
+    fields = [f"{kind}{number}" for kind in "pnbht" for number in range(durable.MAX_FIELDS)]
     properties = [*fields, "id", "sid", "t", "k", "$s"]
     assert len(set(map(fnv1a, properties))) == len(properties)
 
 
-def test_a_layer_that_reads_more_fields_than_that_is_refused() -> None:
+def test_a_layer_that_reads_more_fields_or_types_than_that_is_refused() -> None:
     tests = tuple(Comparison(f"field_{number}", "present") for number in range(durable.MAX_FIELDS + 1))
     with pytest.raises(durable.LimitError, match="reads 201 fields"):
         durable.DurableMatcher().match(one_rule(Pattern("trial", "t", tests)), {})
+    types = CompiledLayer("layer", tuple((f"rule {n}", (Pattern(f"type {n}", "t"),)) for n in range(201)))
+    with pytest.raises(durable.LimitError, match="reads 201 types of facts"):
+        durable._Ruleset(types)
 
 
 def test_patients_whose_ids_collide_in_the_library_do_not_meet() -> None:

@@ -4,6 +4,7 @@ import gc
 import sys
 
 import pytest
+from hypothesis import given, settings
 
 from prodrome.rules.engine.matching import (
     Comparison,
@@ -13,8 +14,12 @@ from prodrome.rules.engine.matching import (
     Match,
     Pattern,
     ReferenceMatcher,
+    Value,
+    by_type,
 )
 from prodrome.rules.engine.narrowing import FEW_RULES, MOST_NARROWED, OFTEN, Narrowing
+from tests.rules.engine.worlds import cases, compiled_layers, numbered
+from tests.rules.engine.worlds import facts as some_facts
 
 RULES = 2 * FEW_RULES
 
@@ -40,8 +45,8 @@ def matches(of: CompiledLayer, found: FactsByType) -> frozenset[Match]:
 
 def often(narrowing: Narrowing, of: CompiledLayer, found: FactsByType) -> CompiledLayer:
     for _ in range(OFTEN):
-        assert narrowing.of(of, found) is of
-    return narrowing.of(of, found)
+        assert narrowing.of(of, found)[0] is of
+    return narrowing.of(of, found)[0]
 
 
 def test_types_that_come_often_get_a_layer_of_the_rules_that_can_match() -> None:
@@ -50,12 +55,12 @@ def test_types_that_come_often_get_a_layer_of_the_rules_that_can_match() -> None
     assert [rule for rule, _ in narrowed.rules] == ["rule 1", "rule 2"]
     assert narrowed.layers == whole.layers
     assert matches(narrowed, facts(1, 2, 3, 7)) == matches(whole, facts(1, 2, 3, 7)) != frozenset()
-    assert narrowing.of(whole, facts(1, 2, 3, 7)) is narrowed
+    assert narrowing.of(whole, facts(1, 2, 3, 7))[0] is narrowed
 
 
 def test_other_types_with_the_same_rules_share_it() -> None:
     whole, narrowing = layer(), Narrowing()
-    assert often(narrowing, whole, facts(1, 2, 9)) is narrowing.of(whole, facts(1, 2, 11))
+    assert often(narrowing, whole, facts(1, 2, 9)) is narrowing.of(whole, facts(1, 2, 11))[0]
 
 
 def test_a_value_that_no_fact_has_leaves_its_rules_out() -> None:
@@ -66,17 +71,38 @@ def test_a_value_that_no_fact_has_leaves_its_rules_out() -> None:
     assert matches(narrowed, found) == matches(whole, found) != frozenset()
 
 
+def test_a_fact_that_passes_no_condition_is_left_out() -> None:
+    days = [Comparison("days", op, value) for op, value in ((">=", 3), ("<", 0), ("absent", ""))]
+    asked = [(f"rule {n}", (Pattern("t", "one", (Comparison("drug", "=", "a"), test)),)) for n, test in enumerate(days)]
+    whole = CompiledLayer("many", (*asked, *layer().rules))
+    fields: list[dict[str, Value]] = [{"days": 3}, {"days": 2}, {"days": -1}, {}, {"days": 9, "drug": "b"}]
+    found = {"t": [Fact(f"f{n}", "t", {"drug": "a", **some}) for n, some in enumerate(fields)], **facts(9)}
+    rules, kept = Narrowing()._possible(whole, found)
+    assert rules == {"rule 0", "rule 1", "rule 2"}
+    assert {kind: [fact.id for fact in some] for kind, some in kept.items()} == {"t": ["f0", "f2", "f3"]}
+
+
+@settings(max_examples=cases(200, 1_000, 10_000))
+@given(compiled_layers(), some_facts())
+def test_what_is_left_out_never_matched(whole: CompiledLayer, found: list[Fact]) -> None:
+    together = by_type(numbered(found))
+    rules, kept = Narrowing()._possible(whole, together)
+    expected = matches(whole, together)
+    assert {rule for rule, _ in expected} <= rules
+    assert matches(whole, kept) == expected
+
+
 def test_until_then_the_smallest_layer_serves_that_has_its_rules() -> None:
     whole, narrowing = layer(), Narrowing()
     often(narrowing, whole, facts(1, 2, 3, 4))
-    narrowed = narrowing.of(whole, facts(1, 2))
+    narrowed, _ = narrowing.of(whole, facts(1, 2))
     assert [rule for rule, _ in narrowed.rules] == ["rule 1", "rule 2", "rule 3"]
     assert matches(narrowed, facts(1, 2)) == matches(whole, facts(1, 2)) != frozenset()
 
 
 def test_a_layer_of_few_rules_stays_whole() -> None:
     few, narrowing = layer(FEW_RULES), Narrowing()
-    assert all(narrowing.of(few, facts(1, 2)) is few for _ in range(3 * OFTEN))
+    assert all(narrowing.of(few, facts(1, 2)) == (few, facts(1, 2)) for _ in range(3 * OFTEN))
 
 
 def test_what_was_not_asked_for_lately_is_let_go() -> None:
