@@ -53,7 +53,14 @@ FIELDS = frozenset(
 """Everything a log line may say besides its time, level and event."""
 
 
-class _Lines(logging.Formatter):
+class _Lines(logging.StreamHandler[TextIO]):
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.stream.write(self.format(record) + "\n")
+            self.stream.flush()
+        except Exception:  # nobody is to go without an answer because nobody reads the log
+            self.handleError(record)
+
     def format(self, record: logging.LogRecord) -> str:
         ours = record.name == LOGGER.name
         line: dict[str, object] = {
@@ -72,8 +79,7 @@ class _Lines(logging.Formatter):
 
 def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     """Write the lines of this service to *stream* (standard error), and a line for each warning of a library."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Lines())
+    handler = _Lines(stream or sys.stderr)
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level)
     LOGGER.propagate = False

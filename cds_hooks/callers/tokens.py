@@ -49,6 +49,7 @@ class Authenticator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
+        self._open = settings.open
         self._issuers = {issuer.iss: issuer for issuer in settings.issuers}
         self._key_sets = key_sets or KeySets()
         self._clock = clock
@@ -67,8 +68,10 @@ class Authenticator:
         Raises :class:`Unauthorized`, :class:`Unavailable` (the same token may be sent again), :class:`Forbidden` or,
         after too many calls, :class:`TooMany`.
         """
+        if self._open:
+            return ANYONE
         path = audience_path.rstrip("/")
-        if self._settings.open or (authorization is None and path == DISCOVERY and self._settings.open_discovery):
+        if authorization is None and path == DISCOVERY and self._settings.open_discovery:
             return ANYONE
         issuer: Issuer | None = None
         try:

@@ -3,6 +3,7 @@
 from prodrome.cds_hooks.runtime.build import is_compiled
 from prodrome.cds_hooks.runtime.garbage import collect_seldom
 from prodrome.cds_hooks.runtime.traces import (
+    REQUEST_ID,
     TracesUnavailable,
     begin_traces,
     check_traces,
@@ -15,6 +16,7 @@ from prodrome.cds_hooks.runtime.traces import (
 from prodrome.cds_hooks.runtime.turns import Turn, waiting
 
 __all__ = [
+    "REQUEST_ID",
     "TracesUnavailable",
     "Turn",
     "begin_traces",

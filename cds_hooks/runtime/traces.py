@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 NAME = "prodrome"
 EXTRA = "prodrome-cds[otel]"
+REQUEST_ID = "prodrome.request_id"
+"""Under which the id of a request stands in its span and in its WSGI environment."""
 
 _provider: "TracerProvider | None" = None
 _tracer: "Tracer | None" = None
@@ -86,7 +88,7 @@ def tell_trace(method: str, route: str | None, status: int, request_id: str) -> 
 
     span = get_current_span()
     span.set_attribute("http.response.status_code", status)
-    span.set_attribute("prodrome.request_id", request_id)
+    span.set_attribute(REQUEST_ID, request_id)
     if route is not None:
         span.set_attribute("http.route", route)
         span.update_name(f"{method} {route}")

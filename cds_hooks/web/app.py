@@ -4,7 +4,6 @@ Every answer that is no success is a FHIR OperationOutcome. No answer and no log
 """
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -39,7 +38,8 @@ from prodrome.cds_hooks.protocol import (
 from prodrome.cds_hooks.runtime import begin_traces, check_traces, stage, tell_trace, traced_call
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web import cors, feedback, guards
-from prodrome.cds_hooks.web.bodies import TAKEN, json_body, whole_request
+from prodrome.cds_hooks.web.asked import Asked, asked
+from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health, readiness
 from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
@@ -69,12 +69,16 @@ class _NoSessions(SessionInterface):
 class _Answer(Response):
     """An answer that is whole."""
 
+    def __init__(self, body: bytes, status: int = 200) -> None:
+        super().__init__(status=status, content_type="application/json")
+        self.response = self._whole = (body,)
+
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Give it. The head of a success is as it was made: nothing in it is to be found out, mended or dropped."""
         if self.status_code != 200 or environ["REQUEST_METHOD"] == "HEAD":
             return super().__call__(environ, start_response)
-        start_response(self.status, self.headers.to_wsgi_list())
-        return (self.get_data(),)
+        start_response(self.status, [*self.headers, ("Content-Length", str(len(self._whole[0])))])
+        return self._whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class _Service(Flask):
     What comes before and after every request is here; what only pages want is registered by them.
     """
 
+    request_class = Asked
     session_interface = _NoSessions()
     ensure_sync = staticmethod(lambda function: function)  # type: ignore[assignment]  # no coroutine among ours
 
@@ -126,38 +131,36 @@ class _Service(Flask):
         )
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """Begin: give the request its id, and look whether it may be answered."""
-        asked, kept = whole_request(), g._get_current_object()
-        kept.request_id = asked.environ[guards.REQUEST_ID] = os.urandom(16).hex()
-        kept.began, kept.fields = time.perf_counter(), {}
-        if cors.is_preflight(asked):
+        """Look whether the request may be answered."""
+        request = asked()
+        if cors.is_preflight(request):
             return Response(status=204)
-        refusal = asked.environ.get(CHECKED)
+        refusal = request.environ.get(CHECKED)
         if isinstance(refusal, Exception):  # found by the head of the request
             raise refusal
         for guard in self._shared.guards:
-            guard(asked)
+            guard(request)
         return super().preprocess_request() if self.before_request_funcs else None
 
     def process_response(self, response: Response) -> Response:
-        """End: tell of the request, in numbers, in the log and in its trace."""
-        asked, kept = whole_request(), g._get_current_object()
-        seconds = time.perf_counter() - kept.began
-        route = asked.url_rule.rule if asked.url_rule else None
-        method = asked.method if asked.method in METHODS else "other"
+        """Tell of the request, in numbers, in the log and in its trace."""
+        request = asked()
+        seconds = time.perf_counter() - request.began
+        route = request.url_rule.rule if request.url_rule else None
+        method = request.method if request.method in METHODS else "other"
         if self.after_request_funcs:
             response = super().process_response(response)
         status = response.status_code
-        tell_trace(method, route, status, kept.request_id)
-        self._shared.metrics.answered(kept.fields.get("service") or route or OTHER, status, seconds)
+        tell_trace(method, route, status, request.request_id)
+        self._shared.metrics.answered(request.fields.get("service") or route or OTHER, status, seconds)
         log(
             "answered",
-            request_id=kept.request_id,
+            request_id=request.request_id,
             method=method,
             route=route,
             status=status,
             ms=round(seconds * 1000, 1),
-            **kept.fields,
+            **request.fields,
         )
         return response
 
@@ -231,7 +234,7 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
         answer = _json(body)
         answer.headers["Cache-Control"] = "no-cache"
         answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
-        answer.make_conditional(request)
+        answer.make_conditional(asked())
         return answer
 
     @app.post("/cds-services/<service_id>")
@@ -239,14 +242,14 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
         service = environment.services().get(service_id)
         if service is None:
             raise NotFound("There is no such service. Discovery lists those there are.")
-        told = g.fields
+        request = asked()
+        told, environ = request.fields, request.environ
         told |= {"service": service.id, "hook": service.hook.name}
-        environ = whole_request().environ
         caller = environ.get(CHECKED) or authenticator.check(
             environ.get("HTTP_AUTHORIZATION"), f"/cds-services/{service_id}"
         )
         told["issuer"] = caller.issuer
-        consultation = _answer(service, environment, caller, calls)
+        consultation = _answer(json_body(request), service, environment, caller, calls)
         told |= _told(consultation)
         metrics.consulted(consultation, service.kinds)
         if settings.validate_output:
@@ -321,10 +324,12 @@ def front_of(app: Flask) -> Front:
     )
 
 
-def _answer(service: Service, environment: Environment, caller: Caller, calls: "Calls | None") -> Consultation:
+def _answer(
+    body: bytes, service: Service, environment: Environment, caller: Caller, calls: "Calls | None"
+) -> Consultation:
     if calls is None:
-        return _consulted(json_body(), service, environment, caller)
-    began, body = time.perf_counter(), json_body()
+        return _consulted(body, service, environment, caller)
+    began = time.perf_counter()
     answered, refused = None, ""
     try:
         answered = _consulted(body, service, environment, caller)
@@ -370,23 +375,23 @@ def _validate(consultation: Consultation) -> None:
     )
     faults = response_faults(orjson.loads(orjson.dumps(consultation.response)), drafts=drafts)
     if faults:
-        alarm("answer breaks the specification", request_id=g.request_id, reason=[str(fault) for fault in faults])
+        alarm("answer breaks the specification", request_id=asked().request_id, reason=[str(fault) for fault in faults])
         raise Withheld("The answer would have broken the specification and was withheld.")
 
 
 def _json(body: bytes, status: int = 200) -> Response:
-    return _Answer(body, status=status, content_type="application/json")
+    return _Answer(body, status)
 
 
 def _outcome(status: int, text: str) -> Response:
-    return _json(orjson.dumps(outcome(status, text, request_id=g.get("request_id", ""))), status)
+    return _json(orjson.dumps(outcome(status, text, request_id=asked().request_id)), status)
 
 
 def _install_errors(app: Flask) -> None:
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
-        g.fields["member"] = error.member
-        body = outcome_of(error, request_id=g.get("request_id", ""))
+        asked().fields["member"] = error.member
+        body = outcome_of(error, request_id=asked().request_id)
         answer = _json(orjson.dumps(body), status_of(error))
         if error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
@@ -410,7 +415,7 @@ def _install_errors(app: Flask) -> None:
     @app.errorhandler(EngineDisagreement)
     def disagreement(error: EngineDisagreement) -> Response:
         app.extensions["prodrome.metrics"].disagreed()
-        alarm("the two matchers disagree", request_id=g.request_id, rules=error.rules, where=error.layer)
+        alarm("the two matchers disagree", request_id=asked().request_id, rules=error.rules, where=error.layer)
         return _outcome(500, "The service could not come to one answer and gives none. Its operators were told.")
 
     @app.errorhandler(LimitError)
@@ -419,12 +424,12 @@ def _install_errors(app: Flask) -> None:
 
     @app.errorhandler(OutOfTime)
     def out_of_time(error: OutOfTime) -> Response:
-        alarm("a call took too long and was given up", request_id=g.request_id)
+        alarm("a call took too long and was given up", request_id=asked().request_id)
         answer = _outcome(503, "The chart could not be judged in the time of one call.")
         answer.headers["Retry-After"] = "5"
         return answer
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        alarm("unexpected failure", request_id=g.request_id, **failure(error))
+        alarm("unexpected failure", request_id=asked().request_id, **failure(error))
         return _outcome(500, "The service failed on this request and gives no answer. Its operators were told.")

@@ -1,9 +1,6 @@
 """Request bodies: which are taken, and how a client is told (RFC 9110, 12.5.1, 12.5.3 and 15.5.16)."""
 
-from typing import cast
-
-from flask import Request, request
-from werkzeug.local import LocalProxy
+from flask import Request
 
 from prodrome.cds_hooks.fhir_client import JSON, is_json
 from prodrome.cds_hooks.protocol import Unsupported
@@ -13,14 +10,8 @@ TAKEN = {"Accept": ", ".join(JSON), "Accept-Encoding": "identity"}
 """The headers of a 415: what would have been taken."""
 
 
-def whole_request() -> Request:
-    """The request in hand itself: Flask's ``request`` stands for it, and looks for it anew at each attribute."""
-    return cast("LocalProxy[Request]", request)._get_current_object()
-
-
-def json_body() -> bytes:
-    """The body of this request. Raises :class:`Refused` (415) for another media type, and for a compressed body."""
-    asked = whole_request()
+def json_body(asked: Request) -> bytes:
+    """The body of a request. Raises :class:`Refused` (415) for another media type, and for a compressed body."""
     if not is_json(asked.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()):
         raise Unsupported(f"The body must be {' or '.join(JSON)}.")
     if asked.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("identity", ""):

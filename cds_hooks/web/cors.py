@@ -41,4 +41,4 @@ def fields(path: str, origin: str | None, origins: Collection[str], *, preflight
 
 
 def _covers(path: str) -> bool:
-    return path.startswith(PATH) and path[len(PATH) : len(PATH) + 1] in ("", "/")
+    return path == PATH or path.startswith(f"{PATH}/")

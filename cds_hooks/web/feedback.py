@@ -47,7 +47,7 @@ def feedback_blueprint(context: Context, authenticator: Authenticator) -> Bluepr
         if store is None or service not in context.services():
             raise NotFound("There is no such service.")
         try:
-            entries = read_feedback(parse(json_body()))
+            entries = read_feedback(parse(json_body(request)))
             receipt = store.record(entries, caller)
         except Malformed as error:
             return _outcome(400, [("error", "invalid", member, text) for member, text in error.faults])

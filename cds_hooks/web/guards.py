@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from prodrome.cds_hooks.callers import Limiter
 from prodrome.cds_hooks.protocol import Forbidden, Invalid, TooMany
+from prodrome.cds_hooks.runtime import REQUEST_ID
 from prodrome.cds_hooks.settings import Settings, is_loopback
 from prodrome.cds_hooks.web import cors
 from prodrome.cds_hooks.web.front import ALWAYS_ANSWERED
@@ -28,17 +29,15 @@ PAGE_POLICY = (
 DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _POLICY = "Content-Security-Policy"
 
-REQUEST_ID = "prodrome.request_id"
-"""Where the id of a request stands in its WSGI environment."""
-
-
 Guard = Callable[[Request], None]
 """Looks at a request before it is answered; what it raises refuses it."""
 
 
 def guards_of(settings: Settings) -> tuple[Guard, ...]:
     """The guards, in the order in which they are to look. They count calls, of all applications that share them."""
-    return (*((_only_here,) if settings.loopback else ()), _no_foreign_pages(settings), _rate(settings))
+    here = (_only_here,) if settings.loopback else ()
+    rate = (_rate(settings),) if settings.requests_per_minute else ()
+    return (*here, _no_foreign_pages(settings), *rate)
 
 
 def install_guards(app: Flask, settings: Settings) -> None:
@@ -49,7 +48,7 @@ def install_guards(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
         )
-    if not settings.open:
+    if settings.requests_per_minute and not settings.open:
         _count_refusals(app, settings)
 
 
@@ -78,12 +77,12 @@ def _rate(settings: Settings) -> Guard:
 
     The calls of each issuer are counted by :class:`Authenticator`.
     """
-    by_address = Limiter(settings.requests_per_minute)
+    by_address, nobody_is_known = Limiter(settings.requests_per_minute), settings.open
 
     def count(asked: Request) -> None:
         if asked.method == "OPTIONS" or asked.path in ALWAYS_ANSWERED:
             return
-        if settings.open or not _asks_for_a_token(asked):
+        if nobody_is_known or not _asks_for_a_token(asked):
             by_address.spend(asked.remote_addr or "")
 
     return count
@@ -130,8 +129,8 @@ def _finished(app: "WSGIApplication", settings: Settings) -> "WSGIApplication":
         )
 
         def start(
-            status: str, headers: list[tuple[str, str]], exc_info: "OptExcInfo | None" = None
-        ) -> Callable[[bytes], object]:
+            status: str, headers: "list[tuple[str, str]]", exc_info: "OptExcInfo | None" = None
+        ) -> "Callable[[bytes], object]":
             said = {name.lower(): value for name, value in headers}
             if said.get("content-type", "").partition(";")[0] in ("text/html", "image/svg+xml"):
                 headers += [(_POLICY, PAGE_POLICY)] if _POLICY.lower() not in said else []

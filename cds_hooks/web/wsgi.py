@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import lru_cache
 from io import BytesIO
+from itertools import starmap
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -24,7 +25,7 @@ def called(app: Application, environ: dict[str, Any]) -> HttpAnswer:
     """The answer of the application, whole."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
 
-    def start(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
+    def start(status: str, headers: "list[tuple[str, str]]", _: object = None) -> None:
         started[:] = [(status, headers)]
 
     parts = app(environ, start)
@@ -35,8 +36,13 @@ def called(app: Application, environ: dict[str, Any]) -> HttpAnswer:
         if close is not None:
             close()
     ((status, headers),) = started
-    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    return int(status[:3]), fields, content
+    return int(status[:3]), list(starmap(_field, headers)), content
+
+
+@lru_cache(maxsize=256)
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header field as ASGI has it: most are the same in every answer."""
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -18,6 +18,7 @@ from prodrome.cds_hooks.consultation import OutOfTime
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.logs import alarm, failure
 from prodrome.cds_hooks.protocol import Forbidden, NotFound, Refused, TooLarge, Unavailable, Withheld
+from prodrome.cds_hooks.runtime import REQUEST_ID
 from prodrome.cds_hooks.workbench import editing, reading
 from prodrome.cds_hooks.workbench.cases import Case, Cases
 from prodrome.cds_hooks.workbench.patients import banner
@@ -162,7 +163,7 @@ class Frame:
     def _failed(self, error: Exception) -> AnyResponse:
         if isinstance(error, HTTPException):
             return error.get_response()
-        alarm("a page could not be answered", request_id=g.get("request_id", ""), **failure(error))
+        alarm("a page could not be answered", request_id=request.environ.get(REQUEST_ID, ""), **failure(error))
         return self._refused(Withheld("The service failed on this and gives no answer. Its log says more."))
 
 
