@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import chain
 from operator import itemgetter
 from typing import TypeVar, cast
 
@@ -75,8 +76,8 @@ class Chart:
         self._read: dict[tuple[object, int], object] = {}
         self._named: dict[str, dict[str, JsonObject]] = {}  # by kind and Type/id
         self._nameless: dict[str, list[JsonObject]] = {}
-        self._elsewhere: list[tuple[str, str, JsonObject]] = []  # rows at an address that does not end with their name
-        self._targets: dict[str, JsonObject] | None = None  # made when a reference is first followed, as is the next
+        self._resources = record.resources
+        self._at_address: dict[str, JsonObject] | None = None  # made when it is first looked into, as is the next
         self._bare: dict[str, JsonObject | None] | None = None
         self.kinds: set[str] = set()  # of all that came, among the orders too
         for kind, values in record.resources.items():
@@ -106,25 +107,25 @@ class Chart:
             if named is None:
                 named = self._named[kind] = {}
                 self.kinds.add(kind)
-            id_ = bare_id(resource.get("id"))
-            key = f"{kind}/{id_}" if id_ else _key_in(full_url, kind)
+            key = _key(kind, resource, full_url)
             if not key:
                 self._nameless.setdefault(kind, []).append(resource)
             elif key not in named or _updated(resource) > _updated(named[key]):
                 named[key] = resource  # one Type/id counts once: the version updated last
-            if full_url and not (key and full_url.endswith(key)):
-                self._elsewhere.append((full_url, key, resource))
 
     def _target(self, reference: str) -> JsonObject | None:
         """The resource of a reference key: among the orders, else by its Type/id, else by the address it came with."""
-        if self._targets is None:
-            self._targets = {}
-            for named in self._named.values():
-                self._targets.update(named)
-            for full_url, key, resource in self._elsewhere:
-                self._targets.setdefault(reference_key(full_url), self._targets.get(key, resource))
-            self._targets.update(self._among_orders)
-        return self._targets.get(reference)
+        if (beside := self._among_orders.get(reference)) is not None:
+            return beside
+        named = self._named.get(reference.partition("/")[0])
+        if named and reference in named:
+            return named[reference]
+        if self._at_address is None:
+            self._at_address = {}
+            for value in chain.from_iterable(self._resources.values()):
+                if type(value) is BundleEntry and value.full_url and type(value.resource) is dict:
+                    self._at_address.setdefault(reference_key(value.full_url), value.resource)
+        return self._at_address.get(reference)
 
     def _barely_named(self, id_: str) -> JsonObject | None:
         """The resource that others refer to by a bare id, or by a ``urn:`` of it; none where two kinds have it."""
@@ -306,8 +307,13 @@ def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
     return sum(reference.rpartition("/")[2] not in unread for reference, _ in rows) if unread else len(rows)
 
 
-def _key_in(full_url: str | None, kind: str) -> str:
-    """``Type/id`` from the address of an entry whose resource has no id."""
+def _key(kind: str, resource: JsonObject, full_url: str | None) -> str:
+    """``Type/id`` of a row; of one without an id that in its address, ``""`` where there is none."""
+    id_ = resource.get("id")
+    if type(id_) is not str or "/" in id_ or ":" in id_:
+        id_ = bare_id(id_)
+    if id_:
+        return f"{kind}/{id_}"
     key = reference_key(full_url or "")
     return key if key.startswith(f"{kind}/") else ""
 

@@ -49,12 +49,13 @@ PRINCIPAL_USES = frozenset({"CC", "DD", "billing", "treatment-diagnosis", "chief
 
 
 class _Kind(NamedTuple):
-    """What the coded elements of a visit say: its classes, whether its type is an emergency, whose care, its words."""
+    """What the coded elements of a visit say: whether it counts, and goes on; its classes, whose care, its words."""
 
-    classes: frozenset[str]
-    is_emergency: bool
-    is_specialist: bool
-    words: str
+    counts: bool
+    goes_on: bool = False
+    classes: frozenset[str] = frozenset()
+    is_specialist: bool = False
+    words: str = ""
 
 
 def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
@@ -75,28 +76,22 @@ def _read(
     ref: str,
     resource: JsonObject,
 ) -> None:
-    status = read_text(resource, "status")
-    if status not in _COUNTED:
+    counts, goes_on, classes, is_specialist, words = kinds.of(resource)
+    if not counts:
         return
-    kind = kinds.of(resource)
-    classes = kind.classes
     if not classes:
-        worded = places(chart, resource, participants(chart, resource))
-        classes = _worded(worded, chart.guideline) & {EMERGENCY}
-    if kind.is_emergency:
-        classes |= {EMERGENCY}
-    refs = (ref,) if ref else ()
+        classes = _worded(who_and_where(chart, resource)[1], chart.guideline) & {EMERGENCY}
     if classes:
         chart.understood("Encounter", "class")
     else:
-        chart.puzzled("Encounter", "class", "is of no known class", ref, kind.words)
+        chart.puzzled("Encounter", "class", "is of no known class", ref, words)
     if HOSPITAL in classes or EMERGENCY in classes:
         start, end = _period(resource)
-        running = status in RUNNING and (end is None or end.last >= chart.today)
+        running = goes_on and (end is None or end.last >= chart.today)
         reason = _reason(chart, resource, recorded_at.get(ref, []))
-        visits.append(HospitalVisit(start, None if running else end, running, reason, refs))
-    elif AMBULATORY in classes and (kind.is_specialist or _is_with_specialist(chart, resource)):
-        contacts.append(FollowUp("contact", _period(resource)[0], refs))
+        visits.append(HospitalVisit(start, None if running else end, running, reason, (ref,) if ref else ()))
+    elif AMBULATORY in classes and (is_specialist or _is_with_specialist(chart, resource)):
+        contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
 
 
 def _class_words(resource: JsonObject) -> str:
@@ -130,7 +125,7 @@ def _read_visit_of(chart: Chart, found: dict[str, list[JsonObject]], ref: str, r
 
 @per_guideline
 def _kinds(guideline: Guideline) -> ElementMemory[_Kind]:
-    return ElementMemory(partial(_kind, guideline), "type", "serviceType", "class")
+    return ElementMemory(partial(_kind, guideline), "status", "type", "serviceType", "class")
 
 
 def _kind(guideline: Guideline, visit: JsonObject) -> _Kind:
@@ -139,6 +134,9 @@ def _kind(guideline: Guideline, visit: JsonObject) -> _Kind:
     ``class`` is a Coding [R5: a list of concepts]; one without a system is of the standard's. An emergency type counts
     beside whatever the class says; other types, services and then places speak only where the class says nothing.
     """
+    status = read_text(visit, "status")
+    if status not in _COUNTED:
+        return _Kind(counts=False)
     kinds = [*read_concepts(visit, "type"), *service_types(visit)]
     codes: list[Code] = []
     words: list[str] = []
@@ -153,7 +151,8 @@ def _kind(guideline: Guideline, visit: JsonObject) -> _Kind:
     if not names:
         unknown = (with_unknown(said, guideline.sets_of) for said in kinds)
         names = _worded((text for said in unknown for text in said.texts), guideline)
-    return _Kind(names, EMERGENCY in by_type, is_specialist_visit(kinds, guideline), _class_words(visit))
+    classes = names | (by_type & {EMERGENCY})
+    return _Kind(True, status in RUNNING, classes, is_specialist_visit(kinds, guideline), _class_words(visit))
 
 
 def _worded(texts: Iterable[str], guideline: Guideline) -> frozenset[str]:
@@ -179,49 +178,36 @@ _TELLING = frozenset({"PractitionerRole", *_NAMED})  # who or where somebody is
 _PEOPLE = ("Patient", "RelatedPerson", "Device")  # whose names say nothing of a place
 
 
-def _follow(chart: Chart, reference: JsonObject | None, within: JsonObject, followed: list[Followed]) -> None:
-    if reference is None:
-        return
-    if "display" not in reference and "contained" not in within and chart.kinds.isdisjoint(_TELLING):
-        return  # by far the most: it leads nowhere that says more
-    key = read_reference(reference) or ""
-    target = chart.resolve(key, within)
-    if target is not None or "display" in reference:
-        followed.append(Followed(reference, key, target))
+def who_and_where(chart: Chart, resource: JsonObject) -> tuple[list[Followed], list[str]]:
+    """Who takes part in an Encounter or Appointment, and how it words where it is.
 
-
-def participants(chart: Chart, resource: JsonObject) -> list[Followed]:
-    """Who takes part in an Encounter or Appointment."""
+    The words are those of its locations, roles and services, by display and name.
+    """
+    # By far the most lead nowhere that says more than the reference itself does.
+    leading = "contained" in resource or not chart.kinds.isdisjoint(_TELLING)
     people: list[Followed] = []
     for each in read_objects(resource, "participant"):
         who = read_object(each, "individual") or read_object(each, "actor")
-        _follow(chart, who, resource, people)
-    return people
-
-
-def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
-    """Whether one takes part in a visit, or its place is one of headache care."""
-    people = participants(chart, resource)
-    for _, _, role in people:
-        if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):
-            return True
-    said = places(chart, resource, people)
-    return bool(said) and any(names_specialist(text, chart.guideline) for text in said)
-
-
-def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
-    said = read_concepts(role, "specialty") + read_concepts(role, "code")
-    return is_specialist(said, chart.guideline, code_sets(chart.guideline))
-
-
-def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[str]:
-    """How an Encounter or Appointment words where it is: its locations, roles and services, by display and name."""
+        if who and (leading or "display" in who):
+            people += _follow(chart, who, resource)
     where: list[Followed] = []
     for each in read_objects(resource, "location"):
-        _follow(chart, read_object(each, "location"), resource, where)
-    _follow(chart, read_object(resource, "serviceProvider"), resource, where)
-    if not where and not people:
-        return []
+        place = read_object(each, "location")
+        if place and (leading or "display" in place):
+            where += _follow(chart, place, resource)
+    provider = read_object(resource, "serviceProvider")
+    if provider and (leading or "display" in provider):
+        where += _follow(chart, provider, resource)
+    return people, _words_of(where, people) if where or people else []
+
+
+def _follow(chart: Chart, reference: JsonObject, within: JsonObject) -> list[Followed]:
+    key = read_reference(reference) or ""
+    target = chart.resolve(key, within)
+    return [Followed(reference, key, target)] if target is not None or "display" in reference else []
+
+
+def _words_of(where: list[Followed], people: list[Followed]) -> list[str]:
     said: dict[str | None, None] = {}
     for place, (reference, key, target) in enumerate([*where, *people]):
         kind = str(target.get("resourceType")) if target else read_text(reference, "type") or key.partition("/")[0]
@@ -229,6 +215,20 @@ def places(chart: Chart, resource: JsonObject, people: list[Followed]) -> list[s
             said[read_text(reference, "display")] = None
             said[read_text(target, "name") if target and kind in _NAMED else None] = None
     return [text[:LONGEST_TEXT] for text in said if text]
+
+
+def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
+    """Whether one takes part in a visit, or its place is one of headache care."""
+    people, said = who_and_where(chart, resource)
+    for _, _, role in people:
+        if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):
+            return True
+    return bool(said) and any(names_specialist(text, chart.guideline) for text in said)
+
+
+def _is_of_specialist(chart: Chart, role: JsonObject) -> bool:
+    said = read_concepts(role, "specialty") + read_concepts(role, "code")
+    return is_specialist(said, chart.guideline, code_sets(chart.guideline))
 
 
 def service_types(resource: JsonObject) -> list[Concept]:

@@ -6,7 +6,7 @@ from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
-from prodrome.fhir_mappers.encounters import participants, places, service_types
+from prodrome.fhir_mappers.encounters import service_types, who_and_where
 from prodrome.fhir_mappers.specialists import (
     code_sets,
     is_referral,
@@ -41,9 +41,7 @@ def _read_appointment(
     if not (
         is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
         or is_specialist_visit(kinds, chart.guideline)
-        or any(
-            names_specialist(place, chart.guideline) for place in places(chart, resource, participants(chart, resource))
-        )
+        or any(names_specialist(place, chart.guideline) for place in who_and_where(chart, resource)[1])
     ):
         return
     start = read_when(resource, "start")
