@@ -1,6 +1,6 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -62,15 +62,14 @@ def read_encounters(chart: Chart) -> tuple[list[HospitalVisit], list[FollowUp]]:
     """Emergency and inpatient visits, and ambulatory contacts with a specialist."""
     visits: list[HospitalVisit] = []
     contacts: list[FollowUp] = []
-    recorded_at = _by_visit(chart)
-    chart.each("Encounter", partial(_read, chart, _kinds(chart.guideline), recorded_at, visits, contacts))
+    chart.each("Encounter", partial(_read, chart, _kinds(chart.guideline), _RecordedAt(chart), visits, contacts))
     return visits, contacts
 
 
 def _read(
     chart: Chart,
     kinds: ElementMemory[_Kind],
-    recorded_at: Mapping[str, list[JsonObject]],
+    recorded_at: "_RecordedAt",
     visits: list[HospitalVisit],
     contacts: list[FollowUp],
     ref: str,
@@ -88,7 +87,7 @@ def _read(
     if HOSPITAL in classes or EMERGENCY in classes:
         start, end = _period(resource)
         running = goes_on and (end is None or end.last >= chart.today)
-        reason = _reason(chart, resource, recorded_at.get(ref, []))
+        reason = _reason(chart, resource, recorded_at.visit(ref))
         visits.append(HospitalVisit(start, None if running else end, running, reason, (ref,) if ref else ()))
     elif AMBULATORY in classes and (is_specialist or _is_with_specialist(chart, resource)):
         contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
@@ -107,11 +106,19 @@ def _codings(value: JsonObject) -> Sequence[JsonObject]:
     return read_objects(value, "coding") if "coding" in value else (value,)
 
 
-def _by_visit(chart: Chart) -> dict[str, list[JsonObject]]:
-    """The Conditions that name a visit as theirs, by that visit."""
-    found: dict[str, list[JsonObject]] = {}
-    chart.each("Condition", partial(_read_visit_of, chart, found))
-    return found
+class _RecordedAt:
+    """The Conditions that name a visit as theirs, looked for when the first one asks."""
+
+    def __init__(self, chart: Chart) -> None:
+        self._chart = chart
+        self._found: dict[str, list[JsonObject]] | None = None
+
+    def visit(self, ref: str) -> list[JsonObject]:
+        """Those of one visit."""
+        if self._found is None:
+            self._found = {}
+            self._chart.each("Condition", partial(_read_visit_of, self._chart, self._found))
+        return self._found.get(ref, [])
 
 
 def _read_visit_of(chart: Chart, found: dict[str, list[JsonObject]], ref: str, resource: JsonObject) -> None:
