@@ -69,7 +69,7 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
     that says no end and the one that renews it.
     """
     if len(courses) == 1:
-        return [_trial([], courses)]
+        return [_trial_of(courses[0])]
     courses, renewals = _renewed(courses, renewal)
     spans, partial = [], []
     for course in courses:
@@ -92,6 +92,28 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
     groups = _chain(spans, gap)
     alone = _host(partial, groups)
     return [_trial(group, guests) for group, guests in groups] + [_trial([], same) for same in alone]
+
+
+def _trial_of(course: Course) -> Trial:
+    """The trial of a course that nothing is joined to."""
+    dosing = course.dosing
+    return Trial(
+        drug=course.medicine.drug.id,
+        use=course.use,
+        coded=course.medicine.coded,
+        running=course.running,
+        start=course.start,
+        end=course.end,
+        steps=(Step(course.start, course.end, _amount(course)),),
+        single_dose=dosing.single,
+        route=dosing.route or course.medicine.route,
+        interval_days=dosing.interval_days,
+        indication=course.reason.indication,
+        indication_coded=course.reason.coded,
+        dose_coded=not dosing.from_text,
+        stop=course.stop,
+        refs=(course.ref,) if course.ref else (),
+    )
 
 
 def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]:
@@ -200,7 +222,9 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
     Where there is no dated one, the guests have the same one date, or none.
     """
     courses = [span.course for span in spans] + guests
-    deciding = courses if len(courses) == 1 else _deciding(spans, guests)
+    if len(courses) == 1:
+        return _trial_of(courses[0])
+    deciding = _deciding(spans, guests)
     stopped = [course for course in deciding if course.stopped]
     running = not stopped and any(course.running for course in deciding)
     end = None if running else _end(deciding, stopped)
@@ -276,8 +300,6 @@ def _steps(spans: list[_Span], guests: list[Course], end: When | None) -> tuple[
     """Dose steps in order, without overlap: on days recorded twice the lower known dose stands."""
     if not spans:
         return (_step_of(guests),)
-    if len(spans) == 1 and not guests:
-        return (_step_of([spans[0].course]),)
     doses = sorted(_doses(spans, guests, end), key=lambda dose: dose.lo)
     boundaries = _boundaries(doses)
     steps: list[tuple[date, date, _Amount]] = []
