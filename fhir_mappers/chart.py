@@ -121,10 +121,12 @@ class Chart:
         if named and reference in named:
             return named[reference]
         if self._at_address is None:
-            self._at_address = {}
-            for value in chain.from_iterable(self._resources.values()):
-                if type(value) is BundleEntry and value.full_url and type(value.resource) is dict:
-                    self._at_address.setdefault(reference_key(value.full_url), value.resource)
+            entries = [each for each in chain.from_iterable(self._resources.values()) if type(each) is BundleEntry]
+            self._at_address = {
+                reference_key(full_url): resource
+                for resource, full_url in reversed(entries)  # the first of an address stands
+                if full_url and type(resource) is dict
+            }
         return self._at_address.get(reference)
 
     def _barely_named(self, id_: str) -> JsonObject | None:

@@ -63,18 +63,25 @@ class ElementMemory(Generic[V]):
 
     def of(self, resource: Mapping[str, Any]) -> V:
         """What the named elements of a resource say."""
-        return self(list(map(resource.get, self._names)))
+        named = list(map(resource.get, self._names))
+        try:
+            return self.known[orjson.dumps(named)]
+        except (KeyError, orjson.JSONEncodeError):
+            return self._read_anew(named)
 
     def __call__(self, element: Any) -> V:
         """What an element says."""
         try:
+            return self.known[orjson.dumps(element)]
+        except (KeyError, orjson.JSONEncodeError):
+            return self._read_anew(element)
+
+    def _read_anew(self, element: Any) -> V:
+        made = self._made_of(element)
+        try:
             key = orjson.dumps(element)
         except orjson.JSONEncodeError:  # nested too deep, or a number that no JSON of ours has
-            return self._made_of(element)
-        try:
-            return self.known[key]
-        except KeyError:
-            made = self._made_of(element)
+            return made
         if len(key) <= LONGEST_ELEMENT and _is_short(element):
             self._bytes += _EACH + len(key)
             if self._bytes > MOST_BYTES:
