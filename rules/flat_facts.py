@@ -345,7 +345,7 @@ def _months(sheet: _Sheet) -> Iterator[_Measured]:
         ago = months_ago(month.month, sheet.today)
         if ago < 1:
             continue
-        fields: dict[str, FlatValue] = {"month": f"{month.month:%Y-%m}", "months_ago": ago}
+        fields: dict[str, FlatValue] = {"month": _month(month.month), "months_ago": ago}
         if month.debilitating is not None:
             fields["debilitating"] = float(month.debilitating)
         if month.headache is not None:
@@ -355,12 +355,16 @@ def _months(sheet: _Sheet) -> Iterator[_Measured]:
         yield "month", fields, month.refs
 
 
+def _month(day: date) -> str:
+    return day.isoformat()[:7]
+
+
 def _acute_use(sheet: _Sheet) -> Iterator[_Measured]:
     for row in sheet.facts.acute_use_months:
         ago = months_ago(row.month, sheet.today)
         if ago < 1:
             continue
-        key: dict[str, FlatValue] = {"month": f"{row.month:%Y-%m}", "months_ago": ago}
+        key: dict[str, FlatValue] = {"month": _month(row.month), "months_ago": ago}
         used = {name: float(days) for name, days in sorted(row.days.items()) if days > 0}
         for name, days in used.items():
             yield "acute_use", key | {"overuse_class": name, "days": days}, row.refs

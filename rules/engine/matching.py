@@ -168,14 +168,15 @@ class Matcher(Protocol):
         """Every match, each once: the rule and the ids of the facts it rests on. Raises :class:`LimitError`."""
 
 
+_KNOWN = "fact.fields.get({name})"
 _TESTS = {
-    "=": "known({name}) == {value}",
-    **{op: f"None is not known({{name}}) {op} {{value}}" for op in ("!=", "<", "<=", ">", ">=")},
-    "present": "known({name}) is not None",
-    "absent": "known({name}) is None",
-    "one of": "known({name}) in {value}",
+    "=": f"{_KNOWN} == {{value}}",
+    **{op: f"None is not {_KNOWN} {op} {{value}}" for op in ("!=", "<", "<=", ">", ">=")},
+    "present": f"{_KNOWN} is not None",
+    "absent": f"{_KNOWN} is None",
+    "one of": f"{_KNOWN} in {{value}}",
 }
-"""How each test is asked of a fact. ``known`` looks up a field; a chain of comparisons asks it once."""
+"""How each test is asked of a fact; a chain of comparisons looks its field up once."""
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -193,8 +194,7 @@ def _picker(tests: tuple[Comparison, ...], one_of: tuple[OneOf, ...]) -> Callabl
     for number, (op, name, value) in enumerate(asked):
         bound |= {f"f{number}": name, f"v{number}": value}
         parts.append(_TESTS[op].format(name=f"f{number}", value=f"v{number}"))
-    text = f"lambda facts: [fact for fact in facts for known in (fact.fields.get,) if {' and '.join(parts)}]"
-    picker: Callable[[Facts], Facts] = eval(text, bound)
+    picker: Callable[[Facts], Facts] = eval(f"lambda facts: [fact for fact in facts if {' and '.join(parts)}]", bound)
     return picker
 
 
@@ -250,13 +250,14 @@ class Joined:
 
 def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:
     """Every partial match with one more fact that the condition takes."""
-    candidates = Joined(pattern, facts)
+    alias, joined = pattern.alias, Joined(pattern, facts) if pattern.joins else None
+    candidates: Facts = () if joined else pattern.passing(facts)
     longer: list[Bindings] = []
-    for taken in partial if candidates else ():
-        ids = [other.id for other in taken.values()]
-        for fact in candidates.with_(taken):
-            if fact.id not in ids:
-                longer.append({**taken, pattern.alias: fact})
+    for taken in partial if joined or candidates else ():
+        others = taken.values()
+        for fact in joined.with_(taken) if joined else candidates:
+            if fact not in others:
+                longer.append({**taken, alias: fact})
         if len(longer) > MAX_MATCHES:
             raise LimitError(f"a condition on {pattern.fact} has more than {MAX_MATCHES} matches")
     return longer
