@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from jinja2 import Environment, Template
 from jinja2.environment import TemplateModule
@@ -97,11 +97,14 @@ def key(finding: Finding, facts: Facts) -> str:
 
     Overrides are remembered under it. It holds no id and no text of the chart.
     """
-    order = facts.order(finding.order)
-    episodes = [fact for fact in finding.facts if fact.type == rows.HospitalEpisode.fact]
-    starts = {rows.read(rows.HospitalEpisode, fact).start for fact in episodes}
-    about = order.drug if order else finding.order  # the drug that runs, where the card is not about an order
-    return " ".join([finding.rule.id, *([about] if about else ()), *sorted(starts)])
+    said = [finding.rule.id]
+    if finding.order:
+        order = facts.order(finding.order)
+        said.append(order.drug if order else finding.order)  # the drug that runs, where the card is not about an order
+    if any([pattern.fact == rows.HospitalEpisode.fact for pattern in finding.rule.when]):
+        episodes = [fact for fact in finding.facts if fact.type == rows.HospitalEpisode.fact]
+        said += sorted({rows.read(rows.HospitalEpisode, fact).start for fact in episodes})
+    return " ".join(said)
 
 
 def build(
@@ -161,39 +164,45 @@ class _Maker:
         self.request = request
         self.dialect = dialect
         self.answer = answer
+        self._seed = "\0".join((request.hook_instance, request.hook, request.patient_id, str(sheet.today)))
 
     def text(self, finding: Finding, *, brief: bool = False) -> tuple[str, str]:
         """The summary and the detail of a finding."""
         return self._parts(rendered(_template(finding.rule.id), self._context(finding, brief=brief)))
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
-        rule, guideline = finding.rule, self.judgement.guideline
+        rule = finding.rule
+        form = _forms(self.sheet.guideline)[rule.id]
         context = self._context(finding)
-        sources = tuple(guideline.sources[id_] for id_ in self._cited(rule, context["order"]))
-        if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
-            sources = context["eligibility"].sources
         summary, detail = self._parts(rendered(_template(rule.id), context))
-        uuid = self._uuid(rule.id, finding.order or "")
-        manner = manners()[rule.id] if rule.id in manners() else manners()[""]
-        return {
+        source, links = self._cited(rule, form, context)
+        uuid = _uuid(self._seed, rule.id, finding.order or "")
+        card: Json = {
             "uuid": uuid,
             "summary": summary,
             "detail": detail,
             "indicator": finding.indicator,
-            "source": self._source(rule.id, rule.title, sources),
-            **self._suggestions(uuid, self._offers(manner, finding)),
-            "overrideReasons": _reasons_told(self.sheet.guideline)[manner.override],
-            **_links(guideline, sources),
-            "extension": {EXTENSION: self._why([rule], finding.facts, name, most_facts)},
+            "source": source,
         }
+        if form.manner.suggest:
+            card |= self._suggestions(uuid, self._offers(form.manner, finding))
+        card["overrideReasons"] = form.reasons
+        if links:
+            card["links"] = links
+        card["extension"] = {EXTENSION: self._why([rule], finding.facts, name, most_facts)}
+        return card
 
-    def _cited(self, rule: Rule, order: Order | None) -> tuple[str, ...]:
+    def _cited(self, rule: Rule, form: "_Form", context: Json) -> "_Cited":
         """The rule's sources; of a rule about many drugs, those that speak of the one ordered."""
-        cites = manners()[rule.id].cites if rule.id in manners() else ""
+        guideline = self.sheet.guideline
+        if isinstance(context.get("eligibility"), EligibilityWords):  # each of its rows has sources of its own
+            return _cited(form.topic, context["eligibility"].sources)
+        cites, order = form.manner.cites, context["order"]
         if order is None or not cites:
-            return rule.sources
+            return form.cited
         own = order.drug_sources if cites == "drug" else order.limit_sources
-        return tuple(id_ for id_ in rule.sources if id_ in own) or own or rule.sources
+        ids = tuple(id_ for id_ in rule.sources if id_ in own) or own or rule.sources
+        return _cited(form.topic, [guideline.sources[id_] for id_ in ids])
 
     def _why(self, rules: Iterable[Rule], facts: Iterable[Fact], name: str, most_facts: int) -> Json:
         site_codes = self.sheet.facts.site_codes
@@ -232,13 +241,14 @@ class _Maker:
         )
         summary, detail = self._parts(rendered(_template(INCOMPLETE), vars(context)))
         said = self._why(rules.values(), (), INCOMPLETE, MOST_FACTS) | {"missing": list(kinds)}
+        form = _forms(self.sheet.guideline)[INCOMPLETE]
         return {
-            "uuid": self._uuid(INCOMPLETE, ""),
+            "uuid": _uuid(self._seed, INCOMPLETE, ""),
             "summary": summary,
             "detail": detail,
             "indicator": "info",
-            "source": self._source(INCOMPLETE, INCOMPLETE_TITLE, ()),
-            "overrideReasons": _reasons_told(self.sheet.guideline)[manners()[INCOMPLETE].override],
+            "source": form.cited.source,
+            "overrideReasons": form.reasons,
             "extension": {EXTENSION: said},
         }
 
@@ -249,8 +259,6 @@ class _Maker:
         return fitted(summary), tidy(detail)
 
     def _offers(self, manner: Manner, finding: Finding) -> list[Offer]:
-        if not manner.suggest:
-            return []
         asked = Asked(finding, self.sheet, self.options, self.request, self.dialect, self._version)
         return [offer for kind in manner.suggest for offer in suggestions.offers(kind, asked)]
 
@@ -270,16 +278,6 @@ class _Maker:
             "selectionBehavior": "at-most-one" if exclusive else "any",
         }
 
-    def _source(self, code: str, title: str, sources: tuple[Source, ...]) -> Json:
-        primary = next((source for source in sources if source.url), None)
-        said = {"label": primary.citation, "url": primary.url} if primary else {"label": PRODUCT}
-        topic = {"system": self.sheet.guideline.canonical("CodeSystem", RULES), "code": code, "display": title}
-        return {**said, "topic": topic}
-
-    def _uuid(self, rule: str, order: str) -> str:
-        request = self.request
-        return _uuid(request.hook_instance, request.hook, request.patient_id, str(self.sheet.today), rule, order)
-
 
 def _uuid(*parts: str) -> str:
     """A UUID in version 4's form that depends on nothing but its parts: a repeated request gets the same card."""
@@ -288,19 +286,43 @@ def _uuid(*parts: str) -> str:
     return f"{said[:8]}-{said[8:12]}-4{said[13:16]}-{variant}{said[17:20]}-{said[20:32]}"
 
 
-def _links(guideline: Guideline, sources: tuple[Source, ...]) -> Json:
-    """The sources but the first one, which the card's source names: a card cites each once."""
-    known = _links_told(guideline)
-    links = [known[source.id] for source in sources if source.url][1:]
-    return {"links": links} if links else {}
+class _Cited(NamedTuple):
+    """The sources of a card: the first, with what the card is about, and the others. A card cites each once."""
+
+    source: Json
+    links: list[Json]
+
+
+class _Form(NamedTuple):
+    """What all cards of a rule have, whoever the patient is; ``cited`` are the rule's own sources."""
+
+    manner: Manner
+    topic: Json
+    cited: _Cited
+    reasons: list[Json]
 
 
 @per_guideline
-def _links_told(guideline: Guideline) -> Mapping[str, Json]:
-    return {
-        id_: {"label": one_line(source.citation), "url": source.url, "type": "absolute"}
-        for id_, source in guideline.sources.items()
-    }
+def _forms(guideline: Guideline) -> Mapping[str, _Form]:
+    """By rule, those without a card left out; under INCOMPLETE that of the card on what could not be judged."""
+    named = {rule.id: (rule.title, rule.sources) for rule in guideline.rulebook.rules.values() if rule.card}
+    named[INCOMPLETE] = INCOMPLETE_TITLE, ()
+    return {id_: _form(guideline, id_, title, sources) for id_, (title, sources) in named.items()}
+
+
+def _form(guideline: Guideline, id_: str, title: str, sources: Iterable[str]) -> _Form:
+    manner = manners()[id_] if id_ in manners() else manners()[""]
+    topic = {"system": guideline.canonical("CodeSystem", RULES), "code": id_, "display": title}
+    system = guideline.canonical("CodeSystem", OVERRIDE_REASONS)
+    reasons = [{"system": system, "code": code, "display": display} for code, display in manner.override]
+    return _Form(manner, topic, _cited(topic, [guideline.sources[one] for one in sources]), reasons)
+
+
+def _cited(topic: Json, sources: Iterable[Source]) -> _Cited:
+    known = [source for source in sources if source.url]
+    primary = {"label": known[0].citation, "url": known[0].url} if known else {"label": PRODUCT}
+    links = [{"label": one_line(source.citation), "url": source.url, "type": "absolute"} for source in known[1:]]
+    return _Cited({**primary, "topic": topic}, links)
 
 
 @cache
@@ -341,16 +363,6 @@ def manners() -> Mapping[str, Manner]:
 def override_reasons() -> Mapping[str, str]:
     """Every reason to override a card, by its code, as it is shown."""
     return dict(sorted({reason for manner in manners().values() for reason in manner.override}))
-
-
-@per_guideline
-def _reasons_told(guideline: Guideline) -> Mapping[tuple[tuple[str, str], ...], list[Json]]:
-    """The reasons that go with a card, as it tells them."""
-    system = guideline.canonical("CodeSystem", OVERRIDE_REASONS)
-    return {
-        manner.override: [{"system": system, "code": code, "display": display} for code, display in manner.override]
-        for manner in manners().values()
-    }
 
 
 def suggested(rule: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Why a card was shown: rule, parameters, facts, FHIR references and sources, as the card's extension."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, chain
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from prodrome.rules import Judgement, SiteCode, per_guideline
@@ -42,47 +43,73 @@ def trace(
     measured, or to the finding of another rule, whose own card says the rest. Of many facts the first ``most_facts``
     are told, of many references the first; ``left_out`` counts the others.
     """
-    asked = {rule.id: rule for rule in rules}
+    of_guideline = _told(judgement.guideline)
+    asked = [rule.id for rule in rules]
+    steps = dict.fromkeys(asked)
+    told: list[dict[str, Any]] = []
+    shown: dict[str, None] = {}
     grounds = _grounds(judgement, facts)
-    steps = dict.fromkeys([*asked, *[fact.rule for fact in grounds if fact.rule]])
-    known = judgement.rulebook.rules
-    read = [known[id_] for id_ in steps]
-    told = [(fact, _first(fact.refs)) for fact in grounds[:most_facts]]
-    references = set().union(*[fact.refs for fact in grounds])
-    shown = list(dict.fromkeys(chain.from_iterable([refs for _, refs in told])))
-    left_out = {"facts": len(grounds) - len(told), "references": len(references) - len(shown)}
-    parameters = dict.fromkeys(chain.from_iterable([rule.parameters for rule in read]))
-    sources = dict.fromkeys(chain.from_iterable([rule.sources for rule in read]))
-    guideline = judgement.guideline
-    told_parameters, told_sources = _told(guideline)
-    said = {
+    whole = len(grounds) <= most_facts
+    for fact in grounds:
+        if fact.rule:
+            steps[fact.rule] = None
+        if len(told) < most_facts:
+            refs: Sequence[str] = ()
+            if not fact.basis or fact.type == FINDING:  # others have those of their basis, which stands before them
+                refs = _first(fact.refs)
+                whole = whole and len(refs) == len(fact.refs)
+                for ref in refs:
+                    shown[ref] = None
+            told.append(_fact(fact, refs))
+    parameters: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, str]] = {}
+    for id_ in steps:
+        parameters |= of_guideline.parameters[id_]
+        sources |= of_guideline.sources[id_]
+    said: dict[str, Any] = {
         "finding": finding,
-        "rules": [{"id": rule.id, "title": rule.title} for rule in asked.values()],
+        "rules": [of_guideline.rules[id_] for id_ in asked],
         "rulebook": judgement.rulebook.version,
         "date": judgement.today.isoformat(),
         "locale": judgement.locale,
         "engine": judgement.engine,
-        "parameters": [told_parameters[name] for name in parameters],
-        "site_codes": _site_map(guideline, site_codes),
-        "steps": [id_ for id_ in steps if id_ not in asked],
-        "facts": [_fact(fact, refs) for fact, refs in told],
-        "references": shown,
-        "left_out": {name: count for name, count in left_out.items() if count},
-        "sources": [told_sources[id_] for id_ in sources],
     }
-    return {name: value for name, value in said.items() if value}
+    if parameters:
+        said["parameters"] = [*parameters.values()]
+    if of_guideline.site_codes:
+        said["site_codes"] = _site_codes(of_guideline.site_codes, site_codes)
+    if len(steps) > len(asked):
+        said["steps"] = [*steps][len(asked) :]
+    if told:
+        said["facts"] = told
+    if shown:
+        said["references"] = [*shown]
+    if not whole and (left_out := _left_out(grounds, len(told), len(shown))):
+        said["left_out"] = left_out
+    if sources:
+        said["sources"] = [*sources.values()]
+    return said
 
 
 def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
     """The facts and everything they were concluded from, in their order: what was concluded stands after its basis."""
     wanted = {fact.id for fact in facts}
-    found = []
+    found: list[Fact] = []
     for fact in reversed(judgement.facts):
         if fact.id in wanted:
             found.append(fact)
-            if fact.type != FINDING:
+            if fact.basis and fact.type != FINDING:
                 wanted.update(fact.basis)
+            elif len(found) == len(wanted):
+                break
     return found[::-1]
+
+
+def _left_out(grounds: Sequence[Fact], told: int, shown: int) -> dict[str, int]:
+    """How many facts and references are not told."""
+    references = {ref for fact in grounds for ref in fact.refs}
+    counts = {"facts": len(grounds) - told, "references": len(references) - shown}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _first(references: Sequence[str]) -> Sequence[str]:
@@ -95,9 +122,8 @@ def _first(references: Sequence[str]) -> Sequence[str]:
     ]
 
 
-def _site_map(guideline: Guideline, found: Sequence[SiteCode]) -> dict[str, Any]:
+def _site_codes(known: int, found: Sequence[SiteCode]) -> dict[str, Any]:
     """How many codes the site's map has, and those of them that the chart holds."""
-    known = sum(len(codes) for codes in guideline.site.codes.values())
     rows: dict[tuple[str, str, str], list[str]] = {}
     for each in found:
         rows.setdefault((each.kind, f"{each.system}|{each.code}", each.means), []).append(each.ref)
@@ -105,7 +131,7 @@ def _site_map(guideline: Guideline, found: Sequence[SiteCode]) -> dict[str, Any]
         {"kind": kind, "code": code, "means": means, "refs": _first([ref for ref in refs if ref])}
         for (kind, code, means), refs in list(rows.items())[:MOST_SITE_CODES]
     ]
-    return {"known": known} | ({"used": used} if used else {}) if known else {}
+    return {"known": known} | ({"used": used} if used else {})
 
 
 def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
@@ -126,11 +152,27 @@ _SAYS_NOTHING = frozenset({"", float("inf"), float("-inf")})
 """What a field says that says nothing: an empty text, or an infinite number (a length that is not known)."""
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What traces say of each rule, of its parameters and of its sources, and how many codes the site's map has."""
+
+    rules: Mapping[str, dict[str, str]]
+    parameters: Mapping[str, dict[str, dict[str, Any]]]
+    sources: Mapping[str, dict[str, dict[str, str]]]
+    site_codes: int
+
+
 @per_guideline
-def _told(guideline: Guideline) -> tuple[Mapping[str, dict[str, Any]], Mapping[str, dict[str, str]]]:
-    """What a trace says of each parameter and of each source."""
+def _told(guideline: Guideline) -> _Told:
     parameters = {name: _parameter(parameter) for name, parameter in guideline.parameters.items()}
-    return parameters, {id_: _source(source) for id_, source in guideline.sources.items()}
+    sources = {id_: _source(source) for id_, source in guideline.sources.items()}
+    rules = guideline.rulebook.rules.values()
+    return _Told(
+        rules={rule.id: {"id": rule.id, "title": rule.title} for rule in rules},
+        parameters={rule.id: {name: parameters[name] for name in rule.parameters} for rule in rules},
+        sources={rule.id: {id_: sources[id_] for id_ in rule.sources} for rule in rules},
+        site_codes=sum(len(codes) for codes in guideline.site.codes.values()),
+    )
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
