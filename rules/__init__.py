@@ -14,12 +14,13 @@ from prodrome.rules.eligibility import (
     Failed,
     MonthDays,
     RowAnswer,
+    State,
     answers_for,
     class_states,
     eligibility,
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
-from prodrome.rules.evidence import Preference, preference
+from prodrome.rules.evidence import Place, Preference, preference
 from prodrome.rules.fact_types import HOOK_NAMES, MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
 from prodrome.rules.facts import *  # noqa: F403  every fact is public, a new one too
 from prodrome.rules.flat_facts import trial_name
@@ -56,10 +57,12 @@ __all__ = [
     "Judgement",
     "Judging",
     "MonthDays",
+    "Place",
     "Preference",
     "ProdromeError",
     "RowAnswer",
     "Span",
+    "State",
     "Strength",
     "Unjudged",
     "adequacy",

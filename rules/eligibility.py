@@ -5,7 +5,7 @@ of resource that would say it came complete.
 """
 
 import calendar
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, NamedTuple
@@ -17,8 +17,9 @@ from prodrome.rules.fact_types import MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
-from prodrome.rules.guideline.guideline import Drug, NarrowClass
+from prodrome.rules.guideline.guideline import Drug, Guideline, NarrowClass
 from prodrome.rules.judge import Judgement
+from prodrome.rules.per_guideline import per_guideline
 from prodrome.rules.spans import UNKNOWN, Span, length, months_ago, years
 
 Answer = Literal["met", "not met", "not recorded"]
@@ -171,18 +172,28 @@ class _Chart:
         self.judgement = judgement
         self.guideline = judgement.guideline
         self.options = judgement.options
-        self.names = _names(facts)
-        self.chronic = "chronic_migraine" in self.names
+        self.chronic = self.holds("chronic_migraine")
         # The trials that were, or may have been, for migraine.
         self.purposes = frozenset([purpose.trial for purpose in judgement.rows(rows.Purpose)])
-        named = [(trial_name(index), trial) for index, trial in enumerate(facts.trials)]
         # Those trials: flat name, trial, drug it counts as.
-        self.trials = [(name, trial, self.options.base(trial.drug)) for name, trial in named if name in self.purposes]
+        self.trials: list[tuple[str, Trial, str]] = []
+        for index, trial in enumerate(facts.trials):
+            name = trial_name(index)
+            if name in self.purposes:
+                self.trials.append((name, trial, self.options.base(trial.drug)))
         self._adequate: Mapping[str, str] | None = None  # worked out when it is asked for
         self.doubts = _doubts(judgement)
         self.acute_failures = _acute_failures(judgement)
         # The kinds that did not come complete, of those that may say that a class is no option.
         self.missing_of_options = self.missing(*MEDICATION, "Condition", "AllergyIntolerance")
+
+    def holds(self, name: str) -> bool:
+        """Whether an active condition is of a code set."""
+        return any(name in condition.names for condition in self.facts.conditions)
+
+    def recorded(self, name: str) -> Refs:
+        """Where the active conditions of a code set are recorded."""
+        return tuple(dict.fromkeys([ref for one in self.facts.conditions if name in one.names for ref in one.refs]))
 
     def missing(self, *kinds: str) -> tuple[str, ...]:
         """Those of the kinds that did not come complete."""
@@ -202,15 +213,6 @@ class _Chart:
     def here(self, drug: Drug) -> bool:
         """Whether the drug, and its class where it prevents, can be had here."""
         return drug.id in self.options.here
-
-
-def _names(facts: Facts) -> Mapping[str, Refs]:
-    """The code sets of the active conditions, and where these are recorded."""
-    found: dict[str, dict[str, None]] = {}
-    for condition in facts.conditions:
-        for name in condition.names:
-            found.setdefault(name, {}).update(dict.fromkeys(condition.refs))
-    return {name: tuple(refs) for name, refs in found.items()}
 
 
 def _doubts(judgement: Judgement) -> Mapping[str, Sequence[tuple[str, str | None]]]:
@@ -274,11 +276,11 @@ def _age(chart: _Chart, least: float) -> Criterion:
 
 def _type(chart: _Chart, asked: str) -> Criterion:
     """Chronic migraine is a diagnosis; episodic is migraine without it on a complete problem list."""
-    refs = chart.names.get("chronic_migraine" if chart.chronic else "migraine", ())
+    refs = chart.recorded("chronic_migraine" if chart.chronic else "migraine")
     if chart.chronic:
         return Criterion("type", MET if asked == "chronic" else NOT_MET, refs=refs)
     missing = chart.missing("Condition")
-    if missing or (asked == "episodic" and "migraine" not in chart.names):
+    if missing or (asked == "episodic" and not chart.holds("migraine")):
         return Criterion("type", NOT_RECORDED, missing=missing, refs=refs)
     return Criterion("type", MET if asked == "episodic" else NOT_MET, refs=refs)
 
@@ -503,9 +505,9 @@ def _beside(chart: _Chart, row: EligibilityRow, drug: str | None) -> Criterion:
 
 
 def _without(chart: _Chart, names: Sequence[str]) -> Criterion:
-    held = tuple(name for name in names if name in chart.names)
+    held = tuple(filter(chart.holds, names))
     if held:
-        refs = tuple(ref for name in held for ref in chart.names[name])
+        refs = tuple(ref for name in held for ref in chart.recorded(name))
         return Criterion("conditions", NOT_MET, conditions=held, refs=refs)
     missing = chart.missing("Condition")
     return Criterion("conditions", NOT_RECORDED if missing else MET, missing=missing)
@@ -546,30 +548,43 @@ class _Record:
 def _classes(chart: _Chart) -> Iterator[ClassState]:
     record = _Record(chart)
     not_chronic = not chart.chronic and not chart.missing("Condition")
-    for class_ in chart.guideline.narrow_classes:
+    missing, in_attacks = chart.missing_of_options, chart.options.in_attacks
+    for class_, untouched in _untouched(chart.guideline)[chart.judgement.locale, not_chronic]:
         trials, failed = record.trials.get(class_.key, ()), record.failed.get(class_.key, ())
-        wrong_type = not_chronic and class_.only_chronic
         if trials or failed or not chart.options.doubtful.isdisjoint(class_.ids):
-            yield _state(chart, record, class_, trials, failed, wrong_type=wrong_type)
-        else:
-            yield _untouched(chart, class_, wrong_type=wrong_type)
+            yield _state(chart, record, class_, trials, failed, wrong_type=not_chronic and class_.only_chronic)
+            continue
+        state = untouched
+        if missing and state.state == "open":
+            state = state._replace(state="not recorded", missing=missing)
+        if in_attacks and not in_attacks.isdisjoint(class_.ids):
+            state = state._replace(tried=True)
+        yield state
 
 
-def _untouched(chart: _Chart, class_: NarrowClass, *, wrong_type: bool) -> ClassState:
-    """The state of a class of which nothing was tried for migraine, and against which nothing speaks."""
-    options = chart.options
-    left = tuple([id_ for id_ in class_.ids if id_ in options.here])
-    missing: tuple[str, ...] = ()
-    state: State
-    if not left:
-        state = "not available"
-    elif wrong_type:
-        state = "not for this migraine"
-    else:
-        missing = chart.missing_of_options
-        state = "not recorded" if missing else "open"
-    tried = not options.in_attacks.isdisjoint(class_.ids)
-    return ClassState(class_.id, class_.use, class_.ehf_class, state, left, missing=missing, tried=tried)
+@per_guideline
+def _untouched(guideline: Guideline) -> Mapping[tuple[str, bool], Sequence[tuple[NarrowClass, ClassState]]]:
+    """The classes and what becomes of each where nothing was tried, nothing speaks against it and nothing is missing.
+
+    By locale, and by whether the migraine is known not to be chronic.
+    """
+    return {
+        (locale, not_chronic): [
+            (
+                class_,
+                _untouched_state(class_, guideline.drugs_in(locale), wrong_type=not_chronic and class_.only_chronic),
+            )
+            for class_ in guideline.narrow_classes
+        ]
+        for locale in guideline.locales
+        for not_chronic in (False, True)
+    }
+
+
+def _untouched_state(class_: NarrowClass, here: Collection[str], *, wrong_type: bool) -> ClassState:
+    left = tuple([id_ for id_ in class_.ids if id_ in here])
+    state: State = "not available" if not left else "not for this migraine" if wrong_type else "open"
+    return ClassState(class_.id, class_.use, class_.ehf_class, state, left)
 
 
 def _state(

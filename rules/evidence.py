@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prodrome.rules.facts import Facts
 from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.per_guideline import per_guideline
 
 Place = tuple[bool, bool, int]
 """Where a drug stands: whether a comorbidity speaks against it, whether none speaks for it, and its rank."""
@@ -37,14 +38,25 @@ def preference(facts: Facts, guideline: Guideline, locale: str, *, chronic: bool
     What a comorbidity speaks against comes last, what one speaks for first; among equals the recommendation of the
     locale's body for episodic or chronic migraine decides. Drugs it does not rank follow those it does.
     """
-    order = guideline.evidence_order
-    body = order.bodies[locale]
-    ranks = body.chronic if chronic else body.episodic
+    plain = _plain(guideline)[locale, chronic]
     present = {name for condition in facts.conditions for name in condition.names}
-    beside = [comorbidity for comorbidity in order.comorbidities if comorbidity.code_set in present]
+    beside = [one for one in guideline.evidence_order.comorbidities if one.code_set in present]
+    if not beside:
+        return plain
     return Preference(
         preferred=frozenset([drug for comorbidity in beside for drug in comorbidity.prefer]),
         avoided=frozenset([drug for comorbidity in beside for drug in comorbidity.avoid]),
-        rank={drug: place for place, drugs in enumerate(ranks) for drug in drugs},
-        last=len(ranks),
+        rank=plain.rank,
+        last=plain.last,
     )
+
+
+@per_guideline
+def _plain(guideline: Guideline) -> Mapping[tuple[str, bool], Preference]:
+    """What the body of each locale prefers for episodic (False) and for chronic migraine (True)."""
+    found = {}
+    for locale, body in guideline.evidence_order.bodies.items():
+        for chronic, ranks in ((False, body.episodic), (True, body.chronic)):
+            rank = {drug: place for place, drugs in enumerate(ranks) for drug in drugs}
+            found[locale, chronic] = Preference(frozenset(), frozenset(), rank, len(ranks))
+    return found

@@ -97,7 +97,8 @@ class Judgement:
         """Every flat fact that a type of :mod:`prodrome.rules.rows` reads."""
         found: tuple[R, ...] | None = self._rows.get(row)
         if found is None:
-            found = self._rows[row] = tuple([read(row, fact) for fact in self.of_type(row.fact)])
+            facts = self.outcome.by_type.get(row.fact)
+            found = self._rows[row] = tuple([read(row, fact) for fact in facts]) if facts else ()
         return found
 
     def with_rows(self, row: type[R]) -> Iterator[tuple[Fact, R]]:

@@ -101,7 +101,7 @@ def key(finding: Finding, facts: Facts) -> str:
     if finding.order:
         order = facts.order(finding.order)
         said.append(order.drug if order else finding.order)  # the drug that runs, where the card is not about an order
-    if any([pattern.fact == rows.HospitalEpisode.fact for pattern in finding.rule.when]):
+    if rows.HospitalEpisode.fact in [pattern.fact for pattern in finding.rule.when]:
         episodes = [fact for fact in finding.facts if fact.type == rows.HospitalEpisode.fact]
         said += sorted({rows.read(rows.HospitalEpisode, fact).start for fact in episodes})
     return " ".join(said)

@@ -41,15 +41,17 @@ class Classes:
     @classmethod
     def of(cls, choices: Iterable[Choice]) -> "Classes":
         """The choices sorted by whether they are open, barred or tried too briefly."""
-        by_status: dict[str, list[Choice]] = {}
+        open_: list[Choice] = []
+        barred: list[Choice] = []
+        brief: list[Trusted] = []
         for choice in choices:
-            by_status.setdefault(choice.status, []).append(choice)
-        brief = by_status.get("tried too briefly", ())
-        return cls(
-            open=tuple(by_status.get("open", ())),
-            barred=tuple(by_status.get("barred", ())),
-            brief=tuple([choice.name for choice in brief]),
-        )
+            if choice.status == "open":
+                open_.append(choice)
+            elif choice.status == "barred":
+                barred.append(choice)
+            elif choice.status == "tried too briefly":
+                brief.append(choice.name)
+        return cls(tuple(open_), tuple(barred), tuple(brief))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +226,12 @@ class View:
     @cached_property
     def exhausted(self) -> tuple[preventives_tried.ClassRow, ...]:
         """Those classes that are used up for certain."""
-        return tuple(row for row in self.used_up if row.status != "perhaps failed")
+        return tuple([row for row in self.used_up if row.status != "perhaps failed"])
 
     @cached_property
     def uncertain(self) -> tuple[preventives_tried.ClassRow, ...]:
         """Those classes whose failure is uncertain."""
-        return tuple(row for row in self.used_up if row.status == "perhaps failed")
+        return tuple([row for row in self.used_up if row.status == "perhaps failed"])
 
     def months(self, parameter: ParameterName) -> tuple[Month, ...]:
         """As many months as a parameter says, the oldest first."""
@@ -239,10 +241,7 @@ class View:
     def least_days(self) -> float:
         """The fewest debilitating days of a month that the definition of resistant migraine looks at."""
         heavy = [month for month in self._last("resistant_months") if month.heavy]
-        return min(
-            (next((n for n in (m.debilitating, m.headache, m.migraine) if n is not None), 0.0) for m in heavy),
-            default=0.0,
-        )
+        return min([month.days or 0.0 for month in heavy], default=0.0)
 
     @cached_property
     def failed_triptans(self) -> int:
@@ -331,7 +330,7 @@ class View:
     @cached_property
     def emergency_drugs(self) -> Trusted:
         """What an emergency department may give."""
-        return joined(self.sheet.names(drug.id for drug in self.options.emergency), "or")
+        return joined(self.options.emergency, "or")
 
     @property
     def firsts(self) -> Firsts:

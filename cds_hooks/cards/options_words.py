@@ -6,13 +6,25 @@ Opioids and butalbital are never an option (``suggest: false`` in drugs.yaml).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import Literal, NamedTuple, get_args
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import Sheet
-from prodrome.rules import ABSOLUTE, ClassState, Facts, Preference, class_states, per_guideline, preference, rows
+from prodrome.rules import (
+    ABSOLUTE,
+    ClassState,
+    Facts,
+    Place,
+    Preference,
+    State,
+    class_states,
+    per_guideline,
+    preference,
+    rows,
+)
 from prodrome.rules.guideline import Drug, Guideline, Option
 
 MOST_NAMED = 3
@@ -60,13 +72,16 @@ def _named(names: list[Trusted]) -> Trusted:
     return joined(names, "or")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A class: ``open``, ``in use``, ``tried``, ``tried too briefly``, ``not for this migraine`` or ``barred``."""
+Status = Literal["open", "in use", "tried", "tried too briefly", "not for this migraine", "barred"]
+"""What a class is as an option."""
+
+
+class Choice(NamedTuple):
+    """A class, with what it is and its drugs."""
 
     id: str
     name: Trusted
-    status: str
+    status: Status
     members: Members
 
 
@@ -87,35 +102,40 @@ class Options:
         """The narrow classes of preventives that have a counting drug available here."""
         preference = self._preference
         moved = preference.avoided | preference.preferred
+        concerned = moved | self._against
         found = []
         for class_ in self._shelf.preventives[self.sheet.chronic]:
+            if concerned.isdisjoint(class_.reasons):
+                found.append((class_.place, class_.choices[self._status(class_.id)]))
+                continue
             choice = self._choice(class_ if moved.isdisjoint(class_.reasons) else class_.ordered(preference))
             members = choice.members
             first = next((one for one in members.all if not one.barred), members.all[0])
             found.append((preference.place(first.drug.id), choice))
-        return tuple([choice for _, choice in sorted(found, key=itemgetter(0))])
+        found.sort(key=itemgetter(0))
+        return tuple([choice for _, choice in found])
 
     @cached_property
     def acutes(self) -> tuple[Choice, ...]:
         """The classes of acute drugs that have a drug to suggest available here."""
-        return tuple(map(self._choice, self._shelf.acutes))
+        return tuple([self._choice(class_) for class_ in self._shelf.acutes])
 
     @cached_property
     def _states(self) -> Mapping[str, ClassState]:
         return {state.id: state for state in class_states(self.sheet.facts, self.sheet.judgement)}
 
-    @cached_property
-    def emergency(self) -> tuple[Drug, ...]:
+    @property
+    def emergency(self) -> tuple[Trusted, ...]:
         """The acute drugs for an emergency department that nothing rules out."""
-        return tuple(drug for drug in self._shelf.emergency if not self.sheet.barred(drug))
+        ruled_out = self.sheet.options.ruled_out
+        return tuple([name for id_, name in self._shelf.emergency if id_ not in ruled_out])
 
     def others(self, kind: str) -> tuple[Trusted, ...]:
         """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out, in words.
 
         A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
         """
-        done = {treatment.kind for treatment in self.sheet.facts.non_drug_treatments}
-        drugs = {trial.drug for trial in self.sheet.facts.trials}
+        done, drugs = self._on_record
         ruled_out = {choice.id for choice in self.acutes if not choice.members.left} if kind == "combination" else set()
         if kind == "device" and "neurostimulation" in done:
             return ()
@@ -128,6 +148,13 @@ class Options:
                 and not (ruled_out and ruled_out.intersection(option.id.split("_")))
             ]
         )
+
+    @cached_property
+    def _on_record(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Kinds of treatment without drugs, and drugs, that were tried or are used."""
+        facts = self.sheet.facts
+        done = frozenset([treatment.kind for treatment in facts.non_drug_treatments])
+        return done, frozenset([trial.drug for trial in facts.trials])
 
     def replacements(self, count: int) -> tuple[Drug, ...]:
         """Drugs to order instead, the most fitting first: one of each EHF class that is still open.
@@ -164,10 +191,15 @@ class Options:
         return all(reason.level == "caution" for reason in self.sheet.reasons(drug))
 
     def _choice(self, class_: "_Class") -> Choice:
-        members = class_.members
-        if not class_.reasons.isdisjoint(self._against):
-            members = Members.of([self._weighed(one) for one in members.all])
-        return Choice(class_.id, class_.name, _status(self._states[class_.id]), members)
+        choice = class_.choices[self._status(class_.id)]
+        if self._against.isdisjoint(class_.reasons):
+            return choice
+        return choice._replace(members=Members.of([self._weighed(one) for one in class_.members.all]))
+
+    def _status(self, class_: str) -> Status:
+        """The state of a class as a list of options has it: what was tried is no option, however it ended."""
+        state = self._states[class_]
+        return _STATUSES.get(state.state) or ("tried" if state.tried else "open")
 
     def _weighed(self, member: Member) -> Member:
         reasons = self.sheet.reasons(member.drug)
@@ -180,28 +212,40 @@ class Options:
         return frozenset([*self.sheet.active, *(allergy.drug for allergy in self.sheet.facts.allergies)])
 
 
-def _status(class_: ClassState) -> str:
-    """The state of a class as a list of options has it: what was tried is no option, however it ended."""
-    if class_.state in ("in use", "not for this migraine", "tried too briefly"):
-        return class_.state
-    if class_.state == "ruled out":
-        return "barred"
-    return "tried" if class_.tried or class_.state == "failed" else "open"
+_STATUSES: Mapping[State, Status] = {
+    "in use": "in use",
+    "not for this migraine": "not for this migraine",
+    "tried too briefly": "tried too briefly",
+    "ruled out": "barred",
+    "failed": "tried",
+}
+"""What a class in some states is; in the others it is tried or open."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Class:
-    """A class as the guideline has it; ``reasons``: ids of all that may speak against one of its drugs."""
+    """A class as the guideline has it; ``reasons``: ids of all that may speak against one of its drugs.
+
+    ``choices`` are what it is for patients against whom none of them speaks, ``place`` that of its first drug then.
+    """
 
     id: str
-    name: Trusted
     members: Members
     reasons: frozenset[str]
+    choices: Mapping[Status, Choice]
+    place: Place
+
+    @classmethod
+    def of(cls, id_: str, name: Trusted, members: Members, reasons: frozenset[str], place: Place) -> "_Class":
+        """The class in each status."""
+        choices = {status: Choice(id_, name, status, members) for status in get_args(Status)}
+        return cls(id_, members, reasons, choices, place)
 
     def ordered(self, preference: Preference) -> "_Class":
         """The class with its drugs in the order of preference."""
-        members = sorted(self.members.all, key=lambda member: preference.place(member.drug.id))
-        return replace(self, members=Members.of(members))
+        places = sorted((preference.place(member.drug.id), at) for at, member in enumerate(self.members.all))
+        members = Members.of(self.members.all[at] for _, at in places)
+        return _Class.of(self.id, self.choices["open"].name, members, self.reasons, places[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +257,7 @@ class _Shelf:
 
     preventives: Mapping[bool, tuple[_Class, ...]]
     acutes: tuple[_Class, ...]
-    emergency: tuple[Drug, ...]
+    emergency: tuple[tuple[str, Trusted], ...]
     others: Mapping[str, tuple[tuple[Option, Trusted], ...]]
     """Combinations, procedures, devices and non-drug treatments, by kind, each in words with who should avoid it."""
 
@@ -240,7 +284,7 @@ def _shelf(guideline: Guideline, locale: str) -> _Shelf:
     return _Shelf(
         {chronic: tuple(class_.ordered(rank) for class_ in preventives) for chronic, rank in ranked.items()},
         tuple(c for c in acutes if c.members.all),
-        tuple(drug for drug in acute if drug.acute and drug.acute.emergency),
+        tuple((drug.id, Trusted(drug.name)) for drug in acute if drug.acute and drug.acute.emergency),
         {
             one.kind: tuple((o, _option(o)) for o in guideline.options.values() if o.kind == one.kind)
             for one in guideline.options.values()
@@ -256,5 +300,8 @@ def _class(id_: str, name: str, drugs: Iterable[Drug]) -> _Class:
     """A class of drugs, without products that count as another drug."""
     drugs = [drug for drug in drugs if not drug.counts_as]
     members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
-    reasons = {reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions)}
-    return _Class(id_, Trusted(name), members, frozenset(reasons))
+    reasons = frozenset(reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions))
+    return _Class.of(id_, Trusted(name), members, reasons, _UNRANKED)
+
+
+_UNRANKED: Place = (False, True, 0)

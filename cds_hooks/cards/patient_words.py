@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
 from prodrome.cds_hooks.protocol import KIND_WORDS
@@ -49,8 +49,7 @@ EXCEPTION_WORDS: Mapping[str, str] = {
 Heavy = Literal["attested", "proxy", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class Month:
+class Month(NamedTuple):
     """A calendar month of the headache diary. Days are ``None`` where none are recorded.
 
     ``heavy`` is ``attested`` or ``proxy`` where the month reaches the threshold of debilitating days, else "".
@@ -61,6 +60,13 @@ class Month:
     headache: float | None
     migraine: float | None
     heavy: Heavy
+
+    @property
+    def days(self) -> float | None:
+        """Its debilitating days, or those that may stand for them."""
+        if self.debilitating is not None:
+            return self.debilitating
+        return self.migraine if self.headache is None else self.headache
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Sheet:
     @cached_property
     def chronic(self) -> bool:
         """Whether the patient has chronic migraine."""
-        return any(diagnosis.name == "chronic_migraine" for diagnosis in self.judgement.rows(rows.Diagnosis))
+        return "chronic_migraine" in [diagnosis.name for diagnosis in self.judgement.rows(rows.Diagnosis)]
 
     # Drugs
 
@@ -107,7 +113,8 @@ class Sheet:
 
     def names(self, ids: Iterable[str]) -> tuple[Trusted, ...]:
         """What the guideline calls each of these drugs, none twice."""
-        return tuple(self.name(id_) for id_ in dict.fromkeys(ids))
+        drugs = self.guideline.drugs
+        return tuple([Trusted(drugs[id_].name) for id_ in dict.fromkeys(ids)])
 
     def base(self, id_: str) -> str:
         """The drug a product counts as a trial of."""
@@ -218,7 +225,7 @@ class Sheet:
     def migraine_trials(self) -> tuple[str, ...]:
         """The names of the trials that were, or may have been, for migraine, in the order of the chart."""
         meant = {purpose.trial for purpose in self.judgement.rows(rows.Purpose)}
-        return tuple(name for name in self._places if name in meant)
+        return tuple([name for name in self._places if name in meant])
 
     def is_trial(self, name: str) -> bool:
         """Whether a flat fact's trial is one of the chart; else an allergy stands for it."""
@@ -228,7 +235,7 @@ class Sheet:
     def running(self) -> tuple[Trusted, ...]:
         """The migraine drugs taken now."""
         trials = [self.trial(name) for name in self.migraine_trials]
-        return self.names(trial.drug for trial in trials if trial.running)
+        return self.names([trial.drug for trial in trials if trial.running])
 
     def months(self, count: float) -> tuple[Month, ...]:
         """The last calendar months, the oldest first, recorded or not."""
@@ -254,9 +261,11 @@ class Sheet:
         """Those of the kinds of resource that are not complete, in plain words."""
         complete = self.facts.completeness
         return tuple(
-            Trusted(KIND_WORDS[kind])
-            for kind in kinds
-            if complete.get(kind, Completeness.MISSING) is not Completeness.COMPLETE
+            [
+                Trusted(KIND_WORDS[kind])
+                for kind in kinds
+                if complete.get(kind, Completeness.MISSING) is not Completeness.COMPLETE
+            ]
         )
 
 

@@ -1,12 +1,11 @@
 """The ledger of preventives: class, drug, outcome and dates, and which classes that uses up."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from prodrome.cds_hooks.cards.markdown import Trusted
-from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates, days
-from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, length, rows
+from prodrome.cds_hooks.cards.patient_words import Sheet, amount, dates
+from prodrome.rules import Span, StopReason, Trial, days_at, is_lastingly_barred, rows
 from prodrome.rules.guideline import PreventiveUse
 
 ClassStatus = Literal["failed", "contraindicated", "perhaps failed"]
@@ -25,8 +24,7 @@ TRIAL_ENDINGS: Mapping[StopReason, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TriedCourse:
+class TriedCourse(NamedTuple):
     """One course of a preventive for migraine. ``doubts`` say why a failure is not certain."""
 
     drug: Trusted
@@ -34,12 +32,10 @@ class TriedCourse:
     outcome: Trusted
     dose: Trusted
     dates: Trusted
-    days: Trusted
     doubts: tuple[Trusted, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRow:
+class ClassRow(NamedTuple):
     """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it.
 
     ``more``: how many courses show it beside those named.
@@ -56,15 +52,14 @@ def course(sheet: Sheet, name: str) -> TriedCourse:
     """The course behind the flat fact ``name`` (a trial)."""
     trial = sheet.trial(name)
     use = sheet.drug(trial.drug).preventive
-    doubts = dict.fromkeys(doubt.because for doubt in sheet.judgement.rows(rows.Doubt) if doubt.trial == name)
+    doubts = dict.fromkeys([doubt.because for doubt in sheet.judgement.rows(rows.Doubt) if doubt.trial == name])
     return TriedCourse(
         drug=sheet.name(trial.drug),
         drug_id=trial.drug,
         outcome=Trusted("taken now" if trial.running else TRIAL_ENDINGS[trial.stop.reason]),
         dose=dose(trial, use) if use else Trusted(),
         dates=dates(trial),
-        days=days(length(trial.start, trial.end)),
-        doubts=tuple(Trusted(doubt) for doubt in doubts),
+        doubts=tuple([Trusted(doubt) for doubt in doubts]),
     )
 
 
@@ -79,13 +74,14 @@ def failed_course(sheet: Sheet, name: str, drug_id: str) -> TriedCourse:
         for ref in allergy.refs
     ]
     outcome = sheet.evidence(refs) or (Trusted("allergy or intolerance on record"),)
-    return TriedCourse(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted(), Trusted())
+    return TriedCourse(sheet.name(drug_id), drug_id, outcome[0], Trusted(), Trusted())
 
 
 def dose(trial: Trial, use: PreventiveUse) -> Trusted:
     """The dose of a course, or its lowest and highest."""
     known = [step.amount for step in trial.steps if step.amount is not None]
-    known += [given.amount for given in trial.administrations if given.amount is not None]
+    if trial.administrations:
+        known += [given.amount for given in trial.administrations if given.amount is not None]
     if not known:
         return Trusted("dose not recorded")
     least, most = min(known), max(known)
@@ -103,24 +99,22 @@ def enough(sheet: Sheet, trial: Trial, use: PreventiveUse) -> tuple[float | None
 
 def used_up(sheet: Sheet) -> tuple[ClassRow, ...]:
     """The classes that failed, are contraindicated, or may have failed, in the guideline's order."""
-    status: dict[str, ClassStatus] = {}
-    for class_ in sorted(sheet.judgement.rows(rows.UsedUpClass), key=lambda class_: _STATUSES.index(class_.how)):
-        status.setdefault(class_.id, class_.how)
-    return tuple(_row(sheet, id_, status[id_]) for id_ in sheet.guideline.classes if id_ in status)
-
-
-def _row(sheet: Sheet, id_: str, status: ClassStatus) -> ClassRow:
-    name = Trusted(sheet.guideline.classes[id_].name)
-    if status == "contraindicated":
-        return ClassRow(name, status, (), _lasting(sheet, id_))
-    certainty = "high" if status == "failed" else "low"
-    named = dict.fromkeys(
-        (failure.trial, failure.drug)
-        for failure in sheet.judgement.rows(rows.PreventiveFailure)
-        if failure.ehf_class == id_ and failure.counts and failure.certainty == certainty
-    )
-    courses = tuple(failed_course(sheet, trial, drug) for trial, drug in [*named][:MOST_COURSES])
-    return ClassRow(name, status, courses, more=len(named) - len(courses))
+    judgement = sheet.judgement
+    used = [(class_.id, class_.how) for class_ in judgement.rows(rows.UsedUpClass)]
+    failed: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
+    for failure in judgement.rows(rows.PreventiveFailure):
+        if failure.counts:
+            failed.setdefault((failure.ehf_class, failure.certainty), {})[failure.trial, failure.drug] = None
+    found = []
+    for id_, class_ in sheet.guideline.classes.items():
+        status = next((status for status in _STATUSES if (id_, status) in used), None)
+        if status == "contraindicated":
+            found.append(ClassRow(Trusted(class_.name), status, (), _lasting(sheet, id_)))
+        elif status:
+            named = [*failed.get((id_, "high" if status == "failed" else "low"), ())]
+            courses = tuple([failed_course(sheet, trial, drug) for trial, drug in named[:MOST_COURSES]])
+            found.append(ClassRow(Trusted(class_.name), status, courses, more=len(named) - len(courses)))
+    return tuple(found)
 
 
 def _lasting(sheet: Sheet, id_: str) -> tuple[Trusted, ...]:

@@ -47,6 +47,7 @@ class Brief:
     """A trial too short or too low to count: what was done and what it takes, in short (``flaw``) and at length."""
 
     course: preventives_tried.TriedCourse
+    days: Trusted
     too_low: bool
     flaw: Trusted
     enough: Trusted
@@ -204,7 +205,7 @@ def _brief(sheet: Sheet, name: str) -> Brief:
     use = sheet.drug(trial.drug).preventive
     assert use is not None
     least, at_least = preventives_tried.enough(sheet, trial, use)
-    done = preventives_tried.course(sheet, name)
+    done, taken = preventives_tried.course(sheet, name), days(length(trial.start, trial.end))
     doses = [*(step.amount for step in trial.steps), *(given.amount for given in trial.administrations)]
     amounts = [one for one in doses if one is not None]
     dose = f" at {amount(least, use.unit, use.per)} or more" if least is not None else ""
@@ -217,10 +218,10 @@ def _brief(sheet: Sheet, name: str) -> Brief:
     else:
         flaw = f"after {days(at_least)} at a sufficient dose, of {use.min_days} needed"
     if use.per == "day":
-        return Brief(done, too_low, Trusted(flaw), days(at_least), Trusted(f"{use.min_days} days{dose}"))
-    told = Trusted(f"{given} given over {days(length(trial.start, trial.end))}" if given else days(at_least))
+        return Brief(done, taken, too_low, Trusted(flaw), days(at_least), Trusted(f"{use.min_days} days{dose}"))
+    told = Trusted(f"{given} given over {taken}" if given else days(at_least))
     needed = f"{use.min_administrations} administrations{dose}, over {use.min_days} days"
-    return Brief(done, too_low, Trusted(flaw), told, Trusted(needed))
+    return Brief(done, taken, too_low, Trusted(flaw), told, Trusted(needed))
 
 
 def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None) -> SingleDose | None:
