@@ -34,7 +34,7 @@ from prodrome.rules.engine.matching import (
     by_ids,
     by_type,
 )
-from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rulebook, Tally
+from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rule, Rulebook, Tally
 
 ENGINES = ("checked", "durable", "reference")
 COMPLETE = "complete"
@@ -238,27 +238,58 @@ class _State:
 
 
 def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness: Mapping[str, str]) -> None:
-    concluded = _Concluded(rulebook)
+    """Conclude what the matches of one layer mean.
+
+    What conclusions say is what they are: equal ones are one fact, at the place of the first, with all their grounds.
+    """
+    places: dict[tuple[Value | None, ...], int] = {}
+    concluded: list[tuple[str, str, dict[str, Value], list[Fact]]] = []
     held: list[tuple[str, Bindings, int]] = []
     for rule_id, found in matched:
         rule = rulebook.rules[rule_id]
         unless = _there(rule.unless, state.by_type) if rule.unless else ()
-        missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
+        missing: tuple[str, ...] = ()
+        if rule.absence_needs:
+            missing = tuple([kind for kind in rule.absence_needs if completeness.get(kind) != COMPLETE])
+        then = _left_open(rule) if missing else rule.then
+        kind, names = then.fact, rulebook.fact_types[then.fact]
         for taken in found:
-            silencer = _silencer(unless, taken) if unless else None
-            if silencer is not None:
-                state.blocked.append(Blocked(rule_id, taken, silencer))
-            elif missing:
-                state.unjudged.append(UnjudgedRule(rule_id, taken, missing))
-                fields: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
-                if rule.about:
-                    fields["about"] = rule.about
-                concluded.add(rule_id, Conclusion(UNJUDGED, fields), taken)
+            if unless:
+                silencer = _silencer(unless, taken)
+                if silencer is not None:
+                    state.blocked.append(Blocked(rule_id, taken, silencer))
+                    continue
+            fields: dict[str, Any] = dict(then.fields)
+            for name, alias, there in then.taken:
+                value = taken[alias].fields.get(there)
+                if value is None:
+                    del fields[name]
+                else:
+                    fields[name] = value
+            # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
+            key = (kind, *map(fields.get, names))
+            place = places.get(key)
+            if place is None:
+                place = places[key] = len(concluded)
+                concluded.append((kind, rule_id, fields, [*taken.values()]))
             else:
-                held.append((rule_id, taken, concluded.add(rule_id, rule.then, taken)))
-    made = concluded.facts(len(state.facts) + 1)
+                concluded[place][3].extend(taken.values())
+            if missing:
+                state.unjudged.append(UnjudgedRule(rule_id, taken, missing))
+            else:
+                held.append((rule_id, taken, place))
+    first = len(state.facts) + 1
+    made = [
+        _derived(number, kind, fields, grounds, rule_id)
+        for number, (kind, rule_id, fields, grounds) in enumerate(concluded, first)
+    ]
     state.fired += [Fired(rule_id, taken, made[place]) for rule_id, taken, place in held]
     state.add(made)
+
+
+def _left_open(rule: Rule) -> Conclusion:
+    fields: dict[str, Value | FieldOf] = {"rule": rule.reported_as}
+    return Conclusion(UNJUDGED, fields | {"about": rule.about} if rule.about else fields)
 
 
 def _there(unless: Iterable[Pattern], facts: FactsByType) -> list[Joined]:
@@ -272,41 +303,6 @@ def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
         for fact in joined.with_(taken):
             return fact
     return None
-
-
-class _Concluded:
-    """The conclusions of one layer. What they say is what they are: equal ones are one fact with all its grounds."""
-
-    def __init__(self, rulebook: Rulebook) -> None:
-        self.types = rulebook.fact_types
-        self.places: dict[tuple[Value | None, ...], int] = {}
-        self.found: list[tuple[str, str, dict[str, Value], list[Fact]]] = []
-
-    def add(self, rule_id: str, then: Conclusion, taken: Bindings) -> int:
-        """Where the conclusion stands among them."""
-        fields: dict[str, Any] = dict(then.fields)
-        for name, alias, there in then.taken:
-            value = taken[alias].fields.get(there)
-            if value is None:
-                del fields[name]
-            else:
-                fields[name] = value
-        # A field is of one kind in all facts of a type: no two values are equal that do not say the same.
-        key = (then.fact, *map(fields.get, self.types[then.fact]))
-        place = self.places.get(key)
-        if place is None:
-            place = self.places[key] = len(self.found)
-            self.found.append((then.fact, rule_id, fields, [*taken.values()]))
-        else:
-            self.found[place][3].extend(taken.values())
-        return place
-
-    def facts(self, first: int) -> list[Fact]:
-        """Numbered from *first*, in the order they were first concluded."""
-        return [
-            _derived(number, kind, fields, grounds, rule_id)
-            for number, (kind, rule_id, fields, grounds) in enumerate(self.found, first)
-        ]
 
 
 def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Sequence[Fact], rule_id: str | None) -> Fact:
