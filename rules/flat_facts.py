@@ -28,7 +28,7 @@ from prodrome.rules.doses import (
     full_dose,
     lowered,
 )
-from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError
+from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError, fact_of
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
 from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Indication, Refs, StopReason, Trial
@@ -61,7 +61,7 @@ def measure(
         in_time()
         if len(found) == MAX_FACTS:
             raise LimitError(f"more than {MAX_FACTS} facts")
-        found.append(Fact(f"f{len(found) + 1}", type_, fields, refs))
+        found.append(fact_of((f"f{len(found) + 1}", type_, fields, refs, (), None)))
     return found
 
 

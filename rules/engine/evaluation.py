@@ -9,6 +9,7 @@ The outcome depends on what the facts say, not on the order they came in: facts 
 content and numbered ``f1``, ``f2``... anew.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from prodrome.rules.engine.matching import (
     Value,
     by_ids,
     by_type,
+    fact_of,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rule, Rulebook, Tally
 
@@ -59,6 +61,9 @@ class Fired(NamedTuple):
     rule: str
     bindings: Bindings
     conclusion: Fact
+
+
+_fired_of: Callable[[tuple[str, Bindings, Fact]], Fired] = functools.partial(tuple.__new__, Fired)
 
 
 class Blocked(NamedTuple):
@@ -179,7 +184,7 @@ def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
         if len(same) > 1:
             same.sort(key=_content)
         for fields, refs in same:
-            facts.append(Fact(f"f{len(facts) + 1}", kind, fields, refs))
+            facts.append(fact_of((f"f{len(facts) + 1}", kind, fields, refs, (), None)))
     return facts
 
 
@@ -283,7 +288,7 @@ def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness:
         _derived(number, kind, fields, grounds, rule_id)
         for number, (kind, rule_id, fields, grounds) in enumerate(concluded, first)
     ]
-    state.fired += [Fired(rule_id, taken, made[place]) for rule_id, taken, place in held]
+    state.fired += map(_fired_of, [(rule_id, taken, made[place]) for rule_id, taken, place in held])
     state.add(made)
 
 
@@ -312,14 +317,16 @@ def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Seque
     if len(grounds) > 1:
         ids = tuple(dict.fromkeys([fact.id for fact in grounds]))
         refs = tuple([ref for fact in grounds for ref in fact.refs])
-    return Fact(f"f{number}", kind, fields, refs if len(refs) < 2 else tuple(dict.fromkeys(refs)), ids, rule_id)
+    if len(refs) > 1:
+        refs = tuple(dict.fromkeys(refs))
+    return fact_of((f"f{number}", kind, fields, refs, ids, rule_id))
 
 
 def _count(state: _State, tally: Tally, number: int) -> Fact:
     found = state.by_type.get(tally.of.fact)
     counted = [fact for fact in tally.of.passing(found) if tally.distinct in fact.fields] if found else ()
     if not counted:
-        return Fact(f"f{number}", TALLY, {"name": tally.name, "count": 0})
+        return fact_of((f"f{number}", TALLY, {"name": tally.name, "count": 0}, (), (), None))
     values = {fact.fields[tally.distinct] for fact in counted}
     return _derived(number, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
 

@@ -49,6 +49,10 @@ class Fact(NamedTuple):
     rule: str | None = None
 
 
+fact_of: Callable[[tuple[str, str, Mapping[str, Value], tuple[str, ...], tuple[str, ...], str | None]], Fact]
+fact_of = functools.partial(tuple.__new__, Fact)
+"""A fact of all that it holds, in order. There are hundreds a call, and ``Fact(...)`` costs four times as much."""
+
 Facts = Sequence[Fact]
 FactsByType = Mapping[str, Facts]
 Bindings = Mapping[str, Fact]
