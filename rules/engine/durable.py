@@ -11,7 +11,8 @@ answer wrongly. Here a layer (or layers together) is compiled into one ruleset, 
 - an unknown field is not sent at all: no nulls, no empty text; a condition asks for a mark that the fields it joins
   with, and those that later conditions join with, are known, because a join with an unknown field is an error;
 - what a layer reads of a fact is the fact: those that read alike travel as one where no rule takes two of their type;
-- rules that cannot match, and facts that pass no condition of those that can, are left out of large layers;
+- of large layers, rules that cannot match are left out, those that take every fact of a type, and facts that pass no
+  condition;
 - the session's name is constant, facts are numbered, and nothing joins on either;
 - a first rule fires before anything else, because a session in which no action ever ran cannot be deleted safely;
 - a ruleset serves one thread at a time, and the session is deleted whatever happens: facts cannot be taken back from
@@ -71,13 +72,13 @@ class DurableMatcher:
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, from a ruleset that no other thread has in hand."""
         with self._lock:
-            layer, facts = self._kept(layer).narrowing.of(layer, facts)
+            layer, facts, settled = self._kept(layer).narrowing.of(layer, facts)
             free = self._kept(layer).free
             ruleset = free.pop() if free else None
         if ruleset is None:
             ruleset = _Ruleset(layer)
         try:
-            return ruleset.match(facts)
+            return ruleset.match(facts).union(settled)
         finally:
             free.append(ruleset)
 

@@ -5,7 +5,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from prodrome.rules.engine.matching import Comparison, CompiledLayer, Fact, FactsByType, OneOf, Pattern, Rules, Value
+from prodrome.rules.engine.matching import (
+    Comparison,
+    CompiledLayer,
+    Fact,
+    FactsByType,
+    Match,
+    OneOf,
+    Pattern,
+    Rules,
+    Value,
+)
 
 FEW_RULES = 20
 """A layer of so many is always taken as a whole, and all facts."""
@@ -64,20 +74,25 @@ class _Kind(NamedTuple):
 class _Plan(NamedTuple):
     """What to ask where there are facts of some types, and the rules, each with the numbers of its conditions.
 
-    ``whole``: the types of which all facts pass all conditions; ``passed``: the conditions that ask nothing.
+    ``whole``: the types of which all facts pass all conditions; ``passed``: the conditions that ask nothing;
+    ``settled``: the rules whose one condition asks nothing, each with its type.
     """
 
     kinds: list[_Kind]
     whole: list[str]
     passed: frozenset[int]
     rules: list[tuple[str, frozenset[int]]]
+    settled: list[tuple[str, str]]
 
 
 def _plan(rules: Rules) -> _Plan:
     numbers: dict[tuple[str, tuple[Comparison, ...], tuple[OneOf, ...]], int] = {}
     by_kind: dict[str, dict[int, Pattern]] = {}
     numbered: list[tuple[str, frozenset[int]]] = []
+    settled = [(rule_id, when[0].fact) for rule_id, when in rules if not (when[1:] or when[0].tests or when[0].one_of)]
     for rule_id, when in rules:
+        if (rule_id, when[0].fact) in settled:
+            continue
         mine = []
         for one in when:
             mine.append(numbers.setdefault((one.fact, one.tests, one.one_of), len(numbers)))
@@ -85,7 +100,8 @@ def _plan(rules: Rules) -> _Plan:
         numbered.append((rule_id, frozenset(mine)))
     passed = frozenset([number for (_, tests, one_of), number in numbers.items() if not tests and not one_of])
     kinds = [_kind(kind, patterns, passed) for kind, patterns in by_kind.items() if not passed.issuperset(patterns)]
-    return _Plan(kinds, [kind for kind in by_kind if passed.issuperset(by_kind[kind])], passed, numbered)
+    whole = [kind for kind in by_kind if passed.issuperset(by_kind[kind])]
+    return _Plan(kinds, whole, passed, numbered, settled)
 
 
 def _kind(kind: str, patterns: dict[int, Pattern], passed: frozenset[int]) -> _Kind:
@@ -120,51 +136,39 @@ class Narrowing:
         self._made: OrderedDict[frozenset[str], CompiledLayer] = OrderedDict()  # the one used longest ago first
         self._met: dict[frozenset[str], int] = {}
 
-    def of(self, layer: CompiledLayer, facts: FactsByType) -> tuple[CompiledLayer, FactsByType]:
-        """The smallest layer there is that has every rule that may match these facts, and the facts they may match."""
-        if len(layer.rules) <= FEW_RULES:
-            return layer, facts
-        rules, facts = self._possible(layer, facts)
-        if rules in self._made:
-            self._made.move_to_end(rules)
-            return self._made[rules], facts
-        met = self._met[rules] = self._met.get(rules, 0) + 1
-        if met > OFTEN:
-            del self._met[rules]
-            return self._make(layer, rules), facts
-        if len(self._met) > MOST_MET:
-            self._met.clear()
-        wider = [made for made in self._made if rules <= made]
-        return self._made[min(wider, key=len)] if wider else layer, facts
+    def of(self, layer: CompiledLayer, facts: FactsByType) -> tuple[CompiledLayer, FactsByType, list[Match]]:
+        """The smallest layer there is that has every rule that may match these facts; those facts; and matches.
 
-    def _possible(self, layer: CompiledLayer, facts: FactsByType) -> tuple[frozenset[str], FactsByType]:
-        """The rules (ids) of which each condition is passed by some fact, and the facts that pass any condition."""
+        These are of the rules whose one condition takes every fact of a type: nobody need be asked about them.
+        """
+        if len(layer.rules) <= FEW_RULES:
+            return layer, facts, []
+        plan = self._plan(layer, facts)
+        settled: list[Match] = [(rule_id, (fact.id,)) for rule_id, kind in plan.settled for fact in facts[kind]]
+        rules, facts = _possible(plan, facts)
+        return self._narrowed(layer, rules), facts, settled
+
+    def _plan(self, layer: CompiledLayer, facts: FactsByType) -> _Plan:
         there = frozenset(facts)
         plan = self._plans.get(there)
         if plan is None:
             if len(self._plans) >= MOST_MET:
                 self._plans.clear()
             plan = self._plans[there] = _plan(layer.possible(facts))
-        kept: dict[str, Sequence[Fact]] = {kind: facts[kind] for kind in plan.whole}
-        passed = {*plan.passed}
-        for kind, field, by_value, of_others, all_pass in plan.kinds:
-            found = []
-            for fact in facts[kind]:
-                known = fact.fields.get
-                passes = all_pass
-                for number, asked in by_value.get(known(field), of_others):
-                    for name, fails, value in asked:
-                        mine = known(name)
-                        if fails is not _always if mine is None else fails(mine, value):
-                            break
-                    else:
-                        passed.add(number)
-                        passes = True
-                if passes:
-                    found.append(fact)
-            if found:
-                kept[kind] = found
-        return frozenset([rule_id for rule_id, numbers in plan.rules if numbers <= passed]), kept
+        return plan
+
+    def _narrowed(self, layer: CompiledLayer, rules: frozenset[str]) -> CompiledLayer:
+        if rules in self._made:
+            self._made.move_to_end(rules)
+            return self._made[rules]
+        met = self._met[rules] = self._met.get(rules, 0) + 1
+        if met > OFTEN:
+            del self._met[rules]
+            return self._make(layer, rules)
+        if len(self._met) > MOST_MET:
+            self._met.clear()
+        wider = [made for made in self._made if rules <= made]
+        return self._made[min(wider, key=len)] if wider else layer
 
     def _make(self, layer: CompiledLayer, rules: frozenset[str]) -> CompiledLayer:
         kept = tuple([rule for rule in layer.rules if rule[0] in rules])
@@ -172,3 +176,27 @@ class Narrowing:
         if len(self._made) > MOST_NARROWED:
             self._made.popitem(last=False)
         return made
+
+
+def _possible(plan: _Plan, facts: FactsByType) -> tuple[frozenset[str], FactsByType]:
+    """The rules (ids) of which each condition is passed by some fact, and the facts that pass any condition."""
+    kept: dict[str, Sequence[Fact]] = {kind: facts[kind] for kind in plan.whole}
+    passed = {*plan.passed}
+    for kind, field, by_value, of_others, all_pass in plan.kinds:
+        found = []
+        for fact in facts[kind]:
+            known = fact.fields.get
+            passes = all_pass
+            for number, asked in by_value.get(known(field), of_others):
+                for name, fails, value in asked:
+                    mine = known(name)
+                    if fails is not _always if mine is None else fails(mine, value):
+                        break
+                else:
+                    passed.add(number)
+                    passes = True
+            if passes:
+                found.append(fact)
+        if found:
+            kept[kind] = found
+    return frozenset([rule_id for rule_id, numbers in plan.rules if numbers <= passed]), kept

@@ -77,32 +77,40 @@ def test_a_fact_that_passes_no_condition_is_left_out() -> None:
     whole = CompiledLayer("many", (*asked, *layer().rules))
     fields: list[dict[str, Value]] = [{"days": 3}, {"days": 2}, {"days": -1}, {}, {"days": 9, "drug": "b"}]
     found = {"t": [Fact(f"f{n}", "t", {"drug": "a", **some}) for n, some in enumerate(fields)], **facts(9)}
-    rules, kept = Narrowing()._possible(whole, found)
-    assert rules == {"rule 0", "rule 1", "rule 2"}
+    _, kept, _ = Narrowing().of(whole, found)
     assert {kind: [fact.id for fact in some] for kind, some in kept.items()} == {"t": ["f0", "f2", "f3"]}
+
+
+def test_a_rule_whose_one_condition_takes_every_fact_of_a_type_is_settled() -> None:
+    whole = CompiledLayer("many", (("rule", (Pattern("t1", "any"),)), *layer().rules))
+    found = {**facts(1, 2, 7), "t1": [Fact("f1", "t1", {"drug": "b"}), Fact("f9", "t1", {})]}
+    narrowing = Narrowing()
+    often(narrowing, whole, found)
+    narrowed, _, settled = narrowing.of(whole, found)
+    assert (narrowed.rules, settled) == ((), [("rule", ("f1",)), ("rule", ("f9",))])
 
 
 @settings(max_examples=cases(200, 1_000, 10_000))
 @given(compiled_layers(), some_facts())
-def test_what_is_left_out_never_matched(whole: CompiledLayer, found: list[Fact]) -> None:
-    together = by_type(numbered(found))
-    rules, kept = Narrowing()._possible(whole, together)
-    expected = matches(whole, together)
-    assert {rule for rule, _ in expected} <= rules
-    assert matches(whole, kept) == expected
+def test_what_is_left_out_never_matched(some: CompiledLayer, given_facts: list[Fact]) -> None:
+    whole, found = CompiledLayer("many", (*some.rules, *layer().rules)), by_type(numbered(given_facts))
+    narrowing = Narrowing()
+    for _ in range(OFTEN + 1):
+        narrowed, kept, settled = narrowing.of(whole, found)
+        assert matches(narrowed, kept).union(settled) == matches(whole, found)
 
 
 def test_until_then_the_smallest_layer_serves_that_has_its_rules() -> None:
     whole, narrowing = layer(), Narrowing()
     often(narrowing, whole, facts(1, 2, 3, 4))
-    narrowed, _ = narrowing.of(whole, facts(1, 2))
+    narrowed, *_ = narrowing.of(whole, facts(1, 2))
     assert [rule for rule, _ in narrowed.rules] == ["rule 1", "rule 2", "rule 3"]
     assert matches(narrowed, facts(1, 2)) == matches(whole, facts(1, 2)) != frozenset()
 
 
 def test_a_layer_of_few_rules_stays_whole() -> None:
     few, narrowing = layer(FEW_RULES), Narrowing()
-    assert all(narrowing.of(few, facts(1, 2)) == (few, facts(1, 2)) for _ in range(3 * OFTEN))
+    assert all(narrowing.of(few, facts(1, 2)) == (few, facts(1, 2), []) for _ in range(3 * OFTEN))
 
 
 def test_what_was_not_asked_for_lately_is_let_go() -> None:
