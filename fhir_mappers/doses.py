@@ -68,14 +68,27 @@ class _Part(NamedTuple):
     as_needed: bool = False
 
 
+class Quantity(NamedTuple):
+    """How much, whatever the medicine. ``units``: of its code and its words, as the tables spell them.
+
+    ``bare``: a number alone, without either.
+    """
+
+    value: float
+    units: tuple[str, ...]
+    bare: bool
+
+
 class _Elements(NamedTuple):
-    """What the elements of a Dosage say, whatever the medicine: all but its words and its route."""
+    """What the elements of a Dosage say, whatever the medicine: all but its words. ``local``: by its route."""
 
     times_per_day: float | None
     interval_days: float | None
-    dose: JsonObject | None
+    dose: Quantity | None
     as_needed: bool
     sequence: float | None
+    route: str | None
+    local: bool
 
 
 def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
@@ -85,15 +98,15 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     """
     if not entries:
         return _UNKNOWN
+    remembered = _remembered(guideline)
     parts = []
     route: str | None = None
     systemic = True
     for entry in entries:
-        parts.append(_part(entry, medicine))
-        if entry.get("route"):
-            named, local = _routes(guideline).of(entry)
-            systemic = systemic and not local
-            route = route or named
+        said = remembered.of(entry)
+        parts.append(_part(said, entry, medicine))
+        systemic = systemic and not said.local
+        route = route or said.route
     if len(parts) == 1:
         amount, times, interval, _, from_text, as_needed = parts[0]
         return Dosing(_per_day(parts), amount, interval, times, as_needed, route, systemic, from_text)
@@ -113,10 +126,10 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
     )
 
 
-def _part(entry: JsonObject, medicine: Medicine) -> _Part:
+def _part(elements: _Elements, entry: JsonObject, medicine: Medicine) -> _Part:
     """What one Dosage says: by its elements, and by its words where they leave dose or frequency open."""
-    times, interval, dose, needed, sequence = _ELEMENTS.of(entry)
-    amount = quantity_in(dose, medicine)
+    times, interval, dose, needed, sequence, _, _ = elements
+    amount = amount_of(dose, medicine)
     if amount is not None and (times is not None or needed):
         return _Part(amount, times, interval, sequence, as_needed=needed)
     texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
@@ -135,18 +148,22 @@ def _part(entry: JsonObject, medicine: Medicine) -> _Part:
     return _Part(amount if amount is not None else said, times, interval, sequence, from_text, needed)
 
 
-def _elements(entry: JsonObject) -> _Elements:
+@per_guideline
+def _remembered(guideline: Guideline) -> ElementMemory[_Elements]:
+    return ElementMemory(
+        partial(_elements, guideline),
+        *("timing", "doseAndRate", "doseQuantity", "doseRange", "sequence", "route"),
+        *("asNeededBoolean", "asNeededCodeableConcept", "asNeeded", "asNeededFor"),
+    )
+
+
+def _elements(guideline: Guideline, entry: JsonObject) -> _Elements:
     timing = read_object(entry, "timing")
     repeat = read_object(timing, "repeat") if timing else None
     times, interval = _possible(*_frequency(timing, repeat))
-    return _Elements(times, interval, _dose_of(entry), _is_as_needed(entry), read_number(entry, "sequence"))
-
-
-_ELEMENTS = ElementMemory(
-    _elements,
-    *("timing", "doseAndRate", "doseQuantity", "doseRange", "sequence"),
-    *("asNeededBoolean", "asNeededCodeableConcept", "asNeeded", "asNeededFor"),
-)
+    dose = read_quantity(_dose_of(entry))
+    route, local = _route(guideline, entry) if entry.get("route") else (None, False)
+    return _Elements(times, interval, dose, _is_as_needed(entry), read_number(entry, "sequence"), route, local)
 
 
 def _possible(times: float | None, interval: float | None) -> tuple[float | None, float | None]:
@@ -291,11 +308,6 @@ def _is_as_needed(entry: JsonObject) -> bool:
     return False
 
 
-@per_guideline
-def _routes(guideline: Guideline) -> ElementMemory[tuple[str | None, bool]]:
-    return ElementMemory(partial(_route, guideline), "route")
-
-
 def _route(guideline: Guideline, entry: JsonObject) -> tuple[str | None, bool]:
     """The route of a Dosage, by code, else by its words; and whether it acts only where it is put."""
     where = with_unknown(read_concept(entry, "route"), guideline.sets_of)
@@ -341,22 +353,32 @@ MOST_TIMES = 1000  # a day
 LONGEST_INTERVAL = 3660  # days: ten years
 
 
+def read_quantity(quantity: JsonObject | None) -> Quantity | None:
+    """How much a Quantity says, ``None`` where it does not say so exactly. Raises Unreadable."""
+    value = read_number(quantity, "value") if quantity else None
+    if quantity is None or value is None or value <= 0 or quantity.get("comparator") is not None:
+        return None
+    code, unit = quantity.get("code"), quantity.get("unit")
+    said = [read_text(quantity, "code"), *([read_text(quantity, "unit")] if code is None or type(unit) is str else [])]
+    return Quantity(value, tuple(_plain_unit(each) for each in said if each), code is None and unit is None)
+
+
 def quantity_in(quantity: JsonObject | None, medicine: Medicine) -> float | None:
     """A dose quantity in the unit the guideline uses for the drug (mg, or units of toxin); ``None`` where unknown."""
+    return amount_of(read_quantity(quantity), medicine)
+
+
+def amount_of(quantity: Quantity | None, medicine: Medicine) -> float | None:
+    """The same of a quantity that was read."""
     if quantity is None:
         return None
-    value = read_number(quantity, "value")
-    if value is None or value <= 0 or quantity.get("comparator") is not None:
-        return None
+    value, units, bare = quantity
+    if bare and medicine.strength is not None:
+        return _dose(value * medicine.strength)  # a bare number is a count of the product
     preventive = medicine.drug.preventive
     in_units = preventive is not None and preventive.unit == "units"
-    if quantity.get("code") is None and quantity.get("unit") is None and medicine.strength is not None:
-        return _dose(value * medicine.strength)  # a bare number is a count of the product
-    for name in ("code", "unit"):
-        unit = read_text(quantity, name)
-        if unit is None:
-            continue
-        factor = _factor(_plain_unit(unit), medicine, in_units)
+    for unit in units:
+        factor = _factor(unit, medicine, in_units)
         if factor is not None:
             return _dose(value * factor)
     return None
