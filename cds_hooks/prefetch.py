@@ -58,7 +58,7 @@ def gather(
         if query.key not in came and (resolved := resolve(query.template, context, today))
     }
     further = {
-        key: (service.kind_of(key), link)
+        key: (service.kind_of[key], link)
         for key, value in (came.items() if request.fhir_server is not None else ())
         if (link := _next(value, request.fhir_server))
     }
@@ -69,8 +69,8 @@ def gather(
         elif answer.state is not Completeness.MISSING:
             came[key] = answer.value
     problems = {answer.kind: answer.problem for answer in fetched.values() if answer.problem}
-    lacking = {query.kind for query in service.queries if query.key not in came}
-    parts = [(query.kind, came[query.key]) for query in service.queries if query.key in came]
+    lacking = {kind for key, kind in service.kind_of.items() if key not in came}
+    parts = [(kind, came[key]) for key, kind in service.kind_of.items() if key in came]
     short = lacking | problems.keys()
     resources, completeness = collect([*parts, *(part for part in foreign if part[0] in short.union(SHARED_KINDS))])
     for kind in SHARED_KINDS:  # whoever refers to them says whether they are lacking
@@ -170,7 +170,7 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
 
     Values under names nobody told us are used where they are of a kind that is lacking, but never taken for all of it.
     """
-    ours = {query.key: query.kind for query in service.queries}
+    ours = service.kind_of
     came: dict[str, object] = {}
     foreign: list[tuple[str, object]] = []
     another = False
@@ -185,7 +185,8 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
             another = True
         else:
             came[name] = value
-            wrapped += [name] if value is not None and not _is_resource(value) else []
+            if value is not None and not _is_resource(value):
+                wrapped.append(name)
     own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
     another = another or len(own) < len(foreign)
     notes = [f"The prefetch value of {name} could not be read and was taken as absent." for name in unreadable]

@@ -86,10 +86,10 @@ def is_answer(kind: str, value: object) -> bool:
 
     What is no FHIR, or one resource of another kind, answers nothing: it is as if it had not come.
     """
-    if value is None or (value and isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+    if value is None:
         return True
     if not isinstance(value, dict):
-        return False
+        return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
     type_ = value.get("resourceType")
     if isinstance(type_, str):
         return type_ in ("Bundle", "OperationOutcome") or kind_of(value) == R4_NAMES.get(kind, kind)

@@ -47,13 +47,14 @@ class Service:
     queries: tuple[Query, ...]
 
     @cached_property
+    def kind_of(self) -> Mapping[str, str]:
+        """The kind of resource that each prefetch key asks for."""
+        return {query.key: query.kind for query in self.queries}
+
+    @cached_property
     def kinds(self) -> frozenset[str]:
         """The kinds of resource its prefetch asks for."""
-        return frozenset(query.kind for query in self.queries)
-
-    def kind_of(self, key: str) -> str:
-        """The kind of resource a prefetch key asks for."""
-        return next(query.kind for query in self.queries if query.key == key)
+        return frozenset(self.kind_of.values())
 
     def discovery(self) -> dict[str, object]:
         """The service as discovery lists it."""
