@@ -32,11 +32,15 @@ def read_one(parent: Mapping[str, Any], name: str) -> Any:
 def read_object(parent: Mapping[str, Any], name: str) -> JsonObject | None:
     """An element that is a JSON object. Raises Unreadable for another type, and for a modifier that we do not know."""
     value = parent.get(name)
-    if value is not None and type(value) is not dict:
+    if value is None:
+        return None
+    if type(value) is not dict:
         value = read_one(parent, name)
-        if value is not None and type(value) is not dict:
+        if value is None:
+            return None
+        if type(value) is not dict:
             raise Unreadable(f"{name}: not an object")
-    if value is not None and MODIFIER in value:
+    if MODIFIER in value:
         refuse_modifier(value, name)
     return value
 
