@@ -5,9 +5,10 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import NamedTuple
 
 from prodrome.rules.contraindications import (
     ABSOLUTE,
@@ -28,12 +29,14 @@ from prodrome.rules.doses import (
     full_dose,
     lowered,
 )
-from prodrome.rules.engine.matching import MAX_FACTS, Fact, LimitError, fact_of
+from prodrome.rules.engine.evaluation import in_order
+from prodrome.rules.engine.matching import MAX_FACTS, Fact, FactsByType, LimitError, fact_of
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
-from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Indication, Refs, StopReason, Trial
-from prodrome.rules.guideline.guideline import Drug, PreventiveUse
+from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
+from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
 from prodrome.rules.options import DrugOptions
+from prodrome.rules.per_guideline import per_guideline
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
 FlatValue = str | int | float | bool
@@ -48,20 +51,58 @@ def measure(
     *,
     hook: str | None = None,
     in_time: Callable[[], None] = lambda: None,
-) -> list[Fact]:
+) -> tuple[list[Fact], FactsByType]:
     """Turn dated facts into the flat facts the rulebook reads.
 
     ``options`` are the facts beside the guideline: what holds today, which classes and drugs are available in the
     locale. ``hook`` is the CDS Hooks hook that asks.
     Facts come in a fixed order and are numbered ``f1``, ``f2``... Raises :class:`LimitError` for too many of them.
+    Beside them come, by type, those about classes that nothing in the chart touches: they are made once for all charts,
+    and in order for :func:`~prodrome.rules.engine.evaluation.evaluate`.
     """
     found: list[Fact] = []
     sheet = _Sheet(options, today)
-    for type_, fields, refs in _all(sheet, hook):
+    untouched = _untouched(options)
+    for type_, fields, refs in _all(sheet, hook, untouched):
         in_time()
         if len(found) == MAX_FACTS:
             raise LimitError(f"more than {MAX_FACTS} facts")
         found.append(fact_of((f"f{len(found) + 1}", type_, fields, refs, (), None)))
+    return found, untouched
+
+
+class _Untouched(NamedTuple):
+    """The facts about classes where a chart says nothing of them, by type, and the acute drugs that can be had."""
+
+    facts: FactsByType
+    acute_drugs: frozenset[str]
+
+
+@per_guideline
+def _untouched_by_locale(guideline: Guideline) -> dict[str, _Untouched]:
+    found = {}
+    for locale in guideline.locales:
+        sheet = _Sheet(DrugOptions(Facts(), guideline, {}, locale), date.min)
+        measured = [
+            fact_of(("", type_, fields, refs, (), None))
+            for type_, fields, refs in (*_preventive_classes(sheet), *_acute_classes(sheet))
+        ]
+        drugs = frozenset().union(*[here.available for here in guideline.acute_members_in(locale).values()])
+        found[locale] = _Untouched(in_order(guideline.rulebook, measured, {}), drugs)
+    return found
+
+
+def _untouched(options: DrugOptions) -> FactsByType:
+    """The facts about classes that neither a lasting contraindication nor a drug that is spent makes others."""
+    untouched = _untouched_by_locale(options.guideline).get(options.locale)
+    patient = options.facts.patient
+    if untouched is None or (patient and patient.deceased):
+        return {}
+    found = {**untouched.facts}
+    if any(active.contraindication.counts_for_class for active in options.active.values()):
+        del found["preventive_class"]
+    if not options.spent.isdisjoint(untouched.acute_drugs):
+        del found["acute_class"]
     return found
 
 
@@ -129,7 +170,7 @@ def trial_name(index: int) -> str:
     return f"trial-{index}"
 
 
-def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
+def _all(sheet: _Sheet, hook: str | None, untouched: Container[str]) -> Iterator[_Measured]:
     if hook is not None:
         yield "hook", {"name": hook}, ()
     patient = sheet.facts.patient
@@ -152,8 +193,10 @@ def _all(sheet: _Sheet, hook: str | None) -> Iterator[_Measured]:
     yield from _drug_uses(sheet)
     yield from _other_uses(sheet)
     yield from _allergies(sheet)
-    yield from _preventive_classes(sheet)
-    yield from _acute_classes(sheet)
+    if "preventive_class" not in untouched:
+        yield from _preventive_classes(sheet)
+    if "acute_class" not in untouched:
+        yield from _acute_classes(sheet)
     yield from _attacks(sheet)
     yield from _months(sheet)
     yield from _acute_use(sheet)

@@ -136,11 +136,11 @@ def judge(
     """
     rulebook = guideline.rulebook
     options = DrugOptions(facts, guideline, active_contraindications(facts, guideline, today, locale), locale)
-    measured = measure(options, today, hook=hook, in_time=in_time)
+    measured, shared = measure(options, today, hook=hook, in_time=in_time)
     completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
     age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
     completeness["Patient"] = Completeness.COMPLETE if age_known else Completeness.MISSING
-    outcome = evaluate(rulebook, measured, completeness, engine=engine, in_time=in_time)
+    outcome = evaluate(rulebook, measured, completeness, ordered=shared, engine=engine, in_time=in_time)
     return Judgement(
         findings=_findings(rulebook, outcome),
         unjudged=_unjudged(rulebook, outcome) + (_doubted(facts, rulebook, outcome) if unknown_codes == "say" else ()),

@@ -33,7 +33,6 @@ from prodrome.rules.engine.matching import (
     ReferenceMatcher,
     Value,
     by_ids,
-    by_type,
     fact_of,
 )
 from prodrome.rules.engine.rulebook import TALLY, UNJUDGED, Conclusion, FieldOf, Rule, Rulebook, Tally
@@ -106,16 +105,18 @@ def evaluate(
     measured: Sequence[Fact],
     completeness: Mapping[str, str],
     *,
+    ordered: FactsByType | None = None,
     engine: str = "checked",
     in_time: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Judge every enabled rule. ``in_time`` is called before each layer; what it raises ends the evaluation.
 
+    ``ordered`` are further facts, of types that are not among those ``measured``, as :func:`in_order` gave them.
     ``completeness`` says of each kind of resource whether it is ``complete``; a kind not in it is missing.
     Raises :class:`EngineDisagreement`, :class:`FactError` or :class:`LimitError`.
     """
     engine = engine_in_force(engine)
-    state = _State(_in_order(rulebook, measured))
+    state = _State(in_order(rulebook, measured, ordered or {}))
     matcher = _DURABLE if engine == "durable" and _DURABLE is not None else _REFERENCE
     matches: set[Match] = set()
     for layer in rulebook.layers:
@@ -172,19 +173,28 @@ def _check(
         raise EngineDisagreement(layer.name, (rule.id for rule in layer.rules if rule.id in differing))
 
 
-def _in_order(rulebook: Rulebook, measured: Sequence[Fact]) -> list[Fact]:
-    if len(measured) > MAX_FACTS:
-        raise LimitError(f"{len(measured)} facts; at most {MAX_FACTS}")
-    found: dict[str, list[tuple[Mapping[str, Value], tuple[str, ...]]]] = {}
+def in_order(rulebook: Rulebook, measured: Sequence[Fact], ordered: FactsByType) -> dict[str, list[Fact]]:
+    """The facts by type, checked, in the order of their content, and numbered so. ``ordered`` went through it before.
+
+    Raises :class:`FactError` or :class:`LimitError`.
+    """
+    if (count := len(measured) + sum(map(len, ordered.values()))) > MAX_FACTS:
+        raise LimitError(f"{count} facts; at most {MAX_FACTS}")
+    found: dict[str, list[tuple[Mapping[str, Value], tuple[str, ...]]]] = {
+        kind: [(fact.fields, fact.refs) for fact in facts] for kind, facts in ordered.items()
+    }
     for fact in measured:
         found.setdefault(fact.type, []).append((_plain(rulebook, fact), fact.refs))
-    facts: list[Fact] = []
+    facts: dict[str, list[Fact]] = {}
+    number = 0
     for kind in sorted(found):
         same = found[kind]
-        if len(same) > 1:
+        if len(same) > 1 and kind not in ordered:
             same.sort(key=_content)
+        facts[kind] = numbered = []
         for fields, refs in same:
-            facts.append(fact_of((f"f{len(facts) + 1}", kind, fields, refs, (), None)))
+            number += 1
+            numbered.append(fact_of((f"f{number}", kind, fields, refs, (), None)))
     return facts
 
 
@@ -223,9 +233,9 @@ def _whole(value: Value) -> Value:
 class _State:
     """The facts and verdicts of one evaluation as they grow."""
 
-    def __init__(self, measured: list[Fact]) -> None:
-        self.facts = measured
-        self.by_type = by_type(measured)
+    def __init__(self, measured: dict[str, list[Fact]]) -> None:
+        self.facts = [fact for facts in measured.values() for fact in facts]
+        self.by_type = measured
         self.fired: list[Fired] = []
         self.blocked: list[Blocked] = []
         self.unjudged: list[UnjudgedRule] = []
