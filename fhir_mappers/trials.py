@@ -104,7 +104,7 @@ def _trial_of(course: Course) -> Trial:
         running=course.running,
         start=course.start,
         end=course.end,
-        steps=(Step(course.start, course.end, _amount(course)),),
+        steps=(_step(course),),
         single_dose=dosing.single,
         route=dosing.route or course.medicine.route,
         interval_days=dosing.interval_days,
@@ -224,7 +224,8 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
     courses = [span.course for span in spans] + guests
     if len(courses) == 1:
         return _trial_of(courses[0])
-    deciding = _deciding(spans, guests)
+    in_turn = not guests and _are_in_turn(spans)
+    deciding = [spans[-1].course] if in_turn else _deciding(spans, guests)
     stopped = [course for course in deciding if course.stopped]
     running = not stopped and any(course.running for course in deciding)
     end = None if running else _end(deciding, stopped)
@@ -240,7 +241,7 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         running=running,
         start=first.start,
         end=end,
-        steps=_steps(spans, guests, end),
+        steps=tuple(map(_step, courses)) if in_turn else _steps(spans, guests, end),
         single_dose=min(doses, default=None),
         route=next((route for route in routes if route), None),
         interval_days=max(intervals, default=None),
@@ -252,6 +253,11 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         else merge_stops([course.stop for course in deciding if not course.running]),
         refs=unique(course.ref for course in courses),
     )
+
+
+def _are_in_turn(spans: list[_Span]) -> bool:
+    """Whether courses follow each other without a day that two of them share: the last says how it ended."""
+    return all(span.lo < span.hi for span in spans) and all(one.hi < after.lo for one, after in pairwise(spans))
 
 
 def _deciding(spans: list[_Span], guests: list[Course]) -> list[Course]:
@@ -347,6 +353,11 @@ def _taken(prescribed: Collection[float], stated: Collection[float]) -> _Amount:
     if stated or len(prescribed) < 2:
         return min((*prescribed, *stated), default=None), None
     return max(prescribed), round(sum(prescribed), 6)
+
+
+def _step(course: Course) -> Step:
+    """The step that one course makes."""
+    return Step(course.start, course.end, _amount(course))
 
 
 def _step_of(courses: list[Course]) -> Step:
