@@ -124,7 +124,7 @@ class Chart:
             entries = [each for each in chain.from_iterable(self._resources.values()) if type(each) is BundleEntry]
             self._at_address = {
                 reference_key(full_url): resource
-                for resource, full_url in reversed(entries)  # the first of an address stands
+                for resource, full_url in entries[::-1]  # the first of an address stands
                 if full_url and type(resource) is dict
             }
         return self._at_address.get(reference)
