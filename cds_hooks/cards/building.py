@@ -11,13 +11,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from jinja2 import Environment, Template
+from jinja2 import Environment
 from jinja2.environment import TemplateModule
 
 from prodrome.cds_hooks.cards import suggestions
 from prodrome.cds_hooks.cards.eligibility_words import EligibilityWords
 from prodrome.cds_hooks.cards.finding_words import Answer, Kind, ParameterName, RuleId, View
-from prodrome.cds_hooks.cards.markdown import Trusted, environment, fitted, one_line, rendered, tidy
+from prodrome.cds_hooks.cards.markdown import CardTemplate, Trusted, environment, fitted, one_line, tidy
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import Sheet
@@ -168,13 +168,13 @@ class _Maker:
 
     def text(self, finding: Finding, *, brief: bool = False) -> tuple[str, str]:
         """The summary and the detail of a finding."""
-        return self._parts(rendered(_template(finding.rule.id), self._context(finding, brief=brief)))
+        return self._parts(_template(finding.rule.id).rendered(self._context(finding, brief=brief)))
 
     def card(self, finding: Finding, name: str, most_facts: int) -> Json:
         rule = finding.rule
         form = _forms(self.sheet.guideline)[rule.id]
         context = self._context(finding)
-        summary, detail = self._parts(rendered(_template(rule.id), context))
+        summary, detail = self._parts(_template(rule.id).rendered(context))
         source, links = self._cited(rule, form, context)
         uuid = _uuid(self._seed, rule.id, finding.order or "")
         card: Json = {
@@ -239,7 +239,7 @@ class _Maker:
             kinds=tuple(Trusted(KIND_WORDS[kind]) for kind in kinds),
             unknown_codes=all(one.unknown_codes for one in unjudged),
         )
-        summary, detail = self._parts(rendered(_template(INCOMPLETE), vars(context)))
+        summary, detail = self._parts(_template(INCOMPLETE).rendered(vars(context)))
         said = self._why(rules.values(), (), INCOMPLETE, MOST_FACTS) | {"missing": list(kinds)}
         form = _forms(self.sheet.guideline)[INCOMPLETE]
         return {
@@ -337,8 +337,8 @@ def _shared() -> TemplateModule:
 
 
 @cache
-def _template(rule: str) -> Template:
-    return _environment(TEMPLATES_FOLDER).get_template(f"{rule}.md.j2")
+def _template(rule: str) -> CardTemplate:
+    return CardTemplate(_environment(TEMPLATES_FOLDER), f"{rule}.md.j2")
 
 
 def load_templates(guideline: Guideline) -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal, NewType, cast
 
 from prodrome.cds_hooks.cards import preventives_tried
-from prodrome.cds_hooks.cards.markdown import Trusted, joined
+from prodrome.cds_hooks.cards.markdown import Trusted, joined, separated
 from prodrome.cds_hooks.cards.options_words import Choice, Options
 from prodrome.cds_hooks.cards.patient_words import (
     Month,
@@ -52,6 +52,16 @@ class Classes:
             elif choice.status == "tried too briefly":
                 brief.append(choice.name)
         return cls(tuple(open_), tuple(barred), tuple(brief))
+
+    @property
+    def barred_told(self) -> tuple[Trusted, ...]:
+        """The classes ruled out, each with why."""
+        return tuple([Trusted(f"{choice.name} ({joined(choice.members.reasons)})") for choice in self.barred])
+
+
+def _with_barred(choice: Choice) -> Trusted:
+    barred = [f"{member.name}: {joined(member.barred)}" for member in choice.members.barred]
+    return Trusted(f"{choice.name} (not {', '.join(barred)})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +243,14 @@ class View:
         """Those classes whose failure is uncertain."""
         return tuple([row for row in self.used_up if row.status == "perhaps failed"])
 
+    def told(self, months: tuple[Month, ...]) -> Trusted:
+        """The days of each month."""
+        return separated([month.told for month in months], ", ")
+
+    def by_proxy(self, months: tuple[Month, ...]) -> tuple[Trusted, ...]:
+        """The months that are heavy by headache or migraine days alone."""
+        return tuple([month.name for month in months if month.heavy == "proxy"])
+
     def months(self, parameter: ParameterName) -> tuple[Month, ...]:
         """As many months as a parameter says, the oldest first."""
         return self.sheet.months(self.parameter(parameter))
@@ -311,6 +329,13 @@ class View:
     def open_classes(self) -> tuple[Trusted, ...]:
         """The names of the classes still open, none twice."""
         return tuple(dict.fromkeys(self.open_preventives + self.open_acutes))
+
+    @property
+    def attacks(self) -> tuple[Trusted, ...]:
+        """The acute classes still open, each with the drugs of it that are ruled out."""
+        return tuple(
+            [choice.name if not choice.members.barred else _with_barred(choice) for choice in self.acutes.open]
+        )
 
     @property
     def open_acutes(self) -> tuple[Trusted, ...]:

@@ -7,7 +7,7 @@ Markdown, HTML or a link (CARD-06, CARD-07).
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from itertools import accumulate
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame, MacroRef
+from jinja2.meta import find_undeclared_variables
 
 from prodrome.rules import When
 
@@ -43,9 +44,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 _NUMBERS = (int, float)  # a union made anew for each value that is written costs more than the rest
 
-# Private-use characters mark a list inside a summary until it is fitted. Chart texts cannot hold them.
-_START, _BETWEEN, _END = "\ue000", "\ue001", "\ue002"
-_LIST = re.compile(f"{_START}([^{_END}]*){_END}")
+# Control characters mark a list inside a summary until it is fitted. Chart texts cannot hold them.
+_EDGE, _BETWEEN = "\x01", "\x02"
 
 
 def one_line(text: str) -> str:
@@ -107,7 +107,7 @@ def separated(values: Iterable[object], by: str) -> Trusted:
 
 def listed(values: Iterable[object]) -> Trusted:
     """``a, b, c`` in a summary: a list that :func:`fitted` may shorten from its end."""
-    return Trusted(_START + _BETWEEN.join([written(value) for value in values]) + _END)
+    return Trusted(_EDGE + _BETWEEN.join([written(value) for value in values]) + _EDGE)
 
 
 def fitted(summary: str) -> str:
@@ -116,14 +116,16 @@ def fitted(summary: str) -> str:
     What stands first is kept: templates begin with the drug.
     """
     summary = " ".join(summary.split())
-    if _START not in summary and not _too_long(summary):
+    if _EDGE not in summary and not _too_long(summary):
         return summary
-    parts = _LIST.split(summary)  # text, list, text, list...
+    parts = summary.split(_EDGE)  # text, list, text, list...
     lists = [items.split(_BETWEEN) for items in parts[1::2]]
     kept = [len(items) for items in lists]
     parts[1::2] = shown = list(map(_text, lists, kept))
     while _too_long(text := "".join(parts)) and max(kept, default=0) > 1:
-        longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(shown[number])))
+        longest = 0
+        if len(lists) > 1:
+            longest = max(range(len(lists)), key=lambda number: (kept[number] > 1, len(shown[number])))
         kept[longest] -= 1
         parts[2 * longest + 1] = shown[longest] = _text(lists[longest], kept[longest])
     if _too_long(text):
@@ -234,9 +236,24 @@ def environment(folder: Path) -> Environment:
     return found
 
 
-def rendered(template: Template, names: dict[str, Any]) -> str:
-    """The text of a template that may name these, and nothing else."""
-    try:
-        return "".join(template.root_render_func(template.new_context(names, shared=True)))
-    except Exception:
-        template.environment.handle_exception()  # the same exception, from a line of the template
+class CardTemplate:
+    """A template as a function of what it names: jinja would make a context and a generator for each card."""
+
+    def __init__(self, environment: Environment, name: str) -> None:
+        assert environment.loader is not None
+        source, filename, _ = environment.loader.get_source(environment, name)
+        parsed = environment.parse(source, name, filename)
+        self._names = sorted(find_undeclared_variables(parsed))
+        macro = nodes.Macro("card", [nodes.Name(one, "param") for one in self._names], [], parsed.body, lineno=1)
+        wrapped = nodes.Template([macro], lineno=1)
+        wrapped.set_environment(environment)
+        code = environment.compile(wrapped, name, filename)
+        self._template = Template.from_code(environment, code, environment.make_globals(None))
+        self._function: Callable[..., Trusted] = self._template.module.card  # type: ignore[attr-defined]
+
+    def rendered(self, names: Mapping[str, Any]) -> str:
+        """The text, where the template may name these and nothing else."""
+        try:
+            return self._function(*[names[name] for name in self._names])
+        except Exception:
+            self._template.environment.handle_exception()  # the same exception, from a line of the template

@@ -51,6 +51,11 @@ class Members:
     reasons: tuple[Trusted, ...]
     cautions: tuple[Trusted, ...]
 
+    @property
+    def barred_told(self) -> tuple[Trusted, ...]:
+        """The drugs ruled out, each with why."""
+        return tuple([Trusted(f"{member.name} ({joined(member.barred)})") for member in self.barred])
+
     @classmethod
     def of(cls, members: Iterable[Member]) -> "Members":
         """The members of a class, those that are left, and what bars or cautions against the others."""

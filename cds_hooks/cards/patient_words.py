@@ -68,6 +68,14 @@ class Month(NamedTuple):
             return self.debilitating
         return self.migraine if self.headache is None else self.headache
 
+    @property
+    def told(self) -> Trusted:
+        """Its days in words."""
+        if self.days is None:
+            return Trusted(f"{self.name}: not recorded")
+        kind = " migraine days" if self.headache is None else " headache days"
+        return Trusted(f"{self.name}: {written(self.days)}{'' if self.debilitating is not None else kind}")
+
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:

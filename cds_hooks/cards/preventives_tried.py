@@ -34,6 +34,11 @@ class TriedCourse(NamedTuple):
     dates: Trusted
     doubts: tuple[Trusted, ...] = ()
 
+    @property
+    def told(self) -> Trusted:
+        """What was taken, when, and how it ended."""
+        return Trusted(f"{', '.join(filter(None, (self.drug, self.dose, self.dates)))}: {self.outcome}")
+
 
 class ClassRow(NamedTuple):
     """A class of the guideline: ``failed``, ``contraindicated`` or ``perhaps failed``, and what shows it.
@@ -46,6 +51,11 @@ class ClassRow(NamedTuple):
     courses: tuple[TriedCourse, ...]
     reasons: tuple[Trusted, ...] = ()
     more: int = 0
+
+    @property
+    def courses_told(self) -> tuple[Trusted, ...]:
+        """Each course in words."""
+        return tuple([course.told for course in self.courses])
 
 
 def course(sheet: Sheet, name: str) -> TriedCourse:
