@@ -32,7 +32,10 @@ _ROWS = "rows"
 
 def counted(facts: Facts) -> list[dict[str, Any]]:
     """What was there and not understood, counted by kind, element and reason: never a value."""
-    counts = Counter((each.kind, each.what, each.why) for each in facts.not_understood)
+    counts: dict[tuple[str, str, str], int] = {}
+    for each in facts.not_understood:
+        key = (each.kind, each.what, each.why)
+        counts[key] = counts.get(key, 0) + 1
     return [
         {"kind": kind, "what": what, "why": why, "count": count} for (kind, what, why), count in sorted(counts.items())
     ]

@@ -47,8 +47,7 @@ REASONS: Mapping[How, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """A drug that failed, or may have (``certain`` False): how, in which trial, or by which contraindications.
 
     ``trial`` is the trial's flat name; "" where an allergy, records of attacks or a contraindication stand for one.

@@ -88,7 +88,7 @@ class Incomplete:
 
 def findings_shown(judgement: Judgement) -> tuple[Finding, ...]:
     """The findings that have a card at the judgement's hook, the most urgent first, else in the rulebook's order."""
-    found = (finding for finding in judgement.findings if judgement.hook in finding.rule.hooks)
+    found = [finding for finding in judgement.findings if judgement.hook in finding.rule.hooks]
     return tuple(sorted(found, key=lambda finding: SEVERITY.index(finding.indicator)))
 
 
@@ -149,9 +149,7 @@ def _answer(said: list[str]) -> Answer:
 
 
 def _missing(judgement: Judgement) -> tuple[Unjudged, ...]:
-    return tuple(
-        unjudged for unjudged in judgement.unjudged if unjudged.reportable and judgement.hook in unjudged.rule.hooks
-    )
+    return tuple([one for one in judgement.unjudged if one.reportable and judgement.hook in one.rule.hooks])
 
 
 class _Maker:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal, NewType, cast
+from typing import Literal, NamedTuple, NewType, cast
 
 from prodrome.cds_hooks.cards import preventives_tried
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, separated
@@ -30,8 +30,7 @@ class FailedAcute:
     relieved: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Classes:
+class Classes(NamedTuple):
     """What became of the preventive or acute classes: those open, those ruled out, names of those tried too briefly."""
 
     open: tuple[Choice, ...]
@@ -233,12 +232,12 @@ class View:
         """The classes of preventives that failed, are contraindicated, or may have failed."""
         return preventives_tried.used_up(self.sheet)
 
-    @cached_property
+    @property
     def exhausted(self) -> tuple[preventives_tried.ClassRow, ...]:
         """Those classes that are used up for certain."""
         return tuple([row for row in self.used_up if row.status != "perhaps failed"])
 
-    @cached_property
+    @property
     def uncertain(self) -> tuple[preventives_tried.ClassRow, ...]:
         """Those classes whose failure is uncertain."""
         return tuple([row for row in self.used_up if row.status == "perhaps failed"])
@@ -261,7 +260,7 @@ class View:
         heavy = [month for month in self._last("resistant_months") if month.heavy]
         return min([month.days or 0.0 for month in heavy], default=0.0)
 
-    @cached_property
+    @property
     def failed_triptans(self) -> int:
         """How many triptans failed."""
         return self.sheet.judgement.count("failed_triptans")
@@ -270,8 +269,8 @@ class View:
     def triptan_bars(self) -> tuple[Trusted, ...]:
         """What rules out every triptan."""
         known = self.sheet.guideline.contraindications
-        ids = (bar.contraindication for bar in self._rows(rows.TriptanIneligible))
-        return tuple(Trusted(known[id_].label) for id_ in dict.fromkeys(ids))
+        ids = dict.fromkeys([bar.contraindication for bar in self._rows(rows.TriptanIneligible)])
+        return tuple([Trusted(known[id_].label) for id_ in ids])
 
     @cached_property
     def triptan_clause(self) -> Literal["met", "unmet", "unknown"]:

@@ -97,7 +97,7 @@ class Options:
         self.sheet = sheet
         self._shelf = _shelves(sheet.guideline)[sheet.judgement.locale]
 
-    @cached_property
+    @property
     def _preference(self) -> Preference:
         sheet = self.sheet
         return preference(sheet.facts, sheet.guideline, sheet.judgement.locale, chronic=sheet.chronic)
@@ -183,7 +183,8 @@ class Options:
             if self._may_be_offered(member.drug)
         ]
         found: dict[str, Drug] = {}
-        for drug in sorted(fitting, key=lambda drug: self._preference.place(drug.id)):
+        place = self._preference.place
+        for drug in sorted(fitting, key=lambda drug: place(drug.id)):
             if drug.preventive and drug.preventive.ehf_class not in spent:
                 found.setdefault(drug.preventive.ehf_class, drug)
         return tuple(found.values())[:count]

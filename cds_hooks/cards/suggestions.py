@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from math import isclose
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import orjson
 
@@ -31,8 +31,7 @@ Version = Literal["R4", "R5"]
 _REFERENCE = re.compile(r"[A-Za-z]+/[^/\s]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One suggestion: its button, and what is done when it is pressed. ``alone``: it excludes the card's others."""
 
     label: str
@@ -40,8 +39,7 @@ class Offer:
     alone: bool = False
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a suggestion is made from: the finding, the patient and the call, and the FHIR version that is spoken."""
 
     finding: Finding

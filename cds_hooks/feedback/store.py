@@ -62,7 +62,7 @@ class Shown:
     @classmethod
     def of(cls, card: Mapping[str, Any], finding: str | None = None, *, safety: bool = False) -> "Shown":
         """From a card as it goes out; its rule is its ``source.topic.code``."""
-        suggestions = tuple(suggestion["uuid"] for suggestion in card.get("suggestions", ()))
+        suggestions = tuple([suggestion["uuid"] for suggestion in card.get("suggestions", ())])
         return cls(card["uuid"], card["source"]["topic"]["code"], card["indicator"], suggestions, finding, safety)
 
 
