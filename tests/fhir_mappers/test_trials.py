@@ -1,7 +1,7 @@
 """Which rows make trials, how courses join, why they ended and what was given."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -556,6 +556,23 @@ def test_a_course_split_on_any_day_is_the_course(days: list[date], amount: float
     whole = facts(course(start, end, amount)).trials
     split = facts(course(start, middle, amount), course(middle, end, amount)).trials
     assert [without_refs(trial) for trial in whole] == [without_refs(trial) for trial in split]
+
+
+@given(DAYS, st.lists(st.tuples(st.integers(1, 28), st.integers(1, 90), AMOUNTS), min_size=2, max_size=5), st.randoms())
+def test_courses_that_follow_each_other_are_a_step_each_and_end_as_the_last(
+    day: date, parts: list[tuple[int, int, float | None]], random: Random
+) -> None:
+    rows, recorded = [], []
+    for gap, length, amount in parts:
+        start = day + timedelta(days=gap)
+        day = start + timedelta(days=length)
+        why = random.choice([None, NO_EFFECT, NOT_TOLERATED])
+        rows.append(course(start, day, amount, why=why))
+        recorded.append((str(start), str(day), amount))
+    trial = one(*random.sample(rows, len(rows)))
+    assert steps(trial) == recorded
+    assert trial.stop == one(rows[-1]).stop
+    assert dates(trial) == (recorded[0][0], recorded[-1][1])
 
 
 COURSES = st.lists(st.tuples(DAYS, DAYS, AMOUNTS), min_size=1, max_size=6)

@@ -44,6 +44,20 @@ def test_a_drug_in_no_table_is_said(drug: Json, make: Callable[[Json], Json]) ->
     assert [f"|{coding['code']}]" for coding in drug.get("coding", ())] == re.findall(r"\|\w+\]", puzzle.value)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        request(rxnorm("99999999"), authoredOn="one day", dosageInstruction=[{"timing": "daily"}]),
+        statement(rxnorm("99999999"), effectivePeriod={"start": 5}),
+    ],
+    ids=lambda row: row["resourceType"],
+)
+def test_of_a_drug_in_no_table_nothing_odd_counts(odd: Json) -> None:
+    read = facts(odd)
+    assert puzzles(read) == [(odd["resourceType"], "drug")]
+    assert not read.skipped
+
+
 def test_a_drug_that_matters_for_others_is_understood() -> None:
     read = facts(statement(rxnorm("8123", "phenelzine"), status="active", end=None))
     assert not [puzzle for puzzle in read.not_understood if puzzle.what == "drug"]
