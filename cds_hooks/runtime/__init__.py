@@ -2,6 +2,7 @@
 
 from prodrome.cds_hooks.runtime.build import is_compiled
 from prodrome.cds_hooks.runtime.garbage import collect_seldom
+from prodrome.cds_hooks.runtime.jobs import Jobs
 from prodrome.cds_hooks.runtime.traces import (
     REQUEST_ID,
     TracesUnavailable,
@@ -17,6 +18,7 @@ from prodrome.cds_hooks.runtime.turns import Turn, waiting
 
 __all__ = [
     "REQUEST_ID",
+    "Jobs",
     "TracesUnavailable",
     "Turn",
     "begin_traces",

@@ -10,7 +10,6 @@ token was checked.
 import asyncio
 import contextlib
 import os
-import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -21,7 +20,7 @@ import orjson
 
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
-from prodrome.cds_hooks.runtime import Turn
+from prodrome.cds_hooks.runtime import Jobs, Turn
 from prodrome.cds_hooks.web.metrics import Metrics
 from prodrome.cds_hooks.web.statuses import outcome
 from prodrome.cds_hooks.web.wsgi import Application, HttpAnswer, Scope, called, environ_of, headers_of
@@ -49,6 +48,8 @@ BODY_SECONDS = 30.0
 """Longest time for a body to arrive."""
 _LINGER_SECONDS = 2.0
 """How long what a client still sends is thrown away after it was refused, so that it reads the answer."""
+CAME = "prodrome.came"
+"""The extension in the scope of a request that says that its body is there."""
 PAGE_FILES = "/workbench/static/"
 ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
 """Paths whose calls are never shed: an orchestrator that asks is not to take a busy service for a dead one."""
@@ -89,7 +90,7 @@ class Front:
         self._verify = verify
         self._fields = fields
         self._metrics = metrics
-        self._jobs: queue.SimpleQueue[_Call | _Check] = queue.SimpleQueue()
+        self._jobs: Jobs[_Call | _Check] = Jobs()
         self._turn = Turn()
         self._in_hand = 0
         if metrics is not None:
@@ -116,7 +117,7 @@ class Front:
             try:
                 found = await self._admit(scope, headers)
                 if not isinstance(found, Exception):
-                    body = await self._read(headers, receive)
+                    body = await self._read(scope, headers, receive)
                     self._held += len(body)
             except Refused as refused:
                 found = refused
@@ -170,13 +171,16 @@ class Front:
             self._shed, self._shed_told = 0, now
         raise _Busy
 
-    async def _read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> bytes:
         if "CONTENT_LENGTH" not in headers and "HTTP_TRANSFER_ENCODING" not in headers:
             return b""
         parts: list[bytes] = []
         read = held = 0
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            # Nothing is waited for where all of it came together with the head.
+            async with (
+                contextlib.nullcontext() if CAME in scope.get("extensions", ()) else asyncio.timeout(BODY_SECONDS)
+            ):
                 more = True
                 while more:
                     message = await receive()
@@ -244,7 +248,7 @@ class Front:
 
     def _work(self) -> None:
         while True:
-            job = self._jobs.get()
+            job = self._jobs.take()
             with self._turn:
                 if isinstance(job, _Call):
                     self._begun += 1

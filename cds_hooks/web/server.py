@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from prodrome.cds_hooks.web.front import Front
+from prodrome.cds_hooks.web.front import CAME, Front
 from prodrome.cds_hooks.web.workers import BACKLOG, SIGNALS
 
 HEAD_BYTES = 64 * 1024
@@ -48,28 +48,31 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the head of a request."""
-        self._heads = 0
+        self._marks = 0
+        self._patience: asyncio.TimerHandle | None = None
         super().connection_made(transport)
+        self._begin_head()
         self._await_head()
 
     def on_message_begin(self) -> None:
-        """Start to wait for the rest of the head, unless that is under way."""
+        """A head begins, unless it was waited for."""
         super().on_message_begin()
-        if self._patience is None:
-            self._await_head()
+        if not self._in_head:
+            self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header field; none of a trailer."""
-        if self._patience is not None:
+        if self._in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is there: wait no longer. Raises _Ambiguous, which uvicorn answers with 400, hanging up after it."""
+        self._in_head = False
         self._stop_waiting()
         if _is_ambiguous(self.headers, self.parser.get_http_version()):
             raise _Ambiguous
         self._framing = 0
-        self._heads += 1
+        self._marks += 1
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -81,13 +84,20 @@ class Protocol(HttpToolsProtocol):
             self.cycle.body = bytearray(self.cycle.body)
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """Tell that the body is there."""
+        self.scope["extensions"] = {CAME: {}}
+        super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; refuse with 431 a head larger than ``HEAD_BYTES``, and hang up on a body that is mostly frame."""
-        patience, heads = self._patience, self._heads
+        marks = self._marks
         super().data_received(data)
-        if self._patience is not patience or self._heads != heads:  # a head began or ended: what comes next is counted
+        if self._in_head and self._patience is None:
+            self._await_head()
+        if self._marks != marks:  # a head began or ended: what comes next is counted
             return
-        if self._patience is None:
+        if not self._in_head:
             self._framing += len(data)
             if self._framing > HEAD_BYTES:
                 self.transport.abort()
@@ -103,9 +113,13 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
-    def _await_head(self) -> None:
+    def _begin_head(self) -> None:
+        self._in_head = True
         self._head = self._framing = 0
-        self._patience: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        self._marks += 1
+
+    def _await_head(self) -> None:
+        self._patience = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
