@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
     QueuePool,
     String,
     Table,
+    TableClause,
     create_engine,
     event,
     inspect,
@@ -37,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from prodrome.cds_hooks.database.tables import metadata
+from prodrome.cds_hooks.database.tables import Instant, metadata
 from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import SettingsError
@@ -71,9 +73,11 @@ class Database:
         self.engine = _engine(url)
         self.in_memory = _in_memory(url)
         """Whether what is kept ends with this process, and no other process sees it."""
+        dialect = self.engine.dialect
+        self._instant = Instant().dialect_impl(dialect).bind_processor(dialect)
         self._state = threading.Lock()
         # Writers of one process queue here: among those that wait for SQLite's own lock some are never served.
-        self._writers = threading.Lock() if self.engine.dialect.name == "sqlite" else contextlib.nullcontext()
+        self._writers = threading.Lock() if dialect.name == "sqlite" else contextlib.nullcontext()
         self._away = False
         self._pause = PROBE_SECONDS
         self._back_at = float("-inf")
@@ -102,7 +106,11 @@ class Database:
         with waiting(), self._told_when_away(), self._transaction(reading=True, unhurried=unhurried) as connection:
             yield connection
 
-    def insert_once(self, table: Table) -> Insert:
+    def instant(self, value: datetime) -> object:
+        """A time as the columns of this database take it, for a row of a :func:`bare` table."""
+        return self._instant(value) if self._instant else value
+
+    def insert_once(self, table: Table | TableClause) -> Insert:
         """An insert that leaves out rows whose key is there; of two transactions with one key exactly one inserts."""
         if self.engine.dialect.name == "postgresql":  # each is heavy, and one of them is never needed
             from sqlalchemy.dialects import postgresql

@@ -15,9 +15,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TableClause,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    column,
+    table,
 )
 
 
@@ -39,6 +42,11 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def bare(whole: Table) -> TableClause:
+    """A table whose values go to the database as they are: many rows, made ready by who has them, cost half as much."""
+    return table(whole.name, *(column(one.name) for one in whole.columns))
 
 
 metadata = MetaData()

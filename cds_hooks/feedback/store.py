@@ -19,7 +19,7 @@ import orjson
 from sqlalchemy import Connection, bindparam, delete, select
 
 from prodrome.cds_hooks.callers import ANYONE, Caller
-from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
+from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, bare, feedback, shown_card
 from prodrome.cds_hooks.feedback.reading import FeedbackEntry
 from prodrome.cds_hooks.logs import alarm
 from prodrome.cds_hooks.runtime import waiting
@@ -110,6 +110,7 @@ class Store:
         self._keep_days = settings.keep_days
         self._keep_comments = settings.keep_comments
         self._now = now
+        self._insert = self.database.insert_once(bare(shown_card))
         self._shown = WriteBehind(self.database, self._note, self._forget_daily)
         self._looking_again = threading.Semaphore(_MOST_LOOKING_AGAIN)
         self._forget_again = now()
@@ -119,7 +120,7 @@ class Store:
         """Note the cards of an answer, so that feedback to them is known. They are written soon."""
         if not cards:
             return
-        now = self._now()
+        now = self.database.instant(self._now())
         instance = _instance(visit.hook_instance)
         self._shown.add(
             [
@@ -131,7 +132,7 @@ class Store:
                     "service": visit.service,
                     "hook_instance": instance,
                     "issuer": visit.caller.issuer,
-                    "suggestions": list(card.suggestions),
+                    "suggestions": orjson.dumps(card.suggestions).decode(),
                     "shown_at": now,
                     "finding": self._hash_unless_safety(visit, card),
                 }
@@ -216,7 +217,7 @@ class Store:
         return unknown
 
     def _note(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        connection.execute(self.database.insert_once(shown_card), list(rows))
+        connection.execute(self._insert, list(rows))
 
     def _forget_daily(self) -> None:
         """Forget cards, with their feedback, that were shown longer ago than the site keeps them."""
