@@ -40,6 +40,7 @@ from prodrome.fhir_mappers.observation_codes import (
     TREATED,
     diary_codes,
 )
+from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import OVERUSE_CLASSES, AcuteUseMonth, AttackRecord, HeadacheMonth, Reading, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
@@ -139,7 +140,7 @@ class _Reader:
     # --- The diary ---------------------------------------------------------------------------------------------------
 
     def diary(self, field: str, ref: str, resource: JsonObject) -> None:
-        month = _calendar_month(resource)
+        month = _CALENDAR_MONTHS.of(resource)
         if month and (value := _days(resource, last_of_month(month).day)) is not None:
             count = _Count(value, _issued(resource), ref)
             self.days[month, field].append(count)
@@ -170,7 +171,7 @@ class _Reader:
         ]
 
     def acute_medication_days(self, ref: str, resource: JsonObject) -> None:
-        month = _calendar_month(resource)
+        month = _CALENDAR_MONTHS.of(resource)
         if month is None:
             return
         stamp = _issued(resource)
@@ -362,6 +363,7 @@ def _calendar_month(resource: JsonObject) -> date | None:
     return first if begins and ends else None
 
 
+_CALENDAR_MONTHS = ElementMemory(_calendar_month, "effectivePeriod")
 _MIDNIGHT = re.compile(r"(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:\d\d)?)?")
 
 
