@@ -73,7 +73,8 @@ def _possible(facts: Facts, guideline: Guideline, names: frozenset[str]) -> Sequ
     for trial in facts.trials:
         if trial.running:
             found.update(showing.by_drug.get(trial.drug, ()))
-    return [one for id_, one in guideline.contraindications.items() if id_ in found]
+    places = showing.places
+    return [guideline.contraindications[id_] for id_ in sorted(found.intersection(places), key=places.__getitem__)]
 
 
 def contraindications_of(drug: Drug, active: Mapping[str, Active]) -> list[Active]:

@@ -134,6 +134,8 @@ def adequacy_now(
     if now and least_amount is not None and now.amount is not None and (now.at_most or now.amount) < least_amount:
         return NO, False
     day = When(today, today)
+    if use.per == "day":
+        return _verdict((days_at(trial.steps, least_amount, until=day), use.min_days)), False
     steps = tuple(replace(step, end=day) if step.end is None else step for step in trial.steps)
     return adequacy(replace(trial, end=day, steps=steps), use, chronic=chronic, grace_days=grace_days)
 
@@ -154,11 +156,14 @@ def _least_amount(use: PreventiveUse, *, chronic: bool) -> float | None:
     return use.min_adequate
 
 
-def days_at(steps: Iterable[Step], least_amount: float | None) -> Span:
-    """Days in steps at or above an amount. Where dose or dates are unknown the interval is wide."""
+def days_at(steps: Iterable[Step], least_amount: float | None, *, until: When | None = None) -> Span:
+    """Days in steps at or above an amount. Where dose or dates are unknown the interval is wide.
+
+    ``until`` is where a step ends that has no end.
+    """
     total = NONE
     for step in steps:
-        span = length(step.start, step.end)
+        span = length(step.start, step.end or until)
         if step.amount is None or least_amount is None:
             total += Span(0, span.most)
         elif step.amount >= least_amount:

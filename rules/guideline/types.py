@@ -384,12 +384,16 @@ class AcuteMembers:
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """Contraindications (ids) by what shows them: a code set, a group of other drugs, a drug; sex and age alone."""
+    """Contraindications (ids) by what shows them: a code set, a group of other drugs, a drug; sex and age alone.
+
+    ``places`` are theirs in the guideline.
+    """
 
     by_condition: Mapping[str, frozenset[str]]
     by_co_medication: Mapping[str, frozenset[str]]
     by_drug: Mapping[str, frozenset[str]]
     by_who: frozenset[str]
+    places: Mapping[str, int]
 
     @classmethod
     def of(cls, contraindications: Mapping[str, Contraindication]) -> "Showing":
@@ -400,6 +404,7 @@ class Showing:
             _turned({id_: one.co_medications for id_, one in said}),
             _turned({id_: one.shown_by for id_, one in said}),
             frozenset(id_ for id_, one in said if one.who),
+            {id_: place for place, id_ in enumerate(contraindications)},
         )
 
 
