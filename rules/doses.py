@@ -142,6 +142,8 @@ def adequacy_now(
 
 def lowered(use: PreventiveUse, taken: Iterable[CoMedication]) -> PreventiveUse:
     """The use as it is beside the drugs taken now: some raise the level of it, so that a smaller dose is adequate."""
+    if not use.adequate_beside:
+        return use
     groups = {one.group for one in taken}
     least = min((one.min_adequate for one in use.adequate_beside if one.group in groups), default=None)
     if least is None:

@@ -326,8 +326,8 @@ def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Seque
     refs = grounds[0].refs
     if len(grounds) > 1:
         ids = tuple(dict.fromkeys([fact.id for fact in grounds]))
-        refs = tuple([ref for fact in grounds for ref in fact.refs])
-    if len(refs) > 1:
+        refs = tuple(dict.fromkeys([ref for fact in grounds for ref in fact.refs]))
+    elif len(refs) > 1:
         refs = tuple(dict.fromkeys(refs))
     return fact_of((f"f{number}", kind, fields, refs, ids, rule_id))
 

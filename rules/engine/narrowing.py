@@ -52,7 +52,8 @@ _FAILS: dict[str, Callable[[Any, Any], bool]] = {
 }
 """When a known value fails a test. What cannot be compared does not fail: durable-rules decides it."""
 
-_Asked = tuple[tuple[str, Callable[[Any, Any], bool], Any], ...]
+_Test = tuple[str, Callable[[Any, Any], bool], Any]
+_Asked = tuple[_Test, ...]
 """What a condition asks of a fact alone: fields, when a value fails, and what with."""
 _Conditions = list[tuple[int, _Asked]]
 """Conditions on facts of one type, each once and with a number."""
@@ -108,7 +109,7 @@ def _kind(kind: str, patterns: dict[int, Pattern], passed: frozenset[int]) -> _K
     wanted = {number: dict(pattern.wanted()) for number, pattern in patterns.items() if number not in passed}
     names = [name for each in wanted.values() for name in each]
     field = max(sorted({*names}), key=names.count, default="")
-    asking = [(number, each.get(field), _asked(patterns[number])) for number, each in wanted.items()]
+    asking = [(number, each.get(field), _asked(patterns[number], field)) for number, each in wanted.items()]
     values = frozenset().union(*[of for _, of, _ in asking if of is not None])
     return _Kind(
         kind,
@@ -119,9 +120,12 @@ def _kind(kind: str, patterns: dict[int, Pattern], passed: frozenset[int]) -> _K
     )
 
 
-def _asked(pattern: Pattern) -> _Asked:
-    asked = [(name, _is_not_in, values) for name, values in pattern.one_of]
-    return (*asked, *[(test.field, _FAILS[test.op], test.value) for test in pattern.tests])
+def _asked(pattern: Pattern, field: str) -> _Asked:
+    """What else it asks than a value of the field by which conditions are found, if it does so once."""
+    asked: list[_Test] = [(name, _is_not_in, values) for name, values in pattern.one_of]
+    asked += [(test.field, _FAILS[test.op], test.value) for test in pattern.tests]
+    wants = [name for name, _ in pattern.wanted()].count(field) == 1
+    return tuple([one for one in asked if not (wants and one[0] == field and one[1] in (operator.ne, _is_not_in))])
 
 
 class Narrowing:
