@@ -19,7 +19,7 @@ from prodrome.fhir_mappers.elements import (
     read_objects,
     read_text,
 )
-from prodrome.fhir_mappers.indications import Reason, read_reason
+from prodrome.fhir_mappers.indications import Reason, coded_reason, read_reason
 from prodrome.fhir_mappers.medications import CONCEPT, Lexicon, Medicine, Recognition, lexicon_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
@@ -318,15 +318,15 @@ def _course(
     if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
         return None
     _tell_dose(chart, kind, ref, entries, dosing, medicine, use)
+    said, stop, reason = _whys(chart.guideline).of(resource)
+    if "reasonReference" in resource or "reason" in resource:
+        reason = read_reason(chart, resource)
     if running:
-        nonadherent = _is_not_as_directed(resource) or _stops(chart.guideline).of(resource)[1].nonadherent
-        stop = Stop(nonadherent=True) if nonadherent else NO_REASON
-    else:
-        said, stop = _stops(chart.guideline).of(resource)
-        if said and stop.reason is StopReason.UNKNOWN:
-            chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
-        elif said:
-            chart.understood(kind, "stop reason")
+        stop = Stop(nonadherent=True) if stop.nonadherent or _is_not_as_directed(resource) else NO_REASON
+    elif said and stop.reason is StopReason.UNKNOWN:
+        chart.puzzled(kind, "stop reason", "is not known", ref, stop.display)
+    elif said:
+        chart.understood(kind, "stop reason")
     return Course(
         ref=ref,
         medicine=medicine,
@@ -336,7 +336,7 @@ def _course(
         running=running,
         stopped=not running and (state == STOPPED or stop.reason is not StopReason.UNKNOWN),
         dosing=dosing,
-        reason=read_reason(chart, resource),
+        reason=reason,
         stop=stop,
         ordered=dosage == "dosageInstruction",
     )
@@ -372,18 +372,25 @@ def _is_not_as_directed(resource: JsonObject) -> bool:
     )
 
 
+class _Why(NamedTuple):
+    """Why a row ended, whether it says so at all, and what its medicine was for, as far as its own elements say."""
+
+    is_said: bool
+    stop: Stop
+    reason: Reason
+
+
 @per_guideline
-def _stops(guideline: Guideline) -> ElementMemory[tuple[bool, Stop]]:
-    return ElementMemory(partial(_stop, guideline), "statusReason", "adherence", "reasonNotTaken")
+def _whys(guideline: Guideline) -> ElementMemory[_Why]:
+    return ElementMemory(partial(_why, guideline), "statusReason", "adherence", "reasonNotTaken", "reasonCode")
 
 
-def _stop(guideline: Guideline, resource: JsonObject) -> tuple[bool, Stop]:
-    """Whether a row says why it ended, and what."""
+def _why(guideline: Guideline, resource: JsonObject) -> _Why:
     adherence = read_object(resource, "adherence")  # R5
     reasons = read_concepts(adherence, "reason") if adherence else []
     reasons += read_concepts(resource, "reasonNotTaken")  # STU3
     reasons = read_concepts(resource, "statusReason") + reasons
-    return bool(reasons), read_stop(reasons, guideline)
+    return _Why(bool(reasons), read_stop(reasons, guideline), coded_reason(guideline, resource))
 
 
 def _is_running(state: str, dates: _Dates, today: date) -> bool:

@@ -85,10 +85,11 @@ def read_reason(chart: Chart, resource: JsonObject) -> Reason:
 
 @per_guideline
 def _reasons(guideline: Guideline) -> ElementMemory[Reason]:
-    return ElementMemory(partial(_reason_of, guideline), "reasonCode")
+    return ElementMemory(partial(coded_reason, guideline), "reasonCode")
 
 
-def _reason_of(guideline: Guideline, resource: JsonObject) -> Reason:
+def coded_reason(guideline: Guideline, resource: JsonObject) -> Reason:
+    """The indication that ``reasonCode`` names. Raises Unreadable."""
     return strongest([of_concept(said, guideline) for said in read_concepts(resource, "reasonCode")])
 
 
