@@ -200,8 +200,9 @@ def _extension(
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
     completeness = gathered.record.completeness
-    states = [(kind, completeness.get(kind, Completeness.MISSING)) for kind in service.kinds]
-    lacking = sorted([one for one in states if one[1] is not Completeness.COMPLETE])
+    lacking: dict[Completeness, list[str]] = {}
+    for kind in sorted(service.kinds):
+        lacking.setdefault(completeness.get(kind, Completeness.MISSING), []).append(kind)
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
@@ -211,8 +212,8 @@ def _extension(
             for unjudged in judgement.unjudged
             if unjudged.rule.reported_as in service.rules
         ],
-        "missing": [kind for kind, state in lacking if state is Completeness.MISSING],
-        "incomplete": [kind for kind, state in lacking if state is Completeness.INCOMPLETE],
+        "missing": lacking.get(Completeness.MISSING),
+        "incomplete": lacking.get(Completeness.INCOMPLETE),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [
             {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]

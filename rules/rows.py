@@ -6,7 +6,7 @@ is looked for under a name that nobody gives.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -282,6 +282,9 @@ REFS = "refs"
 def read(row: type[R], fact: Fact) -> R:
     """A flat fact as one of :data:`ROWS`."""
     given: Mapping[str, Any] = fact.fields
+    names = _ALWAYS_KNOWN.get(row)
+    if names is not None:
+        return row(*[given[name] for name in names])
     said = {name: given[name] for name in _NAMES[row] if name in given}
     if row in _WITH_REFS:
         said[REFS] = fact.refs
@@ -290,6 +293,9 @@ def read(row: type[R], fact: Fact) -> R:
 
 _NAMES: Mapping[type[Row], tuple[str, ...]] = {
     row: tuple(field.name for field in fields(row) if field.name != REFS) for row in ROWS
+}
+_ALWAYS_KNOWN: Mapping[type[Row], tuple[str, ...]] = {
+    row: _NAMES[row] for row in ROWS if all(f.default is MISSING and f.name != REFS for f in fields(row))
 }
 _WITH_REFS = frozenset(row for row in ROWS if any(field.name == REFS for field in fields(row)))
 

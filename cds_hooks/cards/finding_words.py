@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal, NamedTuple, NewType, cast
+from typing import Literal, NewType, cast
 
 from prodrome.cds_hooks.cards import preventives_tried
 from prodrome.cds_hooks.cards.markdown import Trusted, joined, separated
@@ -30,7 +30,8 @@ class FailedAcute:
     relieved: float | None = None
 
 
-class Classes(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Classes:
     """What became of the preventive or acute classes: those open, those ruled out, names of those tried too briefly."""
 
     open: tuple[Choice, ...]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import Sheet
@@ -81,7 +81,8 @@ Status = Literal["open", "in use", "tried", "tried too briefly", "not for this m
 """What a class is as an option."""
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Choice:
     """A class, with what it is and its drugs."""
 
     id: str
@@ -200,7 +201,8 @@ class Options:
         choice = class_.choices[self._status(class_.id)]
         if self._against.isdisjoint(class_.reasons):
             return choice
-        return choice._replace(members=Members.of([self._weighed(one) for one in class_.members.all]))
+        members = Members.of([self._weighed(one) for one in class_.members.all])
+        return Choice(choice.id, choice.name, choice.status, members)
 
     def _status(self, class_: str) -> Status:
         """The state of a class as a list of options has it: what was tried is no option, however it ended."""

@@ -325,8 +325,8 @@ def _reason(concept: Json, references: tuple[str, ...], version: str) -> Json:
 def _diagnosis(asked: Asked) -> tuple[str, ...]:
     """The problem list entries that say migraine."""
     diagnoses = asked.sheet.judgement.rows(rows.Diagnosis)
-    refs = [ref for diagnosis in diagnoses if diagnosis.name == "migraine" for ref in diagnosis.refs]
-    return tuple(ref for ref in dict.fromkeys(refs) if ref.startswith("Condition/"))[:MAX_REASONS]
+    refs = dict.fromkeys([ref for diagnosis in diagnoses if diagnosis.name == "migraine" for ref in diagnosis.refs])
+    return tuple([ref for ref in refs if ref.startswith("Condition/")][:MAX_REASONS])
 
 
 def _whose(asked: Asked) -> Json:
