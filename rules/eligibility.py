@@ -597,15 +597,17 @@ def _state(
 ) -> ClassState:
     options = chart.options
     here = [drug for drug in class_.members if drug.id in options.here]
-    open_ = [drug.id for drug in here if not options.barred(drug)]
-    without = {one.drug for one in failed if one.certain}
+    open_ = [drug.id for drug in here if drug.id not in options.ruled_out]
+    without = [one.drug for one in failed if one.certain]
     left = tuple([drug for drug in open_ if drug not in without])
-    against = {
-        (one.contraindication.id if one.contraindication else "allergy"): one.refs
-        for drug in here
-        for one in options.against(drug)
-        if one.strength == ABSOLUTE
-    }
+    against: dict[str, Refs] = {}
+    if len(open_) < len(here):
+        against = {
+            (one.contraindication.id if one.contraindication else "allergy"): one.refs
+            for drug in here
+            for one in options.against(drug)
+            if one.strength == ABSOLUTE
+        }
     missing: tuple[str, ...] = ()
     state: State
     if any(trial.running for _, trial in trials):
