@@ -33,7 +33,7 @@ def charts(draw: st.DrawFn) -> Facts:
     )
 
 
-@settings(max_examples=cases(40, 150, 2_000))
+@settings(max_examples=cases(40, 80, 2_000))
 @given(charts(), st.sampled_from(sorted(GUIDELINE.locales)))
 def test_facts_about_classes_that_are_made_once_are_those_of_the_chart(facts: Facts, locale: str) -> None:
     once = judged(facts, locale=locale).facts
