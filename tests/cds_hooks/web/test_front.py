@@ -126,6 +126,23 @@ def test_how_things_are_is_told_though_nobody_calls() -> None:
         until(lambda: metrics.times > 1)
 
 
+def test_how_things_are_is_told_once_more_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(self: server.Server, _: int) -> bool:
+        return self.should_exit
+
+    class Told:
+        times = 0
+
+        def tell_state(self) -> None:
+            self.times += 1
+
+    monkeypatch.setattr(server.Server, "on_tick", never)
+    metrics: Any = Told()
+    with serving(Application(), metrics=metrics):
+        assert metrics.times == 0
+    assert metrics.times == 1
+
+
 def chunks(size: int, count: int) -> bytes:
     return (b"%x\r\n" % size + b"x" * size + b"\r\n") * count + b"0\r\n\r\n"
 
@@ -309,6 +326,18 @@ def test_a_head_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
     with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost")
+        assert rest(connection) == b""
+
+
+def test_a_later_head_that_does_not_come_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
+    with serving(Application()) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        time.sleep(0.2)  # between requests it is not waited for
+        connection.sendall(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /c HTTP/1.1\r\nHost")
         assert rest(connection) == b""
 
 
