@@ -107,8 +107,9 @@ bench: install
 bench-compare: install
 	$(BIN)/python -m bench.compare $(BASE)
 
+# Five minutes of steady calls: make load BENCH_ARGS="--steady 300"
 load: install
-	$(BIN)/python -m bench.load
+	$(BIN)/python -m bench.load $(BENCH_ARGS)
 
 bench-hostile: install
 	$(BIN)/python -m bench hostile

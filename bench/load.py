@@ -64,7 +64,8 @@ def ask(service: Service, path: str, body: bytes, *, seconds: float, rate: float
 def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=10, help="of each part (10)")
+    arguments.add_argument("--seconds", type=float, default=10, help="of calls as fast as answers come (10)")
+    arguments.add_argument("--steady", type=float, default=10, help="seconds of calls at 80 %% of that rate (10)")
     arguments.add_argument("--request", default="typical", choices=("small", "typical", "heavy"))
     asked = arguments.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {asked.request} calls")
@@ -79,7 +80,7 @@ def main() -> None:
             most = ask(service, path, body, seconds=asked.seconds)
             cpu = (service.cpu_ms() - cpu) / len(most.seconds)
             rates.append(most.statuses[200] / asked.seconds)
-            steady = ask(service, path, body, seconds=asked.seconds, rate=0.8 * rates[-1])
+            steady = ask(service, path, body, seconds=asked.steady, rate=0.8 * rates[-1])
             memory = " + ".join(f"{own:.0f}" for own in service.own_mb())
         others = most.statuses.total() + steady.statuses.total() - most.statuses[200] - steady.statuses[200]
         print(
