@@ -72,13 +72,13 @@ class DurableMatcher:
     def match(self, layer: CompiledLayer, facts: FactsByType) -> frozenset[Match]:
         """Every match, from a ruleset that no other thread has in hand."""
         with self._lock:
-            layer, facts, settled = self._kept(layer).narrowing.of(layer, facts)
+            layer, facts = self._kept(layer).narrowing.of(layer, facts)
             free = self._kept(layer).free
             ruleset = free.pop() if free else None
         if ruleset is None:
             ruleset = _Ruleset(layer)
         try:
-            return ruleset.match(facts).union(settled)
+            return ruleset.match(facts)
         finally:
             free.append(ruleset)
 

@@ -10,7 +10,6 @@ from prodrome.rules.engine.matching import (
     CompiledLayer,
     Fact,
     FactsByType,
-    Match,
     OneOf,
     Pattern,
     Rules,
@@ -75,25 +74,20 @@ class _Kind(NamedTuple):
 class _Plan(NamedTuple):
     """What to ask where there are facts of some types, and the rules, each with the numbers of its conditions.
 
-    ``whole``: the types of which all facts pass all conditions; ``passed``: the conditions that ask nothing;
-    ``settled``: the rules whose one condition asks nothing, each with its type.
+    ``whole``: the types of which all facts pass all conditions; ``passed``: the conditions that ask nothing.
     """
 
     kinds: list[_Kind]
     whole: list[str]
     passed: frozenset[int]
     rules: list[tuple[str, frozenset[int]]]
-    settled: list[tuple[str, str]]
 
 
 def _plan(rules: Rules) -> _Plan:
     numbers: dict[tuple[str, tuple[Comparison, ...], tuple[OneOf, ...]], int] = {}
     by_kind: dict[str, dict[int, Pattern]] = {}
     numbered: list[tuple[str, frozenset[int]]] = []
-    settled = [(rule_id, when[0].fact) for rule_id, when in rules if not (when[1:] or when[0].tests or when[0].one_of)]
     for rule_id, when in rules:
-        if (rule_id, when[0].fact) in settled:
-            continue
         mine = []
         for one in when:
             mine.append(numbers.setdefault((one.fact, one.tests, one.one_of), len(numbers)))
@@ -101,8 +95,7 @@ def _plan(rules: Rules) -> _Plan:
         numbered.append((rule_id, frozenset(mine)))
     passed = frozenset([number for (_, tests, one_of), number in numbers.items() if not tests and not one_of])
     kinds = [_kind(kind, patterns, passed) for kind, patterns in by_kind.items() if not passed.issuperset(patterns)]
-    whole = [kind for kind in by_kind if passed.issuperset(by_kind[kind])]
-    return _Plan(kinds, whole, passed, numbered, settled)
+    return _Plan(kinds, [kind for kind in by_kind if passed.issuperset(by_kind[kind])], passed, numbered)
 
 
 def _kind(kind: str, patterns: dict[int, Pattern], passed: frozenset[int]) -> _Kind:
@@ -140,17 +133,12 @@ class Narrowing:
         self._made: OrderedDict[frozenset[str], CompiledLayer] = OrderedDict()  # the one used longest ago first
         self._met: dict[frozenset[str], int] = {}
 
-    def of(self, layer: CompiledLayer, facts: FactsByType) -> tuple[CompiledLayer, FactsByType, list[Match]]:
-        """The smallest layer there is that has every rule that may match these facts; those facts; and matches.
-
-        These are of the rules whose one condition takes every fact of a type: nobody need be asked about them.
-        """
+    def of(self, layer: CompiledLayer, facts: FactsByType) -> tuple[CompiledLayer, FactsByType]:
+        """The smallest layer there is that has every rule that may match these facts, and the facts they may match."""
         if len(layer.rules) <= FEW_RULES:
-            return layer, facts, []
-        plan = self._plan(layer, facts)
-        settled: list[Match] = [(rule_id, (fact.id,)) for rule_id, kind in plan.settled for fact in facts[kind]]
-        rules, facts = _possible(plan, facts)
-        return self._narrowed(layer, rules), facts, settled
+            return layer, facts
+        rules, facts = _possible(self._plan(layer, facts), facts)
+        return self._narrowed(layer, rules), facts
 
     def _plan(self, layer: CompiledLayer, facts: FactsByType) -> _Plan:
         there = frozenset(facts)
