@@ -311,9 +311,7 @@ def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
 
 def _key(kind: str, resource: JsonObject, full_url: str | None) -> str:
     """``Type/id`` of a row; of one without an id that in its address, ``""`` where there is none."""
-    id_ = resource.get("id")
-    if type(id_) is not str or "/" in id_ or ":" in id_:
-        id_ = bare_id(id_)
+    id_ = bare_id(resource.get("id"))
     if id_:
         return f"{kind}/{id_}"
     key = reference_key(full_url or "")

@@ -1,11 +1,10 @@
 """Code systems by address: the many spellings that charts use, and the one that our tables use."""
 
-import csv
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
+from prodrome.fhir_mappers.tables import read_table
 from prodrome.rules.guideline import ATC, DIARY, ICD10CM, NDC, RXNORM, SNOMED, package_digits
 
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
@@ -58,9 +57,7 @@ class Located(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _aliases() -> dict[str, str]:
-    with Path(__file__).with_name("code_systems.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(line for line in stream if not line.startswith("#")))
-    aliases = dict(rows[1:])
+    aliases = dict(read_table("code_systems.csv"))
     return aliases | {_plain(system): system for system in (*_OWN, *aliases.values())}
 
 

@@ -102,11 +102,7 @@ def _read_statement(
     ref: str,
     resource: JsonObject,
 ) -> None:
-    if _SAID_ELSEWHERE.isdisjoint(resource):
-        state, said = statements.of(resource)
-    else:
-        state = statement_state(resource)
-        said = lexicon.read(chart, resource) if state else None
+    state, said = _state_and_medicine(chart, lexicon, statements, statement_state, resource)
     if state and said and _is_known(chart, "MedicationStatement", ref, said):
         row = _row(chart, ref, resource, said, state, "dosage", _statement_period(resource))
         _add(chart, rows, row, "MedicationStatement")
@@ -120,11 +116,7 @@ def _read_request(
     ref: str,
     resource: JsonObject,
 ) -> None:
-    if _SAID_ELSEWHERE.isdisjoint(resource):
-        state, said = requests.of(resource)
-    else:
-        state = request_state(resource)
-        said = lexicon.read(chart, resource) if state else None
+    state, said = _state_and_medicine(chart, lexicon, requests, request_state, resource)
     if not state or not said or (ref in chart.ordered and not _began(_request_period(resource).start, chart.today)):
         return
     if _is_known(chart, "MedicationRequest", ref, said):
@@ -134,6 +126,19 @@ def _read_request(
 
 _SAID_ELSEWHERE = frozenset({MODIFIER, "medicationReference", "medication", "reportedReference"})
 """Elements that say, with others, what state a row is in or what its medicine is, and that are not remembered."""
+
+
+def _state_and_medicine(
+    chart: Chart,
+    lexicon: Lexicon,
+    remembered: ElementMemory[_Said],
+    state_of: Callable[[JsonObject], str | None],
+    resource: JsonObject,
+) -> _Said:
+    if _SAID_ELSEWHERE.isdisjoint(resource):
+        return remembered.of(resource)
+    state = state_of(resource)
+    return state, lexicon.read(chart, resource) if state else None
 
 
 @per_guideline

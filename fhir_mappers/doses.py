@@ -3,13 +3,11 @@
 What the chart does not say is ``None``: an unknown dose is never guessed.
 """
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.codes import read_concept, sets_of, with_unknown
@@ -27,6 +25,7 @@ from prodrome.fhir_mappers.medications import Medicine
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig
+from prodrome.fhir_mappers.tables import read_table
 from prodrome.fhir_mappers.words import COUNTED, is_local
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, When, per_guideline
 from prodrome.rules.guideline import Guideline
@@ -414,18 +413,13 @@ def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
 @lru_cache(maxsize=1)
 def _unit_codes() -> Mapping[str, tuple[str, float]]:
     """What the codes of units mean, whatever their system: no two systems use one code for different units."""
-    return {code: (means, float(value)) for code, means, value in _table("unit_codes.csv")}
+    return {code: (means, float(value)) for code, means, value in read_table("unit_codes.csv")}
 
 
 @lru_cache(maxsize=1)
 def _time_words() -> Mapping[str, str]:
     """The words of several languages for a unit of time, and its UCUM code."""
-    return {word: unit for unit, words in _table("time_words.csv") for word in words.split()}
-
-
-def _table(name: str) -> Sequence[list[str]]:
-    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as stream:
-        return list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
+    return {word: unit for unit, words in read_table("time_words.csv") for word in words.split()}
 
 
 def _frequency(timing: JsonObject | None, repeat: JsonObject | None) -> tuple[float | None, float | None]:

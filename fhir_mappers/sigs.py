@@ -4,15 +4,14 @@ A text is read whole or not at all: one word that the table does not know, a ran
 nothing of it is read. The words of all languages stand in ``sig_words.csv``.
 """
 
-import csv
 import re
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.japanese_sigs import JAPANESE, in_english
 from prodrome.fhir_mappers.phrases import fold
+from prodrome.fhir_mappers.tables import read_table
 
 _LONGEST = 300  # characters of a text that is looked at; longer ones are instructions, not sigs
 
@@ -129,10 +128,8 @@ _FOLDED = re.compile(r"^(\d) ?x ?(\d(?:\.5)?)(?=\s|$)")  # "2x1": so many times 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, list[tuple[tuple[str, ...], _Word]]]:
     """The phrases by their first token, the longest first."""
-    with Path(__file__).with_name("sig_words.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
     table: dict[str, list[tuple[tuple[str, ...], _Word]]] = {}
-    for phrase, role, value, days, when in rows:
+    for phrase, role, value, days, when in read_table("sig_words.csv"):
         tokens = tuple(_tokens(phrase))
         if tokens:
             table.setdefault(tokens[0], []).append((tokens, _Word(role, value, float(days or 0), when)))
@@ -192,9 +189,7 @@ _JAMI_TIMES_A_DAY = re.compile(r"101([1-9])\d{12}")  # Japan's 16 digits: by mou
 
 @lru_cache(maxsize=1)
 def _codes() -> dict[str, tuple[float, float]]:
-    with Path(__file__).with_name("timing_codes.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.reader(line for line in stream if not line.startswith("#")))[1:]
-    return {code: (float(times), float(days)) for code, times, days in rows}
+    return {code: (float(times), float(days)) for code, times, days in read_table("timing_codes.csv")}
 
 
 def is_piece(word: str) -> bool:

@@ -69,7 +69,7 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
     that says no end and the one that renews it.
     """
     if len(courses) == 1:
-        return [_trial_of(courses[0])]
+        return [_trial([], courses)]
     courses, renewals = _renewed(courses, renewal)
     spans, partial = [], []
     for course in courses:
@@ -92,28 +92,6 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
     groups = _chain(spans, gap)
     alone = _host(partial, groups)
     return [_trial(group, guests) for group, guests in groups] + [_trial([], same) for same in alone]
-
-
-def _trial_of(course: Course) -> Trial:
-    """The trial of a course that nothing is joined to."""
-    dosing = course.dosing
-    return Trial(
-        drug=course.medicine.drug.id,
-        use=course.use,
-        coded=course.medicine.coded,
-        running=course.running,
-        start=course.start,
-        end=course.end,
-        steps=(_step(course),),
-        single_dose=dosing.single,
-        route=dosing.route or course.medicine.route,
-        interval_days=dosing.interval_days,
-        indication=course.reason.indication,
-        indication_coded=course.reason.coded,
-        dose_coded=not dosing.from_text,
-        stop=course.stop,
-        refs=(course.ref,) if course.ref else (),
-    )
 
 
 def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]:
@@ -222,10 +200,8 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
     Where there is no dated one, the guests have the same one date, or none.
     """
     courses = [span.course for span in spans] + guests
-    if len(courses) == 1:
-        return _trial_of(courses[0])
-    in_turn = not guests and _are_in_turn(spans)
-    deciding = [spans[-1].course] if in_turn else _deciding(spans, guests)
+    in_turn = len(courses) == 1 or (not guests and _are_in_turn(spans))
+    deciding = [courses[-1]] if in_turn else _deciding(spans, guests)
     stopped = [course for course in deciding if course.stopped]
     running = not stopped and any(course.running for course in deciding)
     end = None if running else _end(deciding, stopped)

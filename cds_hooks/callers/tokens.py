@@ -49,7 +49,6 @@ class Authenticator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._open = settings.open
         self._issuers = {issuer.iss: issuer for issuer in settings.issuers}
         self._key_sets = key_sets or KeySets()
         self._clock = clock
@@ -68,7 +67,7 @@ class Authenticator:
         Raises :class:`Unauthorized`, :class:`Unavailable` (the same token may be sent again), :class:`Forbidden` or,
         after too many calls, :class:`TooMany`.
         """
-        if self._open:
+        if self._settings.open:
             return ANYONE
         path = audience_path.rstrip("/")
         if authorization is None and path == DISCOVERY and self._settings.open_discovery:

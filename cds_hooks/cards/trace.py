@@ -50,26 +50,19 @@ def trace(
     shown: dict[str, None] = {}
     grounds = _grounds(judgement, facts)
     whole = len(grounds) <= most_facts
-    for id_, type_, fields, refs, basis, rule in grounds:
-        if rule:
-            steps[rule] = None
+    for fact in grounds:
+        if fact.rule:
+            steps[fact.rule] = None
         if len(told) == most_facts:
             continue
-        fact: dict[str, Any] = {"id": id_, "type": type_}
-        if not _SAYS_NOTHING.isdisjoint(fields.values()):
-            fields = {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
-        if fields:
-            fact["fields"] = fields
-        if basis:
-            fact["basis"] = list(basis[:MOST_REFERENCES])
-        if refs and (not basis or type_ == FINDING):  # others have those of their basis, which stands before them
-            first = _first(refs)
-            whole = whole and len(first) == len(refs)
-            for ref in first:
-                shown[ref] = None
-            if first and not basis:
-                fact["refs"] = list(first)
-        told.append(fact)
+        own = (
+            fact.refs if not fact.basis or fact.type == FINDING else ()
+        )  # others have those of their basis, told before
+        refs = _first(own) if own else ()
+        whole = whole and len(refs) == len(own)
+        for ref in refs:
+            shown[ref] = None
+        told.append(_fact(fact, refs))
     parameters: dict[str, dict[str, Any]] = {}
     sources: dict[str, dict[str, str]] = {}
     for id_ in steps:
@@ -112,6 +105,20 @@ def _grounds(judgement: Judgement, facts: Iterable[Fact]) -> list[Fact]:
             elif len(found) == len(wanted):
                 break
     return found[::-1]
+
+
+def _fact(fact: Fact, refs: Sequence[str]) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": fact.id, "type": fact.type}
+    fields = fact.fields
+    if not _SAYS_NOTHING.isdisjoint(fields.values()):
+        fields = {name: value for name, value in fields.items() if value not in _SAYS_NOTHING}
+    if fields:
+        said["fields"] = fields
+    if fact.basis:  # its references are those of its basis
+        said["basis"] = list(fact.basis[:MOST_REFERENCES])
+    elif refs:
+        said["refs"] = list(refs)
+    return said
 
 
 def _left_out(grounds: Sequence[Fact], told: int, shown: int) -> dict[str, int]:

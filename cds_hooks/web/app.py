@@ -231,7 +231,7 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
     @app.get("/cds-services")
     def discovery() -> Response:
         body = orjson.dumps({"services": [service.discovery() for service in environment.services().values()]})
-        answer = _json(body)
+        answer = _Answer(body)
         answer.headers["Cache-Control"] = "no-cache"
         answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
         answer.make_conditional(asked())
@@ -254,22 +254,22 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
         metrics.consulted(consultation, service.kinds)
         if settings.validate_output:
             _validate(consultation)
-        return _json(orjson.dumps(consultation.response))
+        return _Answer(orjson.dumps(consultation.response))
 
     @app.get("/openapi.json")
     def description() -> Response:
         from prodrome.cds_hooks.web.openapi import openapi
 
-        return _json(orjson.dumps(openapi(environment, settings.public_url)))
+        return _Answer(orjson.dumps(openapi(environment, settings.public_url)))
 
     @app.get("/health")
     def healthy() -> Response:
-        return _json(orjson.dumps(health(environment)))
+        return _Answer(orjson.dumps(health(environment)))
 
     @app.get("/ready")
     def is_ready() -> Response:
         state = readiness(environment)
-        return _json(orjson.dumps(state), 200 if state["ready"] else 503)
+        return _Answer(orjson.dumps(state), 200 if state["ready"] else 503)
 
     if settings.metrics:
 
@@ -379,12 +379,8 @@ def _validate(consultation: Consultation) -> None:
         raise Withheld("The answer would have broken the specification and was withheld.")
 
 
-def _json(body: bytes, status: int = 200) -> Response:
-    return _Answer(body, status)
-
-
 def _outcome(status: int, text: str) -> Response:
-    return _json(orjson.dumps(outcome(status, text, request_id=asked().request_id)), status)
+    return _Answer(orjson.dumps(outcome(status, text, request_id=asked().request_id)), status)
 
 
 def _install_errors(app: Flask) -> None:
@@ -392,7 +388,7 @@ def _install_errors(app: Flask) -> None:
     def refused(error: Refused) -> Response:
         asked().fields["member"] = error.member
         body = outcome_of(error, request_id=asked().request_id)
-        answer = _json(orjson.dumps(body), status_of(error))
+        answer = _Answer(orjson.dumps(body), status_of(error))
         if error.retry_after is not None:
             answer.headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, Unsupported):

@@ -77,12 +77,12 @@ def _rate(settings: Settings) -> Guard:
 
     The calls of each issuer are counted by :class:`Authenticator`.
     """
-    by_address, nobody_is_known = Limiter(settings.requests_per_minute), settings.open
+    by_address = Limiter(settings.requests_per_minute)
 
     def count(asked: Request) -> None:
         if asked.method == "OPTIONS" or asked.path in ALWAYS_ANSWERED:
             return
-        if nobody_is_known or not _asks_for_a_token(asked):
+        if settings.open or not _asks_for_a_token(asked):
             by_address.spend(asked.remote_addr or "")
 
     return count

@@ -165,8 +165,7 @@ def _check(
     found: frozenset[Match] = frozenset()
     for stretch in rulebook.stretches:
         in_time()
-        matches = matcher.match(stretch, facts)
-        found = found | matches if found else matches
+        found |= matcher.match(stretch, facts)
     if found != expected:
         differing = {rule for rule, _ in found.symmetric_difference(expected)}
         layer = next(layer for layer in rulebook.layers if any(rule.id in differing for rule in layer.rules))
