@@ -251,6 +251,17 @@ class View:
         """The months that are heavy by headache or migraine days alone."""
         return tuple([month.name for month in months if month.heavy == "proxy"])
 
+    def unrecorded(self, months: tuple[Month, ...]) -> tuple[Month, ...]:
+        """The months not known to be heavy of which neither headache nor migraine days are recorded."""
+        light = [month for month in months if not month.heavy]
+        return tuple([month for month in light if month.headache is None and month.migraine is None])
+
+    def recorded(self, months: tuple[Month, ...]) -> tuple[Month, ...]:
+        """The months not known to be heavy of which they are: headache days first, then migraine days alone."""
+        light = [month for month in months if not month.heavy]
+        by_headache = [month for month in light if month.headache is not None]
+        return (*by_headache, *[month for month in light if month.headache is None and month.migraine is not None])
+
     def months(self, parameter: ParameterName) -> tuple[Month, ...]:
         """As many months as a parameter says, the oldest first."""
         return self.sheet.months(self.parameter(parameter))

@@ -110,6 +110,11 @@ def listed(values: Iterable[object]) -> Trusted:
     return Trusted(_EDGE + _BETWEEN.join([written(value) for value in values]) + _EDGE)
 
 
+def _each(values: Iterable[object], attribute: str) -> list[object]:
+    """An attribute of each value: the filter of jinja looks for it in several ways."""
+    return [getattr(value, attribute) for value in values]
+
+
 def fitted(summary: str) -> str:
     """A summary within ``MAX_SUMMARY``: its longest list loses items, then the text its end, at a word.
 
@@ -232,7 +237,7 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.filters |= {"joined": joined, "listed": listed, "separated": separated}
+    found.filters |= {"joined": joined, "listed": listed, "separated": separated, "map": _each}
     return found
 
 

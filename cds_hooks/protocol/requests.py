@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -19,7 +20,8 @@ from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
 from prodrome.cds_hooks.protocol.refusals import Forbidden, Invalid, Missing, NothingToJudge, Refused
 
 MAX_DEPTH = 64
-_BEYOND = 254 - MAX_DEPTH  # of the levels of lists and objects that orjson writes
+_BENEATH = reduce(lambda within, _: (within,), range(254 - MAX_DEPTH), object())
+"""What stands for a document, beneath so many lists that of the 254 levels orjson writes it has 64 of its own left."""
 
 _SAID_ONCE = frozenset(
     (
@@ -91,11 +93,8 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Invalid(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(document, dict):
         raise Invalid("The body is not a JSON object.")
-    deep: object = document
-    for _ in range(_BEYOND):
-        deep = [deep]
     try:
-        members = orjson.dumps(deep).count(b":")
+        members = orjson.dumps(_BENEATH, default=lambda _: document).count(b":")
     except orjson.JSONEncodeError:
         raise Invalid(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
     # A member that was dropped took at least one colon with it, and those inside strings are the same in both unless
