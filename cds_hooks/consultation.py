@@ -199,10 +199,7 @@ def _extension(
     service: Service, judgement: Judgement, facts: Facts, gathered: Gathered, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
-    completeness = gathered.record.completeness
-    lacking: dict[Completeness, list[str]] = {}
-    for kind in sorted(service.kinds):
-        lacking.setdefault(completeness.get(kind, Completeness.MISSING), []).append(kind)
+    states = {kind: gathered.record.completeness.get(kind, Completeness.MISSING) for kind in service.kinds}
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
@@ -212,8 +209,8 @@ def _extension(
             for unjudged in judgement.unjudged
             if unjudged.rule.reported_as in service.rules
         ],
-        "missing": lacking.get(Completeness.MISSING),
-        "incomplete": lacking.get(Completeness.INCOMPLETE),
+        "missing": sorted([kind for kind, state in states.items() if state is Completeness.MISSING]),
+        "incomplete": sorted([kind for kind, state in states.items() if state is Completeness.INCOMPLETE]),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [
             {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]

@@ -47,27 +47,11 @@ def gather(
     *deadline* is an instant of ``time.monotonic``: what was not fetched by then is missing. *issuer* is the client
     that calls, *progress* is told of each answer of the FHIR server. Raises :class:`Refused` where nothing came.
     """
-    server = _Server(request, settings, deadline, issuer, progress)
+    server = None if request.fhir_server is None else _Server(request, settings, deadline, issuer, progress)
     came, foreign, set_aside = _prefetched(request, service, settings.prefetch_keys)
     orders, other_orders = _own(request)
     lenient = tuple(f"The request was read leniently: {what}." for what in request.leniencies)
-    context = {**request.context, "patientId": request.patient_id, "userId": request.user_id}
-    plan = {
-        query.key: (query.kind, resolved)
-        for query in service.queries
-        if query.key not in came and (resolved := resolve(query.template, context, today))
-    }
-    further = {
-        key: (service.kind_of[key], link)
-        for key, value in (came.items() if request.fhir_server is not None else ())
-        if (link := _next(value, request.fhir_server))
-    }
-    fetched = server.for_queries(plan | further)
-    for key, answer in fetched.items():
-        if key in further:
-            came[key] = _joined(came[key], answer)
-        elif answer.state is not Completeness.MISSING:
-            came[key] = answer.value
+    fetched = {} if server is None else server.completing(came, service, today)
     problems = {answer.kind: answer.problem for answer in fetched.values() if answer.problem}
     lacking = {kind for key, kind in service.kind_of.items() if key not in came}
     parts = [(kind, came[key]) for key, kind in service.kind_of.items() if key in came]
@@ -81,8 +65,8 @@ def gather(
         completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
     if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
         raise NothingToJudge(" ".join([_nothing(problems), *lenient, *set_aside]))
-    referred = server.for_references(*resources.values(), orders)
-    if referred is not None:
+    if server is not None:
+        referred = server.for_references(*resources.values(), orders)
         for kind, rows in collect([("Medication", referred.value)])[0].items():
             resources.setdefault(kind, []).extend(rows)
         for kind, problem in referred.problems.items():
@@ -116,17 +100,35 @@ class _Server:
     issuer: str | None
     progress: FetchProgress | None
 
-    def for_queries(self, plan: Mapping[str, tuple[str, str]]) -> Mapping[str, Fetched]:
-        if not plan or self.request.fhir_server is None:
+    def completing(self, came: dict[str, object], service: Service, today: date) -> Mapping[str, Fetched]:
+        """Add to what came what is fetched: queries that were not answered, and further pages of those that were."""
+        request = self.request
+        context = {**request.context, "patientId": request.patient_id, "userId": request.user_id}
+        plan = {
+            query.key: (query.kind, resolved)
+            for query in service.queries
+            if query.key not in came and (resolved := resolve(query.template, context, today))
+        }
+        further = {
+            key: (service.kind_of[key], link)
+            for key, value in came.items()
+            if (link := _next(value, request.fhir_server))
+        }
+        if not plan and not further:
             return {}
         with waiting():
-            return complete(
-                plan, self.request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
+            fetched = complete(
+                plan | further, request, self.settings, self.deadline, issuer=self.issuer, progress=self.progress
             )
+        for key, answer in fetched.items():
+            if key in further:
+                came[key] = _joined(came[key], answer)
+            elif answer.state is not Completeness.MISSING:
+                came[key] = answer.value
+        return fetched
 
-    def for_references(self, *rows: Iterable[BundleEntry]) -> Resolved | None:
-        if self.request.fhir_server is None:
-            return None
+    def for_references(self, *rows: Iterable[BundleEntry]) -> Resolved:
+        """What these rows refer to and does not stand among them."""
         resources = [entry.resource for entries in rows for entry in entries]
         with waiting():
             return resolve_references(
@@ -178,14 +180,16 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
     wrapped: list[str] = []
     for key, value in request.prefetch.items():
         name = key if key in ours else site_keys.get(key, key)
-        if name not in ours or not is_answer(ours[name], value):
+        if name in ours and value is None:
+            came[name] = None
+        elif name not in ours or not is_answer(ours[name], value):
             foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds.union(SHARED_KINDS))]
             unreadable += [name] if name in ours else []
         elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
             another = True
         else:
             came[name] = value
-            if value is not None and not _is_resource(value):
+            if not _is_resource(value):
                 wrapped.append(name)
     own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
     another = another or len(own) < len(foreign)

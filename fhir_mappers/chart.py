@@ -194,7 +194,8 @@ class Chart:
         """The rows of a kind that are our patient's: those without an id, then the others in the order of theirs."""
         plain = f"Patient/{self.patient_id}"  # as nearly all say it
         own: list[ChartRow] = []
-        for row in (*(("", resource) for resource in self._nameless.get(kind, ())), *self._named[kind].items()):
+        rows: list[ChartRow] = [("", resource) for resource in self._nameless.get(kind, ())]
+        for row in (*rows, *self._named[kind].items()):
             subject = row[1].get("subject") or row[1].get("patient")
             try:
                 if (type(subject) is dict and subject.get("reference") == plain) or self.concerns_us(row[1]):

@@ -44,16 +44,18 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
     read: dict[int, tuple[str, Completeness]] = {}
     for asked, value in parts:
         kind = R4_NAMES.get(asked, asked)
-        if value is None or id(value) not in read:  # one value may be asked for several kinds, or under several keys
+        if value is None:
+            state = COMPLETE
+        elif id(value) in read:  # one value may be asked for several kinds, or under several keys
+            first, said = read[id(value)]
+            state = said if first == kind else INCOMPLETE
+        else:
             came: dict[str, list[BundleEntry]] = {}
             state = _collect_value(kind, value, came, 0)
             read[id(value)] = kind, state
             for own, rows in came.items():
                 if rows:
                     found.setdefault(own, []).append(rows)
-        else:
-            first, said = read[id(value)]
-            state = said if first == kind else INCOMPLETE
         completeness[kind] = worse(completeness[kind], state) if kind in completeness else state
     return {kind: values[0] if len(values) == 1 else _together(values) for kind, values in found.items()}, completeness
 

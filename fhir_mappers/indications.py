@@ -1,6 +1,6 @@
 """What something was for: ``reasonCode``, ``reasonReference`` and their R5 form, as an indication."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,9 +59,9 @@ def of_words(text: str, guideline: Guideline) -> Indication:
     return Indication.MIGRAINE if found_in(text, _named_in_text(guideline)) else Indication.OTHER
 
 
-def strongest(reasons: Iterable[Reason]) -> Reason:
+def strongest(reasons: Sequence[Reason]) -> Reason:
     """What several reasons name together: migraine, alone or among others; codes before text."""
-    return min(reasons, key=_rank, default=UNSTATED)
+    return reasons[0] if len(reasons) == 1 else min(reasons, key=_rank, default=UNSTATED)
 
 
 def _rank(reason: Reason) -> tuple[int, bool]:
@@ -80,7 +80,7 @@ def read_reason(chart: Chart, resource: JsonObject) -> Reason:
         references += [reference] if reference else []
     reasons = [of_concept(said, chart.guideline) for said in concepts]
     reasons += [reason for reason in (_referred(chart, each, resource) for each in references) if reason]
-    return reasons[0] if len(reasons) == 1 else strongest(reasons)
+    return strongest(reasons)
 
 
 @per_guideline

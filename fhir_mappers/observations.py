@@ -78,6 +78,8 @@ class Observed(NamedTuple):
 
 def read_observations(chart: Chart, lexicon: Lexicon) -> Observed:
     """Read every Observation by its code; all other codes are passed over."""
+    if "Observation" not in chart.rows:
+        return Observed([], [], [], [])
     reader = _Reader(chart, lexicon)
     chart.each("Observation", reader.read)
     reader.pair_pressures()

@@ -206,7 +206,7 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
     running = not stopped and any(course.running for course in deciding)
     end = None if running else _end(deciding, stopped)
     first = spans[0].course if spans else courses[0]
-    reason = strongest(course.reason for course in courses)
+    reason = strongest([course.reason for course in courses])
     doses = [course.dosing.single for course in deciding if course.dosing.single is not None]
     intervals = [course.dosing.interval_days for course in deciding if course.dosing.interval_days is not None]
     routes = [course.dosing.route or course.medicine.route for course in deciding]
@@ -227,7 +227,7 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         stop=Stop(nonadherent=any(course.stop.nonadherent for course in deciding))
         if running
         else merge_stops([course.stop for course in deciding if not course.running]),
-        refs=unique(course.ref for course in courses),
+        refs=unique([course.ref for course in courses]),
     )
 
 
