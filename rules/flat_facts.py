@@ -56,7 +56,7 @@ def measure(
 
     ``options`` are the facts beside the guideline: what holds today, which classes and drugs are available in the
     locale. ``hook`` is the CDS Hooks hook that asks.
-    Facts come in a fixed order and are numbered ``f1``, ``f2``... Raises :class:`LimitError` for too many of them.
+    Facts come in a fixed order, not yet numbered. Raises :class:`LimitError` for too many of them.
     Beside them come, by type, those about classes that nothing in the chart touches: they are made once for all charts,
     and in order for :func:`~prodrome.rules.engine.evaluation.evaluate`.
     """
@@ -67,7 +67,7 @@ def measure(
         in_time()
         if len(found) == MAX_FACTS:
             raise LimitError(f"more than {MAX_FACTS} facts")
-        found.append(fact_of((f"f{len(found) + 1}", type_, fields, refs, (), None)))
+        found.append(fact_of(("", type_, fields, refs, (), None)))
     return found, untouched
 
 
@@ -117,7 +117,6 @@ class _Sheet:
         self.options = options
         self.facts, self.guideline, self.today, self.locale = facts, guideline, today, options.locale
         self.names = frozenset([name for condition in facts.conditions for name in condition.names])
-        self.unavailable_classes = guideline.unavailable_classes(options.locale)
         self.active = options.active
         self._allergic_to: dict[str, Mapping[str, Refs]] = {}
         self._exceptions: dict[str, Sequence[ExceptionalDose]] = {}
@@ -271,7 +270,7 @@ def _drug_uses(sheet: _Sheet) -> Iterator[_Measured]:
     """How long ago each drug may have been taken last, for anything."""
     last: dict[str, tuple[float, Refs]] = {}
     for trial in sheet.facts.trials:
-        ago = 0.0 if trial.running else max(0.0, fewest_days_ago(trial.end, sheet.today))
+        ago = 0 if trial.running else max(0, fewest_days_ago(trial.end, sheet.today))
         if trial.drug not in last or ago < last[trial.drug][0]:
             last[trial.drug] = (ago, trial.refs)
     for drug_id, (ago, refs) in last.items():
@@ -316,11 +315,12 @@ def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
 def _preventive_classes(sheet: _Sheet) -> Iterator[_Measured]:
     lasting = {id_: active for id_, active in sheet.active.items() if active.contraindication.counts_for_class}
     here = sheet.options.here
+    gone = sheet.guideline.unavailable_classes(sheet.locale)
     for id_, class_ in sheet.guideline.classes.items():
         members = [drug for drug in sheet.guideline.counting_members[id_] if drug.id in here]
         fields: dict[str, FlatValue] = {
             "id": id_,
-            "required": class_.required and id_ not in sheet.unavailable_classes,
+            "required": class_.required and id_ not in gone,
             "only_in_chronic": class_.only_if == "chronic_migraine",
         }
         refs: Refs = ()

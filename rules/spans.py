@@ -36,7 +36,7 @@ def days_ago(when: When, today: date) -> Span:
 
 def fewest_days_ago(when: When | None, today: date) -> float:
     """The fewest days ago it may have been; undated may be today."""
-    return days_ago(when, today).least if when else 0.0
+    return days_ago(when, today).least if when else 0
 
 
 def years(birth: date, today: date) -> int:

@@ -11,13 +11,14 @@ content and numbered ``f1``, ``f2``... anew.
 
 import functools
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
 
 from prodrome.rules.engine.matching import (
+    FACT_IDS,
     MAX_FACTS,
     Bindings,
     CompiledLayer,
@@ -125,13 +126,12 @@ def evaluate(
             matched = matcher.matched(layer.compiled, state.by_type)
         else:
             matched = _by_rule(layer.compiled, matcher.match(layer.compiled, state.by_type), state.facts)
-        matches.update(by_ids(matched))
         if matched:
+            matches.update(by_ids(matched))
             _conclude(state, rulebook, matched, completeness)
         if layer.tallies:
-            state.add(
-                [_count(state, tally, number) for number, tally in enumerate(layer.tallies, len(state.facts) + 1)]
-            )
+            ids = state.ids_of_next(len(layer.tallies))
+            state.add([_count(state, tally, id_) for tally, id_ in zip(layer.tallies, ids, strict=True)])
     if engine == "checked" and _DURABLE is not None:
         _check(_DURABLE, rulebook, state.by_type, matches, in_time)
     return Outcome(
@@ -179,31 +179,25 @@ def in_order(rulebook: Rulebook, measured: Sequence[Fact], ordered: FactsByType)
     """
     if (count := len(measured) + sum(map(len, ordered.values()))) > MAX_FACTS:
         raise LimitError(f"{count} facts; at most {MAX_FACTS}")
-    found: dict[str, list[tuple[Mapping[str, Value], tuple[str, ...]]]] = {
-        kind: [(fact.fields, fact.refs) for fact in facts] for kind, facts in ordered.items()
-    }
+    found: dict[str, list[Fact]] = {}
     for fact in measured:
-        found.setdefault(fact.type, []).append((_plain(rulebook, fact), fact.refs))
-    facts: dict[str, list[Fact]] = {}
-    number = 0
-    for kind in sorted(found):
-        same = found[kind]
-        if len(same) > 1 and kind not in ordered:
+        found.setdefault(fact.type, []).append(_plain(rulebook, fact))
+    for same in found.values():
+        if len(same) > 1:
             same.sort(key=_content)
-        facts[kind] = numbered = []
-        for fields, refs in same:
-            number += 1
-            numbered.append(fact_of((f"f{number}", kind, fields, refs, (), None)))
-    return facts
+    ids = iter(FACT_IDS)
+    return {
+        kind: [fact_of((id_, kind, fact.fields, fact.refs, (), None)) for fact, id_ in zip(same, ids, strict=False)]
+        for kind, same in sorted({**found, **ordered}.items())
+    }
 
 
-def _content(said: tuple[Mapping[str, Value], tuple[str, ...]]) -> tuple[bytes, tuple[str, ...]]:
-    fields, refs = said
-    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS), refs
+def _content(fact: Fact) -> tuple[bytes, tuple[str, ...]]:
+    return orjson.dumps(fact.fields, option=orjson.OPT_SORT_KEYS), fact.refs
 
 
-def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
-    """The fact's known fields, checked against its type; whole numbers are integers."""
+def _plain(rulebook: Rulebook, fact: Fact) -> Fact:
+    """The fact with its known fields alone, checked against its type; whole numbers are integers."""
     schema = rulebook.fact_types.get(fact.type)
     if schema is None or fact.type not in rulebook.measured:
         raise FactError(f"no measured fact type {fact.type!r}")
@@ -221,8 +215,9 @@ def _plain(rulebook: Rulebook, fact: Fact) -> Mapping[str, Value]:
         if schema.get(name) is not kind:
             raise FactError(f"{fact.type}.{name} is {'of another kind' if name in schema else 'unknown'}")
     if not changed:
-        return fact.fields
-    return {name: _whole(value) for name, value in fact.fields.items() if value != ""}
+        return fact
+    fields = {name: _whole(value) for name, value in fact.fields.items() if value != ""}
+    return fact_of((fact.id, fact.type, fields, fact.refs, (), None))
 
 
 def _whole(value: Value) -> Value:
@@ -239,10 +234,15 @@ class _State:
         self.blocked: list[Blocked] = []
         self.unjudged: list[UnjudgedRule] = []
 
-    def add(self, facts: Collection[Fact]) -> None:
+    def ids_of_next(self, count: int) -> Sequence[str]:
+        """What so many more facts are called. Raises :class:`LimitError` where there may not be so many."""
+        there = len(self.facts)
+        if there + count > MAX_FACTS:
+            raise LimitError(f"{there + count} facts; at most {MAX_FACTS}")
+        return FACT_IDS[there : there + count]
+
+    def add(self, facts: Sequence[Fact]) -> None:
         self.facts += facts
-        if len(self.facts) > MAX_FACTS:
-            raise LimitError(f"{len(self.facts)} facts; at most {MAX_FACTS}")
         for fact in facts:
             of_type = self.by_type.get(fact.type)
             if of_type is None:
@@ -292,10 +292,9 @@ def _conclude(state: _State, rulebook: Rulebook, matched: Matched, completeness:
                 state.unjudged.append(UnjudgedRule(rule_id, taken, missing))
             else:
                 held.append((rule_id, taken, place))
-    first = len(state.facts) + 1
     made = [
-        _derived(number, kind, fields, grounds, rule_id)
-        for number, (kind, rule_id, fields, grounds) in enumerate(concluded, first)
+        _derived(id_, kind, fields, grounds, rule_id)
+        for id_, (kind, rule_id, fields, grounds) in zip(state.ids_of_next(len(concluded)), concluded, strict=True)
     ]
     state.fired += map(_fired_of, [(rule_id, taken, made[place]) for rule_id, taken, place in held])
     state.add(made)
@@ -308,8 +307,8 @@ def _left_open(rule: Rule) -> Conclusion:
 
 def _there(unless: Iterable[Pattern], facts: FactsByType) -> list[Joined]:
     """What can silence a rule: the conditions that some fact passes."""
-    found = [Joined(one, facts[one.fact]) for one in unless if one.fact in facts]
-    return [joined for joined in found if joined]
+    found = [(one, one.passing(facts[one.fact])) for one in unless if one.fact in facts]
+    return [Joined(one, passing) for one, passing in found if passing]
 
 
 def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
@@ -319,7 +318,7 @@ def _silencer(unless: Iterable[Joined], taken: Bindings) -> Fact | None:
     return None
 
 
-def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Sequence[Fact], rule_id: str | None) -> Fact:
+def _derived(id_: str, kind: str, fields: Mapping[str, Value], grounds: Sequence[Fact], rule_id: str | None) -> Fact:
     """A fact that rests on others, some of which may be named more than once."""
     ids: tuple[str, ...] = (grounds[0].id,)
     refs = grounds[0].refs
@@ -328,16 +327,16 @@ def _derived(number: int, kind: str, fields: Mapping[str, Value], grounds: Seque
         refs = tuple(dict.fromkeys([ref for fact in grounds for ref in fact.refs]))
     elif len(refs) > 1:
         refs = tuple(dict.fromkeys(refs))
-    return fact_of((f"f{number}", kind, fields, refs, ids, rule_id))
+    return fact_of((id_, kind, fields, refs, ids, rule_id))
 
 
-def _count(state: _State, tally: Tally, number: int) -> Fact:
+def _count(state: _State, tally: Tally, id_: str) -> Fact:
     found = state.by_type.get(tally.of.fact)
     counted = [fact for fact in tally.of.passing(found) if tally.distinct in fact.fields] if found else ()
     if not counted:
-        return fact_of((f"f{number}", TALLY, {"name": tally.name, "count": 0}, (), (), None))
+        return fact_of((id_, TALLY, {"name": tally.name, "count": 0}, (), (), None))
     values = {fact.fields[tally.distinct] for fact in counted}
-    return _derived(number, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
+    return _derived(id_, TALLY, {"name": tally.name, "count": len(values)}, counted, None)
 
 
 def _load_durable() -> Matcher | None:

@@ -98,7 +98,7 @@ def _stop(rule: Rule, facts: FactsByType) -> Obstacle:
     """Where the conditions gave out. A layer reads only what was there before it, so all facts may be asked now."""
     partial: list[Bindings] = [{}]
     for index, pattern in enumerate(rule.when):
-        longer = extend(pattern, partial, facts.get(pattern.fact, ()))
+        longer = extend(pattern, partial, pattern.passing(facts.get(pattern.fact, ())))
         if not longer:
             return _nearest(index, pattern, partial, facts.get(pattern.fact, ()))
         partial = longer

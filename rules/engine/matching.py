@@ -53,6 +53,9 @@ fact_of: Callable[[tuple[str, str, Mapping[str, Value], tuple[str, ...], tuple[s
 fact_of = functools.partial(tuple.__new__, Fact)
 """A fact of all that it holds, in order. There are hundreds a call, and ``Fact(...)`` costs four times as much."""
 
+FACT_IDS = tuple([f"f{number}" for number in range(1, MAX_FACTS + 1)])
+"""What facts are called, in their order."""
+
 Facts = Sequence[Fact]
 FactsByType = Mapping[str, Facts]
 Bindings = Mapping[str, Fact]
@@ -181,11 +184,19 @@ _TESTS = {
     "one of": f"{_KNOWN} in {{value}}",
 }
 """How each test is asked of a fact; a chain of comparisons looks its field up once."""
+_PICKER = """
+def picker(facts):
+    found = []
+    for fact in facts:
+        if {}:
+            found.append(fact)
+    return found
+"""
 
 
 @functools.lru_cache(maxsize=10_000)
 def _picker(tests: tuple[Comparison, ...], one_of: tuple[OneOf, ...]) -> Callable[[Facts], Facts]:
-    """What picks the facts that pass: one expression of Python, since most of judging is asking this.
+    """What picks the facts that pass: one function of Python, since most of judging is asking this.
 
     Nothing that a rulebook says stands in its text: fields and values are bound to names in it.
     """
@@ -193,12 +204,13 @@ def _picker(tests: tuple[Comparison, ...], one_of: tuple[OneOf, ...]) -> Callabl
     asked += [("one of", name, values) for name, values in one_of]
     if not asked:
         return _all
-    bound: dict[str, object] = {}
+    bound: dict[str, Any] = {}
     parts = []
     for number, (op, name, value) in enumerate(asked):
         bound |= {f"f{number}": name, f"v{number}": value}
         parts.append(_TESTS[op].format(name=f"f{number}", value=f"v{number}"))
-    picker: Callable[[Facts], Facts] = eval(f"lambda facts: [fact for fact in facts if {' and '.join(parts)}]", bound)
+    exec(_PICKER.format(" and ".join(parts)), bound)
+    picker: Callable[[Facts], Facts] = bound["picker"]
     return picker
 
 
@@ -228,16 +240,13 @@ def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
 class Joined:
     """The facts a condition may take, looked up by what its ``=`` joins compare, so that cost grows with matches."""
 
-    def __init__(self, pattern: Pattern, facts: Facts) -> None:
-        self._candidates = pattern.passing(facts)
+    def __init__(self, pattern: Pattern, candidates: Facts) -> None:
+        self._candidates = candidates
         self._equal, self._other = pattern.equal, pattern.other
         self._found: dict[tuple[Value | None, ...], list[Fact]] = {}
-        for fact in self._candidates if self._equal else ():
+        for fact in candidates if self._equal else ():
             known = fact.fields.get
             self._found.setdefault(tuple([known(join.field) for join in self._equal]), []).append(fact)
-
-    def __bool__(self) -> bool:
-        return bool(self._candidates)
 
     def with_(self, taken: Bindings) -> Facts:
         """Those that agree with the facts taken so far in every join, in the order given."""
@@ -252,12 +261,11 @@ class Joined:
         return found
 
 
-def extend(pattern: Pattern, partial: Sequence[Bindings], facts: Sequence[Fact]) -> list[Bindings]:
-    """Every partial match with one more fact that the condition takes."""
-    alias, joined = pattern.alias, Joined(pattern, facts) if pattern.joins else None
-    candidates: Facts = () if joined else pattern.passing(facts)
+def extend(pattern: Pattern, partial: Sequence[Bindings], candidates: Facts) -> list[Bindings]:
+    """Every partial match with one more fact that the condition takes, of those that pass what it asks of one alone."""
+    alias, joined = pattern.alias, Joined(pattern, candidates) if pattern.joins else None
     longer: list[Bindings] = []
-    for taken in partial if joined or candidates else ():
+    for taken in partial:
         others = taken.values()
         for fact in joined.with_(taken) if joined else candidates:
             if fact not in others:
@@ -279,19 +287,20 @@ class ReferenceMatcher:
         matched: list[tuple[str, Sequence[Bindings]]] = []
         count = 0
         for rule_id, when in layer.possible(facts):
-            first = when[0]
-            found = first.passing(facts[first.fact])
-            if not found:
-                continue
-            alias = first.alias
-            partial: list[Bindings] = [{alias: fact} for fact in found]
-            for pattern in when[1:]:
-                partial = extend(pattern, partial, facts[pattern.fact])
-                if not partial:
+            candidates: list[Facts] = []
+            for pattern in when:
+                passing = pattern.passing(facts[pattern.fact])
+                if not passing:
                     break
+                candidates.append(passing)
             else:
-                matched.append((rule_id, partial))
-                count += len(partial)
+                alias = when[0].alias
+                partial: list[Bindings] = [{alias: fact} for fact in candidates[0]]
+                for pattern, passing in zip(when[1:], candidates[1:], strict=True):
+                    partial = extend(pattern, partial, passing)
+                if partial:
+                    matched.append((rule_id, partial))
+                    count += len(partial)
         if count > MAX_MATCHES:
             raise LimitError(f"layer {layer.name} has more than {MAX_MATCHES} matches")
         return matched
