@@ -35,6 +35,9 @@ MOST_SKIPPED = 100
 """Rows that could not be read which an answer names; the others are counted."""
 LONGEST_NAME = 100
 
+# Before Python 3.12 a member is looked for in its enum at length, which loops over kinds would pay for each.
+_COMPLETE, _INCOMPLETE, _MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
+
 
 class OutOfTime(Exception):
     """Reading and judging a chart, and building its cards, took longer than a call may."""
@@ -63,7 +66,7 @@ class Consultation:
     @property
     def missing(self) -> list[str]:
         """The kinds of resource that did not come, or not whole."""
-        return sorted(kind for kind, state in self.record.completeness.items() if state is not Completeness.COMPLETE)
+        return sorted([kind for kind, state in self.record.completeness.items() if state is not _COMPLETE])
 
 
 def consult(
@@ -199,7 +202,7 @@ def _extension(
     service: Service, judgement: Judgement, facts: Facts, gathered: Gathered, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
-    states = {kind: gathered.record.completeness.get(kind, Completeness.MISSING) for kind in service.kinds}
+    states = {kind: gathered.record.completeness.get(kind, _MISSING) for kind in service.kinds}
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
@@ -209,8 +212,8 @@ def _extension(
             for unjudged in judgement.unjudged
             if unjudged.rule.reported_as in service.rules
         ],
-        "missing": sorted([kind for kind, state in states.items() if state is Completeness.MISSING]),
-        "incomplete": sorted([kind for kind, state in states.items() if state is Completeness.INCOMPLETE]),
+        "missing": sorted([kind for kind, state in states.items() if state is _MISSING]),
+        "incomplete": sorted([kind for kind, state in states.items() if state is _INCOMPLETE]),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [
             {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]

@@ -7,7 +7,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TypeVar, cast
 
-from prodrome.fhir_mappers.collecting import BundleEntry, kind_of
+from prodrome.fhir_mappers.collecting import COMPLETE, INCOMPLETE, MISSING, BundleEntry, kind_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
     MODIFIER,
@@ -291,10 +291,10 @@ class Chart:
 
     def completeness(self, given: Mapping[str, Completeness]) -> dict[str, Completeness]:
         """The state of every kind: as given, and incomplete where a resource of it could not be read."""
-        states = {kind: given.get(kind, Completeness.MISSING) for kind in KINDS}
+        states = {kind: given.get(kind, MISSING) for kind in KINDS}
         for kind, _ in self.skipped:
-            if states.get(kind) is Completeness.COMPLETE:
-                states[kind] = Completeness.INCOMPLETE
+            if states.get(kind) is COMPLETE:
+                states[kind] = INCOMPLETE
         return states
 
     def counts(self) -> dict[str, int]:
