@@ -67,7 +67,7 @@ def run(asked: argparse.Namespace) -> int:
                 environment.store.close()
 
         return serve(
-            lambda: front_of(app),
+            lambda place: front_of(app, place),
             listener,
             workers=processes,
             grace_seconds=settings.grace_seconds,

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 class Turn:
     """A turn to compute, handed on in the order it was asked for; a lock of the library goes to whoever comes by.
 
-    ``with turn`` holds it.
+    ``with turn`` holds it. Where a thread takes it and what was computed is sent by another, that one gives it.
     """
 
     def __init__(self) -> None:
@@ -26,25 +26,25 @@ class Turn:
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
-        self._take()
-        _MINE.turn = self
+        self.take()
 
     def __exit__(self, *_: object) -> None:
         _MINE.turn = None
-        self._give()
+        self.give()
 
     @contextmanager
     def given_away(self) -> Iterator[None]:
         """Let others have it for a while."""
         _MINE.turn = None
-        self._give()
+        self.give()
         try:
             yield
         finally:
-            self._take()
-            _MINE.turn = self
+            self.take()
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """Wait for it, and have it until it is given."""
+        _MINE.turn = self
         with self._lock:
             if not self._held:
                 self._held = True
@@ -56,7 +56,8 @@ class Turn:
         mine.acquire()
         self._since = time.perf_counter()
 
-    def _give(self) -> None:
+    def give(self) -> None:
+        """Hand it on."""
         self.held_seconds += time.perf_counter() - self._since
         with self._lock:
             if self._waiting:

@@ -43,6 +43,7 @@ from prodrome.cds_hooks.web.bodies import TAKEN, json_body
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.health import health, readiness
 from prodrome.cds_hooks.web.metrics import MEDIA_TYPE, OTHER, Metrics
+from prodrome.cds_hooks.web.siblings import Place
 from prodrome.cds_hooks.web.statuses import outcome, outcome_of, status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
 from prodrome.fhir_mappers import KINDS
@@ -303,8 +304,11 @@ def _trace(app: Flask) -> None:
     app.wsgi_app = traced  # type: ignore[method-assign]
 
 
-def front_of(app: Flask) -> Front:
-    """What stands before the application in one process that serves it, which traces its calls from now on if asked."""
+def front_of(app: Flask, place: Place | None = None) -> Front:
+    """What stands before the application in one process that serves it, which traces its calls from now on if asked.
+
+    *place*: its place among the processes of the service.
+    """
     settings: Settings = app.extensions["prodrome"].settings
     if settings.traces:
         begin_traces()
@@ -321,6 +325,7 @@ def front_of(app: Flask) -> Front:
         verify=None if settings.open else app.extensions["prodrome.check"],
         fields=fields,
         metrics=app.extensions["prodrome.metrics"],
+        place=place,
     )
 
 

@@ -14,7 +14,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,6 +24,7 @@ from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
 from prodrome.cds_hooks.runtime import Jobs, Turn
 from prodrome.cds_hooks.web.metrics import Metrics
+from prodrome.cds_hooks.web.siblings import Lost, Place
 from prodrome.cds_hooks.web.statuses import outcome
 from prodrome.cds_hooks.web.wsgi import Application, HttpAnswer, Scope, called, environ_of, headers_of
 
@@ -38,6 +41,9 @@ FEW = 4
 MOST_WAIT_SECONDS = 0.25
 """A call that would wait longer than this for those before it, as long as they take lately, is told to come back."""
 PACE_WEIGHT = 0.1
+LOOKS = 3
+"""How often the loop looks at its sockets between two calls: while one computes, it hardly comes to. By then an answer
+is sent, and what came is read and handed to a sibling that has nothing to do."""
 UNCHECKED_BYTES = 64 * 1024
 """Read of a body before its token is checked."""
 HELD_BYTES = 256 * 1024 * 1024
@@ -50,6 +56,8 @@ _LINGER_SECONDS = 2.0
 """How long what a client still sends is thrown away after it was refused, so that it reads the answer."""
 CAME = "prodrome.came"
 """The extension in the scope of a request that says that its body is there."""
+CALLS = "/cds-services/"
+"""How the paths begin that a sibling may answer: what a page shows may be of its own process."""
 PAGE_FILES = "/workbench/static/"
 ALWAYS_ANSWERED = frozenset({"/health", "/ready", "/metrics"})
 """Paths whose calls are never shed: an orchestrator that asks is not to take a busy service for a dead one."""
@@ -63,13 +71,30 @@ class _Gone(Exception):
     """The client closed the connection."""
 
 
+class _Unanswered(Enum):
+    """Why the application did not answer."""
+
+    NOT_BEGUN = "it waited too long"
+    FAILED = "it failed"
+
+
+class _Request(NamedTuple):
+    """A request that was read, what was found by its head, and when it is too late to begin (monotonic seconds)."""
+
+    scope: Scope
+    body: bytes
+    found: object
+    due: float
+
+
 class Front:
     """The ASGI application of one process: *app* (WSGI), and what it may be asked at once.
 
     ``max_body_bytes``: bodies above are refused. ``max_waiting``: calls that wait while others are answered; 503 above.
     ``patience_seconds``: a call that waited longer than this is not begun. ``verify`` checks a token (the header, the
     path) and raises for one that is not good; the application finds its outcome (``wsgi.CHECKED``). ``fields`` are the
-    header fields that every answer has, by the path and the origin of the request.
+    header fields that every answer has, by the path and the origin of the request. ``place``: where it stands among
+    the processes of the service, if it is not alone.
     """
 
     def __init__(
@@ -82,6 +107,7 @@ class Front:
         verify: Verify | None = None,
         fields: Fields = lambda path, origin: {},
         metrics: Metrics | None = None,
+        place: Place | None = None,
     ) -> None:
         self._app = app
         self._max_body = max_body_bytes
@@ -90,6 +116,7 @@ class Front:
         self._verify = verify
         self._fields = fields
         self._metrics = metrics
+        self._place = place
         self._jobs: Jobs[_Call | _Check] = Jobs()
         self._turn = Turn()
         self._in_hand = 0
@@ -121,7 +148,8 @@ class Front:
                     self._held += len(body)
             except Refused as refused:
                 found = refused
-            answer = await self._answer(scope, headers, environ_of(scope, headers, body, found), receive)
+            request = _Request(scope, body, found, time.monotonic() + self._patience)
+            answer = await self._answer(request, headers, receive)
         except _Busy:
             busy, answer = True, self._outcome(scope, headers, 503, "The service is busy. Ask again.", "1")
         except _Gone:
@@ -141,7 +169,7 @@ class Front:
 
     async def _admit(self, scope: Scope, headers: Mapping[str, str]) -> object:
         """What can be found by the head alone: a refusal, or the caller where the token had to be checked for it."""
-        if not _always_answered(scope["path"]):
+        if not _always_answered(scope["path"]) and self._freer(scope) is None:
             self._check_room()
         length = headers.get("CONTENT_LENGTH", "0")
         announced = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else self._max_body + 1
@@ -202,29 +230,71 @@ class Front:
             self._held -= held
         return b"".join(parts)
 
-    async def _answer(
-        self, scope: Scope, headers: Mapping[str, str], environ: dict[str, Any], receive: Receive
-    ) -> HttpAnswer:
-        if not _always_answered(environ["PATH_INFO"]):
+    async def _answer(self, request: _Request, headers: Mapping[str, str], receive: Receive) -> HttpAnswer:
+        freer = None if isinstance(request.found, Exception) else self._freer(request.scope)
+        if freer is None and not _always_answered(request.scope["path"]):
             self._check_room()
+        try:
+            answer = await (self._computed(request, headers, receive) if freer is None else freer(request))
+        except Lost:
+            raise _Busy from None
+        if answer is _Unanswered.NOT_BEGUN:
+            raise _Busy
+        if answer is _Unanswered.FAILED:
+            text = "The service failed on this request and gives no answer. Its operators were told."
+            return self._outcome(request.scope, headers, 500, text)
+        return answer
+
+    def _freer(self, scope: Scope) -> "Callable[[_Request], Awaitable[Any]] | None":
+        """What has a sibling that has less to do answer, where there is one that may answer such a request."""
+        if self._place is None or not scope["path"].startswith(CALLS):
+            return None
+        place = self._place.freer(self._in_hand)
+        return None if place is None else partial(self._place.ask, place)
+
+    async def _computed(
+        self, request: _Request, headers: Mapping[str, str], receive: Receive | None = None
+    ) -> HttpAnswer | _Unanswered:
+        """What the application says, in its turn. Raises ``_Gone`` where the client of *receive* went away before."""
+        scope, body, found, due = request
         loop = asyncio.get_running_loop()
-        job = _Call(self._app, environ, time.monotonic() + self._patience, loop, loop.create_future())
+        job = _Call(self._app, environ_of(scope, headers, body, found), due, loop, loop.create_future())
         waits = self._in_hand > 0
-        self._in_hand += 1
+        self._count(1)
         self._asked += 1
         self._jobs.put(job)
         try:
-            if waits:
-                await _answered_or_gone(job, receive)
-            answer = await job.result
+            return await (job.result if receive is None or not waits else _answered_or_gone(job, receive))
         finally:
-            self._in_hand -= 1
-        if answer is None:
-            raise _Busy
-        if isinstance(answer, Exception):
-            text = "The service failed on this request and gives no answer. Its operators were told."
-            return self._outcome(scope, headers, 500, text)
-        return answer
+            self._count(-1)
+
+    async def _handed(self, request: _Request) -> HttpAnswer | _Unanswered:
+        """What the application says to a request that a sibling read."""
+        self._held += len(request.body)
+        try:
+            return await self._computed(request, headers_of(request.scope))
+        finally:
+            self._held -= len(request.body)
+
+    def _count(self, more: int) -> None:
+        self._in_hand += more
+        if self._place is not None:
+            self._place.tell(self._in_hand)
+
+    def open(self) -> None:
+        """Take what siblings hand over, from now on, in the running loop."""
+        if self._place is not None:
+            self._place.open(self._handed)
+
+    def leave(self) -> None:
+        """Take no more of them."""
+        if self._place is not None:
+            self._place.leave()
+
+    async def finish(self, seconds: float) -> None:
+        """Wait until those that were taken are answered, or for so many *seconds*."""
+        if self._place is not None:
+            await self._place.finish(seconds)
 
     def _outcome(
         self, scope: Scope, headers: Mapping[str, str], status: int, text: str, retry_after: str | None = None
@@ -249,40 +319,51 @@ class Front:
     def _work(self) -> None:
         while True:
             job = self._jobs.take()
-            with self._turn:
-                if isinstance(job, _Call):
-                    self._begun += 1
-                result = job.run()
-                held, self._held_before = self._turn.held_seconds - self._held_before, self._turn.held_seconds
-                self._pace += PACE_WEIGHT * (held - self._pace)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: grace is over, and nobody waits
-                job.loop.call_soon_threadsafe(_tell, job.result, result)
+            self._turn.take()
+            if isinstance(job, _Call):
+                self._begun += 1
+            result = job.run()
+            try:
+                job.loop.call_soon_threadsafe(self._tell, job, result)
+            except RuntimeError:  # the loop is closed: grace is over, and nobody waits
+                self._turn.give()
+
+    def _tell(self, job: "_Call | _Check", result: Any) -> None:
+        if not job.result.done():
+            job.result.set_result(result)
+        self._hand_on(job.loop, LOOKS if self._in_hand > 1 else 0)
+
+    def _hand_on(self, loop: asyncio.AbstractEventLoop, looks: int) -> None:
+        """Let the next call compute, once the loop has looked so often at what it has to do."""
+        if looks:
+            loop.call_soon(self._hand_on, loop, looks - 1)
+            return
+        self._turn.give()
+        held, self._held_before = self._turn.held_seconds - self._held_before, self._turn.held_seconds
+        self._pace += PACE_WEIGHT * (held - self._pace)
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call on its way to a thread and back.
-
-    Answered ``None`` where it was not begun in time, and with the exception that the application should have answered.
-    """
+    """One call on its way to a thread and back."""
 
     app: Application
     environ: dict[str, Any]
     due: float
     loop: asyncio.AbstractEventLoop
-    result: "asyncio.Future[HttpAnswer | Exception | None]"
+    result: "asyncio.Future[HttpAnswer | _Unanswered]"
     begun: bool = False
     wanted: bool = True
 
-    def run(self) -> HttpAnswer | Exception | None:
+    def run(self) -> HttpAnswer | _Unanswered:
         self.begun = True
         if not self.wanted or time.monotonic() > self.due:
-            return None
+            return _Unanswered.NOT_BEGUN
         try:
             return called(self.app, self.environ)
         except Exception as error:  # the application answers its own failures; this one is of the part before it
             alarm("unexpected failure", **failure(error))
-            return error
+            return _Unanswered.FAILED
 
 
 @dataclass(slots=True)
@@ -302,21 +383,21 @@ class _Check:
             return error
 
 
-def _tell(future: "asyncio.Future[Any]", result: object) -> None:
-    if not future.done():
-        future.set_result(result)
+async def _answered_or_gone(call: _Call, receive: Receive) -> HttpAnswer | _Unanswered:
+    """The answer; a client that goes away before its call was begun takes it back. Raises ``_Gone``."""
 
+    def give_up(_: object) -> None:
+        if not call.result.done() and not call.begun:
+            call.wanted = False
+            call.result.set_exception(_Gone())
 
-async def _answered_or_gone(call: _Call, receive: Receive) -> None:
-    """Wait for the answer; a client that goes away before its call was begun takes it back. Raises ``_Gone``."""
     gone = asyncio.ensure_future(_gone(receive))
+    gone.add_done_callback(give_up)
     try:
-        await asyncio.wait((gone, call.result), return_when=asyncio.FIRST_COMPLETED)
+        return await call.result
     finally:
+        gone.remove_done_callback(give_up)
         gone.cancel()
-    if not call.result.done() and not call.begun:
-        call.wanted = False
-        raise _Gone
 
 
 def _always_answered(path: str) -> bool:

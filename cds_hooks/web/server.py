@@ -157,15 +157,20 @@ class Server(uvicorn.Server):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # what came while this process was made comes now
         for listener in sockets or ():
             listener.listen(BACKLOG)
+        self._front.open()
         if self._parent is not None:  # the other end is the parent's: it is closed when the parent is gone
             asyncio.get_running_loop().add_reader(self._parent, self._orphaned)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, let those that came meanwhile be answered, say how things are, then end."""
+        loop = asyncio.get_running_loop()
+        last = loop.time() + (self.config.timeout_graceful_shutdown or 0)
+        self._front.leave()
         for server in self.servers:
             server.close()
         await asyncio.sleep(SETTLE_SECONDS)
         await super().shutdown(sockets)
+        await self._front.finish(max(0.0, last - loop.time()))
         self._front.tell_state()
 
     async def on_tick(self, counter: int) -> bool:

@@ -20,12 +20,15 @@ from prodrome.cds_hooks.logs import alarm, log
 from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.web.front import Front
 from prodrome.cds_hooks.web.metrics import forget
+from prodrome.cds_hooks.web.siblings import Place, Siblings
 
 if TYPE_CHECKING:
     from prodrome.cds_hooks.web.server import Server
 
 BACKLOG = 2048
 """Connections that wait to be taken."""
+SWITCH_SECONDS = 0.0005
+"""How long the thread that reads the sockets waits for the one that computes: Python's 5 ms are as long as a call."""
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 OPEN_FILES = 65_536
 QUICK_DEATH_SECONDS = 2.0
@@ -44,7 +47,7 @@ def cores() -> int:
 
 
 def serve(
-    front: Callable[[], Front],
+    front: Callable[[Place], Front],
     listener: socket.socket,
     *,
     workers: int,
@@ -54,8 +57,8 @@ def serve(
 ) -> int:
     """Answer on *listener* with so many processes until told to stop; the exit status.
 
-    *front* is called in each process: threads and connections are its own. *started* is called when all run, *ended*
-    in each process after its last answer.
+    *front* is called in each process, with its place: threads and connections are its own. *started* is called when all
+    run, *ended* in each process after its last answer.
     """
     with contextlib.suppress(ValueError, OSError):  # a site's own limit stays
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,7 +77,7 @@ class _Parent:
     def __init__(
         self,
         server: "Callable[..., Server]",
-        front: Callable[[], Front],
+        front: Callable[[Place], Front],
         listener: socket.socket,
         workers: int,
         grace_seconds: float,
@@ -86,15 +89,15 @@ class _Parent:
         self._workers = workers
         self._grace = grace_seconds
         self._ended = ended
-        self._children: dict[int, float] = {}  # process -> since when
+        self._siblings = Siblings(workers)
+        self._children: dict[int, tuple[int, float]] = {}  # process -> its place, and since when
         self._quick_deaths = 0
         self._alive, self._mine = os.pipe()
 
     def run(self, started: Callable[[], None] | None) -> int:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            for _ in range(self._workers):
-                self._start()
+            self._fill()
             if started is not None:
                 started()
             while True:
@@ -108,23 +111,30 @@ class _Parent:
                         alarm("the processes of the service die at once: giving up")
                         self._stop()
                         return 1
-                    while len(self._children) < self._workers:
-                        self._start()
+                    self._fill()
                 else:
                     self._stop()
                     return 0
         finally:
+            self._siblings.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    def _start(self) -> None:
+    def _fill(self) -> None:
+        """Start a process at each place that has none."""
+        taken = {place for place, _ in self._children.values()}
+        for place in range(self._workers):
+            if place not in taken:
+                self._start(place)
+
+    def _start(self, place: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         process = os.fork()
         if not process:
-            self._child()
-        self._children[process] = time.monotonic()
+            self._child(place)
+        self._children[process] = place, time.monotonic()
 
-    def _child(self) -> NoReturn:
+    def _child(self, place: int) -> NoReturn:
         status = 1
         try:
             os.close(self._mine)
@@ -132,7 +142,9 @@ class _Parent:
                 signal.signal(name, signal.SIG_IGN)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             collect_seldom()
-            server = self._server(self._front(), grace_seconds=self._grace, parent=self._alive)
+            sys.setswitchinterval(SWITCH_SECONDS)
+            front = self._front(Place(self._siblings, place))
+            server = self._server(front, grace_seconds=self._grace, parent=self._alive)
             server.run(sockets=[self._listener])
             if self._ended is not None:
                 self._ended()
@@ -149,7 +161,9 @@ class _Parent:
             gone, status = os.waitpid(process, os.WNOHANG)
             if gone:
                 forget(process)
-                lived = time.monotonic() - self._children.pop(process)
+                place, since = self._children.pop(process)
+                self._siblings.gone(place)
+                lived = time.monotonic() - since
                 self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH_SECONDS else 0
                 found.append(os.waitstatus_to_exitcode(status))
         return found
