@@ -122,20 +122,22 @@ def build(
     Findings whose :func:`key` is in ``suppressed`` are left out. ``in_time`` is called before each card; what it raises
     ends the building. The same request on the same day gives the same bytes.
     """
-    sheet = Sheet(judgement, facts)
     named = [(finding, key(finding, facts)) for finding in findings_shown(judgement)]
     said = [(finding, name) for finding, name in named if name not in suppressed]
-    maker = _Maker(sheet, request, dialect, _answer([finding.rule.id for finding, _ in said]))
+    missing = () if INCOMPLETE in suppressed else _missing(judgement)
+    if not said and not missing:
+        return []
+    answer = _answer([finding.rule.id for finding, _ in said])
+    maker = _Maker(Sheet(judgement, facts), request, dialect, answer)
     most_facts = min(MOST_FACTS, MOST_FACTS_TOGETHER // max(1, len(said)))
     cards = []
     for finding, name in said:
         in_time()
         cards.append(maker.card(finding, name, most_facts))
     in_time()
-    missing = _missing(judgement)
-    if missing and INCOMPLETE not in suppressed:
+    if missing:
         cards.append(maker.incomplete(missing))
-    if maker.answer.first_difficult and sum(len(card["detail"]) for card in cards) >= LONGEST_TOGETHER:
+    if answer.first_difficult and sum(len(card["detail"]) for card in cards) >= LONGEST_TOGETHER:
         for card, (finding, _) in zip(cards, said, strict=False):
             card["detail"] = maker.text(finding, brief=True)[1]
     return cards
