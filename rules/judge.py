@@ -137,9 +137,10 @@ def judge(
     rulebook = guideline.rulebook
     options = DrugOptions(facts, guideline, active_contraindications(facts, guideline, today, locale), locale)
     measured, shared = measure(options, today, hook=hook, in_time=in_time)
-    completeness = {kind: facts.completeness.get(kind, Completeness.MISSING) for kind in KINDS}
+    missing = Completeness.MISSING
+    completeness = {kind: facts.completeness.get(kind, missing) for kind in KINDS}
     age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
-    completeness["Patient"] = Completeness.COMPLETE if age_known else Completeness.MISSING
+    completeness["Patient"] = Completeness.COMPLETE if age_known else missing
     outcome = evaluate(rulebook, measured, completeness, ordered=shared, engine=engine, in_time=in_time)
     return Judgement(
         findings=_findings(rulebook, outcome),

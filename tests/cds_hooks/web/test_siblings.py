@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.web.front import Front
+from prodrome.cds_hooks.callers import Caller
+from prodrome.cds_hooks.runtime import waiting
+from prodrome.cds_hooks.web.front import Front, Verify
 from prodrome.cds_hooks.web.siblings import Place, Siblings
+from prodrome.cds_hooks.web.wsgi import CHECKED
 from tests.cds_hooks.web.test_front import Application, ask, listening, until
 
 CALL = "/cds-services/x"
@@ -45,8 +48,9 @@ class Two:
 
 
 @contextmanager
-def front(app: Application, place: Place) -> Iterator[int]:
-    with listening(Front(app, max_body_bytes=MOST, max_waiting=8, patience_seconds=5, place=place)) as port:
+def front(app: Application, place: Place, verify: Verify | None = None) -> Iterator[int]:
+    said: dict[str, Any] = {"max_body_bytes": MOST, "max_waiting": 8, "patience_seconds": 5, "verify": verify}
+    with listening(Front(app, place=place, **said)) as port:
         try:
             yield port
         finally:
@@ -101,6 +105,42 @@ def test_pages_are_answered_by_the_process_that_was_asked(two: Two) -> None:
     two.apps[0].open.set()
     assert [waits.result(10).status_code, page.result(10).status_code] == [200, 200]
     assert two.apps[1].asked == []
+
+
+def test_who_calls_is_handed_over_where_the_token_was_checked_before_the_body_was_read() -> None:
+    siblings, called_by = Siblings(2), []
+    caller = Caller("https://ehr.example", "ward")
+
+    class Asks(Application):
+        def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+            called_by.append(environ[CHECKED])
+            with waiting():  # as for a FHIR server: tokens are checked meanwhile
+                return super().__call__(environ, start)
+
+    apps = Asks(), Asks()
+    verified: list[str] = []
+
+    def verify(token: str | None, path: str) -> Caller:
+        verified.append(path)
+        return caller
+
+    body = b"x" * 200_000
+    with (
+        ThreadPoolExecutor(2) as pool,
+        front(apps[0], Place(siblings, 0), verify) as port,
+        front(apps[1], Place(siblings, 1), verify),
+    ):
+        until(lambda: list(siblings.in_hand) == [0, 0])
+        apps[0].open.clear()
+        first = pool.submit(ask, port, body, CALL)
+        until(lambda: len(apps[0].asked) == 1)
+        second = pool.submit(ask, port, body, CALL)
+        assert second.result(10).content == body
+        assert not first.done()
+        apps[0].open.set()
+        assert [answer.result(10).status_code for answer in (first, second)] == [200, 200]
+    assert (called_by, verified) == ([caller] * 2, [CALL] * 2)
+    siblings.close()
 
 
 def test_a_failure_of_the_other_process_is_told_as_ones_own(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
