@@ -24,7 +24,7 @@ from prodrome.cds_hooks.logs import alarm, failure, log
 from prodrome.cds_hooks.protocol import Refused, TooLarge, TooSlow
 from prodrome.cds_hooks.runtime import Jobs, Turn
 from prodrome.cds_hooks.web.metrics import Metrics
-from prodrome.cds_hooks.web.siblings import Lost, Place
+from prodrome.cds_hooks.web.siblings import Place
 from prodrome.cds_hooks.web.statuses import outcome
 from prodrome.cds_hooks.web.wsgi import Application, HttpAnswer, Scope, called, environ_of, headers_of
 
@@ -234,11 +234,8 @@ class Front:
         freer = None if isinstance(request.found, Exception) else self._freer(request.scope)
         if freer is None and not _always_answered(request.scope["path"]):
             self._check_room()
-        try:
-            answer = await (self._computed(request, headers, receive) if freer is None else freer(request))
-        except Lost:
-            raise _Busy from None
-        if answer is _Unanswered.NOT_BEGUN:
+        answer = await (self._computed(request, headers, receive) if freer is None else freer(request))
+        if answer is None or answer is _Unanswered.NOT_BEGUN:
             raise _Busy
         if answer is _Unanswered.FAILED:
             text = "The service failed on this request and gives no answer. Its operators were told."

@@ -19,13 +19,11 @@ _AWAY = 255
 _WORTH = 2
 """How many fewer a process has to have to be handed a call: that costs as much as a twentieth of one."""
 _PART_BYTES = 1 << 20
+_CUT_OFF = (OSError, EOFError, pickle.UnpicklingError)
+"""What a process that dies in the middle of a call comes to at the other."""
 
 Answered = Callable[[Any], Awaitable[object]]
 """Answers what was handed over."""
-
-
-class Lost(Exception):
-    """The process that was to answer died."""
 
 
 class Siblings:
@@ -90,11 +88,11 @@ class Place:
         return counts.index(fewest) if in_hand - fewest >= (_WORTH if fewest else 1) else None
 
     async def ask(self, place: int, call: object) -> Any:
-        """What the process at another *place* answers to a *call*. Raises :class:`Lost`."""
+        """What the process at another *place* answers to a *call*; ``None`` where it died meanwhile."""
         self._in_hand[place] = min(self._in_hand[place] + 1, _AWAY - 1)  # until it says so itself
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
-        with mine, contextlib.suppress(OSError):
+        with mine, contextlib.suppress(*_CUT_OFF):
             said = memoryview(pickle.dumps(call))
             with theirs:
                 begun = mine.send(said)  # at once, mostly all: whenever the loop looks, it waits for who computes
@@ -103,7 +101,7 @@ class Place:
             mine.shutdown(socket.SHUT_WR)
             if answer := await _all(mine):
                 return pickle.loads(answer)  # of a process forked from the same parent
-        raise Lost
+        return None
 
     def _take(self, answered: Answered) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -123,6 +121,6 @@ async def _all(line: socket.socket) -> bytes:
 
 async def _answer(line: socket.socket, answered: Answered) -> None:
     line.setblocking(False)
-    with line, contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # of who died
+    with line, contextlib.suppress(*_CUT_OFF):
         answer = pickle.dumps(await answered(pickle.loads(await _all(line))))
         await asyncio.get_running_loop().sock_sendall(line, answer)

@@ -1,5 +1,7 @@
 """A call goes to the process that has least to do: two fronts that know of each other, each with an application."""
 
+import os
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -176,7 +178,8 @@ def test_what_was_handed_over_is_answered_before_a_process_ends() -> None:
     siblings.close()
 
 
-def test_a_call_lost_with_the_process_that_had_it_may_be_asked_again() -> None:
+@pytest.mark.parametrize("said", [b"", pickle.dumps("an answer")[:-4]])
+def test_a_call_lost_with_the_process_that_had_it_may_be_asked_again(said: bytes) -> None:
     siblings, app = Siblings(2), Application()
     with ThreadPoolExecutor(2) as pool, front(app, Place(siblings, 0)) as port:
         app.open.clear()
@@ -187,7 +190,8 @@ def test_a_call_lost_with_the_process_that_had_it_may_be_asked_again() -> None:
         door = siblings.doors[1][0]
         door.setblocking(True)
         for line in socket.recv_fds(door, 8, 1)[1]:
-            socket.close(line)
+            os.write(line, said)
+            os.close(line)
         answer = lost.result(10)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         siblings.gone(1)
