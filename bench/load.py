@@ -1,7 +1,7 @@
 """Many calls at once: ``python -m bench.load``. Throughput, times and memory with one and with two workers.
 
 First as many calls as the service can answer, from a few clients that ask one after the other; then calls at a steady
-80 % of that rate, whoever is waiting. The clients share the machine with the service, whose figures are the lower.
+share of that rate, whoever is waiting. The clients share the machine with the service, whose figures are the lower.
 """
 
 import argparse
@@ -65,11 +65,13 @@ def main() -> None:
     """Print the table."""
     arguments = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
     arguments.add_argument("--seconds", type=float, default=10, help="of calls as fast as answers come (10)")
-    arguments.add_argument("--steady", type=float, default=10, help="seconds of calls at 80 %% of that rate (10)")
+    arguments.add_argument("--steady", type=float, default=10, help="seconds of calls at a share of that rate (10)")
+    arguments.add_argument("--share", type=float, default=0.8, help="of that rate (0.8)")
     arguments.add_argument("--request", default="typical", choices=("small", "typical", "heavy"))
     asked = arguments.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {asked.request} calls")
-    titles = ("workers", "calls/s", "CPU ms", "p50 ms", "p99 ms", "at 80 %: p50", "p99", "other than 200", "own MB")
+    steady_titles = (f"at {asked.share:.0%}: p50", "p99", "other than 200", "own MB")
+    titles = ("workers", "calls/s", "CPU ms", "p50 ms", "p99 ms", *steady_titles)
     print("{:>7} {:>8} {:>7} {:>7} {:>7} {:>13} {:>7} {:>15} {:>15}".format(*titles))
     rates = []
     for workers in (1, 2):
@@ -80,7 +82,7 @@ def main() -> None:
             most = ask(service, path, body, seconds=asked.seconds)
             cpu = (service.cpu_ms() - cpu) / len(most.seconds)
             rates.append(most.statuses[200] / asked.seconds)
-            steady = ask(service, path, body, seconds=asked.steady, rate=0.8 * rates[-1])
+            steady = ask(service, path, body, seconds=asked.steady, rate=asked.share * rates[-1])
             memory = " + ".join(f"{own:.0f}" for own in service.own_mb())
         others = most.statuses.total() + steady.statuses.total() - most.statuses[200] - steady.statuses[200]
         print(
