@@ -94,6 +94,7 @@ _WRITABLE = (str, int, float, date, When, NoneType)
 _TEXTS = {"joined", "listed", "separated", "capitalize"}
 _SAME = {"list", "unique"}
 _ITEM = {"min", "max", "first", "last"}
+_CHOOSING = {"selectattr", "rejectattr"}
 
 
 @dataclass
@@ -197,6 +198,11 @@ class _Check:
             case nodes.And() | nodes.Or():
                 left, right = self.expression(node.left), self.expression(node.right)
                 return left | right if left is not right else left
+            case nodes.Add():
+                left, right = self.expression(node.left), self.expression(node.right)
+                if left != right:
+                    raise self.fail(node, f"{_named(left)} and {_named(right)} do not add up")
+                return left
             case nodes.CondExpr():
                 self.expression(node.test)
                 return self.expression(node.expr1)
@@ -315,11 +321,21 @@ class _Check:
             return of
         if node.name in _ITEM:
             return self.item(node, of)
+        if node.name in _CHOOSING:
+            return self.chosen(node, of)
         if node.name == "map":
             (attribute,) = (one.value for one in node.kwargs if one.key == "attribute")
             return tuple[self.attribute(node, self.item(node, of), self.constant(attribute)), ...]  # type: ignore[misc]
-        known = (*_TEXTS, *_SAME, *_ITEM, "length", "map")
+        known = (*_TEXTS, *_SAME, *_ITEM, *_CHOOSING, "length", "map")
         raise self.fail(node, f"no filter {node.name!r}{meant(node.name, known)}")
+
+    def chosen(self, node: nodes.Filter, of: Type) -> Type:
+        found = self.attribute(node, self.item(node, of), self.constant(node.args[0]))
+        if len(node.args) > 1 and self.constant(node.args[1]) not in self.environment.tests:
+            raise self.fail(node, f"unknown test {self.constant(node.args[1])!r}")
+        if len(node.args) > 2:
+            self.value(node, found, self.constant(node.args[2]))
+        return of
 
     def constant(self, node: nodes.Node) -> Any:
         if not isinstance(node, nodes.Const):

@@ -178,6 +178,8 @@ def test_an_attribute_or_macro_nobody_knows_is_found_in_every_branch(templates: 
         ("ACU-01", 'attribute="drug"', 'attribute="durg"', "SingleDose has no 'durg'; did you mean 'drug'?"),
         ("DTT-01", '"resistant_months"', '"resistent_months"', "did you mean 'resistant_months'?"),
         ("DTT-01", 'unseen("Condition"', 'unseen("Conditions"', "did you mean 'Condition'?"),
+        ("DTT-03", "view.unrecorded(months)", 'months | selectattr("heavy", "equalto", "none")', "it is never 'none'"),
+        ("DTT-03", "view.unrecorded(months)", 'months | selectattr("headache", "nothing")', "unknown test 'nothing'"),
         ("SAF-01", '== "critical"', '== "urgent"', "it is never 'urgent'"),
         ("_parts", 'others("device")', 'others("devices")', "did you mean 'device'?"),
         ("PRV-04", 'treatments("procedure"', 'treatments("procedures"', "did you mean 'procedure'?"),
