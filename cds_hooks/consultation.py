@@ -19,7 +19,7 @@ from prodrome.cds_hooks.prefetch import Gathered, gather
 from prodrome.cds_hooks.protocol import HookRequest, Service, with_numbers_as_written
 from prodrome.cds_hooks.runtime import stage
 from prodrome.fhir_mappers import Record, counted, read_facts
-from prodrome.rules import Completeness, Facts, Judgement, judge
+from prodrome.rules import COMPLETE, INCOMPLETE, MISSING, Facts, Judgement, judge
 
 _EXTENSION = "org.prodrome.judgement"
 """The key of the response's extension: what could not be judged, and what was set aside."""
@@ -34,9 +34,6 @@ LEAST_SECONDS = 1.0
 MOST_SKIPPED = 100
 """Rows that could not be read which an answer names; the others are counted."""
 LONGEST_NAME = 100
-
-# Before Python 3.12 a member is looked for in its enum at length, which loops over kinds would pay for each.
-_COMPLETE, _INCOMPLETE, _MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 
 
 class OutOfTime(Exception):
@@ -66,7 +63,7 @@ class Consultation:
     @property
     def missing(self) -> list[str]:
         """The kinds of resource that did not come, or not whole."""
-        return sorted([kind for kind, state in self.record.completeness.items() if state is not _COMPLETE])
+        return sorted([kind for kind, state in self.record.completeness.items() if state is not COMPLETE])
 
 
 def consult(
@@ -202,7 +199,7 @@ def _extension(
     service: Service, judgement: Judgement, facts: Facts, gathered: Gathered, notes: tuple[str, ...]
 ) -> dict[str, Any]:
     """What a tester wants to know beside the cards: what was not judged and why, what was set aside."""
-    states = {kind: gathered.record.completeness.get(kind, _MISSING) for kind in service.kinds}
+    states = {kind: gathered.record.completeness.get(kind, MISSING) for kind in service.kinds}
     more = len(facts.skipped) - MOST_SKIPPED
     said: dict[str, Any] = {
         "rulebook": judgement.rulebook.version,
@@ -212,8 +209,8 @@ def _extension(
             for unjudged in judgement.unjudged
             if unjudged.rule.reported_as in service.rules
         ],
-        "missing": sorted([kind for kind, state in states.items() if state is _MISSING]),
-        "incomplete": sorted([kind for kind, state in states.items() if state is _INCOMPLETE]),
+        "missing": sorted([kind for kind, state in states.items() if state is MISSING]),
+        "incomplete": sorted([kind for kind, state in states.items() if state is INCOMPLETE]),
         "problems": [f"{kind} {problem}" for kind, problem in sorted(gathered.problems.items())],
         "skipped": [
             {"resource": f"{row.kind}/{row.id}"[:LONGEST_NAME], "why": row.why} for row in facts.skipped[:MOST_SKIPPED]

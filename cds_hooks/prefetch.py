@@ -15,7 +15,7 @@ from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Serv
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
 from prodrome.fhir_mappers import SHARED_KINDS, BundleEntry, Record, bare_id, collect, is_answer, worse
-from prodrome.rules import Completeness
+from prodrome.rules import INCOMPLETE, MISSING
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def gather(
     for kind in lacking:
         # A kind is whole only when every key that asks for it was answered, and under a name we know.
         there = resources.get(kind) or any(asked == kind for asked, _ in parts)
-        completeness[kind] = Completeness.INCOMPLETE if there else Completeness.MISSING
-    if all(completeness.get(kind, Completeness.MISSING) is Completeness.MISSING for kind in service.kinds):
+        completeness[kind] = INCOMPLETE if there else MISSING
+    if all(completeness.get(kind, MISSING) is MISSING for kind in service.kinds):
         raise NothingToJudge(" ".join([_nothing(problems), *lenient, *set_aside]))
     if server is not None:
         referred = server.for_references(*resources.values(), orders)
@@ -71,7 +71,7 @@ def gather(
             resources.setdefault(kind, []).extend(rows)
         for kind, problem in referred.problems.items():
             problems.setdefault(kind, problem)
-            completeness[kind] = worse(completeness.get(kind, Completeness.MISSING), Completeness.INCOMPLETE)
+            completeness[kind] = worse(completeness.get(kind, MISSING), INCOMPLETE)
     declared, others = _declare(request, resources)
     record = Record(
         patient_id=request.patient_id,
@@ -123,7 +123,7 @@ class _Server:
         for key, answer in fetched.items():
             if key in further:
                 came[key] = _joined(came[key], answer)
-            elif answer.state is not Completeness.MISSING:
+            elif answer.state is not MISSING:
                 came[key] = answer.value
         return fetched
 

@@ -7,7 +7,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import TypeVar, cast
 
-from prodrome.fhir_mappers.collecting import COMPLETE, INCOMPLETE, MISSING, BundleEntry, kind_of
+from prodrome.fhir_mappers.collecting import BundleEntry, kind_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.elements import (
     MODIFIER,
@@ -22,7 +22,7 @@ from prodrome.fhir_mappers.elements import (
 )
 from prodrome.fhir_mappers.kinds import KINDS, R4_NAMES, REFERRED_TO
 from prodrome.fhir_mappers.words import words
-from prodrome.rules import Completeness, NotUnderstood, Skipped, When
+from prodrome.rules import COMPLETE, INCOMPLETE, MISSING, Completeness, NotUnderstood, Skipped, When
 from prodrome.rules.guideline import Guideline
 
 OLD_ORDERS = frozenset({"MedicationOrder", "MedicationPrescription"})

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.elements import bare_id, content
 from prodrome.fhir_mappers.kinds import R4_NAMES
-from prodrome.rules import Completeness
-
-COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
+from prodrome.rules import COMPLETE, INCOMPLETE, MISSING, Completeness
 
 HARMLESS = frozenset({"warning", "information", "success"})
 _DEEPEST = 4  # wrappings and Bundles inside one another

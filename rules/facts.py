@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 __all__ = [
+    "COMPLETE",
+    "INCOMPLETE",
+    "MISSING",
     "UNKNOWN_CODE",
     "AcuteUseMonth",
     "Administration",
@@ -67,6 +70,10 @@ class Completeness(StrEnum):
     COMPLETE = "complete"
     INCOMPLETE = "incomplete"
     MISSING = "missing"
+
+
+# Before Python 3.12 a member is looked for in its enum at length, which loops over kinds would pay for each.
+COMPLETE, INCOMPLETE, MISSING = Completeness.COMPLETE, Completeness.INCOMPLETE, Completeness.MISSING
 
 
 class Indication(StrEnum):

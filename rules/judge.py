@@ -10,7 +10,7 @@ from prodrome.rules.engine.evaluation import Fired, Outcome, evaluate
 from prodrome.rules.engine.matching import Fact
 from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rulebook
 from prodrome.rules.fact_types import KINDS
-from prodrome.rules.facts import UNKNOWN_CODE, Completeness, Facts, Refs
+from prodrome.rules.facts import COMPLETE, MISSING, UNKNOWN_CODE, Completeness, Facts, Refs
 from prodrome.rules.flat_facts import measure
 from prodrome.rules.guideline.guideline import Guideline, Parameter
 from prodrome.rules.options import DrugOptions
@@ -137,10 +137,9 @@ def judge(
     rulebook = guideline.rulebook
     options = DrugOptions(facts, guideline, active_contraindications(facts, guideline, today, locale), locale)
     measured, shared = measure(options, today, hook=hook, in_time=in_time)
-    missing = Completeness.MISSING
-    completeness = {kind: facts.completeness.get(kind, missing) for kind in KINDS}
+    completeness = {kind: facts.completeness.get(kind, MISSING) for kind in KINDS}
     age_known = facts.patient is not None and facts.patient.birth is not None  # which is what rules need of Patient
-    completeness["Patient"] = Completeness.COMPLETE if age_known else missing
+    completeness["Patient"] = COMPLETE if age_known else MISSING
     outcome = evaluate(rulebook, measured, completeness, ordered=shared, engine=engine, in_time=in_time)
     return Judgement(
         findings=_findings(rulebook, outcome),

@@ -55,9 +55,8 @@ def trace(
             steps[fact.rule] = None
         if len(told) == most_facts:
             continue
-        own = (
-            fact.refs if not fact.basis or fact.type == FINDING else ()
-        )  # others have those of their basis, told before
+        # Others have the references of their basis, which was told before.
+        own = fact.refs if not fact.basis or fact.type == FINDING else ()
         refs = _first(own) if own else ()
         whole = whole and len(refs) == len(own)
         for ref in refs:

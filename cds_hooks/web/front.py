@@ -123,8 +123,8 @@ class Front:
         if metrics is not None:
             metrics.calls_in_hand = lambda: self._in_hand
         self._asked = 0  # calls given to the threads; counted by the loop alone
-        self._begun = 0  # of them begun, and how long one takes lately; counted by who has the turn alone
-        self._pace = 0.0
+        self._begun = 0  # of them begun; counted by who has the turn alone
+        self._pace = 0.0  # how long one takes lately; counted by the loop alone
         self._held_before = 0.0
         self._held = 0
         self._shed = 0
