@@ -14,8 +14,8 @@ from werkzeug.serving import make_server
 
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app, front_of
+from prodrome.cds_hooks.web.listening import listen
 from prodrome.cds_hooks.web.server import Server
-from prodrome.cds_hooks.web.workers import listen
 
 TODAY = date(2026, 6, 15)
 """The day the labelled patients are judged on."""

@@ -2,7 +2,8 @@
 
 from prodrome.cds_hooks.web.app import create_app, front_of
 from prodrome.cds_hooks.web.health import health
-from prodrome.cds_hooks.web.workers import cores, listen, serve
+from prodrome.cds_hooks.web.listening import listen
+from prodrome.cds_hooks.web.workers import cores, serve
 
 __all__ = [
     "cores",

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from prodrome.cds_hooks.web.front import CAME, Front
-from prodrome.cds_hooks.web.workers import BACKLOG, SIGNALS
+from prodrome.cds_hooks.web.listening import BACKLOG, SIGNALS
 
 HEAD_BYTES = 64 * 1024
 """Longest head of a request."""

@@ -19,26 +19,18 @@ from typing import TYPE_CHECKING, NoReturn
 from prodrome.cds_hooks.logs import alarm, log
 from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.web.front import Front
+from prodrome.cds_hooks.web.listening import SIGNALS
 from prodrome.cds_hooks.web.metrics import forget
 from prodrome.cds_hooks.web.siblings import Place, Siblings
 
 if TYPE_CHECKING:
     from prodrome.cds_hooks.web.server import Server
 
-BACKLOG = 2048
-"""Connections that wait to be taken."""
 SWITCH_SECONDS = 0.0005
 """How long the thread that reads the sockets waits for the one that computes: Python's 5 ms are as long as a call."""
-SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
 OPEN_FILES = 65_536
 QUICK_DEATH_SECONDS = 2.0
 MOST_QUICK_DEATHS = 5
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises ``OSError`` where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
 
 
 def cores() -> int:
