@@ -12,7 +12,6 @@ from prodrome.rules.eligibility import (
     Criterion,
     Eligibility,
     Failed,
-    MonthDays,
     RowAnswer,
     State,
     answers_for,
@@ -28,7 +27,7 @@ from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
 from prodrome.rules.necessity import against_the_sieve
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.per_guideline import make_all, per_guideline
-from prodrome.rules.spans import Span, length, months_ago, years
+from prodrome.rules.spans import Span, last_months, length, month_back, months_ago, years
 from prodrome.rules.titration import Judging
 from prodrome.rules.units import MILLIGRAMS, TOXIN_UNITS
 
@@ -56,7 +55,6 @@ __all__ = [
     "HookName",
     "Judgement",
     "Judging",
-    "MonthDays",
     "Place",
     "Preference",
     "ProdromeError",
@@ -79,9 +77,11 @@ __all__ = [
     "full_dose",
     "is_lastingly_barred",
     "judge",
+    "last_months",
     "length",
     "make_all",
     "meaning_of",
+    "month_back",
     "months_ago",
     "per_guideline",
     "preference",

@@ -7,7 +7,6 @@ of resource that would say it came complete.
 import calendar
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal, NamedTuple
 
 from prodrome.rules import rows
@@ -17,10 +16,11 @@ from prodrome.rules.fact_types import MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
-from prodrome.rules.guideline.guideline import Drug, Guideline, NarrowClass
+from prodrome.rules.guideline.guideline import Guideline, NarrowClass
+from prodrome.rules.guideline.types import Drug
 from prodrome.rules.judge import Judgement
 from prodrome.rules.per_guideline import per_guideline
-from prodrome.rules.spans import UNKNOWN, Span, length, months_ago, years
+from prodrome.rules.spans import UNKNOWN, Span, last_months, length, years
 
 Answer = Literal["met", "not met", "not recorded"]
 MET: Answer = "met"
@@ -63,17 +63,6 @@ class Failed(NamedTuple):
     refs: Refs = ()
 
 
-@dataclass(frozen=True)
-class MonthDays:
-    """What the diary says of a calendar month (its first day); ``None`` where it says nothing."""
-
-    month: date
-    migraine: float | None = None
-    headache: float | None = None
-    debilitating: float | None = None
-    refs: Refs = ()
-
-
 CriterionKind = Literal["age", "type", "days", "failures", "beside", "conditions", "other"]
 
 
@@ -93,7 +82,7 @@ class Criterion:
     failed: tuple[Failed, ...] = ()
     counted: int = 0
     possible: int = 0
-    months: tuple[MonthDays, ...] = ()
+    months: tuple[HeadacheMonth, ...] = ()
     said: str = ""
     drugs: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
@@ -288,30 +277,14 @@ def _type(chart: _Chart, asked: str) -> Criterion:
 
 
 def _days(chart: _Chart, row: EligibilityRow) -> Criterion:
-    months = _months(chart, row.months)
+    months = last_months(chart.facts.headache_months, row.months, chart.judgement.today)
     answer = _any(_days_alternative(chart, asked, months) for asked in row.days)
     refs = tuple(dict.fromkeys(ref for month in months for ref in month.refs))
     missing = chart.missing("Observation") if answer == NOT_RECORDED else ()
     return Criterion("days", answer, months=months, missing=missing, refs=refs)
 
 
-def _months(chart: _Chart, count: int) -> tuple[MonthDays, ...]:
-    """The last complete calendar months, the oldest first, recorded or not."""
-    today = chart.judgement.today
-    recorded: dict[int, HeadacheMonth] = {
-        months_ago(month.month, today): month for month in chart.facts.headache_months
-    }
-    found = []
-    for back in range(count, 0, -1):
-        index = today.year * 12 + today.month - 1 - back
-        first, row = date(index // 12, index % 12 + 1, 1), recorded.get(back)
-        found.append(
-            MonthDays(first, row.migraine, row.headache, row.debilitating, row.refs) if row else MonthDays(first)
-        )
-    return tuple(found)
-
-
-def _days_alternative(chart: _Chart, asked: DaysAsked, months: Sequence[MonthDays]) -> Answer:
+def _days_alternative(chart: _Chart, asked: DaysAsked, months: Sequence[HeadacheMonth]) -> Answer:
     answers = [_number(days, months) for days in asked.days]
     if asked.type is not None:
         answers.append(_type(chart, asked.type).answer)
@@ -320,7 +293,7 @@ def _days_alternative(chart: _Chart, asked: DaysAsked, months: Sequence[MonthDay
     return _all(answers)
 
 
-def _number(asked: Days, months: Sequence[MonthDays]) -> Answer:
+def _number(asked: Days, months: Sequence[HeadacheMonth]) -> Answer:
     """The mean of the months, which those that are not recorded leave open between nothing and every day."""
     if asked.of == "attacks":  # no chart counts them
         return NOT_RECORDED
@@ -336,7 +309,7 @@ def _number(asked: Days, months: Sequence[MonthDays]) -> Answer:
     return _all(answers)
 
 
-def _days_of(month: MonthDays, of: str) -> Span:
+def _days_of(month: HeadacheMonth, of: str) -> Span:
     """Debilitating days stand for migraine days that are not recorded, and both are headache days."""
     whole = calendar.monthrange(month.month.year, month.month.month)[1]
     if of == "migraine":

@@ -1,10 +1,11 @@
-"""Lengths and distances between dates that may be partial: intervals over every day they may mean."""
+"""Lengths and distances between dates that may be partial: intervals over every day they may mean; and months back."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from prodrome.rules.facts import When
+from prodrome.rules.facts import HeadacheMonth, When
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,18 @@ def years(birth: date, today: date) -> int:
 def months_ago(month: date, today: date) -> int:
     """1 for the calendar month before the month of ``today``."""
     return (today.year - month.year) * 12 + today.month - month.month
+
+
+def month_back(back: int, today: date) -> date:
+    """The first day of the calendar month so many before the month of ``today``."""
+    years, months = divmod(today.year * 12 + today.month - 1 - back, 12)
+    return date(years, months + 1, 1)
+
+
+def last_months(recorded: Iterable[HeadacheMonth], count: int, today: date) -> tuple[HeadacheMonth, ...]:
+    """The last complete calendar months, the oldest first, recorded or not."""
+    found = {months_ago(month.month, today): month for month in recorded}
+    return tuple([found.get(back) or HeadacheMonth(month_back(back, today)) for back in range(count, 0, -1)])
 
 
 def may_be_at_or_after(when: When, start: When) -> bool:

@@ -11,7 +11,7 @@ from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.preventives_tried import TRIAL_ENDINGS
 from prodrome.cds_hooks.protocol import KIND_WORDS
-from prodrome.rules import ClassState, Criterion, Failed, MonthDays, RowAnswer, answers_for
+from prodrome.rules import ClassState, Criterion, Failed, HeadacheMonth, RowAnswer, answers_for
 from prodrome.rules.guideline import Days, DaysAsked, EligibilityRow, FailuresAsked, Guideline, Source
 
 DAYS_OF = {"migraine": "migraine days", "headache": "headache days", "attacks": "attacks"}
@@ -270,7 +270,7 @@ def _failed(one: Failed, name: str, guideline: Guideline) -> str:
     return f"perhaps {name} ({HOW[one.how]}{', ' if because else ''}{because})"
 
 
-def days_words(months: Sequence[MonthDays]) -> str:
+def days_words(months: Sequence[HeadacheMonth]) -> str:
     """The diary of the months, one kind of days after the other: ``migraine days 11, 10, 9 (2026-03 to 2026-05)``."""
     if not months:
         return ""

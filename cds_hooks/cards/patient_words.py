@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-from prodrome.cds_hooks.cards.markdown import Trusted, joined, written
+from prodrome.cds_hooks.cards.markdown import Trusted, written
 from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import (
     ABSOLUTE,
@@ -25,7 +25,7 @@ from prodrome.rules import (
     Span,
     Strength,
     Trial,
-    months_ago,
+    last_months,
     rows,
     trial_name,
 )
@@ -253,14 +253,10 @@ class Sheet:
 
     def _last_months(self, count: int) -> tuple[Month, ...]:
         heavy: dict[str, Heavy] = {month.month: month.by for month in self.judgement.rows(rows.HeavyMonth)}
-        recorded = {months_ago(month.month, self.today): month for month in self.facts.headache_months}
         found = []
-        for back in range(count, 0, -1):
-            index = self.today.year * 12 + self.today.month - 1 - back
-            name = f"{index // 12:04}-{index % 12 + 1:02}"
-            row = recorded.get(back)
-            days = (row.debilitating, row.headache, row.migraine) if row else (None, None, None)
-            found.append(Month(Trusted(name), *days, heavy.get(name, "")))
+        for row in last_months(self.facts.headache_months, count, self.today):
+            name = row.month.isoformat()[: len("2026-11")]
+            found.append(Month(Trusted(name), row.debilitating, row.headache, row.migraine, heavy.get(name, "")))
         return tuple(found)
 
     # What did not come
@@ -327,8 +323,3 @@ def days(span: Span) -> Trusted:
 def amount(value: float, unit: str, per: str) -> Trusted:
     """A preventive dose: ``160 mg a day``, ``155 units each``."""
     return Trusted(f"{number(value)} {unit} {'a day' if per == 'day' else 'each time'}")
-
-
-def either(labels: Iterable[Trusted]) -> Trusted:
-    """Words joined by commas and "or"."""
-    return joined(labels, "or")

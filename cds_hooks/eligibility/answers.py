@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import Any
 
 from prodrome.cds_hooks.cards import ClassWords, RowWords, Sheet, class_words, row_words
-from prodrome.rules import ClassState, Criterion, Facts, Failed, Judgement, MonthDays, RowAnswer, eligibility
+from prodrome.rules import ClassState, Criterion, Facts, Failed, HeadacheMonth, Judgement, RowAnswer, eligibility
 from prodrome.rules.guideline import Guideline
 
 WIDTH = 110
@@ -74,7 +74,7 @@ def _failed(one: Failed) -> dict[str, Any]:
     )
 
 
-def _month(month: MonthDays) -> dict[str, Any]:
+def _month(month: HeadacheMonth) -> dict[str, Any]:
     return _full(
         {
             "month": f"{month.month:%Y-%m}",

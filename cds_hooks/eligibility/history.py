@@ -15,18 +15,16 @@ from prodrome.rules import (
     Completeness,
     Condition,
     Facts,
-    HeadacheMonth,
     Indication,
     Judgement,
     Refs,
-    Span,
     StopReason,
     Trial,
     When,
     contraindications_of,
     days_at,
+    last_months,
     length,
-    months_ago,
     rows,
 )
 
@@ -176,9 +174,9 @@ def _course(sheet: Sheet, name: str) -> Course:
         dose=dose,
         start=str(trial.start) if trial.start else "",
         end="taken now" if trial.running else str(trial.end) if trial.end else "",
-        days=_days(whole),
-        at_target=_days(days_at(steps, use.target)) if use and use.target else None,
-        at_sufficient=_days(days_at(steps, use.min_adequate)) if use and use.min_adequate else None,
+        days=days_in_words(whole),
+        at_target=days_in_words(days_at(steps, use.target)) if use and use.target else None,
+        at_sufficient=days_in_words(days_at(steps, use.min_adequate)) if use and use.min_adequate else None,
         ended="taken now" if trial.running else ENDED[trial.stop.reason],
         doubts=tuple(doubts),
         recorded=trial.refs,
@@ -194,10 +192,6 @@ def _class_of(sheet: Sheet, trial: Trial) -> str:
     return sheet.guideline.acute_classes[drug.acute.drug_class].name if drug.acute else ""
 
 
-def _days(span: Span) -> str:
-    return days_in_words(span)
-
-
 def _attacks(sheet: Sheet) -> Iterator[tuple[str, int, int, Refs]]:
     """Attacks treated and relieved by drug, as recorded."""
     for record in sheet.facts.attack_records:
@@ -207,13 +201,10 @@ def _attacks(sheet: Sheet) -> Iterator[tuple[str, int, int, Refs]]:
 
 
 def _months(facts: Facts, today: date) -> tuple[DiaryMonth, ...]:
-    recorded: dict[int, HeadacheMonth] = {months_ago(row.month, today): row for row in facts.headache_months}
-    found = []
-    for back in range(MONTHS, 0, -1):
-        index = today.year * 12 + today.month - 1 - back
-        row = recorded.get(back) or HeadacheMonth(date(index // 12, index % 12 + 1, 1))
-        found.append(DiaryMonth(row.month, row.headache, row.migraine, row.debilitating, row.refs))
-    return tuple(found)
+    return tuple(
+        DiaryMonth(row.month, row.headache, row.migraine, row.debilitating, row.refs)
+        for row in last_months(facts.headache_months, MONTHS, today)
+    )
 
 
 def _not_recorded(found: History, facts: Facts) -> Iterator[str]:

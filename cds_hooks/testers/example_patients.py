@@ -10,9 +10,9 @@ from typing import Any
 from prodrome.cds_hooks.protocol import HOOKS
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
-from prodrome.cds_hooks.testers.orders import dosage, draft_order, medication
+from prodrome.cds_hooks.testers.orders import dosage, medication
 from prodrome.fhir_mappers import ACT_CODE, ACUTE_DAYS, ATTACKS, RELIEVED, TREATED
-from prodrome.rules import OVERUSE_CLASSES
+from prodrome.rules import OVERUSE_CLASSES, month_back
 from prodrome.rules.engine import YamlEntry, read_entry
 from prodrome.rules.guideline import Drug, Guideline
 
@@ -179,11 +179,6 @@ def resources(example: Example, guideline: Guideline, today: date) -> list[Resou
     for resource in made:
         resource["meta"] = {"security": [_TEST_DATA]}
     return made
-
-
-def order_of(ask: Ask, example: Example, guideline: Guideline, today: date) -> Resource | None:
-    """The order in hand of an ask."""
-    return draft_order(ask.order, example.patient_id, guideline, today) if ask.order else None
 
 
 def entry_of(ask: Ask, example: Example, guideline: Guideline) -> Resource | None:
@@ -364,10 +359,7 @@ class _Chart:
 
     def month(self, back: int) -> tuple[date, date]:
         """First and last day of the calendar month that is *back* months before this one."""
-        index = self.today.year * 12 + self.today.month - 1 - back
-        first = date(index // 12, index % 12 + 1, 1)
-        following = date((index + 1) // 12, (index + 1) % 12 + 1, 1)
-        return first, following - timedelta(days=1)
+        return month_back(back, self.today), month_back(back - 1, self.today) - timedelta(days=1)
 
 
 def transaction(made: Sequence[Resource]) -> Resource:

@@ -5,8 +5,10 @@ from typing import Any
 
 from prodrome.cds_hooks.testers.orders import dosage, medication
 from prodrome.fhir_mappers.code_systems import ACT_CODE
+from prodrome.rules import month_back
 from prodrome.rules.guideline import DIARY, ICD10CM, SNOMED
-from prodrome.rules.guideline.guideline import Drug, load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.guideline.types import Drug
 
 PATIENT = "long-history"
 REASONS = ("395007004", "395009001", "395008009", "182846007", None)
@@ -67,9 +69,7 @@ def _statement(name: str, drug: Drug, amount: float, period: Resource, reason: s
 def _diary(today: date) -> list[Resource]:
     made = []
     for back in range(1, 121):
-        index = today.year * 12 + today.month - 1 - back
-        first = date(index // 12, index % 12 + 1, 1)
-        last = date((index + 1) // 12, (index + 1) % 12 + 1, 1) - timedelta(days=1)
+        first, last = month_back(back, today), month_back(back - 1, today) - timedelta(days=1)
         for code, days in (("debilitating-headache-days", 3 + back * 7 % 12), ("headache-days", 9 + back * 5 % 12)):
             if code == "debilitating-headache-days" and back % 7 == 3:
                 continue

@@ -25,6 +25,7 @@ from prodrome.rules.facts import (
 )
 from prodrome.rules.guideline.guideline import load_guideline
 from prodrome.rules.judge import Judgement, judge
+from prodrome.rules.spans import month_back
 
 TODAY = date(2026, 6, 15)
 COMPLETE = dict.fromkeys(KINDS, Completeness.COMPLETE)
@@ -92,9 +93,8 @@ def months(*days: float | None, start: str = "debilitating") -> tuple[HeadacheMo
     """Days of the last months, the latest first; ``None`` leaves a month out."""
     found = []
     for back, count in enumerate(days, 1):
-        index = TODAY.year * 12 + TODAY.month - 1 - back
         if count is not None:
-            month = date(index // 12, index % 12 + 1, 1)
+            month = month_back(back, TODAY)
             found.append(HeadacheMonth(month, **{start: count}, refs=(f"Observation/{month:%Y-%m}",)))
     return tuple(found)
 
@@ -103,9 +103,8 @@ def acute_use(*rows: Mapping[str, float] | None) -> tuple[AcuteUseMonth, ...]:
     """Days of acute medication in the last months, the latest first."""
     found = []
     for back, row in enumerate(rows, 1):
-        index = TODAY.year * 12 + TODAY.month - 1 - back
         if row is not None:
-            found.append(AcuteUseMonth(date(index // 12, index % 12 + 1, 1), dict(row), (f"Observation/use-{back}",)))
+            found.append(AcuteUseMonth(month_back(back, TODAY), dict(row), (f"Observation/use-{back}",)))
     return tuple(found)
 
 

@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 
 from prodrome.cds_hooks.protocol import HOOKS
-from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, order_of, resources
+from prodrome.cds_hooks.testers.example_patients import Ask, Example, entry_of, resources
+from prodrome.cds_hooks.testers.orders import draft_order
 from prodrome.rules.guideline.guideline import load_guideline
 
 GUIDELINE = load_guideline()
@@ -25,7 +26,8 @@ def request(example: Example, ask: Ask, today: date) -> dict[str, Any]:
     context: dict[str, Any] = {"patientId": example.patient_id, "userId": "Practitioner/x"}
     if ask.hook.startswith("encounter-"):
         context["encounterId"] = example.encounter_id or "none"
-    if order := order_of(ask, example, GUIDELINE, today):
+    if ask.order:
+        order = draft_order(ask.order, example.patient_id, GUIDELINE, today)
         context[HOOKS[ask.hook].orders or "draftOrders"] = {"resourceType": "Bundle", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{order['id']}"]
     if entry := entry_of(ask, example, GUIDELINE):
