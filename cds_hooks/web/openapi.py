@@ -150,6 +150,7 @@ _REFUSALS = {
     "403": "The client may not do this.",
     "404": "There is no such service.",
     "405": "The method is not allowed here.",
+    "408": "The body did not come in time.",
     "412": "None of the data needed came with the request or could be fetched.",
     "413": "The body is too large.",
     "415": "The body is of another type than JSON.",
@@ -207,13 +208,11 @@ def openapi(environment: Environment, url: str) -> dict[str, Any]:
                     "summary": "What became of cards",
                     "parameters": [which],
                     "requestBody": {"required": True, "content": _json(_ref("Feedback"))},
-                    "responses": {
-                        **_answers(
-                            "Taken. Entries about cards this service never gave are listed.",
-                            {"type": "object"},
-                            *(status for status in _REFUSALS if status != "412"),
-                        )
-                    },
+                    "responses": _answers(
+                        "Taken. Entries about cards this service never gave are listed.",
+                        {"type": "object"},
+                        *(status for status in _REFUSALS if status != "412"),
+                    ),
                 }
             },
             "/health": {

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from prodrome.cds_hooks.web.statuses import STATUSES
 from tests.serving import Client, ask, client_of, service
 
 PATIENTS = sorted((Path(__file__).parents[2] / "vignettes" / "requests").glob("*.json"))
@@ -44,6 +45,11 @@ def test_requests_and_answers_keep_to_it(client: Client, file: Path) -> None:
     answer = ask(client, patient)
     keeps(description, "Response", answer.get_json())
     keeps(description, "Request", patient["request_by_kind"])
+
+
+def test_each_refusal_of_a_call_is_described(client: Client) -> None:
+    responses = described(client)["paths"]["/cds-services/{id}"]["post"]["responses"]
+    assert set(responses) >= {str(status) for status in STATUSES.values()}
 
 
 def test_refusals_keep_to_it(client: Client) -> None:
