@@ -52,8 +52,6 @@ _LONGEST_THREE_MONTHS = 92  # days
 PREGNANT, NOT_PREGNANT = "reading.pregnant", "reading.not_pregnant"
 PREGNANCY_UNKNOWN: Code = (LOINC, "LA4489-6")
 
-_Rank = tuple[float, float]
-
 
 class _Count(NamedTuple):
     """A count of days and which of several stands: the one issued last, else the lower."""

@@ -302,9 +302,6 @@ def _positive(number: str) -> float:
     return value
 
 
-_WORD_SPAN = re.compile(r"\S+")
-
-
 def _word(text: str) -> tuple[str, _Item | None]:
     """The longest phrase of the table that the text begins with. Raises NotRead where there is none."""
     found = _phrase(text)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prodrome.fhir_mappers.codes import Concept, with_unknown
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules import Stop, StopReason
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline import STOP_REASON, Guideline
 
 ORDER = (
     StopReason.INTOLERANCE,
@@ -19,13 +19,11 @@ ORDER = (
 
 FAILURES = frozenset({StopReason.INTOLERANCE, StopReason.INEFFICACY})
 
-_PREFIX = "stop_reason."
-NONADHERENCE = _PREFIX + "nonadherence"
-SUSPECTED = _PREFIX + "suspected"
-_BY_SET = {_PREFIX + reason.value: reason for reason in StopReason}
+NONADHERENCE = STOP_REASON + "nonadherence"
+SUSPECTED = STOP_REASON + "suspected"
+_BY_SET = {STOP_REASON + reason.value: reason for reason in StopReason}
 
-
-_phrases = phrases_of(_PREFIX)
+_phrases = phrases_of(STOP_REASON)
 
 
 def read_stop(concepts: list[Concept], guideline: Guideline) -> Stop:

@@ -83,10 +83,8 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
         waiting, partial = partial, []
         for course in waiting:
             if course.start in renewals and _is_open(course) and hosts.first(course) is None:
-                day = course.start.last
-                spans.append(
-                    _Span(day, day + timedelta(days=1), course)
-                )  # the last of its chain, taken until who knows
+                day = course.start.last  # the last of its chain, taken until who knows
+                spans.append(_Span(day, day + timedelta(days=1), course))
             else:
                 partial.append(course)
     groups = _chain(spans, gap)

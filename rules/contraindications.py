@@ -9,8 +9,8 @@ from datetime import date
 from typing import Literal, Protocol, cast
 
 from prodrome.rules.facts import Condition, Facts, Reading, Refs, When
-from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
-from prodrome.rules.guideline.types import Who
+from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline.types import Contraindication, Drug, Who
 from prodrome.rules.spans import days_ago, years
 
 Strength = Literal["absolute", "relative", "caution"]

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import date
 
 from prodrome.rules.facts import CoMedication, Condition, Facts, Refs, Step, Trial, When
-from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline.types import Drug, PreventiveUse
 from prodrome.rules.spans import NONE, Span, length
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
@@ -29,7 +30,8 @@ def full_dose(guideline: Guideline, drug: Drug, single_dose: float, route: str |
         if drug.id == "sumatriptan" and single_dose <= guideline.number("sumatriptan_nonoral_max_mg"):
             return None
         route = "oral"
-    return next((dose.min_full for dose in drug.acute.doses if dose.route == route), None)
+    dose = drug.acute.dose(route)
+    return dose.min_full if dose else None
 
 
 ExceptionalDose = tuple[str, float, Refs]

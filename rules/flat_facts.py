@@ -34,7 +34,8 @@ from prodrome.rules.engine.matching import MAX_FACTS, Fact, FactsByType, LimitEr
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
 from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
-from prodrome.rules.guideline.guideline import Drug, Guideline, PreventiveUse
+from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline.types import Drug, PreventiveUse
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.per_guideline import per_guideline
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
@@ -118,7 +119,6 @@ class _Sheet:
         self.facts, self.guideline, self.today, self.locale = facts, guideline, today, options.locale
         self.names = frozenset([name for condition in facts.conditions for name in condition.names])
         self.active = options.active
-        self._allergic_to: dict[str, Mapping[str, Refs]] = {}
         self._exceptions: dict[str, Sequence[ExceptionalDose]] = {}
 
     def refs_of(self, name: str) -> Refs:
@@ -141,18 +141,6 @@ class _Sheet:
         if beside is not use and adequacy(trial, beside, chronic=chronic, grace_days=grace)[0] != verdict:
             return UNKNOWN, assumed  # nobody knows whether the other drug ran then too
         return verdict, assumed
-
-    def allergic_to(self, drug: Drug) -> Mapping[str, Refs]:
-        """How strongly allergies and intolerances speak against a drug, and where they are recorded."""
-        if drug.id not in self._allergic_to:
-            found: dict[str, Refs] = {}
-            for kind in (ABSOLUTE, RELATIVE):
-                of_kind = [a for a in self.facts.allergies if (a.kind == "allergy") == (kind == ABSOLUTE)]
-                against = [allergy for allergy in of_kind if drug.holds(allergy.drug)]
-                if against:
-                    found[kind] = tuple(dict.fromkeys(ref for allergy in against for ref in allergy.refs))
-            self._allergic_to[drug.id] = found
-        return self._allergic_to[drug.id]
 
     def exceptions(self, drug: Drug) -> Sequence[ExceptionalDose]:
         """The dose exceptions of a drug that apply."""
@@ -500,9 +488,16 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
             "for_migraine": drug.id in active.contraindication.for_migraine,
         }
         yield "order_contraindication", fields | reason, active.refs
-    for strength, refs in sheet.allergic_to(drug).items():
-        reason = {"contraindication": "allergy", "strength": strength, "for_migraine": False}
-        yield "order_contraindication", fields | reason, refs
+    allergies = [one for one in sheet.options.against(drug) if one.contraindication is None]
+    for strength in (ABSOLUTE, RELATIVE):
+        of_strength = [one for one in allergies if one.strength == strength]
+        if of_strength:
+            reason = {"contraindication": "allergy", "strength": strength, "for_migraine": False}
+            yield (
+                "order_contraindication",
+                fields | reason,
+                tuple(dict.fromkeys(ref for one in of_strength for ref in one.refs)),
+            )
 
 
 def _declared(sheet: _Sheet) -> Iterator[_Measured]:

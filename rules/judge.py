@@ -12,7 +12,8 @@ from prodrome.rules.engine.rulebook import TALLY, FieldOf, Indicator, Rule, Rule
 from prodrome.rules.fact_types import KINDS
 from prodrome.rules.facts import COMPLETE, MISSING, UNKNOWN_CODE, Completeness, Facts, Refs
 from prodrome.rules.flat_facts import measure
-from prodrome.rules.guideline.guideline import Guideline, Parameter
+from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline.types import Parameter
 from prodrome.rules.options import DrugOptions
 from prodrome.rules.rows import R, TallyName, read
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from prodrome.rules.engine.matching import Fact, Pattern, passes
-from prodrome.rules.engine.rulebook import FINDING, TALLY, UNJUDGED, Rule, Rulebook, discriminated
+from prodrome.rules.engine.rulebook import FINDING, TALLY, UNJUDGED, Rulebook, discriminated
 from prodrome.rules.fact_types import HookName
 
 
@@ -51,7 +51,9 @@ def may_speak(rulebook: Rulebook, hook: str, lacking: Iterable[Lack]) -> tuple[s
         fresh = {
             rule.id
             for rule in rulebook.rules.values()
-            if rule.enabled and rule.id not in holding and _may_hold(rulebook, rule, hook, lacks, holding)
+            if rule.enabled
+            and rule.id not in holding
+            and all(_satisfiable(rulebook, pattern, hook, lacks, holding) for pattern in rule.when)
         }
         holding |= fresh
         growing = bool(fresh)
@@ -63,10 +65,6 @@ def against_the_sieve(rulebook: Rulebook, lacking: Iterable[Lack] = MIGRAINE) ->
     """The rules that forbid the sieve, since they may speak for a patient who lacks all this. None: it holds."""
     lacks = tuple(lacking)
     return tuple(dict.fromkeys(id_ for hook in SIEVED_HOOKS for id_ in may_speak(rulebook, hook, lacks)))
-
-
-def _may_hold(rulebook: Rulebook, rule: Rule, hook: str, lacks: tuple[Lack, ...], holding: Collection[str]) -> bool:
-    return all(_satisfiable(rulebook, pattern, hook, lacks, holding) for pattern in rule.when)
 
 
 def _satisfiable(

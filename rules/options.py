@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
 from prodrome.rules.facts import AttackRecord, Facts, Indication, Refs, Trial
-from prodrome.rules.guideline.guideline import Contraindication, Drug, Guideline
+from prodrome.rules.guideline.guideline import Guideline
+from prodrome.rules.guideline.types import Contraindication, Drug
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ An unknown field satisfies nothing but ``absent``.
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -122,6 +122,7 @@ Rules = Sequence[tuple[str, tuple[Pattern, ...]]]
 """Rules by id, with their conditions in order."""
 
 MOST_MET = 1_000
+"""Sets of types of facts that are remembered, each with what may match it; then they are forgotten together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,14 +228,6 @@ def passes_join(join: Join, fact: Fact, taken: Bindings) -> bool:
     """Whether a fact agrees with the facts taken so far in one join."""
     mine, other = fact.fields.get(join.field), taken[join.alias].fields.get(join.other_field)
     return mine is not None and other is not None and (mine == other) == (join.op == "=")
-
-
-def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
-    """Facts by type, in the order given."""
-    found: dict[str, list[Fact]] = {}
-    for fact in facts:
-        found.setdefault(fact.type, []).append(fact)
-    return found
 
 
 class Joined:

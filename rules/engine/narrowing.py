@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from prodrome.rules.engine.matching import (
+    MOST_MET,
     Comparison,
     CompiledLayer,
     Fact,
@@ -23,7 +24,6 @@ OFTEN = 8
 much."""
 MOST_NARROWED = 32
 """Layers made so; a compiled one takes about 0.5 MB."""
-MOST_MET = 1000
 
 
 def _is_not_in(value: Any, values: Any) -> bool:

@@ -59,12 +59,9 @@ from prodrome.rules.guideline.types import (
     RXNORM,
     SNOMED,
     AcuteClass,
-    AcuteDose,
     AcuteMembers,
-    AcuteUse,
     CodeSet,
     Contraindication,
-    DoseException,
     DoseLimit,
     Drug,
     EhfClass,
@@ -74,32 +71,10 @@ from prodrome.rules.guideline.types import (
     Option,
     Parameter,
     ParameterValue,
-    PreventiveUse,
     Product,
     Showing,
-    SideEffects,
     Source,
 )
-
-__all__ = [
-    "AcuteDose",
-    "AcuteUse",
-    "CodeSet",
-    "Contraindication",
-    "DoseException",
-    "Drug",
-    "EhfClass",
-    "Guideline",
-    "GuidelineError",
-    "Option",
-    "Parameter",
-    "ParameterValue",
-    "PreventiveUse",
-    "Product",
-    "SideEffects",
-    "Source",
-    "load_guideline",
-]
 
 GUIDELINE_FOLDER = Path(__file__).parent.parent / "migraine"
 

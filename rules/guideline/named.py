@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from prodrome.rules.engine.strict_yaml import meant
 from prodrome.rules.facts import StopReason
-from prodrome.rules.guideline.types import ATC, ICD10CM, RXNORM, SNOMED, GuidelineError, Parameter
+from prodrome.rules.guideline.types import ATC, ICD10CM, RXNORM, SNOMED, STOP_REASON, GuidelineError, Parameter
 
 NumericParameter = Literal[
     "acute_attacks_required",
@@ -133,7 +133,6 @@ _NAMED: tuple[tuple[str, str, Any], ...] = (
     ("locales.yaml", "locale", LocaleName),
 )
 
-STOP_REASON = "stop_reason."
 _SYSTEMS: Mapping[str, str] = {"atc": ATC, "icd10cm": ICD10CM, "rxnorm": RXNORM, "snomed": SNOMED}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from prodrome.rules.engine.strict_yaml import meant
-from prodrome.rules.guideline.types import CodeSet, Drug, GuidelineError
+from prodrome.rules.guideline.types import STOP_REASON, CodeSet, Drug, GuidelineError
 
 SiteCode = tuple[str, str]  # system, code
 
@@ -16,7 +16,6 @@ VISIT_CLASSES = {
     "other": (),
 }
 SPECIALTIES = {"neurology": ("neurology",), "pain_management": ("pain_management",), "other": ("other_specialty",)}
-STOP_REASON = "stop_reason."
 CODE_KINDS = ("drug", "condition", "visit_class", "specialty", "stop_reason")
 
 CANONICAL_BASE = "https://example.org/prodrome"
@@ -27,7 +26,7 @@ DIARY = f"{CANONICAL_BASE}/CodeSystem/headache-diary"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``parameters`` replace the guideline's; ``codes`` maps a kind of KINDS to codes and what each means here.
+    """``parameters`` replace the guideline's; ``codes`` maps a kind of CODE_KINDS to codes and what each means here.
 
     ``licensed``: whether SNOMED CT codes outside the Global Patient Set are read. ``more_codes`` is a table read
     beside ours, as ``prodrome codes expand`` writes it; ``eligibility`` a file of the form of eligibility.yaml.

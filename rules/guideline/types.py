@@ -14,6 +14,9 @@ SNOMED = "http://snomed.info/sct"
 NDC = "http://hl7.org/fhir/sid/ndc"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 
+STOP_REASON = "stop_reason."
+"""How the names of the code sets begin that say why a course ended."""
+
 LOCAL_FORMS = ("topical", "ophthalmic", "otic", "implant", "cosmetic")
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 import prodrome.rules.engine.evaluation as engine_module
 import prodrome.rules.engine.reading as reading
 from prodrome.rules.engine.evaluation import Blocked, EngineDisagreement, Fired, Outcome, UnjudgedRule, evaluate
-from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, ReferenceMatcher, Value, by_type
+from prodrome.rules.engine.matching import CompiledLayer, Fact, FactsByType, Match, ReferenceMatcher, Value
 from prodrome.rules.engine.rulebook import Rulebook
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.rules.engine.worlds import (
     KINDS,
+    by_type,
     card,
     cases,
     compiled_layers,

@@ -10,9 +10,9 @@ import pytest
 
 import prodrome.rules.engine.matching as matching
 from prodrome.rules.engine.evaluation import Outcome, evaluate
-from prodrome.rules.engine.matching import CompiledLayer, Join, LimitError, Pattern, by_type
+from prodrome.rules.engine.matching import CompiledLayer, Join, LimitError, Pattern
 from prodrome.rules.engine.rulebook import Rulebook
-from tests.rules.engine.worlds import PROFILE, card, fact, layer, needs_durable, numbered, rulebook, step
+from tests.rules.engine.worlds import PROFILE, by_type, card, fact, layer, needs_durable, numbered, rulebook, step
 
 durable = pytest.importorskip(
     "prodrome.rules.engine.durable", reason="durable-rules does not import on this Python", exc_type=ImportError

@@ -27,7 +27,6 @@ from prodrome.rules.engine.matching import (
     Pattern,
     ReferenceMatcher,
     Value,
-    by_type,
 )
 from prodrome.rules.engine.reading import (
     MAX_CONDITIONS,
@@ -39,6 +38,7 @@ from prodrome.rules.engine.rulebook import RulebookError
 from tests.rules.engine.worlds import (
     NUMBERS,
     TEXTS,
+    by_type,
     cases,
     compiled_layers,
     fact,

@@ -14,11 +14,10 @@ from prodrome.rules.engine.matching import (
     LimitError,
     Pattern,
     ReferenceMatcher,
-    by_type,
     passes,
     passes_join,
 )
-from tests.rules.engine.worlds import fact, numbered
+from tests.rules.engine.worlds import by_type, fact, numbered
 
 
 def matches(facts: list[Fact], *when: Pattern) -> set[tuple[str, ...]]:

@@ -15,10 +15,9 @@ from prodrome.rules.engine.matching import (
     Pattern,
     ReferenceMatcher,
     Value,
-    by_type,
 )
 from prodrome.rules.engine.narrowing import FEW_RULES, MOST_NARROWED, OFTEN, Narrowing
-from tests.rules.engine.worlds import cases, compiled_layers, numbered
+from tests.rules.engine.worlds import by_type, cases, compiled_layers, numbered
 from tests.rules.engine.worlds import facts as some_facts
 
 RULES = 2 * FEW_RULES

@@ -5,7 +5,7 @@ Values are few, so that conditions meet facts often, and awkward, so that two ma
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -76,6 +76,14 @@ def fact(kind: str, *, refs: tuple[str, ...] = (), **fields: Value) -> Fact:
 def numbered(facts: Sequence[Fact]) -> list[Fact]:
     """The same facts with ids of their own, as a matcher needs them."""
     return [Fact(f"f{place}", one.type, one.fields, one.refs) for place, one in enumerate(facts, 1)]
+
+
+def by_type(facts: Iterable[Fact]) -> dict[str, list[Fact]]:
+    """Facts by type, in the order given."""
+    found: dict[str, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(fact.type, []).append(fact)
+    return found
 
 
 TEXTS = ("a", "b", "ab", "ab c", "1", "true", "null", "é", 'a "quoted" \\ text', "line\nend", "nul\0l", "k", "l0", "x0")

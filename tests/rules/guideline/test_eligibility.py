@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, GuidelineError, load_guideline
+from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, load_guideline
 from prodrome.rules.guideline.site import Site
+from prodrome.rules.guideline.types import GuidelineError
 
 OWN = """version: "1.0.0"
 date: "2026-03-01"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from prodrome.rules.guideline.guideline import Drug, load_guideline
+from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.guideline.types import Drug
 
 GUIDELINE = load_guideline()
 TABLE = Path(__file__).parent / "fact_rows.csv"

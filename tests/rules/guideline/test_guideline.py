@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, GuidelineError, load_guideline
+from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, load_guideline
+from prodrome.rules.guideline.types import GuidelineError
 
 SNOMED = "http://snomed.info/sct"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"

@@ -9,8 +9,8 @@ from typing import get_args
 import pytest
 
 from prodrome.rules.guideline import named
-from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, GuidelineError, load_guideline
-from prodrome.rules.guideline.types import Parameter
+from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, load_guideline
+from prodrome.rules.guideline.types import GuidelineError, Parameter
 
 ROOT = Path(__file__).parents[3]
 GUIDELINE = load_guideline()
