@@ -24,8 +24,6 @@ from prodrome.cds_hooks.settings import Issuer, Settings
 if TYPE_CHECKING:
     import jwt
 
-__all__ = ["Authenticator", "Caller", "Forbidden", "Unauthorized"]
-
 DISCOVERY = "/cds-services"
 LEEWAY_SECONDS = 60
 MAX_TOKEN = 16_384

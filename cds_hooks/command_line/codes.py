@@ -21,7 +21,6 @@ from prodrome.cds_hooks.knowledge import CodeRow, KnowledgeError, rows_of
 from prodrome.cds_hooks.settings import load_settings
 from prodrome.fhir_mappers import SITE, Record, code_taken_for, collect, read_facts, words_taken_for
 from prodrome.rules import Facts, SiteCode
-from prodrome.rules.guideline import Guideline
 
 TOKEN_VARIABLE = "TERMINOLOGY_TOKEN"
 _SECONDS = 120.0
@@ -57,8 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the verb says; 1 where a look-up finds nothing."""
     environment = Environment.of(load_settings())
-    verb = arguments.verb
-    return int(verb(arguments, environment))
+    return int(arguments.verb(arguments, environment))
 
 
 def _lookup(asked: argparse.Namespace, environment: Environment) -> int:
@@ -141,7 +139,7 @@ def _report(asked: argparse.Namespace, environment: Environment) -> int:
         rows_of_file = _resources(file)
         while rows := list(islice(rows_of_file, BATCH)):
             read += len(rows)
-            facts = _facts([*medications, *rows], environment.guideline, environment)
+            facts = _facts([*medications, *rows], environment)
             found.update((each.kind, each.what, each.why, each.value) for each in facts.not_understood)
             mapped |= dict.fromkeys(facts.site_codes)
     frequent = sorted(found.items(), key=lambda item: (-item[1], item[0]))[: asked.most]
@@ -165,9 +163,9 @@ def _report(asked: argparse.Namespace, environment: Environment) -> int:
     return 0
 
 
-def _facts(rows: list[Mapping[str, Any]], guideline: Guideline, environment: Environment) -> Facts:
+def _facts(rows: list[Mapping[str, Any]], environment: Environment) -> Facts:
     by_kind, _ = collect([("", {"resourceType": "Bundle", "entry": [{"resource": row} for row in rows]})])
-    return read_facts(Record(None, by_kind), guideline, environment.clock())
+    return read_facts(Record(None, by_kind), environment.guideline, environment.clock())
 
 
 def _files(path: Path) -> list[Path]:

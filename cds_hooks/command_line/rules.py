@@ -91,17 +91,17 @@ def _diff(asked: argparse.Namespace, guideline: Guideline) -> int:
         print_json({"before": editions[0], "after": editions[1], "changes": [asdict(change) for change in changes]})
         return 0
     print(f"Rulebook {before.version} of {before.date} -> {after.version} of {after.date}")
-
-    def below(number: int) -> Iterator[str]:
-        yield from _told(shown[number])
-
     for of in dict.fromkeys(change.of for change in changes):
-        shown = [change for change in changes if change.of == of]
         print(f"\n{of.capitalize()}")
-        print_table([(one.kind, one.id, one.says) for one in shown], ("", "Entry", "About"), below=below)
+        _print_changes([change for change in changes if change.of == of])
     if not changes:
         print("\nNothing differs.")
     return 0
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    rows = [(one.kind, one.id, one.says) for one in changes]
+    print_table(rows, ("", "Entry", "About"), below=lambda number: _told(changes[number]))
 
 
 def _told(change: Change) -> Iterator[str]:

@@ -239,15 +239,14 @@ class _Export:
         """Download a file, from where it was left; once more where it has fewer rows than promised. How many it has."""
         path = self._out / name
         path.parent.mkdir(exist_ok=True)
-        for _ in range(2):
+        for is_last in (False, True):
             if not path.exists():
                 await self._fetch(path, url, needs_token)
             rows = _rows(path)
             if count is None or rows >= count:
                 return rows
-            if _:
-                break
-            path.unlink()
+            if not is_last:
+                path.unlink()
         self._exported.notes.append(f"{name}: the manifest promises {count} rows, {rows} came.")
         return rows
 
@@ -263,9 +262,8 @@ class _Export:
                 async with self._asked("GET", url, headers, needs_token=needs_token) as response:
                     goes_on = response.status_code == 206
                     version = response.headers.get("ETag", "")
-                    packed = (
-                        response.headers.get("Content-Encoding", "identity") != "identity"
-                    )  # no bytes to go on from
+                    # What comes packed has no bytes to go on from.
+                    packed = response.headers.get("Content-Encoding", "identity") != "identity"
                     if version and not version.startswith("W/") and not packed:
                         tag.write_text(version)
                     else:

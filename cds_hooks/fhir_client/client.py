@@ -110,7 +110,6 @@ class Client:
         """See :func:`prodrome.cds_hooks.fhir_client.complete`."""
         if not plan:
             return {}
-
         searches: dict[str, Search] = {}
         problem = "did not answer in time"
         try:

@@ -49,8 +49,8 @@ _LETTERS = 2
 COMPLETENESS_FIELDS: Mapping[str, type] = {"kind": str, "state": str}
 _TYPES = {str: "String", float: "Decimal", int: "Decimal", bool: "Boolean"}
 _READERS = {str: "text", float: "number", int: "number", bool: "flag"}
-_OPERATORS = {"=": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-
+_OPERATORS = frozenset({"=", "!=", "<", "<=", ">", ">="})
+"""Those of the rulebook that CQL writes the same."""
 
 _HOW_TO_READ = (
     "How to read a rule. Above it stand what it says, its statements, sources and parameters. It holds for facts taken"
@@ -191,8 +191,7 @@ class _Writer:
         yield from _comment("Every fact once, with its fields as they stand: text, number or flag.")
         yield 'define "facts":'
         yield '  [Observation] "O"'
-        yield from _tuple(
-            "return all ",
+        yield from _returned(
             [
                 f'{_ID}: "O".id.value',
                 f'"type": {self.coded("O", "facts")}',
@@ -218,7 +217,7 @@ class _Writer:
             read = [
                 f'{quoted(one)}: {quoted(_READERS[kind])}("F"."fields", {literal(one)})' for one, kind in fields.items()
             ]
-            yield from _tuple("return all ", [f'{_ID}: "F".{_ID}', *read])
+            yield from _returned([f'{_ID}: "F".{_ID}', *read])
             yield ""
         yield 'define function "all complete"("kinds" List<String>):'
         yield '  not exists("kinds" "K"'
@@ -270,7 +269,7 @@ class _Writer:
             earlier = [quoted(_after(fact, n)) for n in range(number) if self.makers(fact, n)][-1:]
             parts = [*earlier, *map(quoted, self.makers(fact, number))]
             yield f"define {quoted(_after(fact, number))}:"
-            yield from _list("flatten", parts)
+            yield from _flattened(parts)
             yield ""
 
     def rule(self, number: int, rule: Rule) -> Iterator[str]:
@@ -334,7 +333,7 @@ class _Writer:
         yield f"  from {(',' + chr(10) + '    ').join(sources)}" if several else f"  {sources[0]}"
         if asked:
             yield f"    where {(chr(10) + '      and ').join(asked)}"
-        yield from _tuple("return all ", [f"{quoted(name)}: {quoted(name)}" for name in names.values()])
+        yield from _returned([f"{quoted(name)}: {quoted(name)}" for name in names.values()])
 
     def conclusion(self, rule: Rule, then: Conclusion) -> Iterator[str]:
         schema, names = self.rulebook.fact_types[then.fact], _names(rule)
@@ -356,7 +355,7 @@ class _Writer:
                 key += [f"ToString({value})", ""]
             parts.append(f"{quoted(name)}: {value}")
         said = [literal(one) if number % 2 == 0 else one for number, one in enumerate(key) if one]
-        yield from _tuple("return all ", [f"{_ID}: {' + '.join(said)}", *parts])
+        yield from _returned([f"{_ID}: {' + '.join(said)}", *parts])
 
     def tally(self, number: int, tally: Tally) -> Iterator[str]:
         tests = [*_tests(tally.of, "X"), f'"X".{quoted(tally.distinct)} is not null']
@@ -446,7 +445,7 @@ def _test(test: Comparison, alias: str) -> str:
         return f"{field} is null"
     if test.op not in _OPERATORS:
         raise KnowledgeError(f"no translation of the operator {test.op!r}")
-    return f"{field} {_OPERATORS[test.op]} {quoted(test.parameter) if test.parameter else literal(test.value)}"
+    return f"{field} {test.op} {quoted(test.parameter) if test.parameter else literal(test.value)}"
 
 
 def _tests(pattern: Pattern, alias: str) -> list[str]:
@@ -503,17 +502,17 @@ def _comment(*paragraphs: str) -> Iterator[str]:
             yield f"// {line}"
 
 
-def _tuple(start: str, parts: Sequence[str]) -> Iterator[str]:
-    yield f"    {start}Tuple{{"
+def _returned(parts: Sequence[str]) -> Iterator[str]:
+    yield "    return all Tuple{"
     yield from (f"      {part}{',' if number < len(parts) else ''}" for number, part in enumerate(parts, 1))
     yield "    }"
 
 
-def _list(function: str, parts: Iterable[str]) -> Iterator[str]:
+def _flattened(parts: Iterable[str]) -> Iterator[str]:
     listed = list(parts)
     if len(listed) == 1:
         yield f"  {listed[0]}"
         return
-    yield f"  {function} {{"
+    yield "  flatten {"
     yield from (f"    {part}{',' if number < len(listed) else ''}" for number, part in enumerate(listed, 1))
     yield "  }"

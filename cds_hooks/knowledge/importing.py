@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from prodrome.cds_hooks.knowledge.canonical import id_of
 from prodrome.cds_hooks.knowledge.cql import KnowledgeError
-from prodrome.cds_hooks.knowledge.terminology import value_set_id
 from prodrome.rules.engine import meant
 from prodrome.rules.guideline import Guideline
 
@@ -59,7 +59,7 @@ def rows_of(value_set: object, guideline: Guideline, name: str | None = None) ->
 
 def _named(value_set: dict[str, Any], guideline: Guideline) -> str:
     """The code set that a ValueSet of our own export is of."""
-    ids = {value_set_id(one): one for one in guideline.code_sets}
+    ids = {id_of(one): one for one in guideline.code_sets}
     said = str(value_set.get("id") or str(value_set.get("url") or "").rpartition("/")[2])
     if said not in ids:
         raise KnowledgeError(

@@ -10,17 +10,16 @@ from prodrome.cds_hooks.cards import INCOMPLETE, INCOMPLETE_TITLE, OVERRIDE_REAS
 from prodrome.cds_hooks.knowledge.canonical import Resource, canonical, id_of, machine_name
 from prodrome.cds_hooks.knowledge.cql import COMPLETENESS, COMPLETENESS_FIELDS, speaking
 from prodrome.rules import MEANINGS, meaning_of
-from prodrome.rules.guideline import CodeSet, Guideline
+from prodrome.rules.guideline import ATC, SNOMED, CodeSet, Guideline
 
 FACTS, FACT_FIELDS = "facts", "fact-fields"
 """The ids of the code systems of facts."""
 
-ATC = "http://www.whocc.no/atc"
 _CATEGORY = 3
 """Characters of an ICD code before its dot."""
 
 _COPYRIGHTS = {
-    "http://snomed.info/sct": (
+    SNOMED: (
         "SNOMED CT content is copyright of IHTSDO, trading as SNOMED International. Codes outside the Global Patient"
         " Set need an affiliate licence outside its member countries."
     ),
@@ -102,11 +101,6 @@ def is_expanded(value_set: Resource) -> bool:
     return "expansion" in value_set
 
 
-def value_set_id(code_set: str) -> str:
-    """The id of the value set of a code set: no FHIR id has an underscore."""
-    return id_of(code_set)
-
-
 def _knows(code_set: CodeSet, system: str) -> bool:
     return bool(code_set.exact.get(system) or code_set.prefixes.get(system) or code_set.patterns.get(system))
 
@@ -114,7 +108,7 @@ def _knows(code_set: CodeSet, system: str) -> bool:
 def _value_set(code_set: CodeSet, systems: list[str], guideline: Guideline) -> Resource:
     made = canonical(
         "ValueSet",
-        value_set_id(code_set.name),
+        id_of(code_set.name),
         guideline,
         name=machine_name(f"Prodrome {code_set.name}"),
         title=code_set.title,

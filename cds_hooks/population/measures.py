@@ -49,9 +49,10 @@ def write(out: Path, guideline: Guideline) -> None:
             put("Group", group(rule, members[rule], guideline))
         for rule, of_rule in counts["rules"].items():
             put("MeasureReport", summary_report(rule, of_rule, day, guideline))
-        for table, result in (("findings", "gap"), ("unjudged", "notEvaluable")):
+        tables: tuple[tuple[str, Result], ...] = (("findings", "gap"), ("unjudged", "notEvaluable"))
+        for table, result in tables:
             for (patient, rule), rows in groupby(_rows(out / f"{table}.ndjson"), key=_patient_and_rule):
-                put("MeasureReport.individual", individual_report(patient, rule, result, day, rows, guideline))  # type: ignore[arg-type]
+                put("MeasureReport.individual", individual_report(patient, rule, result, day, rows, guideline))
 
 
 def detected_issue(row: Mapping[str, Any], number: int, day: str, guideline: Guideline) -> Resource:

@@ -439,11 +439,10 @@ def _text(document: Mapping[str, Any], member: str, path: str) -> str | None:
     return value.strip() or None
 
 
-def _required_text(document: Mapping[str, Any], member: str, parent: str = "") -> str:
-    path = f"{parent}.{member}" if parent else member
-    value = _text(document, member, path)
+def _required_text(document: Mapping[str, Any], member: str) -> str:
+    value = _text(document, member, member)
     if value is None:
-        raise Missing(f"{path} is missing.", member=path)
+        raise Missing(f"{member} is missing.", member=member)
     return value
 
 

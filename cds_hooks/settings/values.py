@@ -132,7 +132,6 @@ def file_path(value: Path) -> Path:
 Url = Annotated[str, AfterValidator(secure_url)]
 BaseUrl = Annotated[str, AfterValidator(secure_url), AfterValidator(base_url_of)]
 FilePath = Annotated[Path, AfterValidator(file_path)]
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]
 
 

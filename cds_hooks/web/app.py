@@ -222,7 +222,6 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
     environment, authenticator, metrics, calls = shared.environment, shared.authenticator, shared.metrics, shared.calls
     settings = environment.settings
     app = _Service(shared)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.url_map.strict_slashes = False
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check

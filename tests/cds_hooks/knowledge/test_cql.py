@@ -50,7 +50,7 @@ def test_a_parameter_of_a_site_becomes_the_default() -> None:
 
 
 def test_what_has_no_translation_names_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(cql._OPERATORS, ">=")
+    monkeypatch.setattr(cql, "_OPERATORS", cql._OPERATORS - {">="})
     first = next(rule for rule in load_guideline().rulebook.rules.values() if _asks_for_at_least(rule))
     with pytest.raises(KnowledgeError, match=f"rule {first.id}: no translation of the operator '>='"):
         library(load_guideline())
