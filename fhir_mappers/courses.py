@@ -40,7 +40,7 @@ NOT_ORDERED = frozenset({"proposal", "plan"})  # intents
 class Course(NamedTuple):
     """One row of one recognised medicine. ``stopped``: somebody ended it, rather than that it ran out.
 
-    ``ordered``: the row is a prescription, not a statement of what is taken.
+    ``ordered``: the row is a prescription or what was dispensed for one, not a statement of what is taken.
     """
 
     ref: str
@@ -104,7 +104,7 @@ def _read_statement(
 ) -> None:
     state, said = _state_and_medicine(chart, lexicon, statements, statement_state, resource)
     if state and said and _is_known(chart, "MedicationStatement", ref, said):
-        row = _row(chart, ref, resource, said, state, "dosage", _statement_period(resource))
+        row = _row(chart, "MedicationStatement", ref, resource, said, state, _statement_period(resource))
         _add(chart, rows, row, "MedicationStatement")
 
 
@@ -120,7 +120,7 @@ def _read_request(
     if not state or not said or (ref in chart.ordered and not _began(_request_period(resource).start, chart.today)):
         return
     if _is_known(chart, "MedicationRequest", ref, said):
-        row = _row(chart, ref, resource, said, state, "dosageInstruction", _request_period(resource))
+        row = _row(chart, "MedicationRequest", ref, resource, said, state, _request_period(resource))
         _add(chart, rows, row, "MedicationRequest")
 
 
@@ -174,7 +174,7 @@ def _read_dispense(
     said = lexicon.read(chart, resource)
     if not _is_known(chart, "MedicationDispense", ref, said):
         return
-    row = _row(chart, ref, resource, said, state, "dosageInstruction", _Dates(start, end, is_open=False))
+    row = _row(chart, "MedicationDispense", ref, resource, said, state, _Dates(start, end, is_open=False))
     if row.course is None or not is_told(told, _name(row), (start.first, (end or start).last)):
         _add(chart, rows, row, "MedicationDispense")
 
@@ -294,30 +294,30 @@ def _supplied_until(authored: When, dispense: JsonObject) -> When | None:
 
 def _row(
     chart: Chart,
+    kind: str,
     ref: str,
     resource: JsonObject,
     said: Recognition,
     state: str,
-    dosage: str,
     dates: _Dates,
 ) -> CourseRow:
     running = _is_running(state, dates, chart.today)
-    course = _course(chart, ref, resource, said.medicine, dosage, state, dates, running) if said.medicine else None
+    course = _course(chart, kind, ref, resource, said.medicine, state, dates, running) if said.medicine else None
     return CourseRow(ref, said, running, course)
 
 
 def _course(
     chart: Chart,
+    kind: str,
     ref: str,
     resource: JsonObject,
     medicine: Medicine,
-    dosage: str,
     state: str,
     dates: _Dates,
     running: bool,
 ) -> Course | None:
-    kind = "MedicationStatement" if dosage == "dosage" else "MedicationRequest"
-    entries = read_objects(resource, dosage)
+    is_stated = kind == "MedicationStatement"
+    entries = read_objects(resource, "dosage" if is_stated else "dosageInstruction")
     dosing = read_dosing(entries, medicine, chart.guideline)
     use = use_of(medicine, dosing)
     if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
@@ -343,7 +343,7 @@ def _course(
         dosing=dosing,
         reason=reason,
         stop=stop,
-        ordered=dosage == "dosageInstruction",
+        ordered=not is_stated,
     )
 
 

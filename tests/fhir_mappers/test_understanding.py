@@ -29,6 +29,12 @@ from tests.fhir_mappers.build import (
 SECRET = "Mrs Secret"
 
 
+def dispense(*instructions: Json) -> Json:
+    days = {"whenHandedOver": "2026-06-01", "daysSupply": {"value": 30, "unit": "days"}}
+    drug = {"medicationCodeableConcept": PROPRANOLOL, "dosageInstruction": list(instructions)}
+    return resource("MedicationDispense", status="completed", **days, **drug)
+
+
 def puzzles(read: Facts) -> list[tuple[str, str]]:
     return [(each.kind, each.what) for each in read.not_understood]
 
@@ -89,6 +95,8 @@ def test_a_problem_that_is_over_is_no_puzzle() -> None:
         (statement(dosage=[dose(80, "furlong")]), False),
         (statement(SUMATRIPTAN, dosage=[as_needed(50)]), True),
         (request(SUMATRIPTAN, dosageInstruction=[{"text": "as the mood takes you"}]), False),
+        (dispense(dose(80)), True),
+        (dispense({"text": "as the mood takes you"}), False),
     ],
 )
 def test_a_dose_that_could_not_be_read_is_said(row: Json, is_told: bool) -> None:
