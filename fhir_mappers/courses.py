@@ -23,7 +23,7 @@ from prodrome.fhir_mappers.indications import Reason, coded_reason, read_reason
 from prodrome.fhir_mappers.medications import CONCEPT, Lexicon, Medicine, Recognition, lexicon_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
-from prodrome.rules import Stop, StopReason, When, per_guideline
+from prodrome.rules import Indication, Stop, StopReason, When, per_guideline
 from prodrome.rules.guideline import Guideline
 
 PREVENTIVE, ACUTE = "preventive", "acute"
@@ -41,6 +41,8 @@ class Course(NamedTuple):
     """One row of one recognised medicine. ``stopped``: somebody ended it, rather than that it ran out.
 
     ``ordered``: the row is a prescription or what was dispensed for one, not a statement of what is taken.
+    ``antiplatelet``: it is aspirin at the dose that keeps blood from clotting, which is for no headache and no course
+    of the aspirin that is.
     """
 
     ref: str
@@ -54,6 +56,7 @@ class Course(NamedTuple):
     reason: Reason
     stop: Stop
     ordered: bool = False
+    antiplatelet: bool = False
 
 
 class CourseRow(NamedTuple):
@@ -320,12 +323,13 @@ def _course(
     entries = read_objects(resource, "dosage" if is_stated else "dosageInstruction")
     dosing = read_dosing(entries, medicine, chart.guideline)
     use = use_of(medicine, dosing)
-    if use is None or not (medicine.systemic and dosing.systemic) or is_antiplatelet(chart, medicine, dosing):
+    if use is None or not (medicine.systemic and dosing.systemic):
         return None
     _tell_dose(chart, kind, ref, entries, dosing, medicine, use)
     said, stop, reason = _whys(chart.guideline).of(resource)
     if "reasonReference" in resource or "reason" in resource:
         reason = read_reason(chart, resource)
+    antiplatelet = _is_antiplatelet(chart.guideline, medicine, dosing)
     if running:
         stop = Stop(nonadherent=True) if stop.nonadherent or _is_not_as_directed(resource) else NO_REASON
     elif said and stop.reason is StopReason.UNKNOWN:
@@ -341,9 +345,10 @@ def _course(
         running=running,
         stopped=not running and (state == STOPPED or stop.reason is not StopReason.UNKNOWN),
         dosing=dosing,
-        reason=reason,
+        reason=_ANTIPLATELET if antiplatelet else reason,
         stop=stop,
         ordered=not is_stated,
+        antiplatelet=antiplatelet,
     )
 
 
@@ -416,8 +421,11 @@ def use_of(medicine: Medicine, dosing: Dosing) -> str | None:
     return ACUTE if drug.acute else None
 
 
-def is_antiplatelet(chart: Chart, medicine: Medicine, dosing: Dosing) -> bool:
+def _is_antiplatelet(guideline: Guideline, medicine: Medicine, dosing: Dosing) -> bool:
     """Whether aspirin is taken at the dose that keeps blood from clotting rather than against pain."""
     if medicine.drug.id != "aspirin" or dosing.single is None:
         return False
-    return dosing.single <= chart.guideline.number("aspirin_antiplatelet_max_mg")
+    return dosing.single <= guideline.number("aspirin_antiplatelet_max_mg")
+
+
+_ANTIPLATELET = Reason(Indication.OTHER)

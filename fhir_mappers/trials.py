@@ -43,15 +43,15 @@ def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guide
     gap = int(guideline.number("course_gap_days"))
     renewal = int(guideline.number("renewal_gap_days"))
     procedures = {each.when for each in given if each.is_procedure and not each.not_done}
-    by_drug: dict[tuple[str, str], list[Course]] = defaultdict(list)
+    by_drug: dict[tuple[str, str, bool], list[Course]] = defaultdict(list)
     for course in courses:
         if not course.medicine.unspecific or _is_for_migraine(course, procedures):
-            by_drug[course.medicine.drug.id, course.use].append(course)
+            by_drug[course.medicine.drug.id, course.use, course.antiplatelet].append(course)
     by_given: dict[str, list[Given]] = defaultdict(list)
     for each in given:
         by_given[each.drug.id].append(each)
     trials: list[Trial] = []
-    for (id_, use), of_drug in sorted(by_drug.items(), key=lambda item: item[0]):
+    for (id_, use, _), of_drug in sorted(by_drug.items(), key=lambda item: item[0]):
         drug = guideline.drugs[id_]
         joined = merge_courses(of_drug, gap, renewal)
         if use == PREVENTIVE and id_ in by_given:

@@ -5,7 +5,7 @@ Everything here is arithmetic over the chart and the guideline's tables. What th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from typing import NamedTuple
 from prodrome.rules.contraindications import (
     ABSOLUTE,
     RELATIVE,
-    Active,
     active_contraindications,
     contraindications_of,
     is_lastingly_barred,
@@ -33,10 +32,10 @@ from prodrome.rules.engine.evaluation import in_order
 from prodrome.rules.engine.matching import MAX_FACTS, Fact, FactsByType, LimitError, fact_of
 from prodrome.rules.episodes import decisive, episodes, may_follow
 from prodrome.rules.fact_types import EXCEPTIONS_BY_DRUGS
-from prodrome.rules.facts import Allergy, AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
+from prodrome.rules.facts import AttackRecord, DraftOrder, Facts, Indication, Refs, StopReason, Trial
 from prodrome.rules.guideline.guideline import Guideline
-from prodrome.rules.guideline.types import Drug, PreventiveUse
-from prodrome.rules.options import DrugOptions
+from prodrome.rules.guideline.types import Contraindication, Drug, PreventiveUse
+from prodrome.rules.options import Against, DrugOptions
 from prodrome.rules.per_guideline import per_guideline
 from prodrome.rules.spans import days_ago, fewest_days_ago, months_ago, years
 
@@ -479,8 +478,7 @@ def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterato
 def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
     fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id}
     for active in contraindications_of(drug, sheet.active):
-        exempt = active.contraindication.exempt_up_to.get(drug.id)
-        if exempt is not None and order.single_dose is not None and order.single_dose <= exempt:
+        if _is_exempt(active.contraindication, drug, order.single_dose):
             continue
         reason: dict[str, FlatValue] = {
             "contraindication": active.contraindication.id,
@@ -500,8 +498,14 @@ def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> It
             )
 
 
+def _is_exempt(contraindication: Contraindication | None, drug: Drug, single_dose: float | None) -> bool:
+    """Whether so small a dose of the drug is left alone."""
+    most = contraindication.exempt_up_to.get(drug.id) if contraindication else None
+    return most is not None and single_dose is not None and single_dose <= most
+
+
 def _declared(sheet: _Sheet) -> Iterator[_Measured]:
-    """What speaks against drugs that run, now that a problem or an allergy is added, and did not before."""
+    """What speaks against drugs that run, now that a problem or an allergy is added, and did not, or less, before."""
     facts, declared = sheet.facts, sheet.facts.declared
     if not declared:
         return
@@ -510,34 +514,42 @@ def _declared(sheet: _Sheet) -> Iterator[_Measured]:
         conditions=tuple(one for one in facts.conditions if declared.isdisjoint(one.refs)),
         allergies=tuple(one for one in facts.allergies if declared.isdisjoint(one.refs)),
     )
-    before = active_contraindications(known, sheet.guideline, sheet.today, sheet.locale)
-    new = {id_: active for id_, active in sheet.active.items() if id_ not in before}
-    for id_, active in new.items():
-        yield "new_contraindication", {"contraindication": id_}, active.refs
-    old = {allergy.drug for allergy in known.allergies}
-    allergies = [one for one in facts.allergies if not declared.isdisjoint(one.refs) and one.drug not in old]
-    if allergies:
-        refs = tuple(ref for allergy in allergies for ref in allergy.refs)
+    active = active_contraindications(known, sheet.guideline, sheet.today, sheet.locale)
+    before = DrugOptions(known, sheet.guideline, active, sheet.locale)
+    for id_, found in sheet.active.items():
+        if id_ not in active or (found.grade == ABSOLUTE and active[id_].grade != ABSOLUTE):
+            yield "new_contraindication", {"contraindication": id_}, found.refs
+    old = {(one.drug, one.kind == "allergy") for one in known.allergies}
+    fresh = [
+        one
+        for one in facts.allergies
+        if not declared.isdisjoint(one.refs) and old.isdisjoint({(one.drug, True), (one.drug, one.kind == "allergy")})
+    ]
+    if fresh:
+        refs = tuple(ref for allergy in fresh for ref in allergy.refs)
         yield "new_contraindication", {"contraindication": "allergy"}, refs
     for index, trial in enumerate(facts.trials):
         if trial.running:
-            yield from _against_running(sheet.guideline.drugs[trial.drug], trial_name(index), trial, new, allergies)
+            drug = sheet.guideline.drugs[trial.drug]
+            yield from _against_running(sheet, before.against(drug), drug, trial_name(index), trial)
 
 
 def _against_running(
-    drug: Drug, name: str, trial: Trial, new: Mapping[str, Active], allergies: Sequence[Allergy]
+    sheet: _Sheet, before: Iterable[Against], drug: Drug, name: str, trial: Trial
 ) -> Iterator[_Measured]:
-    fields: dict[str, FlatValue] = {"trial": name, "drug": drug.id}
-    for active in contraindications_of(drug, new):
-        reason: dict[str, FlatValue] = {
-            "contraindication": active.contraindication.id,
-            "strength": active.strength(drug.id),
-        }
-        yield "running_contraindication", fields | reason, (*active.refs, *trial.refs)
-    for allergy in allergies:
-        if drug.holds(allergy.drug):
-            reason = {"contraindication": "allergy", "strength": ABSOLUTE if allergy.kind == "allergy" else RELATIVE}
-            yield "running_contraindication", fields | reason, (*allergy.refs, *trial.refs)
+    """What speaks against a drug that runs, and not as strongly before."""
+    old = {(one.id, one.strength) for one in before}
+    for one in sheet.options.against(drug):
+        if _is_exempt(one.contraindication, drug, trial.single_dose):
+            continue
+        if old.isdisjoint({(one.id, one.strength), (one.id, ABSOLUTE)}):
+            fields: dict[str, FlatValue] = {
+                "trial": name,
+                "drug": drug.id,
+                "contraindication": one.id,
+                "strength": one.strength,
+            }
+            yield "running_contraindication", fields, (*one.refs, *trial.refs)
 
 
 def _dose_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:

@@ -17,6 +17,11 @@ class Against:
     strength: Strength
     refs: Refs
 
+    @property
+    def id(self) -> str:
+        """The id of the contraindication, or ``allergy``."""
+        return self.contraindication.id if self.contraindication else "allergy"
+
 
 class DrugOptions:
     """The drugs of a guideline for one patient in one locale, weighed once.

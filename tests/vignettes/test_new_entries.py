@@ -59,6 +59,7 @@ def problem(code: str, **more: Any) -> Json:
 ON = takes(PROPRANOLOL)
 STOPPED = statement(PROPRANOLOL, "stopped", "2025-01-01", "2025-06-01", dosage=[dose(80)])
 DROPS = takes(concept(text="timolol 0.5 % eye drops"), dosage=None)
+ASPIRIN = takes(rxnorm("1191"), 81, reasonCode=None)
 CHILD = ADULT | {"birthDate": "2014-01-15"}
 
 PROBLEMS = {
@@ -104,6 +105,14 @@ PROBLEMS = {
         "critical",
     ),
     "a pregnancy that is over": ([takes(rxnorm("38404"), 100)], problem("Z34.90", onsetDateTime="2025-05-01"), None),
+    "weeks of a pregnancy known, as an NSAID must be avoided": (
+        [taken(IBUPROFEN, 400), problem("Z34.90")],
+        problem("Z3A.24"),
+        "critical",
+    ),
+    "a pregnancy known, told again": ([taken(IBUPROFEN, 400), problem("Z34.90")], problem("O09.90"), None),
+    "an ulcer on aspirin for the heart": ([ASPIRIN], problem("K25.9"), "critical"),
+    "pregnancy on 81 mg of aspirin": ([ASPIRIN], problem("Z34.90"), None),
     "asthma by SNOMED CT": ([ON], condition(concept(SNOMED, "195967001")), "critical"),
 }
 
@@ -148,7 +157,28 @@ ALLERGIES = {
         allergic(SUMATRIPTAN),
         "critical",
     ),
+    "to aspirin for the heart": ([ASPIRIN], allergic(rxnorm("1191")), "critical"),
     "known already": ([ON, allergic(PROPRANOLOL) | {"id": "old"}], allergic(PROPRANOLOL), None),
+    "known as an allergy, now called an intolerance": (
+        [ON, allergic(PROPRANOLOL) | {"id": "old"}],
+        allergic(PROPRANOLOL, "intolerance"),
+        None,
+    ),
+    "known as an intolerance": (
+        [ON, allergic(PROPRANOLOL, "intolerance") | {"id": "old"}],
+        allergic(PROPRANOLOL),
+        "critical",
+    ),
+    "to another NSAID, of which an intolerance was known": (
+        [taken(IBUPROFEN, 600), allergic(rxnorm("7258"), "intolerance") | {"id": "old"}],
+        allergic({"text": "Aspirin"}),
+        "critical",
+    ),
+    "to one NSAID, where all were known": (
+        [taken(IBUPROFEN, 600), allergic({"text": "NSAIDs"}) | {"id": "old"}],
+        allergic(rxnorm("7258")),
+        None,
+    ),
     "no longer taken": ([STOPPED], allergic(PROPRANOLOL), None),
     "inactive": ([ON], allergic(PROPRANOLOL) | {"clinicalStatus": {"coding": [{"code": "inactive"}]}}, None),
 }
