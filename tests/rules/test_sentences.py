@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from prodrome.rules.facts import AcuteUseMonth, Condition, DraftOrder, Facts, Indication, Patient, Stop
+from prodrome.rules.facts import AcuteUseMonth, Condition, DraftOrder, Facts, Indication, Patient, Stop, StopReason
 from tests.rules.patients import (
     MIGRAINE,
     acute_use,
     emergency,
+    judged,
     months,
     on,
     order,
@@ -148,6 +149,31 @@ def test_what_cannot_be_had_in_the_us_must_have_failed_in_the_uk() -> None:
     facts = patient(trials=trials, headache_months=months(*[10] * 6))
     assert {"DTT-01", "DTT-02"} & rules_of(facts) == {"DTT-02"}
     assert {"DTT-01", "DTT-02"} & rules_of(facts, locale="UK") == {"DTT-01"}
+
+
+UNEXPLAINED = tuple(stopped(drug, StopReason.UNKNOWN) for drug in ("propranolol", "topiramate", "amitriptyline"))
+ASKS_THE_AGE: Mapping[str, tuple[Facts, str]] = {
+    "ACU-01": (ordered(acute("sumatriptan", single_dose=25)), "order-sign"),
+    "ACU-03": (ordered(acute("oxycodone")), "order-sign"),
+    "SAF-02": (ordered(acute("sumatriptan", single_dose=200)), "order-sign"),
+    "PRV-05": (
+        patient(trials=(running("propranolol"),), headache_months=months(7, 7, start="migraine")),
+        "patient-view",
+    ),
+    "DOC-01": (patient(trials=UNEXPLAINED), "patient-view"),
+}
+
+
+@pytest.mark.parametrize("rule", ASKS_THE_AGE)
+@pytest.mark.parametrize(
+    ("born", "speaks", "says"), [("1988", True, False), ("2008", False, False), (None, False, True)]
+)
+def test_an_age_that_nobody_knows_is_not_that_of_a_child(rule: str, born: str | None, speaks: bool, says: bool) -> None:
+    facts, hook = ASKS_THE_AGE[rule]
+    facts = replace(facts, patient=Patient(on(born) if born else None, refs=("Patient/p",)))
+    assert (rule in rules_of(facts, hook)) is speaks
+    missing = {unjudged.rule.id: unjudged.missing for unjudged in judged(facts, hook).unjudged}
+    assert missing == ({rule: ("Patient",)} if says else {})
 
 
 def test_nothing_is_said_of_who_is_recorded_as_deceased() -> None:
