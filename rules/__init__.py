@@ -5,7 +5,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 
 from prodrome.rules import facts, rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, contraindications_of, is_lastingly_barred
-from prodrome.rules.dose_limits import Broken, Excess, allowed_share, broken_limits
+from prodrome.rules.dose_limits import Broken, Excess, broken_limits, highest_single_dose
 from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.eligibility import (
     ClassState,
@@ -65,7 +65,6 @@ __all__ = [
     "Unjudged",
     "adequacy",
     "against_the_sieve",
-    "allowed_share",
     "answers_for",
     "at_full_dose",
     "broken_limits",
@@ -75,6 +74,7 @@ __all__ = [
     "dose_exceptions",
     "eligibility",
     "full_dose",
+    "highest_single_dose",
     "is_lastingly_barred",
     "judge",
     "last_months",

@@ -1,12 +1,12 @@
 """The most of a drug, beside what the patient takes and has: which limits of ``dose_limits.yaml`` an order breaks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from prodrome.rules.facts import DraftOrder, Facts, Refs
 from prodrome.rules.guideline.guideline import Guideline
-from prodrome.rules.guideline.types import DoseLimit
+from prodrome.rules.guideline.types import DoseLimit, PreventiveUse
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,23 @@ def _excesses(row: DoseLimit, order: DraftOrder) -> Iterator[Excess]:
             yield Excess("days", order.days, row.days)
 
 
-def allowed_share(broken: tuple[Broken, ...]) -> float:
-    """How much of the ordered dose every limit allows: 0.5 for 10 mg where 5 mg is the most.
+def highest_single_dose(order: DraftOrder, broken: Sequence[Broken], use: PreventiveUse | None) -> float | None:
+    """The highest single dose (mg or units) that mends an order, as often as it is given; ``None`` where none does.
 
-    All of it, 1.0, where a smaller dose alone would not mend the order: it is given too often, or for too long.
+    What is taken too often in a day is mended by fewer doses, for no tablet holds a third of one. Only the daily dose
+    of a preventive that is raised step by step is lowered with the single one, to whole or half mg. ``use``: the
+    ordered drug's as a preventive, where it is ordered as one.
     """
     excesses = [excess for limit in broken for excess in limit.excesses]
-    if any(excess.of in ("doses", "days") for excess in excesses):
-        return 1.0
-    return min([1.0, *(excess.most / excess.ordered for excess in excesses)])
+    if order.single_dose is None or any(excess.of in ("doses", "days") for excess in excesses):
+        return None
+    most = min([order.single_dose, *(excess.most for excess in excesses if excess.of == "single")])
+    share = min([1.0, *(excess.most / excess.ordered for excess in excesses if excess.of != "single")])
+    if order.single_dose * share < most:
+        most = order.single_dose * share
+        if use is None or use.regimens or not (2 * most).is_integer():
+            return None
+    return most if most < order.single_dose else None
 
 
 def _evidence(row: DoseLimit, facts: Facts) -> Refs | None:

@@ -16,7 +16,7 @@ import orjson
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, allowed_share, broken_limits, full_dose, rows
+from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, broken_limits, full_dose, highest_single_dose, rows
 from prodrome.rules.guideline import RXNORM, SNOMED, Drug
 
 MAX_REPLACEMENTS = 3
@@ -186,14 +186,14 @@ def highest_dose(asked: Asked) -> Iterator[Offer]:
     order, draft, sheet = asked.order, asked.draft, asked.sheet
     if order is None or draft is None or order.single_dose is None or asked.dialect == "epic" or _holds_nothing(draft):
         return
+    drug = sheet.drug(order.drug)
     broken = broken_limits(sheet.facts, sheet.guideline, order, sheet.judgement.locale)
-    most = order.single_dose * allowed_share(broken)
-    changed = at_dose(draft, order.single_dose, most) if most < order.single_dose else None
-    if changed:
-        description = (
-            f"Change the single dose of {sheet.name(order.drug)} from {number(order.single_dose)} to {number(most)}"
-        )
-        yield Offer(f"Change to {number(most)}", ({"type": "update", "description": description, "resource": changed},))
+    most = highest_single_dose(order, broken, drug.preventive if order.use == "preventive" else None)
+    changed = at_dose(draft, order.single_dose, most) if most else None
+    if most and changed:
+        told = f"{number(most)} {drug.preventive.unit if drug.preventive else 'mg'}"
+        description = f"Change the single dose of {sheet.name(order.drug)} from {number(order.single_dose)} to {told}"
+        yield Offer(f"Change to {told}", ({"type": "update", "description": description, "resource": changed},))
 
 
 SUGGESTIONS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {

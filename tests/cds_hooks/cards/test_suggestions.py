@@ -273,6 +273,32 @@ def test_the_full_dose_comes_as_the_entire_order_with_only_that_change(hook: str
     assert after == untouched
 
 
+@pytest.mark.parametrize(
+    ("fact", "locale", "label"),
+    [
+        (order("sumatriptan", "acute", single_dose=200), "US", "Change to 100 mg"),
+        (order("sumatriptan", "acute", single_dose=100, per_day=300), "US", None),
+        (order("almotriptan", "acute", single_dose=12.5, per_day=37.5), "US", None),
+        (order("rizatriptan", "acute", single_dose=10, per_day=40), "US", None),
+        (order("zolmitriptan", "acute", single_dose=10, per_day=10), "US", "Change to 5 mg"),
+        (order("atogepant", "preventive", single_dose=120, per_day=120), "US", "Change to 60 mg"),
+        (order("topiramate", "preventive", single_dose=150, per_day=300), "UK", "Change to 100 mg"),
+        (order("metoprolol", "preventive", single_dose=100, per_day=300), "UK", None),
+        (order("onabotulinumtoxina", "preventive", single_dose=200), "US", "Change to 195 units"),
+        (order("lasmiditan", "acute", single_dose=100, per_day=200), "US", None),
+    ],
+    ids=lambda value: value.drug if isinstance(value, DraftOrder) else None,
+)
+def test_the_highest_dose_allowed_is_one_that_can_be_taken(fact: DraftOrder, locale: str, label: str | None) -> None:
+    facts = patient(orders=(fact,))
+    unit = "units" if fact.drug == "onabotulinumtoxina" else "mg"
+    orders = (draft(fact, {"value": fact.single_dose, "unit": unit}),)
+    request = HookRequest(hook="order-sign", hook_instance="i", patient_id="p", orders=orders)
+    built = building.build(judged(facts, "order-sign", locale=locale), facts, request, dialect="generic")
+    card = next(card for card in built if card["source"]["topic"]["code"] == "SAF-02")
+    assert [each["label"] for each in card.get("suggestions", ())] == ([label] if label else [])
+
+
 def test_epic_carries_out_no_updates_so_none_is_offered() -> None:
     assert suggestions("ACU-01", LOW_DOSE, "order-sign", dialect="epic") == ([], None)
 
