@@ -247,6 +247,17 @@ class View:
         """The days of each month."""
         return separated([month.told for month in months], ", ")
 
+    @property
+    def uncontrolled_days(self) -> Trusted:
+        """The days of each recent month that control does not leave, by the kind that shows it."""
+        by = {row.month: row.by for row in self.uncontrolled_months}
+        return separated([month.told_by(by[month.name]) for month in self.insufficient_months], ", ")
+
+    @property
+    def uncontrolled_by(self) -> tuple[Trusted, ...]:
+        """The kinds of days that show it: migraine days, or what stands for them."""
+        return tuple(dict.fromkeys([Trusted(row.by) for row in self.uncontrolled_months]))
+
     def by_proxy(self, months: tuple[Month, ...]) -> tuple[Trusted, ...]:
         """The months that are heavy by headache or migraine days alone."""
         return tuple([month.name for month in months if month.heavy == "proxy"])

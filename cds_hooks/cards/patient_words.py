@@ -76,6 +76,12 @@ class Month(NamedTuple):
         kind = " migraine days" if self.headache is None else " headache days"
         return Trusted(f"{self.name}: {written(self.days)}{'' if self.debilitating is not None else kind}")
 
+    def told_by(self, kind: str) -> Trusted:
+        """Its days of one kind in words: ``migraine days``, ``debilitating days`` or ``headache days``."""
+        found = {"migraine": self.migraine, "debilitating": self.debilitating, "headache": self.headache}
+        days = found[kind.removesuffix(" days")]
+        return Trusted(f"{self.name}: {'not recorded' if days is None else f'{written(days)} {kind}'}")
+
 
 @dataclass(frozen=True, slots=True)
 class WhyNot:

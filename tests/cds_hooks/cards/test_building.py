@@ -137,6 +137,26 @@ def test_days_by_proxy_are_said_to_be() -> None:
     assert "by proxy" not in card("DTT-01", DTT)["detail"]
 
 
+def test_a_preventive_that_does_not_control_is_told_by_the_days_that_show_it() -> None:
+    told = [replace(month, migraine=9.0, debilitating=3.0, headache=20.0) for month in months(1, 1)]
+    built = card("PRV-05", patient(trials=(running("propranolol"),), headache_months=tuple(told)))
+    assert "more than 6 migraine days a month" in built["summary"]
+    assert "**Days**: 2026-04: 9 migraine days, 2026-05: 9 migraine days" in built["detail"]
+
+    built = card("PRV-05", patient(trials=(running("propranolol"),), headache_months=months(8, 7)))
+    assert "more than 6 debilitating days a month" in built["summary"]
+    assert "**Days**: 2026-04: 7 debilitating days, 2026-05: 8 debilitating days" in built["detail"]
+
+
+def test_a_preventive_judged_by_headache_days_is_said_to_be_judged_by_proxy() -> None:
+    told = (*months(7, start="migraine"), months(9, 9, start="headache")[1])
+    facts = patient(trials=(running("propranolol"),), headache_months=told)
+    built = card("PRV-05", facts, parameters={"accept_proxy_days": True})
+    assert "more than 6 days a month" in built["summary"]
+    assert "**Days**: 2026-04: 9 headache days, 2026-05: 7 migraine days" in built["detail"]
+    assert "**by proxy**" in built["detail"]
+
+
 @pytest.mark.parametrize("facts", [DTT, REFRACTORY, patient(trials=THREE_FAILED)], ids=["DTT-01", "DTT-02", "DTT-03"])
 def test_the_red_flags_are_listed(facts: Facts) -> None:
     detail = answer(facts)[0]["detail"]
