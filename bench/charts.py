@@ -263,11 +263,7 @@ def _other_encounter(turn: int) -> tuple[str, Resource]:
         "status": "finished",
         "class": {"system": f"{TERMINOLOGY}/v3-ActCode", "code": "AMB", "display": "ambulatory"},
         "type": [_concept(SNOMED, "185349003", "Encounter for check up")],
-        "participant": [
-            {
-                "individual": _practitioner(),
-            }
-        ],
+        "participant": [{"individual": _practitioner()}],
         "period": period,
         "location": [{"location": {"reference": "Location/bench", "display": "Example Family Medicine"}}],
     }

@@ -20,7 +20,7 @@ from prodrome.cds_hooks.protocol import HOOKS, services
 from prodrome.cds_hooks.runtime import collect_seldom
 from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app
-from prodrome.rules.guideline.guideline import load_guideline
+from prodrome.rules.guideline import load_guideline
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 """Bytes of a body."""
@@ -317,7 +317,7 @@ def long_names(n: int) -> Rows:
 
 
 def diary(n: int) -> Rows:
-    """Counts of one month, again and again, and attacks of one drug."""
+    """Counts of one month, again and again."""
 
     def row(number: int) -> Json:
         return _row("Observation", status="final", code=_coded(DIARY, "debilitating-headache-days"),
@@ -360,7 +360,7 @@ def bare(n: int) -> Rows:
 
 
 def appointments(n: int) -> Rows:
-    """An appointment of many participants, and many appointments."""
+    """An appointment of many participants."""
     actors = [{"actor": {"reference": f"Patient/x{number}"}} for number in range(n)]
     big = {"resourceType": "Appointment", "id": "big", "status": "booked", "participant": actors}
     return {"appointments": [big]}

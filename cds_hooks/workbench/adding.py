@@ -9,7 +9,7 @@ from typing import Any
 from prodrome.cds_hooks.testers import BadOrder, dosage, draft_allergy, drug_named, medication, status
 from prodrome.cds_hooks.workbench.editing import BadEdit, reason_concept
 from prodrome.fhir_mappers import ACT_CODE
-from prodrome.rules.guideline import SNOMED, Guideline
+from prodrome.rules.guideline import SNOMED, Drug, Guideline
 
 Resource = dict[str, Any]
 
@@ -130,7 +130,7 @@ def _allergy(form: Mapping[str, str], guideline: Guideline, today: date) -> Reso
     return draft_allergy(drug.name, "", guideline)
 
 
-def _drug(name: str, guideline: Guideline) -> Any:
+def _drug(name: str, guideline: Guideline) -> Drug:
     try:
         return drug_named(name, guideline)
     except BadOrder as error:

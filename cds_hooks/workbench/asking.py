@@ -60,6 +60,11 @@ def named_examples() -> tuple[NamedAsk, ...]:
     )
 
 
+def named_example(name: str, number: str) -> NamedAsk | None:
+    """The ask of that name and number, ``None`` where there is none."""
+    return next((one for one in named_examples() if (one.name, str(one.number)) == (name, number)), None)
+
+
 def on_day(environment: Environment, today: date, *, remember: bool, guideline: Guideline | None = None) -> Environment:
     """The environment as of a day. Without *remember* the cards are not noted as shown."""
     return replace(

@@ -54,7 +54,7 @@ def chart_without(document: Mapping[str, Any], pointers: Iterable[str]) -> dict[
 
 def _place(pointer: str) -> tuple[str, int]:
     """The key and the index of ``/prefetch/<key>/entry/<index>/resource``. Raises :class:`BadEdit`."""
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    steps = editing.steps_of(pointer)
     if len(steps) != 5 or steps[0] != "prefetch" or steps[2] != "entry" or not steps[3].isdecimal():
         raise BadEdit("There is no such row in this request.")
     return steps[1], int(steps[3])

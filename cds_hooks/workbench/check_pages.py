@@ -29,7 +29,7 @@ class _CheckPages:
     def check_page(self) -> Response:
         """The form, with an example in it where one was chosen."""
         name, _, number = request.args.get("example", "").rpartition("/")
-        named = next((one for one in asking.named_examples() if (one.name, str(one.number)) == (name, number)), None)
+        named = asking.named_example(name, number)
         text = as_json(asking.example_request(named, self.environment)) if named else ""
         return self._page(text, None)
 

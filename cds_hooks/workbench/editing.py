@@ -366,7 +366,7 @@ def reason_concept(reason: str, guideline: Guideline) -> dict[str, Any]:
 
 
 def _set(document: dict[str, Any], pointer: str, value: object) -> None:
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    steps = steps_of(pointer)
     parent: Any = document
     for step in steps[:-1]:
         parent = parent[int(step) if isinstance(parent, list) else step]
@@ -377,6 +377,11 @@ def _set(document: dict[str, Any], pointer: str, value: object) -> None:
         parent[last] = [value]
     else:
         parent[last] = value
+
+
+def steps_of(pointer: str) -> list[str]:
+    """The steps of a JSON pointer (RFC 6901): names of members and indices of items."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 
 def _escaped(step: str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
 
 from flask import Response, request
 
@@ -10,7 +9,7 @@ from prodrome.cds_hooks.database import DatabaseAway
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.feedback import StoreUnavailable, report, trend
 from prodrome.cds_hooks.protocol import Invalid, Unavailable
-from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
+from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView, attached
 
 _AWAY = "The database cannot be asked now. Try again in a moment."
 
@@ -69,9 +68,7 @@ class _FeedbackPages:
 
     def feedback_csv(self) -> Response:
         since, until = _asked_days()
-        answer = Response(report.as_csv(self._asked(since, until)), mimetype="text/csv")
-        answer.headers["Content-Disposition"] = 'attachment; filename="feedback.csv"'
-        return answer
+        return attached(report.as_csv(self._asked(since, until)), "feedback.csv", "text/csv")
 
     def _asked(self, since: date | None, until: date | None) -> list[report.RuleReport]:
         try:
@@ -89,12 +86,12 @@ class _FeedbackPages:
 
 def _asked_days() -> tuple[date | None, date | None]:
     """The first and the last day asked for, each where it was. Raises :class:`Invalid`."""
-    found: list[Any] = []
-    for name in ("since", "until"):
-        text = request.args.get(name, "").strip()
-        try:
-            found.append(date.fromisoformat(text) if text else None)
-        except ValueError:
-            raise Invalid(f"{name.capitalize()}: expected a date as in 2026-03-14.", member=name) from None
-    since, until = found
-    return since, until
+    return _asked_day("since"), _asked_day("until")
+
+
+def _asked_day(name: str) -> date | None:
+    text = request.args.get(name, "").strip()
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise Invalid(f"{name.capitalize()}: expected a date as in 2026-03-14.", member=name) from None

@@ -169,6 +169,11 @@ class Frame:
 
 def download(value: object, name: str) -> Response:
     """JSON to be kept as a file."""
-    answer = Response(orjson.dumps(value, option=orjson.OPT_INDENT_2), mimetype="application/json")
+    return attached(orjson.dumps(value, option=orjson.OPT_INDENT_2), name, "application/json")
+
+
+def attached(content: str | bytes, name: str, media_type: str) -> Response:
+    """What is to be kept as a file."""
+    answer = Response(content, mimetype=media_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

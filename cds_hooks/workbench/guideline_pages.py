@@ -9,10 +9,14 @@ from prodrome.cds_hooks.protocol import NotFound
 from prodrome.cds_hooks.workbench import asking, editing, reading, rule_editing
 from prodrome.cds_hooks.workbench.drug_words import against, classes_of, limit_in_words, named_drugs, sources_of_drug
 from prodrome.cds_hooks.workbench.feedback_pages import figures
-from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView
+from prodrome.cds_hooks.workbench.frame import Frame, Pages, WorkbenchView, attached
 from prodrome.cds_hooks.workbench.rule_editing import KnownPatients
 from prodrome.cds_hooks.workbench.searching import drug_in_words, search
 from prodrome.rules.engine import Rule
+
+Outcome = dict[str, Any]
+"""What an edited rule came to, as its page shows it: why it is no rule, or what it changes and on whom it was tried."""
+_NOTHING_TRIED: Outcome = {"problem": "", "effects": None, "tried": {}}
 
 
 def guideline_pages(frame: Frame, known: KnownPatients) -> Pages:
@@ -141,7 +145,7 @@ class _GuidelinePages:
 
     def edit_rule(self, rule_id: str) -> Response:
         guideline, rule = self.environment.guideline, self._rule(rule_id)
-        return self._editor(rule, rule_editing.rule_text(guideline, rule_id), {}, None)
+        return self._editor(rule, rule_editing.rule_text(guideline, rule_id), {})
 
     def try_rule(self, rule_id: str) -> Response:
         """Check a rule as it was typed, and tell what it changes."""
@@ -152,21 +156,20 @@ class _GuidelinePages:
         return self._editor(rule, text, parameters, outcome)
 
     def rule_patch(self, rule_id: str) -> Response:
-        self._rule(rule_id)
-        text, _ = self._typed(rule_id)
-        changed = self.environment.guideline
+        rule, (text, _) = self._rule(rule_id), self._typed(rule_id)
         try:
-            return _file(rule_editing.patch(changed, rule_id, text), f"{rule_id}.patch", "text/x-diff")
+            changes = rule_editing.patch(self.environment.guideline, rule_id, text)
         except rule_editing.PROBLEMS as error:
-            return self._editor(self._rule(rule_id), text, {}, _problem(str(error)))
+            return self._editor(rule, text, {}, _problem(str(error)))
+        return attached(changes, f"{rule_id}.patch", "text/x-diff")
 
     def rule_settings(self, rule_id: str) -> Response:
         rule, (text, parameters) = self._rule(rule_id), self._typed(rule_id)
         try:
             toml = rule_editing.parameters_toml(self.environment.guideline, parameters)
-            return _file(toml, "prodrome.toml", "application/toml")
         except rule_editing.PROBLEMS as error:
             return self._editor(rule, text, parameters, _problem(str(error)))
+        return attached(toml, "prodrome.toml", "application/toml")
 
     def _typed(self, rule_id: str) -> tuple[str, dict[str, str]]:
         """The text of the rule, and the thresholds that are other ones than now."""
@@ -174,12 +177,12 @@ class _GuidelinePages:
         fields = {one.name: one for one in self._thresholds(self._rule(rule_id))}
         return request.form.get("text", "").replace("\r\n", "\n"), editing.changed(fields, given)
 
-    def _outcome(self, rule_id: str, text: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _outcome(self, rule_id: str, text: str, parameters: Mapping[str, str]) -> Outcome:
         environment = self.environment
         try:
             after = rule_editing.changed_guideline(environment, rule_id, text, parameters)
             if after is environment.guideline:
-                return {"problem": "", "effects": None, "tried": {}}
+                return _NOTHING_TRIED
             known = self.known.all()
         except rule_editing.PROBLEMS as error:
             return _problem(str(error))
@@ -198,7 +201,7 @@ class _GuidelinePages:
         return [fields[name] for name in dict.fromkeys(names) if name in fields]
 
     def _editor(
-        self, rule: Rule, text: str, parameters: Mapping[str, str], outcome: Mapping[str, Any] | None
+        self, rule: Rule, text: str, parameters: Mapping[str, str], outcome: Outcome = _NOTHING_TRIED
     ) -> Response:
         return self.frame.page(
             "rule_edit",
@@ -206,15 +209,9 @@ class _GuidelinePages:
             text=text,
             given=parameters,
             thresholds=self._thresholds(rule),
-            **(outcome or {"problem": "", "effects": None, "tried": {}}),
+            **outcome,
         )
 
 
-def _problem(text: str) -> dict[str, Any]:
-    return {"problem": text, "effects": None, "tried": {}}
-
-
-def _file(text: str, name: str, media_type: str) -> Response:
-    answer = Response(text, mimetype=media_type)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+def _problem(text: str) -> Outcome:
+    return _NOTHING_TRIED | {"problem": text}

@@ -161,7 +161,7 @@ class _Drawing:
         names += [capital(one.plural) for one in self.guideline.acute_classes.values()]
         return names.index(name) if name in names else len(names)
 
-    def _bar(self, trial: Trial, rows: "Rows", lane_y: float) -> Bar:
+    def _bar(self, trial: Trial, rows: Rows, lane_y: float) -> Bar:
         drug = self.guideline.drugs[trial.drug]
         x, end, uncertain = self._ends(trial)
         label = label_of(drug, trial)

@@ -70,7 +70,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A dose step inside a bar. ``share`` is its height; ``known`` is False where the dose is not."""
+    """A dose step inside a bar. ``known`` is False where the dose is not."""
 
     x: float
     width: float

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Response, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -62,16 +62,17 @@ class _PopulationPages:
         page = _page()
         only = request.args.get("only", "")
         rows, more = results.listed(rule_id, table, only=only, patient=patient, page=page)
-        shown: dict[str, Any] = {
-            "rule": rule,
-            "results": results,
-            "of": table,
-            "only": only,
-            "patient": patient,
-            "page": page,
-        }
         return self.frame.page(
-            "population_list", rows=rows, more=more, counts=results.counts["rules"][rule_id], **shown
+            "population_list",
+            rule=rule,
+            results=results,
+            counts=results.counts["rules"][rule_id],
+            of=table,
+            only=only,
+            patient=patient,
+            page=page,
+            rows=rows,
+            more=more,
         )
 
     def population_patient(self) -> AnyResponse:

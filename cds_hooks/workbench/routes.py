@@ -292,7 +292,7 @@ def _day(text: str) -> date:
 
 
 def _named(name: str, number: int) -> asking.NamedAsk:
-    named = next((one for one in asking.named_examples() if (one.name, one.number) == (name, number)), None)
+    named = asking.named_example(name, str(number))
     if named is None:
         raise NotFound("There is no such example.")
     return named

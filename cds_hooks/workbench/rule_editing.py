@@ -206,27 +206,22 @@ def population_patients(folder: Path, environment: Environment) -> list[Known]:
 
     Raises :class:`TesterError` where the folder holds no results.
     """
-    from prodrome.cds_hooks.population import ExportError  # heavy, and few sites have results
+    from prodrome.cds_hooks.population import ExportError, Results  # heavy, and few sites have results
 
+    found = []
     try:
-        return _population_patients(folder, environment)
+        results = Results.of(folder)
+        if not results.has_charts:
+            return []
+        today = date.fromisoformat(results.manifest["today"])
+        quiet = asking.on_day(environment, today, remember=False)
+        for patient in results.first_patients(MOST_PATIENTS):
+            chart, locale = results.chart(patient), environment.settings.locale
+            document = asking.population_request(patient, chart, results.manifest["completeness"], quiet)
+            facts = asking.answer(document, quiet).facts
+            found.append(Known("The population", patient, "patient-view", today, locale, facts, None))
     except ExportError as error:
         raise TesterError(str(error)) from error
-
-
-def _population_patients(folder: Path, environment: Environment) -> list[Known]:
-    from prodrome.cds_hooks.population import Results
-
-    results = Results.of(folder)
-    if not results.has_charts:
-        return []
-    today = date.fromisoformat(results.manifest["today"])
-    quiet = asking.on_day(environment, today, remember=False)
-    found = []
-    for patient in results.first_patients(MOST_PATIENTS):
-        document = asking.population_request(patient, results.chart(patient), results.manifest["completeness"], quiet)
-        facts = asking.answer(document, quiet).facts
-        found.append(Known("The population", patient, "patient-view", today, environment.settings.locale, facts, None))
     return found
 
 
