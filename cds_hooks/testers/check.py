@@ -1,19 +1,15 @@
-"""``prodrome check URL``: a client for any CDS Hooks service, which checks what it answers.
+"""A client for any CDS Hooks service, which checks what it answers: ``prodrome check URL``.
 
 Discovery is read, each service is called with its own prefetch (filled from a FHIR server where one is named), and
 then with requests that no client should send. Every fault names the requirement it breaks (``docs/conformance.md``).
 Nothing is written to the service: no feedback but an empty one.
 """
 
-import argparse
-import json
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -408,38 +404,3 @@ def as_json(steps: Iterable[CheckStep]) -> list[dict[str, Any]]:
         }
         for step in steps
     ]
-
-
-def arguments(command: argparse.ArgumentParser) -> None:
-    """Which service to check, where its prefetch comes from, and how to prove who calls."""
-    command.add_argument("url", metavar="URL", help="the address of a CDS Hooks service, without /cds-services")
-    command.add_argument("--fhir", metavar="URL", help="fill the prefetch from this FHIR server")
-    command.add_argument("--patient", metavar="ID", help="with --fhir: whose chart")
-    command.add_argument("--token-file", type=Path, metavar="FILE", help="with --fhir: a file with its access token")
-    command.add_argument("--key", type=Path, metavar="FILE", help="sign each request with this private key (PEM)")
-    command.add_argument("--issuer", metavar="ISS", help="with --key: the issuer the service knows it by")
-    command.add_argument("--kid", metavar="ID", help="with --key: the id of the key")
-    command.add_argument("--json", action="store_true", help="print JSON, for a program to read")
-
-
-def run_check(asked: argparse.Namespace, today: date, program: str = "prodrome") -> int:
-    """Checks and prints the report; 1 where a MUST is broken."""
-    if bool(asked.fhir) != bool(asked.patient):
-        raise TesterError("--fhir and --patient belong together.")
-    if len({bool(asked.key), bool(asked.issuer), bool(asked.kid)}) > 1:
-        raise TesterError("--key, --issuer and --kid belong together.")
-    if asked.token_file and not asked.fhir:
-        raise TesterError("--token-file goes with --fhir: it is the token of that server.")
-    token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
-    chart = PrefetchSource(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
-    signer = Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None
-    steps = check_service(
-        asked.url,
-        today,
-        chart=chart,
-        signer=signer,
-        progress=lambda step: print(f"  {step.what}", file=sys.stderr, flush=True),
-        program=program,
-    )
-    print(json.dumps(as_json(steps), indent=2) if asked.json else check_report(steps))
-    return int(any(step.verdict == "FAULT" for step in steps))

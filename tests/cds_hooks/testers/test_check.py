@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from prodrome.cds_hooks.command_line import checking
 from prodrome.cds_hooks.testers import TesterError
-from prodrome.cds_hooks.testers.check import CheckStep, Signer, arguments, check_report, check_service, run_check
+from prodrome.cds_hooks.testers.check import CheckStep, Signer, check_report, check_service
 from tests.serving import listening, service
 
 TODAY = date(2026, 6, 15)
@@ -165,23 +165,23 @@ def test_our_own_service_has_no_fault() -> None:
 
 def called(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    arguments(parser)
-    return parser.parse_args(words)
+    checking.add_arguments(parser)
+    return parser.parse_args([*words, "--today", str(TODAY)])
 
 
 def test_the_command_prints_a_report_and_says_by_its_status_whether_a_must_is_broken(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with listening(service()) as url:
-        assert run_check(called(f"{url}/cds-services"), TODAY) == 0
+        assert checking.run(called(f"{url}/cds-services")) == 0
     assert "prodrome-patient-view (patient-view)" in capsys.readouterr().out
     with pytest.raises(TesterError, match="cannot be reached"):
-        run_check(called("http://127.0.0.1:9"), TODAY)
+        checking.run(called("http://127.0.0.1:9"))
 
 
 @pytest.mark.parametrize(
     "words", [("--fhir", "http://x"), ("--patient", "1"), ("--issuer", "x"), ("--token-file", "x")]
 )
-def test_options_that_belong_together_are_asked_for(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_options_that_belong_together_are_asked_for(words: tuple[str, ...]) -> None:
     with pytest.raises(TesterError, match=r"belong together|goes with"):
-        run_check(called("http://127.0.0.1:9", *words), TODAY)
+        checking.run(called("http://127.0.0.1:9", *words))
