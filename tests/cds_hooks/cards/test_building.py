@@ -729,14 +729,17 @@ def test_an_option_to_be_used_with_care_says_why() -> None:
     assert "; caution: COPD" in detail
 
 
-@pytest.mark.parametrize("locale", ["US", "UK", "EU"])
+@pytest.mark.parametrize("locale", ["US", "UK"])  # in the EU nobody pays by criteria unless the site says who
 def test_what_has_to_be_shown_for_a_drug_is_short(locale: str) -> None:
     guideline = load_guideline()
     asked = {(drug, use) for row in guideline.eligibility.rows for drug in row.drugs for use in row.uses}
+    shown = 0
     for drug, use in sorted(asked):
         facts = patient(trials=THREE_FAILED[:2], headache_months=months(9, 3), orders=(order(drug, use),))
         judgement = judge(facts, guideline, TODAY, locale=locale, hook="order-sign", engine="reference")
         for card in building.build(judgement, facts, request(facts, "order-sign")):
             if card["source"]["topic"]["code"] == "ELG-01":
+                shown += 1
                 assert len(card["detail"]) < 1200, drug
                 assert len(card["summary"]) < 140
+    assert shown
