@@ -44,7 +44,12 @@ _CLASSES = frozenset({HOSPITAL, AMBULATORY, EMERGENCY})
 _VISIT = "visit."  # of the phrases that name the class of a visit where no code does
 _OF_WORDS = {"emergency": EMERGENCY, "hospital": HOSPITAL, "ambulatory": AMBULATORY}
 _visit_words = phrases_of(_VISIT)
-PRINCIPAL_USES = frozenset({"CC", "DD", "billing", "treatment-diagnosis", "chief-complaint", "discharge-diagnosis"})
+PRINCIPAL_USES = frozenset(
+    {
+        *("CC", "DD", "billing", "chief-complaint", "discharge-diagnosis"),
+        *("treatment-diagnosis", "hospital-main-diagnosis", "principle-DRG"),  # Germany's
+    }
+)
 """Uses of a diagnosis that make it the visit's own: chief complaint, discharge, billing, treatment."""
 
 
@@ -89,7 +94,7 @@ def _read(
         running = goes_on and (end is None or end.last >= chart.today)
         reason = _reason(chart, resource, recorded_at.visit(ref))
         visits.append(HospitalVisit(start, None if running else end, running, reason, (ref,) if ref else ()))
-    elif AMBULATORY in classes and (is_specialist or _is_with_specialist(chart, resource)):
+    elif AMBULATORY in classes and (is_specialist or is_with_specialist(chart, resource)):
         contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
 
 
@@ -224,8 +229,8 @@ def _words_of(where: list[Followed], people: list[Followed]) -> list[str]:
     return [text[:LONGEST_TEXT] for text in said if text]
 
 
-def _is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
-    """Whether one takes part in a visit, or its place is one of headache care."""
+def is_with_specialist(chart: Chart, resource: JsonObject) -> bool:
+    """Whether one takes part in an Encounter or Appointment, or its place is one of headache care."""
     people, said = who_and_where(chart, resource)
     for _, _, role in people:
         if role and role.get("resourceType") == "PractitionerRole" and chart.once(_is_of_specialist, role):

@@ -4,16 +4,18 @@ from functools import partial
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, concept, read_concepts
+from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.dates import read_when
-from prodrome.fhir_mappers.elements import JsonObject, read_flag, read_object, read_objects, read_text
-from prodrome.fhir_mappers.encounters import service_types, who_and_where
-from prodrome.fhir_mappers.specialists import (
-    code_sets,
-    is_referral,
-    is_specialist,
-    is_specialist_visit,
-    names_specialist,
+from prodrome.fhir_mappers.elements import (
+    JsonObject,
+    read_flag,
+    read_object,
+    read_objects,
+    read_reference,
+    read_text,
 )
+from prodrome.fhir_mappers.encounters import is_with_specialist, service_types
+from prodrome.fhir_mappers.specialists import code_sets, is_referral, is_specialist, is_specialist_visit
 from prodrome.rules import FollowUp
 
 AHEAD = frozenset({"booked", "arrived", "checked-in"})
@@ -41,7 +43,7 @@ def _read_appointment(
     if not (
         is_specialist(read_concepts(resource, "specialty"), chart.guideline, wanted)
         or is_specialist_visit(kinds, chart.guideline)
-        or any(names_specialist(place, chart.guideline) for place in who_and_where(chart, resource)[1])
+        or is_with_specialist(chart, resource)
     ):
         return
     start = read_when(resource, "start")
@@ -53,14 +55,20 @@ def _read_appointment(
 
 
 def _read_service_request(chart: Chart, found: list[FollowUp], ref: str, resource: JsonObject) -> None:
-    if is_ordered(resource) and is_referral(order_code(resource), _performers(resource), chart.guideline):
+    if is_ordered(resource) and is_referral(order_code(resource), _performers(chart, resource), chart.guideline):
         found.append(FollowUp("referral", read_when(resource, "authoredOn"), (ref,) if ref else ()))
 
 
-def _performers(resource: JsonObject) -> list[Concept]:
+def _performers(chart: Chart, resource: JsonObject) -> list[Concept]:
     """Who is to act on an order: what they are, and how the chart words them."""
-    displays = [read_text(each, "display") for each in read_objects(resource, "performer")]
-    return read_concepts(resource, "performerType") + [Concept((), (said,), ()) for said in displays if said]
+    said = [*read_concepts(resource, "performerType")]
+    for each in read_objects(resource, "performer"):
+        if display := read_text(each, "display"):
+            said.append(Concept((), (display,), ()))
+        role = chart.resolve(read_reference(each), resource)
+        if role is not None and kind_of(role) == "PractitionerRole":
+            said += read_concepts(role, "specialty")
+    return said
 
 
 def is_ordered(resource: JsonObject) -> bool:

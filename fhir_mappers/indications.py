@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
-from prodrome.fhir_mappers.codes import Concept, concept, read_concept, read_concepts
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, read_concepts, status_codes
 from prodrome.fhir_mappers.collecting import kind_of
+from prodrome.fhir_mappers.conditions import NOT_SO
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
@@ -106,8 +107,11 @@ def _of_condition(chart: Chart, condition: JsonObject) -> Reason:
     return of_concept(chart.once(_code, condition), chart.guideline)
 
 
-def _code(_: Chart, resource: JsonObject) -> Concept:
-    return read_concept(resource, "code")
+def _code(chart: Chart, resource: JsonObject) -> Concept:
+    """What a Condition is of; one that does not hold (refuted, a mistake) names nothing."""
+    if status_codes(resource, "verificationStatus", chart.guideline).isdisjoint(NOT_SO):
+        return read_concept(resource, "code")
+    return NOTHING
 
 
 def concept_and_reference(value: Mapping[str, Any]) -> tuple[Concept | None, JsonObject | None]:

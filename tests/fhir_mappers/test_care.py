@@ -163,6 +163,54 @@ def test_the_diagnosis_may_be_a_condition_of_the_record() -> None:
     assert reasons(problem, row) == ["migraine"]
 
 
+VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("refuted", "unstated"),
+        ("entered-in-error", "unstated"),
+        ("differential", "unstated"),
+        ("provisional", "migraine"),
+        ("confirmed", "migraine"),
+    ],
+)
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"diagnosis": [{"condition": {"reference": "Condition/c1"}, "rank": 1}]},
+        {"reasonReference": [{"reference": "Condition/c1"}]},
+        {"reason": [{"value": [{"reference": {"reference": "Condition/c1"}}]}]},
+    ],
+)
+def test_a_visit_was_not_for_a_diagnosis_that_does_not_hold(why: Json, status: str, reason: str) -> None:
+    problem = condition(id="c1", verificationStatus=concept(VERIFICATION, status))
+    assert reasons(problem, encounter(why=None, **why)) == [reason]
+
+
+def test_a_reason_that_does_not_hold_is_passed_over() -> None:
+    refuted = condition(FRACTURE, id="c1", verificationStatus=concept(VERIFICATION, "refuted"))
+    both = [{"reference": "Condition/c1"}, {"reference": "Condition/c2"}]
+    assert reasons(refuted, condition(id="c2"), encounter(why=None, reasonReference=both)) == ["migraine"]
+
+
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        ("treatment-diagnosis", "migraine"),
+        ("hospital-main-diagnosis", "migraine"),
+        ("principle-DRG", "migraine"),
+        ("secondary-DRG", "unstated"),
+        ("referral-diagnosis", "unstated"),
+    ],
+)
+def test_a_german_visit_was_for_its_treatment_main_or_billing_diagnosis(use: str, reason: str) -> None:
+    codes = "http://fhir.de/CodeSystem/KontaktDiagnoseProzedur"
+    row = encounter(why=None, diagnosis=[{"condition": {"reference": "Condition/c1"}, "use": concept(codes, use)}])
+    assert reasons(condition(id="c1"), row) == [reason]
+
+
 # --- Specialist contacts --------------------------------------------------------------------------------------------
 
 
@@ -259,6 +307,19 @@ def test_an_appointment_is_with_a_specialist_by_specialty_or_service_type() -> N
     assert follow_ups(appointment(specialty=[{"text": "Neurology"}]))
 
 
+@pytest.mark.parametrize("specialty", [NEUROLOGY, {"text": "Neurologie"}])
+def test_an_appointment_is_with_a_specialist_by_whose_role_takes_part(specialty: Json) -> None:
+    def at(reference: str, **more: object) -> Json:
+        actors = [{"actor": {"reference": "Patient/pat-1"}}, {"actor": {"reference": reference}}]
+        return appointment(specialty=None, participant=actors) | more
+
+    specialist = role(specialty=[specialty])
+    assert follow_ups(at("PractitionerRole/role1"), specialist)
+    assert follow_ups(at("#role1", contained=[specialist]))
+    assert not follow_ups(at("PractitionerRole/role1"), role(specialty=[concept(SNOMED, "394579002")]))
+    assert not follow_ups(at("PractitionerRole/role1"))
+
+
 def test_an_appointment_of_another_patient_is_ignored() -> None:
     def actor(reference: str) -> Json:
         return {"actor": {"reference": reference}, "status": "accepted"}
@@ -281,6 +342,21 @@ REFERRALS: list[tuple[str, Json, int]] = [
     ("a consultation", service_request(CONSULTATION), 0),
     ("a consultation with a neurologist", service_request(CONSULTATION, performerType=NEUROLOGY), 1),
     ("a consultation with a surgeon", service_request(CONSULTATION, performerType=concept(SNOMED, "304292004")), 0),
+    (
+        "a consultation with the role of a neurologist",
+        service_request(CONSULTATION, performer=[{"reference": "#role1"}], contained=[role()]),
+        1,
+    ),
+    (
+        "a consultation with the role of a cardiologist",
+        service_request(
+            CONSULTATION,
+            performer=[{"reference": "#role1"}],
+            contained=[role(specialty=[concept(SNOMED, "394579002")])],
+        ),
+        0,
+    ),
+    ("in German, to neurologists", service_request({"text": "Überweisung an Neurologen"}), 1),
     ("to pain management", service_request(concept(SNOMED, "306265007")), 0),
     ("in text", service_request({"text": "Referral to neurology"}), 1),
     ("to a headache clinic in text", service_request({"text": "Refer to headache clinic"}), 1),
