@@ -407,7 +407,8 @@ def _factor(unit: str, medicine: Medicine, in_units: bool) -> float | None:
         return medicine.strength
     if unit in VOLUME or means == "ml":
         return None if medicine.per_ml is None else medicine.per_ml * value
-    return None
+    form, comma, _ = unit.partition(",")  # "tablet, film coated"
+    return _factor(form, medicine, in_units) if comma else None
 
 
 @lru_cache(maxsize=1)

@@ -32,9 +32,12 @@ _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
 _COMPOUND = "配合"  # Japanese: a product of several ingredients
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
 _STRENGTH = re.compile(
-    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,]?\d*)\s?(mg|mcg|ug|µg|μg|g|units?|iu|unt)(?![a-z0-9])"
-    r"(\s?/\s?(\d+\.?\d*)?\s?ml(?![a-z]))?"
+    r"([1-9]\d{0,2}(?:(?:,\d{3})+| 000)(?:\.\d+)?|\d+[.,]?\d*)\s?"
+    r"(mg|mill?igram\w*|mi[ck]rogram\w*|mcg|ug|μg|g|units?|iu|unt)(?![a-z0-9])"
+    r"(\s?/\s?(\d+[.,]?\d*)?\s?ml(?![a-z]))?"
 )
+# "1.000": a thousand in half of Europe, and one elsewhere.
+_ONE_OR_A_THOUSAND = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 # "5 mg/12.5 mg": two ingredients, whatever is named.
 _TWO_STRENGTHS = re.compile(r"\d\s?(?:mg|mcg|g)\s?/\s?\d+(?:[.,]\d+)?\s?(?:mg|mcg|g)(?![a-z])")
 _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": the ending of an international name
@@ -43,6 +46,10 @@ _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": t
 _SALT = re.compile(rf"([a-z]{{6,}}?)(?:{'|'.join(sorted(SALTS, key=len, reverse=True))})")
 
 _ENDINGS = ("um", "i", *SALTS)  # of both
+
+# "gél": a capsule in French. Without its accent it is a gel, and what a gel holds is said in percent or for a gram.
+_CAPSULE = re.compile(r"\bgél\b", re.IGNORECASE)
+_OF_A_GEL = re.compile(r"%|/\s*g\b")
 
 TOXIN_CLASS = "botulinum_toxin"
 TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
@@ -128,29 +135,25 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
     """
     own = read_concept(resource, CONCEPT)
     reference = read_object(resource, "medicationReference")
-    if own.codes or (own is not NOTHING and reference is None):
-        return NamedMedicine(own)
+    if own is NOTHING and reference is None and (medication := read_object(resource, "medication")) is not None:  # R5
+        own, reference = read_concept(medication, "concept"), read_object(medication, "reference")
     if reference is None:
-        medication = read_object(resource, "medication")  # R5
-        if medication is None:
-            return NamedMedicine(NOTHING)
-        if "concept" in medication:
-            return NamedMedicine(read_concept(medication, "concept"))
-        reference = read_object(medication, "reference")
-        if reference is None:
-            return NamedMedicine(NOTHING)
+        return NamedMedicine(own)
     display = read_text(reference, "display")
     said = (*own.texts, *((display,) if display else ()))
     key = read_reference(reference)
     target = chart.resolve(key, resource)
     if target is None:
         codes = _identified(reference)
-        if key and not said and not codes:
+        if key and not said and not codes and not own.codes:
             raise Unreadable("medication: the Medication it refers to did not come")
-        return NamedMedicine(Concept(codes, said, ("",) * len(codes)))
+        return NamedMedicine(Concept(own.codes + codes, said, own.displays + ("",) * len(codes)))
     contained = resource.get("contained")  # a contained one may refer to its neighbours
     is_own = any(target is each for each in (contained if type(contained) is list else [contained]))
     named = _medication(chart, target, resource) if is_own else chart.once(_medication, target)
+    if own.codes:  # both are allowed: a code of the house beside the Medication that says what it is
+        codes, texts, displays = named.concept
+        named = named._replace(concept=Concept(own.codes + codes, texts, own.displays + displays))
     return named._replace(beside=said) if said and said[0] not in named.concept.texts else named
 
 
@@ -219,9 +222,12 @@ def _ingredients(
     return tuple(found)
 
 
+_STRENGTH_RATIOS = ("strength", "strengthRatio", "amount")  # R4, R5, STU3
+
+
 def _ingredient_strength(ingredient: JsonObject) -> tuple[float | None, float | None]:
     """Strength per piece and per mL: a ratio of a mass or units to pieces or a volume [R5: a quantity too]."""
-    ratio = read_object(ingredient, "strength") or read_object(ingredient, "strengthRatio")
+    ratio = next((found for name in _STRENGTH_RATIOS if (found := read_object(ingredient, name))), None)
     over = None
     if ratio is not None:
         amount, over = read_object(ratio, "numerator"), read_object(ratio, "denominator")
@@ -361,6 +367,8 @@ class Lexicon:
         return not any(self._told[texts].local for texts in (said.texts, named.beside, form.texts, form.displays))
 
     def _says_local(self, text: str) -> bool:
+        if not _OF_A_GEL.search(text):
+            text = _CAPSULE.sub("gelule", text)
         return is_local(fold(text), self._words_in[text])
 
     def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
@@ -636,23 +644,30 @@ def _strengths(text: str) -> _Strengths:
     """Strengths per countable unit and per mL, in mg or units, that a text names."""
     single: set[float] = set()
     per_ml: set[float] = set()
-    for amount, unit, per, volume in _STRENGTH.findall(text.lower()):
-        value = _number(amount) * MILLIGRAMS.get(unit, 1.0)
+    for amount, unit, per, said in _STRENGTH.findall(fold(text)):
+        if _ONE_OR_A_THOUSAND.fullmatch(amount):
+            continue
+        value, volume = _number(amount) * _milligrams(unit), _number(said or "0")
         if not per:
             single.add(value)
-        elif not volume:
+        elif not said:
             per_ml.add(value)
-        elif float(volume):
+        elif volume:
             single.add(value)
-            per_ml.add(value / float(volume))
+            per_ml.add(value / volume)
     if any(not 0 <= value <= MOST_STRENGTH for value in single | per_ml):
         raise Unreadable("strength: beyond what medicine knows")
     return frozenset(single), frozenset(per_ml)
 
 
+def _milligrams(unit: str) -> float:
+    return MILLIGRAMS["ug"] if unit.startswith(("microgram", "mikrogram")) else MILLIGRAMS.get(unit, 1.0)
+
+
 def _number(text: str) -> float:
+    text = text.replace(" ", "")
     head, comma, tail = text.rpartition(",")
-    if comma and len(tail.partition(".")[0]) == 3:
+    if comma and len(tail.partition(".")[0]) == 3 and text[0] != "0":
         return float(text.replace(",", ""))
     return float(f"{head}.{tail or 0}") if comma else float(text)
 

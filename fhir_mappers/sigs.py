@@ -64,6 +64,11 @@ _FRACTIONS = (  # as one sign, and as that sign is taken apart
 )
 _FRACTION = re.compile(r"(?:(\d+)\s+(?:and\s+)?)?\b([13])/([24])\b")
 _DECIMAL = re.compile(r"(\d),(\d)(?!\d\d\b)")
+# "1.000 mg": a thousand in half of Europe, and one elsewhere.
+_ONE_OR_A_THOUSAND = re.compile(
+    r"\b[1-9]\d{0,2}\.\d{3} ?(?:m[ck]?g|ug|μg|g|gram\w*|mill?igram\w*|mi[ck]rogram\w*|units?|i?[ue])\b"
+)
+_DASHES = str.maketrans("\u2012\u2013\u2014\u2212", "----")
 _AND_HALF = re.compile(r"(\d+) 0\.5\b")
 _SCHEME = re.compile(r"\b(\d(?:\.5)?) ?- ?(\d(?:\.5)?) ?- ?(\d(?:\.5)?)(?: ?- ?(\d(?:\.5)?))?\b")
 _DUTCH = re.compile(r"^(\d)d(\d)t$")
@@ -97,8 +102,11 @@ _UNIT_OF_TIME = {
     for word in words.split()
 }
 _UNIT = "|".join(sorted(map(re.escape, _UNIT_OF_TIME), key=len, reverse=True))
+_PER = {"d": "day", "w": "week", "m": "month"}
+_LONG = "|".join(word for word in _UNIT.split("|") if _UNIT_OF_TIME[word.replace("\\", "")] in _PER)
+_SLASH = re.compile(rf"(?<=[a-z.]) ?/ ?({_LONG})\b")  # "100 mg/Tag", "1 tab/dag"; what is for an hour is a rate
 _FOLD = (  # "times", as it stands behind a number
-    "x|times?|mal|fois|veces|vezes|vez|volte|volta|maal|keer|ganger|gange|gang|kertaa|kerran|korda|kord|razy|raz|krat"
+    "x|times?|mal|fois|veces|vezes|vez|volte|volta|maal|keer|ganger|ggr|gange|gang|kertaa|kerran|korda|kord|razy|raz|krat"
 )
 _LENGTH = re.compile(
     r"\b(?:for|x|pendant|durant|fur|durante|per|gedurende|por|przez|i)? ?\d+ ?"
@@ -205,10 +213,15 @@ _NO_PIECE = frozenset({"drop", "dose", "patch"})
 
 
 def _prepared(text: str) -> str:
-    """The text in lower case, its fractions and decimals as plain numbers, asides and lengths of time cut."""
+    """The text in lower case, its fractions and decimals as plain numbers, asides and lengths of time cut.
+
+    Raises NotRead.
+    """
     for sign, number in _FRACTIONS:
         text = text.replace(sign, number)
-    text = fold(text)
+    text = fold(text).translate(_DASHES)
+    if _ONE_OR_A_THOUSAND.search(text):
+        raise NotRead
     if JAPANESE.search(text):
         text = in_english(text)
     text = _DECIMAL.sub(r"\1.\2", text)
@@ -218,6 +231,7 @@ def _prepared(text: str) -> str:
     text = _RANGES.sub(r"\1 \2\3", text.replace("(s)", "s"))
     text = _NORDIC.sub(r"\1 \2 times daily", text)
     text = _DAY_LONG.sub(" per day", text)
+    text = _SLASH.sub(lambda m: f" per {_PER[_UNIT_OF_TIME[m[1]]]} ", text)
     return _ASIDE.sub(" ", text)
 
 

@@ -19,6 +19,9 @@ NOT_SYSTEMIC = words("""
 """)
 """Words of a text, form or route that say a medicine is not for the whole body."""
 
+_DROPS = words("drop drops")
+_BY_MOUTH = words("oral orally mouth")
+
 _LOCAL = re.compile(
     r"^(?:auge|ohr|haut|vaginal|ovul|intrauterin|dental|dentaire|gingiv|gengiv|zahnfleisch|p[ae]r[io]+dont|kutan|cutane|"
     r"transderm|ophtalm|oftalm|intraok|intraoc|intravitr|auricul|auricol|oog|silma)\w*"
@@ -30,7 +33,10 @@ _LOCAL_IN_JAPANESE = re.compile("点眼|点耳|眼軟膏|軟膏|クリーム|テ
 
 def is_local(text: str, said: Collection[str]) -> bool:
     """Whether a folded text, ``said`` its words, names in any of several languages what acts at eye, ear or skin."""
-    if not NOT_SYSTEMIC.isdisjoint(said) or any(map(_LOCAL.match, said)):
+    local = NOT_SYSTEMIC.intersection(said)
+    if local and not (local <= _DROPS and not _BY_MOUTH.isdisjoint(said)):
+        return True
+    if any(map(_LOCAL.match, said)):
         return True
     return not text.isascii() and _LOCAL_IN_JAPANESE.search(text) is not None
 
@@ -72,6 +78,9 @@ FORMS = words("""
     injection injectable inj injector autoinjector auto pen pre filled prefilled syringe syringes vial vials cartridge
     infusion kit pack nasal spray sprays inhaler nosepiece actuation actuations actuat puff puffs
     suppository suppositories oral orally subcutaneous intramuscular intravenous rectal
+    stylo seringue flacon ampoule recipient injecteur pluma jeringa ampolla envase frasco pelicula cubierta
+    veranderter verlangerter verzogerter modifizierter wirkstofffreisetzung injektor
+    verlengde gereguleerde gewijzigde vertraagde afgifte injectiepen
 """)
 
 DOSING = words("""

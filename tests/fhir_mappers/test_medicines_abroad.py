@@ -4,7 +4,19 @@ from typing import Any
 
 import pytest
 
-from tests.fhir_mappers.build import ATC, LOCAL, RXNORM, SNOMED, Json, concept, dose, facts, resource, statement
+from tests.fhir_mappers.build import (
+    ATC,
+    LOCAL,
+    RXNORM,
+    SNOMED,
+    Json,
+    as_needed,
+    concept,
+    dose,
+    facts,
+    resource,
+    statement,
+)
 
 EDQM = "http://standardterms.edqm.eu"
 KBV = "https://fhir.kbv.de/CodeSystem/KBV_CS_SFHIR_KBV_DARREICHUNGSFORM"
@@ -59,6 +71,20 @@ NAMES = [
     ("インデラル錠１０ｍｇ", "propranolol"),
     ("Lisinopril-Hydrochlorothiazid 20/12,5", None),
     ("Candesartan-Amlodipin 8 mg", None),
+    ("METOPROLOLSUCCINAAT 100 MG, TABLETTEN MET VERLENGDE AFGIFTE", "metoprolol"),
+    ("METOPROLOL TABLET MET GEREGULEERDE AFGIFTE 100MG", "metoprolol"),
+    ("Metoprolol 100 mg Tabletten mit veränderter Wirkstofffreisetzung", "metoprolol"),
+    ("Aimovig 70 mg, solution injectable en stylo prérempli", "erenumab"),
+    ("Ajovy 225 mg, solution injectable en seringue préremplie", "fremanezumab"),
+    ("PROPRANOLOL 40 MG COMPRIMIDOS CON PELICULA", "propranolol"),
+    ("METOPROLOL TABLET MET HYDROCHLOORTHIAZIDE 100/12,5", None),
+    ("Metoprolol en chloortalidon 100/12,5", None),
+    ("HEMIPRALON LP 80 mg gél LP", "propranolol"),
+    ("Diclofénac 1 % gél", None),
+    ("Diclofénac 10 mg/g gél", None),
+    ("Diclofenac gel", None),
+    ("Amitriptyline 40 mg/ml oral drops, solution", "amitriptyline"),
+    ("Timolol eye drops", None),
     ("Concor 5 mg", "bisoprolol"),
     ("Concor", None),
 ]
@@ -183,3 +209,83 @@ def test_an_allergy_to_a_class_is_one_to_each_of_its_drugs(code: Json) -> None:
     found = {drug for drug, _ in allergies(code=code)}
     assert {"propranolol", "metoprolol", "bisoprolol"} <= found
     assert "lisinopril" not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("トピナ錠５０ｍｇ", 50),
+        ("Topiramat 50㎎", 50),
+        ("Topiramate 50 milligram tablets", 50),
+        ("Topiramate 50 milligrammes", 50),
+        ("Pizotifen 500microgram tablets", 0.5),
+        ("Clonidin 75 Mikrogramm", 0.075),
+        ("Clonidine 0,025 mg", 0.025),
+        ("Valproate 1,000 mg", 1000),
+        ("Valproate 1 000 mg", 1000),
+        ("Valproat 1.000 mg", None),
+        ("Valproate 0.500 mg", 0.5),
+    ],
+)
+def test_a_strength_is_read_as_each_country_writes_numbers_or_not_at_all(text: str, amount: float | None) -> None:
+    row = statement({"text": text}, dosage=[dose(1, "tablet")])
+    assert facts(row).trials[0].steps[0].amount == amount
+
+
+def test_a_volume_may_have_a_decimal_comma() -> None:
+    row = statement({"text": "Imigran Inject 6 mg/0,5 ml"}, dosage=[as_needed(0.5, "ml")])
+    assert facts(row).trials[0].single_dose == 6
+
+
+def test_a_unit_may_be_a_form_written_backwards() -> None:
+    row = statement({"text": "Topiramate 50 mg"}, dosage=[dose(2, "TABLET, FILM COATED")])
+    assert facts(row).trials[0].steps[0].amount == 100
+    assert (
+        facts(statement({"text": "Topiramate 50 mg"}, dosage=[dose(2, "box, large")])).trials[0].steps[0].amount is None
+    )
+
+
+def test_the_strength_of_an_ingredient_was_its_amount_before_r4() -> None:
+    amount = {"numerator": {"value": 40, "unit": "mg"}, "denominator": {"value": 1, "unit": "tablet"}}
+    medication = {"resourceType": "Medication", "id": "m", "ingredient": [ingredient(RXNORM, "8787", amount=amount)]}
+    row = statement(
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "#m"},
+        contained=[medication],
+        dosage=[dose(2, "tablet")],
+    )
+    assert facts(row).trials[0].steps[0].amount == 80
+
+
+HOUSE_CODE = concept(LOCAL, "4711", display="Item 4711")
+COME = {"resourceType": "Medication", "id": "m1", "code": concept(RXNORM, "8787")}
+BOTH = [
+    {"medicationCodeableConcept": HOUSE_CODE, "medicationReference": {"reference": "Medication/m1"}},
+    {"medicationCodeableConcept": {"text": "Item 4711"}, "medicationReference": {"reference": "Medication/m1"}},
+    {"medication": {"concept": HOUSE_CODE, "reference": {"reference": "Medication/m1"}}},
+    {"medication": {"concept": {"text": "Item 4711"}, "reference": {"reference": "Medication/m1"}}},
+]
+
+
+@pytest.mark.parametrize("named", BOTH)
+def test_a_code_of_the_house_beside_a_reference_leaves_it_to_the_medication(named: Json) -> None:
+    row = statement(**{"medicationCodeableConcept": None, **named})
+    (trial,) = facts(row, COME).trials
+    assert (trial.drug, trial.coded) == ("propranolol", True)
+
+
+def test_a_concept_and_a_medication_that_disagree_name_nothing() -> None:
+    named = {"concept": concept(RXNORM, "6918"), "reference": {"reference": "Medication/m1"}}
+    assert not facts(statement(medicationCodeableConcept=None, medication=named), COME).trials
+
+
+def test_a_concept_stands_where_its_medication_did_not_come() -> None:
+    named = {"concept": concept(RXNORM, "8787"), "reference": {"reference": "Medication/none"}}
+    read = facts(statement(medicationCodeableConcept=None, medication=named))
+    assert [trial.drug for trial in read.trials] == ["propranolol"]
+    assert not read.skipped
+
+
+def test_an_oral_form_that_counts_drops_is_for_the_whole_body() -> None:
+    form = concept(EDQM, "10103000", display="Oral drops, solution")
+    assert contained(code=concept(ATC, "N06AA09"), form=form) == ("amitriptyline", True)
