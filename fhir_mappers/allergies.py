@@ -102,6 +102,8 @@ _NO_ALLERGY = re.compile(
     r"nao|nega|ingen|inga|ikke|inte|ei|brak|zadn\w*)(?: [^\W_]+){0,3}? (?:al+erg|hypersens|ipersens|hipersens|uberempf|"
     r"overgevoel|overfols|overfols|uczul|yliherk)\w*"
 )
+_LIST = re.compile(r"[,;]")
+_BRACKETS = re.compile(r"[(\[][^)\]]*")
 _BUT = re.compile(r"\b(?:but|except|aber|ausser|sauf|mais|salvo|pero|tranne|behalve|maar)\b")
 
 
@@ -124,14 +126,29 @@ def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
     if _denies(said):
         return False, frozenset()
     medicine = lexicon.recognise(NamedMedicine(said))
-    if medicine:
-        return medicine.coded, frozenset({medicine.drug.id})
-    classes = {
-        name.removeprefix(CLASS)
-        for text in with_unknown(said, guideline.sets_of).texts
-        for name in found_in(text, _class_names(guideline))
-    }
-    return False, frozenset().union(*(_members(guideline, to) for to in classes))
+    if medicine and medicine.coded:
+        return True, frozenset({medicine.drug.id})
+    return False, frozenset().union(*(_worded(text, lexicon) for text in with_unknown(said, guideline.sets_of).texts))
+
+
+def _worded(text: str, lexicon: Lexicon) -> frozenset[str]:
+    """The drugs of a text: of a class that it names, and those it names themselves.
+
+    A class in brackets beside a drug says what the drug is: "Ibuprofen (NSAID)".
+    """
+    text = _BUT.split(fold(text))[0]
+    named = _named_in(text, lexicon)
+    classes = found_in(_BRACKETS.sub(" ", text) if named else text, _class_names(lexicon.guideline))
+    return named.union(*(_members(lexicon.guideline, to.removeprefix(CLASS)) for to in classes))
+
+
+def _named_in(text: str, lexicon: Lexicon) -> frozenset[str]:
+    """The drug that a text names, or each of several that it lists."""
+    for names in ([text], _LIST.split(text)):
+        found = [lexicon.recognise(NamedMedicine(Concept((), (name,), ()))) for name in names]
+        if any(found):
+            return frozenset(medicine.drug.id for medicine in found if medicine)
+    return frozenset()
 
 
 _ATC_GROUP = re.compile(r"[A-Z]\d\d[A-Z]{1,2}")

@@ -504,6 +504,30 @@ ALLERGIC: list[Row] = [
         lambda read: {"sumatriptan?", "rizatriptan?"} <= set(allergies(read)),
         True,
     ),
+    *[
+        (
+            text,
+            (allergy(concept(text=text)),),
+            lambda read: {"propranolol?", "metoprolol?"} <= set(allergies(read)),
+            True,
+        )
+        for text in ("Beta-Adrenergic Blockers", "Beta-Adrenergic Blocking Agents", "betablokkere")
+    ],
+    *[
+        (text, (allergy(concept(text=text)),), lambda read: "candesartan?" in allergies(read), True)
+        for text in ("Angiotensin Receptor Blockers", "Angiotensin II receptor antagonists")
+    ],
+    *[
+        (text, (allergy(concept(text=text)),), lambda read: sorted(allergies(read)), right)
+        for text, right in (
+            ("Ibuprofen, Naproxen", ["ibuprofen?", "naproxen?"]),
+            ("Penicillin; Ibuprofen", ["ibuprofen?"]),
+            ("Diclofenac and other NSAIDs", ["diclofenac?", "nsaid?"]),
+            ("NSAIDs except celecoxib", ["nsaid?"]),
+            ("Ibuprofen (NSAID)", ["ibuprofen?"]),
+            ("Naproxen [NSAID]", ["naproxen?"]),
+        )
+    ],
     ("no known allergies", (allergy(concept(SNOMED, "716186003", display="No known allergy")),), allergies, []),
     ("no known drug allergies, in words", (allergy(concept(text="No known drug allergies")),), allergies, []),
     ("no known NSAID allergy, in words", (allergy(concept(text="No known allergy to NSAIDs")),), allergies, []),
