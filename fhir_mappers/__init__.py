@@ -30,7 +30,7 @@ from prodrome.fhir_mappers.taken_for import SITE, Meaning, code_taken_for, words
 from prodrome.fhir_mappers.treatments import read_treatments
 from prodrome.fhir_mappers.trials import build_trials
 from prodrome.fhir_mappers.understanding import Share, counted, shares
-from prodrome.rules import DraftOrder, Facts, make_all
+from prodrome.rules import Facts, make_all
 from prodrome.rules.guideline import RXNORM, SNOMED, Guideline
 
 __all__ = [
@@ -97,7 +97,7 @@ def _read(record: Record, chart: Chart, lexicon: Lexicon) -> Facts:
     allergies = read_allergies(chart, lexicon)
     visits, contacts = read_encounters(chart)
     observed = read_observations(chart, lexicon)
-    orders = read_orders(chart, lexicon, record.selections)
+    orders, beside = read_orders(chart, lexicon, record.selections)
     return Facts(
         patient=read_patient(chart),
         conditions=tuple(read_conditions(chart)),
@@ -113,7 +113,7 @@ def _read(record: Record, chart: Chart, lexicon: Lexicon) -> Facts:
         non_drug_treatments=tuple(read_treatments(chart)),
         orders=tuple(orders),
         declared=record.declared,
-        orders_beside=_beside(orders, chart, lexicon, record),
+        orders_beside=tuple(beside),
         completeness=chart.completeness(record.completeness),
         skipped=tuple(chart.skipped.values()),
         read=chart.counts(),
@@ -121,11 +121,3 @@ def _read(record: Record, chart: Chart, lexicon: Lexicon) -> Facts:
         not_understood=tuple(chart.not_understood),
         site_codes=read_site_codes(chart),
     )
-
-
-def _beside(selected: list[DraftOrder], chart: Chart, lexicon: Lexicon, record: Record) -> tuple[DraftOrder, ...]:
-    """The orders in hand that are not selected."""
-    if record.selections is None:
-        return ()
-    places = {order.place for order in selected}
-    return tuple(order for order in read_orders(chart, lexicon, None) if order.place not in places)

@@ -325,7 +325,7 @@ def _course(
     use = use_of(medicine, dosing)
     if use is None or not (medicine.systemic and dosing.systemic):
         return None
-    _tell_dose(chart, kind, ref, entries, dosing, medicine, use)
+    tell_dose(chart, kind, ref, entries, dosing, medicine, use)
     said, stop, reason = _whys(chart.guideline).of(resource)
     if "reasonReference" in resource or "reason" in resource:
         reason = read_reason(chart, resource)
@@ -352,7 +352,7 @@ def _course(
     )
 
 
-def _tell_dose(
+def tell_dose(
     chart: Chart,
     kind: str,
     ref: str,
@@ -361,7 +361,7 @@ def _tell_dose(
     medicine: Medicine,
     use: str,
 ) -> None:
-    """Say whether the dose that a trial of this use is measured by could be read, where there is one at all."""
+    """Say whether the dose that a course or order of this use is measured by could be read, where there is one."""
     if not entries:
         return
     preventive = medicine.drug.preventive

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from prodrome.fhir_mappers.chart import Chart, stop_type
-from prodrome.fhir_mappers.courses import NO_DRUG, use_of
+from prodrome.fhir_mappers.courses import NO_DRUG, tell_dose, use_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.doses import read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
@@ -25,23 +25,27 @@ BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-
 KIND = "MedicationRequest"
 
 
-def read_orders(chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None) -> list[DraftOrder]:
-    """The selected orders of drugs in the tables.
+def read_orders(
+    chart: Chart, lexicon: Lexicon, selections: Sequence[str] | None
+) -> tuple[list[DraftOrder], list[DraftOrder]]:
+    """The selected orders of drugs in the tables, and those beside them.
 
     ``selections`` are ``Type/id``, bare ids or the ``fullUrl`` of an entry, ``None`` for all; one that names no entry
     is disclosed.
     """
     selected = None if selections is None else _names(chart, selections)
-    orders = []
+    orders: list[DraftOrder] = []
+    beside: list[DraftOrder] = []
     for place, ref, resource in chart.orders:
-        if selected is None or not selected.isdisjoint(chart.names_of(resource)):
-            try:
-                order = _order(chart, lexicon, place, ref, resource)
-            except Unreadable as error:
-                chart.skip(KIND, ref, f"draft order, {error}", resource)
-            else:
-                orders += [order] if order else []
-    return orders
+        is_selected = selected is None or not selected.isdisjoint(chart.names_of(resource))
+        try:
+            order = _order(chart, lexicon, place, ref, resource, is_selected=is_selected)
+        except Unreadable as error:
+            chart.skip(KIND, ref, f"draft order, {error}", resource)
+        else:
+            if order is not None:
+                (orders if is_selected else beside).append(order)
+    return orders, beside
 
 
 def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
@@ -57,7 +61,9 @@ def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
     return frozenset(meant)
 
 
-def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject) -> DraftOrder | None:
+def _order(
+    chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject, *, is_selected: bool
+) -> DraftOrder | None:
     ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform") or stop_type(resource)
     if ended or not chart.concerns_us(resource):
         return None
@@ -68,11 +74,14 @@ def _order(chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonO
             chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, said.written)
         return None
     chart.understood(KIND, "ordered drug")
-    dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)
+    entries = read_objects(resource, "dosageInstruction")
+    dosing = read_dosing(entries, medicine, chart.guideline)
     use = use_of(medicine, dosing)
     reason = read_reason(chart, resource)
     if use is None or (medicine.unspecific and reason.indication is not Indication.MIGRAINE):
         return None
+    if is_selected:
+        tell_dose(chart, KIND, ref, entries, dosing, medicine, use)
     return DraftOrder(
         place=place,
         ref=ref or f"{KIND}#{place + 1}",

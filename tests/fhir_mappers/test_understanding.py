@@ -149,3 +149,19 @@ def test_the_shares_of_each_kind() -> None:
     assert found["MedicationStatement", "drug"] == (1, 2)
     assert found["Condition", "problem"] == (1, 1)
     assert found["MedicationRequest", "dose"] == (1, 1)
+
+
+def test_an_ordered_dose_that_could_not_be_read_is_said() -> None:
+    def order(**dosage: object) -> Json:
+        return request(SUMATRIPTAN, "draft", id="o1", dosageInstruction=[{"text": SECRET} | dosage])
+
+    assert puzzles(facts(orders=(order(),))) == [("MedicationRequest", "dose")]
+    quantity = [{"doseQuantity": {"value": 50, "unit": "mg"}}]
+    assert not puzzles(facts(orders=(order(doseAndRate=quantity, asNeededBoolean=True),)))
+    assert not puzzles(facts(orders=(order() | {"dosageInstruction": []},)))
+
+
+def test_what_orders_say_is_counted_once_selected_or_not() -> None:
+    orders = tuple(request(concept(text=SECRET), "draft", id=f"o{number}") for number in range(3))
+    (count,) = counted(facts(orders=orders, selections=("MedicationRequest/o1",)))
+    assert (count["what"], count["count"]) == ("ordered drug", 3)
