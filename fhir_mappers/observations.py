@@ -11,7 +11,7 @@ from prodrome.fhir_mappers.code_systems import LOINC
 from prodrome.fhir_mappers.codes import Code, read_concept, sets_of
 from prodrome.fhir_mappers.courses import ACUTE, use_of
 from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
-from prodrome.fhir_mappers.doses import read_dosing
+from prodrome.fhir_mappers.doses import read_dosing, unit_of_time
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
@@ -46,7 +46,6 @@ from prodrome.rules.guideline import Guideline
 
 VALID = frozenset({"final", "amended", "corrected"})
 MMHG = frozenset({"mm[Hg]", "mmHg", "mm Hg", "mm(Hg)", "millimeter of mercury"})
-DAY_UNITS = frozenset({"d", "day", "days", "{days}", "{day}"})
 _LONGEST_THREE_MONTHS = 92  # days
 # Code sets of the answers to a pregnancy status.
 PREGNANT, NOT_PREGNANT = "reading.pregnant", "reading.not_pregnant"
@@ -374,8 +373,7 @@ def _days(parent: JsonObject, most: int) -> float | None:
         quantity = read_object(parent, "valueQuantity")
         if quantity is None:
             return None
-        units = {read_text(quantity, "code"), read_text(quantity, "unit")} - {None}
-        if units.isdisjoint(DAY_UNITS):
+        if "d" not in (unit_of_time(read_text(quantity, name) or "") for name in ("code", "unit")):
             raise Unreadable("valueQuantity: not in days")
         value = read_count(quantity, "value")
     if value is not None and value > most:

@@ -38,7 +38,7 @@ def test_each_code_of_the_diary_is_its_own_count() -> None:
 
 
 def test_days_may_be_a_quantity_in_days() -> None:
-    for unit in ("d", "day", "days"):
+    for unit in ("d", "day", "days", "Tage", "jours", "dagen", "{days}"):
         assert months(diary(days=None, valueQuantity=quantity(9.0, unit))) == {"2026-05": (9, None, None)}
 
 
