@@ -32,7 +32,7 @@ GIVE_UP = 10
 """A call that takes so many times the CPU it may is ended."""
 
 Json = dict[str, Any]
-Rows = dict[str, list[Json]]
+Rows = dict[str, list[Any]]
 
 MANY = 50  # codings of one concept: as many as are read
 MIGRAINE = "G43.709"
@@ -42,7 +42,10 @@ REFERRAL = "183521007"
 
 
 class Shape(NamedTuple):
-    """A kind of body: its hook, and a function from a number to rows by prefetch key (or ``orders``, ``written``)."""
+    """A kind of body: its hook, and a function from a number to rows by prefetch key.
+
+    What lies in the context stands under ``orders``, ``written`` and ``selected``.
+    """
 
     rows: Callable[[int], Rows]
     hook: str = "patient-view"
@@ -164,6 +167,16 @@ def strengths_times_doses(n: int) -> Rows:
     return {"medicationRequests": [row]}
 
 
+def doses_in_sequence(n: int) -> Rows:
+    """A medicine taken in one dose after the other."""
+
+    def dose(number: int) -> Json:
+        said = {"doseAndRate": [{"doseQuantity": {"value": 1 + number % 9, "unit": "mg"}}]}
+        return {"sequence": number, "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}} | said
+
+    return {"medicationRequests": [_propranolol(0, id="r", dosageInstruction=[dose(number) for number in range(n)])]}
+
+
 def contained_times_references(n: int) -> Rows:
     """A row with many contained resources and as many references to them."""
     contained = [{"resourceType": "Condition", "id": f"c{number}"} for number in range(n)]
@@ -257,6 +270,28 @@ def _order(number: int) -> Json:
 def orders(n: int) -> Rows:
     """Many orders."""
     return {"orders": _numbered(n, _order)}
+
+
+def orders_of_long_ids(n: int) -> Rows:
+    """Few orders, the ids of which hold the most of the body."""
+    return {"orders": [_order(number) | {"id": f"{number}-" + "x" * n} for number in range(10)]}
+
+
+def long_order(n: int) -> Rows:
+    """An order above its limit, to be sent back changed, that holds the most of the body."""
+    dose = {"asNeededBoolean": True, "doseAndRate": [{"doseQuantity": {"value": 300, "unit": "mg"}}]}
+    order = _request(0, status="draft", medicationCodeableConcept=_coded(RXNORM, "37418"), dosageInstruction=[dose])
+    return {"orders": [order | {"id": "o", "note": [{"text": "x" * n}]}]}
+
+
+def nothing_ordered(n: int) -> Rows:
+    """Orders that are none."""
+    return {"orders": [f"{number}" for number in range(n)]}
+
+
+def selections(n: int) -> Rows:
+    """Selections in a form that no version of the specification has."""
+    return {"orders": [_order(0) | {"id": "o"}], "selected": [{"id": "o"}, 1, []] * n}
 
 
 def orders_times_allergies(n: int) -> Rows:
@@ -384,6 +419,7 @@ SHAPES: Mapping[str, Shape] = {
     "mixtures of mixtures": Shape(mixtures_of_mixtures),
     "dispensings x courses": Shape(dispensings_times_courses),
     "strengths x doses": Shape(strengths_times_doses),
+    "doses in sequence": Shape(doses_in_sequence),
     "contained x references": Shape(contained_times_references),
     "nested courses": Shape(nested_courses),
     "overlapping courses": Shape(overlapping_courses),
@@ -392,6 +428,10 @@ SHAPES: Mapping[str, Shape] = {
     "administrations x trials": Shape(administrations_times_trials),
     "visits x referrals": Shape(visits_times_referrals, "encounter-discharge"),
     "orders": Shape(orders, "order-sign"),
+    "orders of long ids": Shape(orders_of_long_ids, "order-sign"),
+    "long order": Shape(long_order, "order-sign"),
+    "nothing ordered": Shape(nothing_ordered, "order-sign"),
+    "selections": Shape(selections, "order-select"),
     "orders x allergies": Shape(orders_times_allergies, "order-sign"),
     "orders x conditions": Shape(orders_times_conditions, "order-sign"),
     "one order x conditions": Shape(one_order_many_conditions, "order-sign"),
@@ -419,7 +459,7 @@ def body(shape: Shape, size: int) -> bytes:
 
 def _body(shape: Shape, n: int) -> bytes:
     rows = shape.rows(n)
-    drafts, written = rows.pop("orders", None), rows.pop("written", [])
+    drafts, written, selected = (rows.pop(name, []) for name in ("orders", "written", "selected"))
     prefetch: Json = {key: _bundle(found) for key, found in rows.items()}
     patient = {"resourceType": "Patient", "id": PATIENT, "gender": "female", "birthDate": "1984-03-02"}
     if not shape.foreign:
@@ -428,8 +468,8 @@ def _body(shape: Shape, n: int) -> bytes:
         empty = dict.fromkeys(_keys(shape.hook))
         prefetch = empty | prefetch
     context: Json = {"userId": "Practitioner/bench", "patientId": PATIENT, "encounterId": "e"}
-    if shape.hook == "order-sign":
-        context["draftOrders"] = _bundle(drafts or [])
+    if HOOKS[shape.hook].orders:
+        context |= {"draftOrders": _bundle(drafts), "selections": selected}
     if declares := HOOKS[shape.hook].declares:
         context[declares[0]] = _bundle(written)
     asked = {"hook": shape.hook, "hookInstance": INSTANCE, "context": context}

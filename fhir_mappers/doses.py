@@ -256,7 +256,8 @@ def _in_force(parts: list[_Part], entries: Sequence[JsonObject]) -> list[_Part]:
     orders = [part.sequence for part in parts if part.sequence is not None]
     if len(set(orders)) < 2 or not _in_order(entries):
         return parts
-    return [part for part in parts if part.sequence == max(orders)]
+    last = max(orders)
+    return [part for part in parts if part.sequence == last]
 
 
 def _in_order(entries: Sequence[JsonObject]) -> bool:

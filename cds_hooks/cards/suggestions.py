@@ -22,6 +22,8 @@ from prodrome.rules.guideline import RXNORM, SNOMED, Drug
 MAX_REPLACEMENTS = 3
 LONGEST_ORDER = 20_000
 """Bytes of an order that is sent back changed."""
+LONGEST_ID = 2_000
+"""Characters of an id that is sent back: an answer may name it many times."""
 MAX_REASONS = 10
 """Problem list entries a new draft gives as its reason."""
 
@@ -68,8 +70,10 @@ def _named(order: object, reference: str) -> TypeGuard[Json]:
 
 
 def offers(kind: str, asked: Asked) -> tuple[Offer, ...]:
-    """The suggestions of one kind, an entry of ``suggest`` in cards.yaml."""
-    return tuple(SUGGESTIONS[kind](asked))
+    """The suggestions of one kind, an entry of ``suggest`` in cards.yaml; none where an id in them would be endless."""
+    request, order = asked.request, asked.order
+    ids = (request.patient_id, request.encounter_id or "", request.user_id or "", order.ref if order else "")
+    return tuple(SUGGESTIONS[kind](asked)) if max(map(len, ids)) <= LONGEST_ID else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +169,8 @@ def other_class(asked: Asked) -> Iterator[Offer]:
 def full_single_dose(asked: Asked) -> Iterator[Offer]:
     """The same order at the full single dose, where its dosage can be changed in one place without contradiction."""
     order, draft = asked.order, asked.draft
-    if order is None or draft is None or order.single_dose is None or asked.dialect == "epic":
-        return  # Epic carries out create and delete only
-    if _holds_nothing(draft) or len(orjson.dumps(draft)) > LONGEST_ORDER:
-        return  # it would have to be returned whole, and nothing empty may be sent (GEN-04, GEN-05)
+    if order is None or draft is None or order.single_dose is None or not _goes_back(draft, asked.dialect):
+        return
     full = full_dose(asked.sheet.guideline, asked.sheet.drug(order.drug), order.single_dose, order.route)
     changed = at_dose(draft, order.single_dose, full) if full else None
     if full and changed:
@@ -184,7 +186,7 @@ def full_single_dose(asked: Asked) -> Iterator[Offer]:
 def highest_dose(asked: Asked) -> Iterator[Offer]:
     """The same order at the highest dose allowed, where its dosage can be changed in one place."""
     order, draft, sheet = asked.order, asked.draft, asked.sheet
-    if order is None or draft is None or order.single_dose is None or asked.dialect == "epic" or _holds_nothing(draft):
+    if order is None or draft is None or order.single_dose is None or not _goes_back(draft, asked.dialect):
         return
     drug = sheet.drug(order.drug)
     broken = broken_limits(sheet.facts, sheet.guideline, order, sheet.judgement.locale)
@@ -204,6 +206,14 @@ SUGGESTIONS: Mapping[str, Callable[[Asked], Iterator[Offer]]] = {
     "full_dose": full_single_dose,
     "highest_dose": highest_dose,
 }
+
+
+def _goes_back(draft: Json, dialect: str) -> bool:
+    """Whether an order may be sent back changed: Epic carries out create and delete only.
+
+    It goes back whole: nothing empty may be in it (GEN-04, GEN-05), nor more than an answer has room for.
+    """
+    return dialect != "epic" and not _holds_nothing(draft) and len(orjson.dumps(draft)) <= LONGEST_ORDER
 
 
 def at_dose(draft: Json, single_dose: float, full: float) -> Json | None:

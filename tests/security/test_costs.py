@@ -60,6 +60,15 @@ def test_a_body_made_to_cost_costs_little(app: Flask, name: str) -> None:
     assert size <= hostile.ANSWER_BYTES
 
 
+@pytest.mark.withstands("CPU")
+def test_many_doses_in_sequence_cost_no_more_each(app: Flask) -> None:
+    shape = hostile.SHAPES["doses in sequence"]
+    body = hostile.body(shape, 3_000_000)
+    slow, began = slowness(), time.thread_time()
+    assert hostile.ask(app, shape, body)[0] == 200
+    assert (time.thread_time() - began) / slow <= 3 * hostile.SECONDS_PER_MB
+
+
 @pytest.mark.withstands("heavy chart")
 def test_a_real_heavy_chart_is_judged() -> None:
     def day(number: int) -> str:
