@@ -141,8 +141,17 @@ class Authenticator:
         if jku is not None and jku not in issuer.jku:
             raise Unauthorized("the key set is not on the list")
         urls = issuer.jku if jku is None else (str(jku),)
+        keys: list[Key] = []
+        failed: Unusable | None = None
         with waiting():  # for a key set that is fetched
-            return [key for url in urls for key in self._key_sets.keys(url, kid)]
+            for url in urls:
+                try:
+                    keys += self._key_sets.keys(url, kid)
+                except Unusable as unusable:  # another address may have the key
+                    failed = unusable
+        if failed and not any(key.get("kid") == kid for key in keys):
+            raise failed
+        return keys
 
     def _verified(self, token: str, key: "jwt.PyJWK", algorithm: str, issuer: Issuer, path: str) -> Mapping[str, Any]:
         import jwt

@@ -21,7 +21,9 @@ MAX_CODE = 256
 MAX_DISPLAY = 200
 """Longest display of a reason that is kept; the code says what is meant, so a longer one is cut."""
 
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII)
+_TIMESTAMP = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -381,6 +381,21 @@ def test_keys_are_fetched_from_the_address_on_the_list(header: dict[str, object]
     assert host.asked == [JKU]
 
 
+@pytest.mark.requirement("SEC-25")
+@pytest.mark.parametrize("down", [0, 1])
+def test_of_several_key_sets_one_that_cannot_be_had_does_not_hide_the_others(down: int) -> None:
+    addresses = ("https://ehr.example.org/old", "https://ehr.example.org/new")
+
+    def fetch(url: str) -> Sequence[Key]:
+        if url == addresses[down]:
+            raise Unusable("down")
+        return KEYS
+
+    site = authenticator(settings(issuers=({"iss": ISS, "jku": addresses},)), key_sets=KeySets(fetch))
+    assert site.check(Client().bearer(), SERVICE) == Caller(ISS)
+    assert reason(site, Client(header={"kid": "gone"}).bearer()) == "down"
+
+
 @pytest.mark.requirement("SEC-19", "SEC-20")
 @pytest.mark.parametrize("jku", [f"{JKU}/", f"{JKU}?", "https://evil.example.org/jwks", "", 7, [JKU], {"a": 1}])
 def test_nothing_is_fetched_from_an_address_that_is_not_on_the_list(jku: object) -> None:

@@ -51,6 +51,13 @@ def test_an_accepted_suggestion_has_an_id(suggestion: object) -> None:
     assert member.startswith("feedback[0].acceptedSuggestions[0]")
 
 
+@pytest.mark.parametrize("offset", ["+24:00", "-00:60", "+99:99"])
+def test_an_offset_that_no_clock_has_is_no_timestamp(offset: str) -> None:
+    assert faults({"feedback": [entry(outcomeTimestamp=f"2026-06-15T10:00:00{offset}")]}) == [
+        "feedback[0].outcomeTimestamp"
+    ]
+
+
 @pytest.mark.requirement("FB-14")
 @pytest.mark.parametrize("reason", [..., None, {}])
 def test_a_card_may_be_overridden_without_a_reason(reason: object) -> None:
