@@ -223,6 +223,7 @@ def _application(shared: _Shared, *, pages: bool = False) -> Flask:
     settings = environment.settings
     app = _Service(shared)
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a doubled slash is no address, rather than a redirect
     app.extensions["prodrome"] = environment
     app.extensions["prodrome.check"] = authenticator.check
     app.extensions["prodrome.metrics"] = metrics
