@@ -14,7 +14,7 @@ from prodrome.cds_hooks.fhir_client import Fetched, FetchProgress, Resolved, com
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
-from prodrome.fhir_mappers import SHARED_KINDS, BundleEntry, Record, bare_id, collect, is_answer, worse
+from prodrome.fhir_mappers import SHARED_KINDS, BundleEntry, Record, bare_id, collect, is_answer, next_links, worse
 from prodrome.rules import INCOMPLETE, MISSING
 
 
@@ -138,10 +138,9 @@ class _Server:
 
 def _next(value: object, base: str | None) -> str | None:
     """The address of the next page of a Bundle; a relative one is below the FHIR server's."""
-    links = value.get("link") if isinstance(value, dict) else None
-    for link in _objects(links) if isinstance(links, list) else ():
+    for link in next_links(value) if isinstance(value, dict) else ():
         url = link.get("url")
-        if link.get("relation") == "next" and isinstance(url, str) and base is not None:
+        if isinstance(url, str) and base is not None:
             try:
                 return urljoin(f"{base}/", url)
             except ValueError:
@@ -158,7 +157,7 @@ def _joined(first: Any, rest: Fetched) -> object:
     return {**first, "entry": entries, "link": pages.get("link", [])}  # the total of the first page is that of all
 
 
-_SET_ASIDE = "The prefetched Patient is not the patient of the context and was set aside."
+_SET_ASIDE = "A prefetched Patient is not the patient of the context and was set aside."
 
 
 class _Prefetched(NamedTuple):
@@ -182,23 +181,26 @@ def _prefetched(request: HookRequest, service: Service, site_keys: Mapping[str, 
         name = key if key in ours else site_keys.get(key, key)
         if name in ours and value is None:
             came[name] = None
-        elif name not in ours or not is_answer(ours[name], value):
+            continue
+        known = name in ours and is_answer(ours[name], value)
+        if not known or ours[name] == "Patient":
+            own, others = _patients_in(value, request.patient_id)
+            another = another or others
+            if others and not own:
+                continue
+        if not known:
             foreign += [(kind, value) for kind in sorted(_kinds_in(value) & service.kinds.union(SHARED_KINDS))]
             unreadable += [name] if name in ours else []
-        elif ours[name] == "Patient" and _is_another_patient(value, request.patient_id):
-            another = True
         else:
             came[name] = value
             if not _is_resource(value):
                 wrapped.append(name)
-    own = [part for part in foreign if not _is_another_patient(part[1], request.patient_id)]
-    another = another or len(own) < len(foreign)
     notes = [f"The prefetch value of {name} could not be read and was taken as absent." for name in unreadable]
     if wrapped:
         notes.append(
             f"The request was read leniently: no resource but what holds some, in prefetch: {', '.join(wrapped)}."
         )
-    return _Prefetched(came, own, (*notes, _SET_ASIDE) if another else tuple(notes))
+    return _Prefetched(came, foreign, (*notes, _SET_ASIDE) if another else tuple(notes))
 
 
 def _is_resource(value: object) -> bool:
@@ -206,28 +208,32 @@ def _is_resource(value: object) -> bool:
 
 
 def _kinds_in(value: object) -> frozenset[str]:
-    """The kinds of resource in a prefetch value, whatever it is wrapped in."""
+    return frozenset(resource["resourceType"] for resource in _resources_in(value))
+
+
+def _resources_in(value: object) -> Iterator[dict[str, Any]]:
+    """The resources in a prefetch value, whatever it is wrapped in."""
     if isinstance(value, list):
         value = {"entry": value}
     if not isinstance(value, dict):
-        return frozenset()
+        return
     if isinstance(value.get("resource"), dict) and "resourceType" not in value:
-        return _kinds_in(value["resource"])
-    if isinstance(value.get("entry"), list):
-        return frozenset().union(*(_kinds_in(entry.get("resource", entry)) for entry in _objects(value["entry"])))
-    kind = value.get("resourceType")
-    return frozenset({kind}) if isinstance(kind, str) else frozenset()
+        yield from _resources_in(value["resource"])
+    elif isinstance(value.get("entry"), list):
+        for entry in _objects(value["entry"]):
+            yield from _resources_in(entry.get("resource", entry))
+    elif isinstance(value.get("resourceType"), str):
+        yield value
 
 
 def _objects(values: Iterable[object]) -> Iterator[dict[str, Any]]:
     return (value for value in values if isinstance(value, dict))
 
 
-def _is_another_patient(value: object, patient_id: str) -> bool:
-    resource = value.get("resource", value) if isinstance(value, dict) else None
-    if not isinstance(resource, dict) or resource.get("resourceType") != "Patient":
-        return False
-    return bare_id(resource.get("id")) not in (None, patient_id)
+def _patients_in(value: object, patient_id: str) -> tuple[bool, bool]:
+    """Whether a prefetch value holds a Patient who may be ours, and whether it holds others."""
+    ids = {bare_id(each.get("id")) for each in _resources_in(value) if each["resourceType"] == "Patient"}
+    return not ids.isdisjoint({None, patient_id}), not ids <= {None, patient_id}
 
 
 def _own(request: HookRequest) -> tuple[tuple[BundleEntry, ...], tuple[str, ...]]:

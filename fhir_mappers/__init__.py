@@ -12,7 +12,16 @@ from prodrome.fhir_mappers.allergies import read_allergies
 from prodrome.fhir_mappers.chart import Chart, Record
 from prodrome.fhir_mappers.co_medications import read_co_medications
 from prodrome.fhir_mappers.code_systems import ACT_CODE, locate, plain_code
-from prodrome.fhir_mappers.collecting import BundleEntry, collect, is_answer, kind_of, lacks_some, worse
+from prodrome.fhir_mappers.collecting import (
+    BundleEntry,
+    collect,
+    is_answer,
+    kind_of,
+    lacks_some,
+    next_links,
+    total_of,
+    worse,
+)
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
 from prodrome.fhir_mappers.elements import bare_id
@@ -66,9 +75,11 @@ __all__ = [
     "lacks_some",
     "locate",
     "make_ready",
+    "next_links",
     "plain_code",
     "read_facts",
     "shares",
+    "total_of",
     "whose",
     "words_taken_for",
     "worse",

@@ -37,6 +37,7 @@ BESIDE_ORDERS = words("""
 """What stands among orders and is no order of a medicine: other orders, and what orders refer to."""
 
 LONGEST_VALUE = 200  # characters kept of what was not understood
+ANOTHER = "is another patient"
 
 _T = TypeVar("_T")
 
@@ -98,7 +99,7 @@ class Chart:
         for value in values:
             resource, full_url = value if type(value) is BundleEntry else (value, None)
             if type(resource) is not dict:
-                self.skip(asked, "", "not an object", resource)
+                self.skip(asked, "", "not an object", None)  # all of them once: there may be millions
                 continue
             kind = resource.get("resourceType")
             if kind != asked:
@@ -152,7 +153,7 @@ class Chart:
         if resource is None or resource == {}:
             return
         if type(resource) is not dict:
-            self.skip("MedicationRequest", "", "draft order, not an object", resource)
+            self.skip("MedicationRequest", "", "draft order, not an object", None)
             return
         kind = kind_of(resource)
         self.kinds.add(kind)
@@ -200,6 +201,8 @@ class Chart:
             try:
                 if (type(subject) is dict and subject.get("reference") == plain) or self.concerns_us(row[1]):
                     own.append(row)
+                elif kind in KINDS:
+                    self.puzzled(kind, "subject", ANOTHER, row[0], "")
             except Unreadable as error:
                 self.skip(kind, row[0], str(error), row[1])
         own.sort(key=itemgetter(0))

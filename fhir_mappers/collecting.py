@@ -4,7 +4,7 @@ A value is what stands under a prefetch key: a Bundle, one resource, ``null``, a
 wrappings seen in the wild.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.elements import bare_id, content
@@ -151,9 +151,9 @@ def _collect_bundle(
             rows = found.setdefault(own, [])
         full_url = entry.get("fullUrl")
         rows.append(BundleEntry(resource, full_url if type(full_url) is str else None))
-    total = bundle.get("total")
+    total = total_of(bundle)
     # A total of all entries is that of the matches and of what came with them, however many of each there are.
-    if isinstance(total, int) and total != len(entries) - inner and lacks_some(total, *_counted(kind, entries)):
+    if total is not None and total != len(entries) - inner and lacks_some(total, *_counted(kind, entries)):
         state = worse(state, INCOMPLETE)
     return state
 
@@ -196,11 +196,31 @@ def lacks_some(total: int, matches: int, included: int, outcomes: int) -> bool:
 
 
 def _goes_on(bundle: dict[str, object]) -> bool:
+    return "link" in bundle and any(True for _ in next_links(bundle))
+
+
+def next_links(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The links of a Bundle to its next page; letters of either case say so (RFC 8288, 2.1.1)."""
     links = bundle.get("link")
-    return links is not None and any(
-        isinstance(link, dict) and link.get("relation") == "next"
-        for link in (links if isinstance(links, list) else [links])
-    )
+    for link in links if isinstance(links, list) else [links]:
+        if isinstance(link, dict) and _relation(link) == "next":
+            yield link
+
+
+def _relation(link: Mapping[str, Any]) -> str:
+    said = link.get("relation")
+    one = said[0] if isinstance(said, list) and len(said) == 1 else said
+    return one.lower() if isinstance(one, str) else ""
+
+
+def total_of(bundle: Mapping[str, Any]) -> int | None:
+    """How many matches a Bundle says there are, which some write as ``3.0`` or ``"3"``."""
+    said = bundle.get("total")
+    if said is None or isinstance(said, int):
+        return said
+    if isinstance(said, float):
+        return int(said) if said.is_integer() else None
+    return int(said) if isinstance(said, str) and said.isdecimal() and len(said) < 10 else None
 
 
 def is_harmless(outcome: dict[str, object]) -> bool:

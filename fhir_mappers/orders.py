@@ -51,6 +51,8 @@ def read_orders(
 def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
     """The names the selections mean, a ``urn:`` also as the id in it."""
     meant: set[str] = set()
+    if chart.orders and not selections:
+        chart.puzzled("context", "selection", "names none of the orders in hand", "", "")
     for selection in selections:
         names = {reference_key(selection)}
         if selection.startswith("urn:"):
@@ -65,7 +67,10 @@ def _order(
     chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject, *, is_selected: bool
 ) -> DraftOrder | None:
     ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform") or stop_type(resource)
-    if ended or not chart.concerns_us(resource):
+    if ended:
+        return None
+    if not chart.concerns_us(resource):
+        chart.puzzled(KIND, "subject", ANOTHER, ref, "")
         return None
     said = lexicon.read(chart, resource)
     medicine = said.medicine

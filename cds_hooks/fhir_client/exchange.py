@@ -125,11 +125,15 @@ def _check(response: "httpx.Response", *, may_repeat: bool, may_repeat_error: bo
         if status >= 500 and may_repeat_error:
             raise _Again(failure, _PAUSE_SECONDS)
         raise failure
+    if status not in WHOLE:
+        raise Failure(f"gives no whole answer ({status})", status=status)
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if not is_json(content_type):
         raise Failure("answers with something else than JSON")
 
 
+WHOLE = frozenset({200, 201, 203})
+"""The successes whose body is all there is (RFC 9110, 15.3): part of a Bundle would pass for the whole."""
 JSON = ("application/json", "application/fhir+json")
 _OLD_JSON = frozenset({"application/json+fhir", "text/json"})
 

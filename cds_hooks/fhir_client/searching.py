@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urljoin
 from prodrome.cds_hooks.fhir_client.addresses import Target
 from prodrome.cds_hooks.fhir_client.exchange import MAX_ANSWER_BYTES, Failure, ask, errors
 from prodrome.cds_hooks.logs import alarm, failure
-from prodrome.fhir_mappers import bare_id, lacks_some
+from prodrome.fhir_mappers import bare_id, lacks_some, next_links, total_of
 from prodrome.rules import Completeness
 
 if TYPE_CHECKING:
@@ -184,8 +184,7 @@ class Search:
             entries = []
         if not isinstance(entries, list):
             raise Failure("sends a Bundle that cannot be read")
-        total = bundle.get("total")
-        self.total = max(self.total or 0, self._before + (total if isinstance(total, int) and total > 0 else 0))
+        self.total = max(self.total or 0, self._before + max(0, total_of(bundle) or 0))
         space = _MAX_ENTRIES - len(self.entries)
         self.entries += entries[:space]
         if len(entries) > space:
@@ -312,15 +311,13 @@ def _shorter(query: str) -> Iterator[str]:
 
 
 def _next(bundle: Mapping[str, Any], current: str) -> str | None:
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else [links]:
-        if isinstance(link, dict) and link.get("relation") == "next":
-            if not isinstance(link.get("url"), str):
-                raise Failure("sends a Bundle that cannot be read")
-            try:
-                return str(urljoin(current, link["url"]))
-            except ValueError:
-                raise Failure("sends a Bundle that cannot be read") from None
+    for link in next_links(bundle):
+        if not isinstance(link.get("url"), str):
+            raise Failure("sends a Bundle that cannot be read")
+        try:
+            return str(urljoin(current, link["url"]))
+        except ValueError:
+            raise Failure("sends a Bundle that cannot be read") from None
     return None
 
 

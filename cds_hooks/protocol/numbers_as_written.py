@@ -58,7 +58,7 @@ def _resources(value: object) -> Iterable[object]:
         for item in value:
             yield from _resources(item)
     elif isinstance(value, dict):
-        if isinstance(value.get("entry"), list):
+        if isinstance(value.get("entry"), list | dict):
             yield from _resources(value["entry"])
         else:
             inner = value.get("resource", value)
@@ -74,6 +74,6 @@ def _restore(emitted: Any, written: Any) -> Any:
         return {name: _restore(value, written.get(name)) for name, value in emitted.items()}
     if isinstance(emitted, list) and isinstance(written, list) and len(emitted) == len(written):
         return [_restore(one, other) for one, other in zip(emitted, written, strict=True)]
-    if isinstance(emitted, float) and isinstance(written, _Written) and emitted == written:
-        return orjson.Fragment(written.digits)
+    if isinstance(emitted, float) and isinstance(written, float | int) and emitted == float(written):
+        return orjson.Fragment(written.digits if isinstance(written, _Written) else str(written))
     return emitted

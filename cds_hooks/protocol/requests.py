@@ -27,7 +27,7 @@ _SAID_ONCE = frozenset(
     (
         *("hook", "hookInstance", "context", "prefetch", "fhirServer", "fhirAuthorization", "access_token", "feedback"),
         *("patientId", "userId", "encounterId", "draftOrders", "selections", "medications"),
-        *("resourceType", "patient", "subject"),
+        *("resourceType", "id", "patient", "subject", "reference"),
     )
 )
 _TYPE_AND_ID = re.compile(r"[A-Za-z]+/\S+\Z")
@@ -176,7 +176,7 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
         fhir_server=_fhir_server(document, authorization),
         authorization=authorization,
         extension=_object(document, "extension", lenient=True),
-        leniencies=tuple(leniencies),
+        leniencies=tuple(dict.fromkeys(leniencies)),
         body=body,
     )
     _require(hook, orders_member, request)
@@ -421,22 +421,25 @@ def _name_in_dialect(context: Mapping[str, Any], member: str) -> str | None:
 
 def _object(document: Mapping[str, Any], member: str, *, lenient: bool = False) -> Mapping[str, Any]:
     value = document.get(member)
-    if value is None or value == []:
-        return {}
     if isinstance(value, dict):
         return value
-    if lenient:
+    if lenient or _is_empty(value):
         return {}
     raise _must_be(member, "an object", value)
 
 
 def _text(document: Mapping[str, Any], member: str, path: str) -> str | None:
     value = document.get(member)
-    if value is None:
+    if isinstance(value, str):
+        return value.strip() or None
+    if _is_empty(value):
         return None
-    if not isinstance(value, str):
-        raise _must_be(path, "a string", value)
-    return value.strip() or None
+    raise _must_be(path, "a string", value)
+
+
+def _is_empty(value: object) -> bool:
+    """Whether nothing stands there: null, or an empty text, list or object (GEN-09)."""
+    return value in (None, [], {}) or (isinstance(value, str) and not value.strip())
 
 
 def _required_text(document: Mapping[str, Any], member: str) -> str:

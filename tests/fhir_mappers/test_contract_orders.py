@@ -61,7 +61,9 @@ def test_the_orders_own_row_is_history_where_it_began_before_today(authored: str
 
 
 def test_none_selected_none_judged_and_an_unknown_selection_is_said() -> None:
-    assert ordered(facts(orders=(PLAIN,), selections=())) == []
+    read = facts(orders=(PLAIN,), selections=())
+    assert (ordered(read), [each.what for each in read.not_understood]) == ([], ["selection"])
+    assert not facts(selections=()).not_understood
     read = facts(orders=(PLAIN,), selections=("MedicationRequest/o9",))
     assert (ordered(read), [each.what for each in read.not_understood]) == ([], ["selection"])
 

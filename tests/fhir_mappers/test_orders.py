@@ -208,6 +208,23 @@ def test_a_selection_that_names_no_order_is_said(selection: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "reference", ["other", "Group/1", "patient/other", "https://ehr.example.org/fhir/Patient/other"]
+)
+def test_an_order_for_another_is_not_in_hand_and_said(reference: str) -> None:
+    read = facts(orders=(draft(id="x", subject={"reference": reference}),))
+    assert not read.orders
+    assert [(each.what, each.why, each.value) for each in read.not_understood] == [
+        ("subject", "is another patient", "")
+    ]
+
+
+def test_an_order_that_is_not_understood_is_counted_once_where_others_are_selected() -> None:
+    unknown = draft(id="y", medicationCodeableConcept={"text": "nobody's drug"})
+    read = facts(orders=(draft(id="x"), unknown), selections=("x",))
+    assert [each.what for each in read.not_understood] == ["ordered drug"]
+
+
 def test_a_selection_of_another_kind_of_order_is_understood() -> None:
     scan = resource("ServiceRequest", id="s", status="draft", intent="order")
     read = facts(orders=(scan, draft(id="x")), selections=("ServiceRequest/s",))

@@ -85,6 +85,25 @@ def test_pages_are_followed_to_the_end_by_opaque_links(second: str) -> None:
     assert str(server.asked[1].url).endswith(second.rpartition("?")[2])
 
 
+@pytest.mark.parametrize("relation", ["Next", "NEXT", ["next"]])
+def test_the_next_page_is_followed_however_its_relation_is_written(relation: object) -> None:
+    link = [{"relation": relation, "url": f"{BASE}/Encounter?page=2"}]
+    fetched = fetch({"Encounter": [bundle(*encounters("a"), link=link), bundle(*encounters("b"))]})
+    assert (fetched.state, fetched.count) == (COMPLETE, 2)
+
+
+@pytest.mark.parametrize("total", [2.0, "2"])
+def test_a_total_counts_however_it_is_written(total: object) -> None:
+    assert fetch({"Encounter": [bundle(*encounters("a"), total=total)]}).state is INCOMPLETE
+
+
+@pytest.mark.parametrize("status", [202, 204, 205, 206])
+def test_a_success_that_is_not_the_whole_answer_is_missing(status: int) -> None:
+    part = httpx.Response(status, json={"resourceType": "Bundle", "entry": []}, headers=FHIR)
+    fetched = fetch({"Encounter": [part]})
+    assert (fetched.state, fetched.problem) == (MISSING, f"gives no whole answer ({status})")
+
+
 @pytest.mark.requirement("PFD-12")
 @pytest.mark.parametrize(
     "link", ["https://evil.example/fhir?page=2", "http://ehr.example.org/fhir?page=2", "/x", "//["]

@@ -20,8 +20,8 @@ BODY = (
 )
 
 
-def request() -> HookRequest:
-    return read_request(parse(BODY), frozenset({"order-sign"}), body=BODY)
+def request(body: bytes = BODY) -> HookRequest:
+    return read_request(parse(body), frozenset({"order-sign"}), body=body)
 
 
 def answer(resource: Any) -> list[dict[str, Any]]:
@@ -49,6 +49,21 @@ def test_a_changed_number_is_the_new_one() -> None:
     assert b'"value":50,' in raw
     assert b"25.00" not in raw
     assert b"1.50" in raw
+
+
+@pytest.mark.requirement("GEN-12")
+@pytest.mark.parametrize("digits", [b"18446744073709551616", b"-9223372036854775809", b"12345678901234567890123"])
+def test_a_whole_number_beyond_64_bits_keeps_its_digits(digits: bytes) -> None:
+    asked = request(BODY.replace(b"1e2", digits))
+    cards = with_numbers_as_written(answer(copy.deepcopy(asked.orders[0])), asked)
+    assert digits in orjson.dumps(cards)
+
+
+@pytest.mark.requirement("GEN-12")
+def test_an_entry_alone_where_a_list_belongs_keeps_its_digits() -> None:
+    asked = request(BODY.replace(b'[{"resource": ', b'{"resource": ').replace(b"}]}}}", b"}}}}"))
+    cards = with_numbers_as_written(answer(copy.deepcopy(asked.orders[0])), asked)
+    assert b"25.00" in orjson.dumps(cards)
 
 
 def test_an_order_that_is_not_in_the_request_is_left_alone() -> None:

@@ -224,6 +224,29 @@ def test_a_selection_that_names_nothing_is_said(item: Any) -> None:
     assert [what for what in request.leniencies if "names nothing" in what]
 
 
+def test_what_was_read_leniently_is_said_once() -> None:
+    request = read(body("order-select", context__selections=[5, {"id": "o1"}] * 1_000))
+    assert request.leniencies == (
+        "context.selections with an item that names nothing",
+        "context.selections with an object for a reference",
+    )
+
+
+@pytest.mark.requirement("GEN-09")
+@pytest.mark.parametrize("member", ["prefetch", "fhirServer", "context__encounterId"])
+@pytest.mark.parametrize("nothing", [None, "", "  ", [], {}])
+def test_an_optional_member_that_is_empty_is_absent(member: str, nothing: object) -> None:
+    there, absent = body(), body()
+    for whole, value in ((there, nothing), (absent, ...)):
+        where = whole["context"] if member.startswith("context") else whole
+        where[member.removeprefix("context__")] = value
+        if value is ...:
+            del where[member.removeprefix("context__")]
+    read_there, read_absent = read(there), read(absent)
+    for name in ("prefetch", "fhir_server", "encounter_id"):
+        assert getattr(read_there, name) == getattr(read_absent, name)
+
+
 @pytest.mark.requirement("REQ-16")
 def test_ids_may_be_longer_than_fhir_allows() -> None:
     long = "x" * 194
@@ -418,6 +441,8 @@ def test_a_deciding_member_given_twice_is_refused(member: str) -> None:
         r'{"prefetch": {"a": {"resourceType": "Patient", "resourceType": "Basic"}}}',
         r'{"prefetch": {"a": {"entry": [{"resource": {"subject": {"x": 1}, "subject": {"x": 2}}}]}}}',
         r'{"context": {"text": "\":\":\":", "patientId": "1", "patientId": "2"}}',
+        r'{"prefetch": {"patient": {"resourceType": "Patient", "id": "1", "id": "2"}}}',
+        r'{"prefetch": {"a": {"subject": {"reference": "Patient/1", "reference": "Patient/2"}}}}',
     ],
 )
 def test_a_body_that_names_two_charts_is_refused(body: str) -> None:

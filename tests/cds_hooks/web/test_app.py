@@ -256,6 +256,29 @@ def test_another_patients_chart_is_set_aside_and_said(client: Client) -> None:
 
 
 @pytest.mark.requirement("REQ-19")
+@pytest.mark.parametrize("own", [False, True])
+def test_another_patient_in_a_bundle_is_set_aside_and_said(client: Client, own: bool) -> None:
+    address, body = request_for(client, "P01")
+    patient = body["prefetch"]["patient"]
+    entries = [{"resource": {**patient, "id": "somebody-else"}}] + [{"resource": patient}] * own
+    body["prefetch"]["patient"] = {"resourceType": "Bundle", "entry": entries}
+    answer = client.post(address, json=body)
+    assert ("DTT-01" in rules_in(answer.get_json()), "Patient" in said(answer).get("missing", ())) == (own, not own)
+    assert any("not the patient" in note for note in said(answer)["notes"])
+
+
+@pytest.mark.requirement("REQ-19")
+def test_rows_of_another_patient_are_ignored_and_said(client: Client) -> None:
+    address, body = request_for(client, "P01")
+    row = {"resourceType": "Encounter", "id": "e", "subject": {"reference": "Patient/somebody-else"}}
+    body["prefetch"]["encounters"] = {"resourceType": "Bundle", "entry": [{"resource": row}] * 2}
+    answer = client.post(address, json=body)
+    assert "REF-01" in rules_in(answer.get_json())
+    expected = {"kind": "Encounter", "what": "subject", "why": "is another patient", "count": 1}
+    assert said(answer)["notUnderstood"] == [expected]
+
+
+@pytest.mark.requirement("REQ-19")
 def test_an_order_for_another_patient_is_set_aside_and_said(client: Client) -> None:
     address, body = request_for(client, "P12")
     body["context"]["draftOrders"]["entry"][0]["resource"]["subject"]["reference"] = "Patient/somebody-else"
