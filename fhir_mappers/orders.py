@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from prodrome.fhir_mappers.chart import Chart, stop_type
+from prodrome.fhir_mappers.chart import ANOTHER, Chart, stop_type
 from prodrome.fhir_mappers.courses import NO_DRUG, tell_dose, use_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.doses import read_bounds, read_dosing
