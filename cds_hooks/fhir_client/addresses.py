@@ -20,6 +20,8 @@ _PORTS = {"https": 443, "http": 80}
 # The addresses at which clouds hand out credentials to whoever asks from inside; most are link-local besides.
 _METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Local by RFC 6890, 8215 and 3879, and global to older Pythons.
+_LOCAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10")))
 
 
 class Allowing(Protocol):
@@ -113,7 +115,7 @@ def parsed(url: str) -> SplitResult:
     except ValueError:
         raise NotAllowed("has an address that cannot be read") from None
     plain = url.isascii() and url.isprintable() and not set(url) & set(" \\?#")
-    dots = any(segment in (".", "..") for segment in parts.path.split("/"))
+    dots = any(segment.partition(";")[0] in (".", "..") for segment in parts.path.split("/"))  # some read ..;x as ..
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or not plain or dots:
         raise NotAllowed("has an address that cannot be read")
     if not _PATH.match(parts.path):
@@ -133,13 +135,14 @@ def acceptable(address: Address, server: FhirServer) -> bool:
         return is_loopback(host)
     if address.is_link_local or address.is_multicast or address.is_unspecified or address in _METADATA:
         return False
-    return address.is_global or server.private or host == str(address)
+    is_public = address.is_global and not any(address in network for network in _LOCAL)
+    return is_public or server.private or host == str(address)
 
 
 def _unwrapped(address: Address) -> Address:
     """The IPv4 address inside an IPv6 one that only carries it."""
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:
+        if address in _NAT64 or 1 < int(address) < 1 << 32:  # the latter as RFC 4291, 2.5.5.1, had it
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
     return address
