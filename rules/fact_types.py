@@ -42,8 +42,10 @@ FOLLOW_UPS = ("contact", "referral", "appointment")
 OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)
 """The classes of ICHD-3 8.2, as the headache diary counts their days."""
-BODY_KINDS = ("guideline", "appraisal", "payer", "referral", "label")
-ELIGIBILITY_ASKS = ("failures", "days", "type")
+BodyKind = Literal["guideline", "appraisal", "payer", "referral", "label"]
+BODY_KINDS: tuple[BodyKind, ...] = get_args(BodyKind)
+EligibilityAsk = Literal["failures", "days", "type"]
+ELIGIBILITY_ASKS: tuple[EligibilityAsk, ...] = get_args(EligibilityAsk)
 EXCEPTIONS_BY_DRUGS = ("propranolol", "strong_cyp3a4_inhibitor")
 """The dose exceptions that another drug makes, taken now; the others are conditions."""
 EXCEPTIONS = (

@@ -150,11 +150,8 @@ def as_table(rules: Sequence[RuleReport]) -> str:
     """The report for reading."""
     if not rules:
         return "No cards were shown in this time."
-    rows = [("rule", "shown", "accepted", "overridden", "unanswered", "from", "to")]
-    rows += [
-        tuple(str(getattr(rule, name)) for name in COLUMNS[:-1])  # type: ignore[misc]
-        for rule in rules
-    ]
+    rows: list[tuple[str, ...]] = [("rule", "shown", "accepted", "overridden", "unanswered", "from", "to")]
+    rows += [tuple(str(getattr(rule, name)) for name in COLUMNS[:-1]) for rule in rules]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row, rule in zip(rows, [None, *rules], strict=True):

@@ -352,12 +352,10 @@ class _Reader:
         if isinstance(value, str) and value.startswith("$"):
             if "." in value:
                 return self.field_of(value)
-            resolved = self.parameter(value)
-        else:
-            resolved = value  # type: ignore[assignment]
-        if not isinstance(resolved, str | int | float | bool) or resolved == "":
+            value = self.parameter(value)
+        if not isinstance(value, str | int | float | bool) or value == "":
             raise self.fail(f"{name}: expected text, a number, true or false, $alias.field or $parameter")
-        return self.exact(name, resolved)
+        return self.exact(name, value)
 
     def kind_of(self, term: Value | FieldOf) -> type:
         if isinstance(term, FieldOf):

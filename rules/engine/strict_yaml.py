@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import yaml
 
 from prodrome.rules.errors import ProdromeError
+
+D = TypeVar("D")
+S = TypeVar("S", bound=str)
 
 _MISSING: Any = object()
 
@@ -74,6 +77,10 @@ class YamlEntry:
         for value in values:
             self.known(key, value, known)
 
+    @overload
+    def text(self, key: str) -> str: ...
+    @overload
+    def text(self, key: str, default: D) -> str | D: ...
     def text(self, key: str, default: Any = _MISSING) -> Any:
         """A text that is not blank."""
         value = self.get(key, default)
@@ -81,6 +88,10 @@ class YamlEntry:
             raise self.wrong(key, "text")
         return value
 
+    @overload
+    def one_of(self, key: str, known: Collection[S]) -> S: ...
+    @overload
+    def one_of(self, key: str, known: Collection[S], default: D) -> S | D: ...
     def one_of(self, key: str, known: Collection[str], default: Any = _MISSING) -> Any:
         """A text of ``known``."""
         value = self.text(key, default)
@@ -88,6 +99,10 @@ class YamlEntry:
             self.known(key, value, known)
         return value
 
+    @overload
+    def number(self, key: str) -> float: ...
+    @overload
+    def number(self, key: str, default: D) -> float | D: ...
     def number(self, key: str, default: Any = _MISSING) -> Any:
         """A number, 0 or more."""
         value = self.get(key, default)
@@ -95,6 +110,10 @@ class YamlEntry:
             raise self.wrong(key, "a number, 0 or more")
         return value
 
+    @overload
+    def integer(self, key: str) -> int: ...
+    @overload
+    def integer(self, key: str, default: D) -> int | D: ...
     def integer(self, key: str, default: Any = _MISSING) -> Any:
         """A whole number, 0 or more."""
         value = self.number(key, default)
@@ -102,6 +121,10 @@ class YamlEntry:
             raise self.wrong(key, "a whole number")
         return value
 
+    @overload
+    def flag(self, key: str) -> bool: ...
+    @overload
+    def flag(self, key: str, default: D) -> bool | D: ...
     def flag(self, key: str, default: Any = _MISSING) -> Any:
         """True or false."""
         value = self.get(key, default)
@@ -131,6 +154,10 @@ class YamlEntry:
             raise self.wrong(key, "names with texts")
         return dict(value)
 
+    @overload
+    def entry(self, key: str) -> "YamlEntry": ...
+    @overload
+    def entry(self, key: str, default: D) -> "YamlEntry | D": ...
     def entry(self, key: str, default: Any = _MISSING) -> Any:
         """The fields below ``key``."""
         value = self.get(key, default)

@@ -12,16 +12,14 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from prodrome.rules.engine.strict_yaml import YamlEntry
-from prodrome.rules.fact_types import BODY_KINDS
+from prodrome.rules.fact_types import BODY_KINDS, BodyKind, EligibilityAsk
 from prodrome.rules.guideline.readers import read_source
 from prodrome.rules.guideline.types import Drug, GuidelineError, Source
 
-Kind = Literal["guideline", "appraisal", "payer", "referral", "label"]
 Use = Literal["preventive", "acute"]
 MigraineType = Literal["episodic", "chronic"]
 Reason = Literal["efficacy", "tolerability", "contraindication"]
 DaysOf = Literal["migraine", "headache", "attacks"]
-Asks = Literal["failures", "days", "type"]
 
 MONTHS = 3
 """Calendar months of which a body that names none asks the mean."""
@@ -33,7 +31,7 @@ class Body:
 
     id: str
     name: str
-    kind: Kind
+    kind: BodyKind
     place: str
     example: bool = False
 
@@ -109,9 +107,9 @@ class EligibilityRow:
     read: Literal["yes", "excerpt"]
 
     @property
-    def limits(self) -> tuple[Asks, ...]:
+    def limits(self) -> tuple[EligibilityAsk, ...]:
         """What it asks of the patient's history and migraine."""
-        asked: tuple[tuple[Asks, object], ...] = (
+        asked: tuple[tuple[EligibilityAsk, object], ...] = (
             ("failures", self.failed),
             ("days", self.days),
             ("type", self.migraine),

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, get_args
 
 from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant
 from prodrome.rules.fact_types import EXCEPTIONS, OVERUSE_CLASSES
@@ -31,6 +31,7 @@ from prodrome.rules.guideline.types import (
     Locale,
     Option,
     Parameter,
+    ParameterKind,
     ParameterValue,
     PreventiveUse,
     Ranking,
@@ -86,7 +87,7 @@ def read_parameters(file: YamlEntry, sources: Mapping[str, Source], classes: Col
     """``parameters.yaml``: every number or choice that a site may change, by name."""
     parameters = {}
     for name, entry in file.named("parameters").items():
-        kind = entry.one_of("kind", ("integer", "number", "yes_no", "choice", "classes_by_locale"))
+        kind = entry.one_of("kind", get_args(ParameterKind))
         numeric = kind in ("integer", "number")
         limits = entry.entry("range") if numeric else None
         parameter = Parameter(

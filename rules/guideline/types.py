@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prodrome.rules.errors import ConfigurationError
 
@@ -24,6 +25,7 @@ class GuidelineError(ConfigurationError):
     """The guideline's data is wrong: says in which file and entry, what was expected and what came."""
 
 
+ParameterKind = Literal["integer", "number", "yes_no", "choice", "classes_by_locale"]
 ParameterValue = int | float | bool | str | Mapping[str, tuple[str, ...]]
 
 
@@ -57,7 +59,7 @@ class Parameter:
 
     name: str
     value: ParameterValue
-    kind: str  # integer | number | yes_no | choice | classes_by_locale
+    kind: ParameterKind
     unit: str
     decides: str
     sources: tuple[str, ...]
