@@ -31,13 +31,6 @@ class Limiter:
                 self._buckets = {known: was for known, was in self._buckets.items() if not self._full(known, now)}
             self._buckets[caller] = (left - 1, now)
 
-    def check(self, caller: str) -> None:
-        """Raise :class:`TooMany` if *caller* has nothing left, without counting."""
-        with self._lock:
-            left = self._left(caller, self._clock())
-        if self._per_minute and left < 1:
-            raise TooMany("Too many calls.", retry_after=self._seconds_to_one(left))
-
     def _seconds_to_one(self, left: float) -> int:
         return max(1, round((1 - left) * 60 / self._per_minute + 0.5))
 

@@ -59,16 +59,15 @@ class DaysAsked:
 class FailuresAsked:
     """At least so many drugs or groups of ``groups`` failed, for one of ``reasons``, after ``least_days``.
 
-    ``reasons_said``: the body says itself what failed means. ``least_days`` is ``None`` where it gives no length: then
-    that of the drug counts. ``at_dose``: only days at a sufficient dose count. ``some`` is what some plans are content
-    with. ``ruled_out`` is an acute class that must besides be contraindicated or not tolerated.
+    ``least_days`` is ``None`` where the body gives no length: then that of the drug counts. ``at_dose``: only days at a
+    sufficient dose count. ``some`` is what some plans are content with. ``ruled_out`` is an acute class that must
+    besides be contraindicated or not tolerated.
     """
 
     least: int
     groups: Mapping[str, tuple[str, ...]]
     by_group: bool
     reasons: tuple[str, ...]
-    reasons_said: bool
     least_days: float | None = None
     at_dose: bool = False
     some: int | None = None
@@ -320,7 +319,6 @@ def _failures_asked(entry: YamlEntry, known: Known, lists: Lists) -> FailuresAsk
         groups=lists[entry.one_of("of", lists)],
         by_group=entry.one_of("count", ("drugs", "groups")) == "groups",
         reasons=reasons,
-        reasons_said="reasons" in entry.data,
         least_days=entry.number("least_days", None),
         at_dose=entry.flag("at_dose", False),
         some=entry.integer("some", None),

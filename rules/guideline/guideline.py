@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, cast
 
 from prodrome.rules.engine.reading import FactTypes, load_rulebook
 from prodrome.rules.engine.rulebook import Rulebook
-from prodrome.rules.engine.strict_yaml import meant, read_file
+from prodrome.rules.engine.strict_yaml import YamlEntry, meant, read_file
 from prodrome.rules.fact_types import (
     FACT_TYPES,
     HOOK_NAMES,
@@ -429,17 +429,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     sources |= site_sources(own) if own else {}
     for entry in file.values():
         entry.done()
-    for id_, entry in file["contraindications"].named("contraindications").items():
-        said = contraindications[id_]
-        for name, named in (
-            ("by_drug", said.by_drug),
-            ("shown_by", said.shown_by),
-            ("for_migraine", said.for_migraine),
-            ("exempt_up_to", said.exempt_up_to),
-        ):
-            entry.all_known(name, named, drugs)
-        for strengths in said.by_locale.values():
-            entry.all_known("by_locale", strengths, drugs)
+    _check_their_drugs(file["contraindications"], contraindications, drugs)
     words_of_drugs, other_ingredients, beside_dose = read_names(folder, tuple(drugs))
     phrases = read_words(folder)
     addresses = {name: urls[0] for name, urls in systems.items()}
@@ -486,6 +476,23 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         _products=functools.partial(_products_of, folder, tuple(drugs), site.licensed),
         _allergies=functools.partial(read_allergy_codes, folder, licensed=site.licensed),
     )
+
+
+def _check_their_drugs(
+    file: YamlEntry, contraindications: Mapping[str, Contraindication], drugs: Collection[str]
+) -> None:
+    """Raise GuidelineError for a drug that a contraindication names and nobody knows: drugs are read after these."""
+    for id_, entry in file.named("contraindications").items():
+        said = contraindications[id_]
+        for name, named in (
+            ("by_drug", said.by_drug),
+            ("shown_by", said.shown_by),
+            ("for_migraine", said.for_migraine),
+            ("exempt_up_to", said.exempt_up_to),
+        ):
+            entry.all_known(name, named, drugs)
+        for strengths in said.by_locale.values():
+            entry.all_known("by_locale", strengths, drugs)
 
 
 def _products_of(folder: Path, drugs: tuple[str, ...], licensed: bool, system: str) -> Mapping[str, tuple[str, ...]]:

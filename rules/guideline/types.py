@@ -362,7 +362,7 @@ class Contraindication:
     by_locale: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     only_in: tuple[str, ...] = ()
     undated_holds: bool = False
-    who: "Who | None" = None
+    who: Who | None = None
     excluded_by: tuple[str, ...] = ()
     superseded_by: str | None = None
     shown_by: tuple[str, ...] = ()
