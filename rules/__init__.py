@@ -4,7 +4,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 """
 
 from prodrome.rules import facts, rows
-from prodrome.rules.contraindications import ABSOLUTE, Active, Strength, contraindications_of, is_lastingly_barred
+from prodrome.rules.contraindications import ABSOLUTE, Active, contraindications_of, is_lastingly_barred
 from prodrome.rules.dose_limits import Broken, Excess, broken_limits, highest_single_dose
 from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.eligibility import (
@@ -20,7 +20,17 @@ from prodrome.rules.eligibility import (
 )
 from prodrome.rules.errors import ConfigurationError, ProdromeError
 from prodrome.rules.evidence import Place, Preference, preference
-from prodrome.rules.fact_types import HOOK_NAMES, MEANINGS, MEDICATION, OVERUSE_CLASSES, READ_FROM, HookName, meaning_of
+from prodrome.rules.fact_types import (
+    HOOK_NAMES,
+    MEANINGS,
+    MEDICATION,
+    OVERUSE_CLASSES,
+    READ_FROM,
+    STRENGTHS,
+    HookName,
+    Strength,
+    meaning_of,
+)
 from prodrome.rules.facts import *  # noqa: F403  every fact is public, a new one too
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.judge import SEVERITY, Finding, Judgement, Unjudged, judge
@@ -40,6 +50,7 @@ __all__ = [
     "OVERUSE_CLASSES",
     "READ_FROM",
     "SEVERITY",
+    "STRENGTHS",
     "TOXIN_UNITS",
     "Active",
     "Broken",

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Protocol, cast
 
+from prodrome.rules.fact_types import Strength
 from prodrome.rules.facts import Condition, Facts, Reading, Refs, When
 from prodrome.rules.guideline.guideline import Guideline
 from prodrome.rules.guideline.types import Contraindication, Drug, Who
 from prodrome.rules.spans import days_ago, years
 
-Strength = Literal["absolute", "relative", "caution"]
 ABSOLUTE: Literal["absolute"] = "absolute"
 RELATIVE: Literal["relative"] = "relative"
 _NSAID = "nsaid"

@@ -37,7 +37,9 @@ INDICATIONS = tuple(Indication)
 ONGOING = "ongoing"
 REASONS = (*StopReason, ONGOING)
 VERDICTS = ("yes", "no", "unknown")
-STRENGTHS = ("absolute", "relative", "caution")
+Strength = Literal["absolute", "relative", "caution"]
+STRENGTHS: tuple[Strength, ...] = get_args(Strength)
+"""How strongly a contraindication speaks against a drug, the strongest first."""
 FOLLOW_UPS = ("contact", "referral", "appointment")
 OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)

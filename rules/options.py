@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, Strength, contraindications_of
+from prodrome.rules.contraindications import ABSOLUTE, RELATIVE, Active, contraindications_of
+from prodrome.rules.fact_types import Strength
 from prodrome.rules.facts import AttackRecord, Facts, Indication, Refs, Trial
 from prodrome.rules.guideline.guideline import Guideline
 from prodrome.rules.guideline.types import Contraindication, Drug

@@ -14,6 +14,7 @@ from prodrome.cds_hooks.cards.markdown import Trusted, written
 from prodrome.cds_hooks.protocol import KIND_WORDS
 from prodrome.rules import (
     ABSOLUTE,
+    STRENGTHS,
     Active,
     Allergy,
     CoMedication,
@@ -30,9 +31,6 @@ from prodrome.rules import (
     trial_name,
 )
 from prodrome.rules.guideline import Drug, Guideline
-
-LEVELS: tuple[Strength, ...] = (ABSOLUTE, "relative", "caution")
-"""How strong a reason against a drug is."""
 
 MOST_EVIDENCE = 8
 """Entries of the chart that one reason shows."""
@@ -166,7 +164,7 @@ class Sheet:
             found.append(self._why_not(label, one.strength, one.refs))
         for active in [self.active[id_] for id_ in drug.cautions if id_ in self.active]:
             found.append(self._why_not(active.contraindication.label, "caution", active.refs))
-        return tuple(sorted(found, key=lambda reason: LEVELS.index(reason.level)) if len(found) > 1 else found)
+        return tuple(sorted(found, key=lambda reason: STRENGTHS.index(reason.level)) if len(found) > 1 else found)
 
     def _why_not(self, label: str, level: Strength, refs: tuple[str, ...]) -> WhyNot:
         """A reason in words: one that holds against many drugs is put so once."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from prodrome.rules.errors import ConfigurationError
+from prodrome.rules.fact_types import STRENGTHS
 
 ROUTES = ("oral", "subcutaneous", "nasal", "intramuscular", "intravenous", "rectal")
-WRITTEN_STRENGTHS = ("absolute", "relative", "caution", "not_evaluated")
+WRITTEN_STRENGTHS = (*STRENGTHS, "not_evaluated")
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
