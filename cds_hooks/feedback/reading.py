@@ -14,6 +14,8 @@ from prodrome.rules import ProdromeError
 
 MAX_ENTRIES = 5_000
 """Most entries of one batch: a client that has more sends several."""
+MOST_FAULTS = 20_000
+"""From here on a batch is not read further: there may be millions."""
 _MAX_TEXT = 4096
 """Longest id or comment that is read."""
 MAX_CODE = 256
@@ -62,7 +64,7 @@ class Malformed(ProdromeError):
 
 
 def read_feedback(document: Mapping[str, Any]) -> list[FeedbackEntry]:
-    """The entries of a batch. Raises Malformed with every fault of every entry, and TooLarge: nothing of it is kept."""
+    """The entries of a batch. Raises Malformed with the faults of every entry, and TooLarge: nothing of it is kept."""
     batch = document.get("feedback")
     if not isinstance(batch, list):
         raise Malformed([("feedback", "must be a list")])
@@ -71,6 +73,8 @@ def read_feedback(document: Mapping[str, Any]) -> list[FeedbackEntry]:
     faults: list[tuple[str, str]] = []
     entries = []
     for index, item in enumerate(batch):
+        if len(faults) >= MOST_FAULTS:
+            break
         reader = _Reader(f"feedback[{index}]", faults)
         before = len(faults)
         entry = reader.entry(item)
@@ -117,12 +121,14 @@ class _Reader:
             return ()
         ids = []
         for index, suggestion in enumerate(accepted):
+            if len(self.faults) >= MOST_FAULTS:
+                break
             member = f"acceptedSuggestions[{index}]"
             if isinstance(suggestion, dict):
                 ids.append(self.text(suggestion, "id", f"{member}.id", required=True))
             else:
                 self.fault(member, "must be an object")
-        return tuple(found for found in ids if found is not None)
+        return tuple(dict.fromkeys(found for found in ids if found is not None))
 
     def reason(self, item: Mapping[str, Any]) -> dict[str, str | None]:
         comment = self.text(item, "userComment", "userComment")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodrome.cds_hooks.feedback.reading import FeedbackEntry, Malformed, read_feedback
+from prodrome.cds_hooks.feedback.reading import MOST_FAULTS, FeedbackEntry, Malformed, read_feedback
 
 AT = "2026-06-15T10:00:00Z"
 INSTANT = datetime(2026, 6, 15, 10, tzinfo=UTC)
@@ -42,6 +42,18 @@ def test_an_accepted_card_without_suggestions_is_no_feedback(suggestions: object
     assert faults({"feedback": [entry(outcome="accepted", acceptedSuggestions=suggestions)]}) == [
         "feedback[0].acceptedSuggestions"
     ]
+
+
+def test_a_suggestion_that_is_named_again_is_accepted_once() -> None:
+    found = read(outcome="accepted", acceptedSuggestions=[{"id": "s1"}, {"id": "s2"}, {"id": "s1"}])
+    assert found.suggestions == ("s1", "s2")
+
+
+def test_faults_are_found_so_far_and_no_further() -> None:
+    suggestions = [1] * 300_000
+    spread = [entry(outcome="accepted", acceptedSuggestions=suggestions[:1_000])] * 300
+    for batch in ([entry(outcome="accepted", acceptedSuggestions=suggestions)], spread):
+        assert len(faults({"feedback": batch})) == MOST_FAULTS
 
 
 @pytest.mark.requirement("FB-07")
