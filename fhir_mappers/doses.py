@@ -5,9 +5,10 @@ What the chart does not say is ``None``: an unknown dose is never guessed.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.codes import read_concept, sets_of, with_unknown
@@ -93,7 +94,7 @@ class _Elements(NamedTuple):
 def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
     """The dose that a list of Dosage entries makes. Raises Unreadable.
 
-    Entries add up, unless ``sequence`` puts them in order: then the last one stands.
+    Entries add up, unless ``sequence`` or bounds that do not overlap put them in order: then the last one stands.
     """
     if not entries:
         return _UNKNOWN
@@ -132,6 +133,9 @@ def _part(elements: _Elements, entry: JsonObject, medicine: Medicine) -> _Part:
     if amount is not None and (times is not None or needed):
         return _Part(amount, times, interval, sequence, as_needed=needed)
     texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
+    code = read_object(read_object(entry, "timing") or {}, "code")
+    if code is not None and (text := read_text(code, "text")):
+        texts.append(text)
     written = next((sig for text in texts if (sig := read_sig(text))), None)
     if written is not None:
         often = (written.times, written.days)
@@ -254,6 +258,9 @@ def _is_injected(medicine: Medicine) -> bool:
 
 def _in_force(parts: list[_Part], entries: Sequence[JsonObject]) -> list[_Part]:
     orders = [part.sequence for part in parts if part.sequence is not None]
+    bounds = _bounds(entries)
+    if not orders and bounds and _are_apart(bounds):
+        return [max(zip(bounds, parts, strict=True), key=itemgetter(0))[1]]
     if len(set(orders)) < 2 or not _in_order(entries):
         return parts
     last = max(orders)
@@ -262,19 +269,31 @@ def _in_force(parts: list[_Part], entries: Sequence[JsonObject]) -> list[_Part]:
 
 def _in_order(entries: Sequence[JsonObject]) -> bool:
     """Whether entries with a sequence follow each other, rather than being for different times of the same days."""
+    if bounds := _bounds(entries):
+        return _are_apart(bounds)
     slots: list[frozenset[str]] = []
-    periods: list[Period] = []
     for entry in entries:
-        timing = read_object(entry, "timing")
-        repeat = (read_object(timing, "repeat") if timing else None) or {}
+        repeat = _repeat_of(entry)
         slots.append(frozenset((*_codes(repeat, "when"), *_codes(repeat, "timeOfDay"), *_codes(repeat, "dayOfWeek"))))
-        if "boundsPeriod" in repeat:
-            periods.append(read_period(repeat, "boundsPeriod"))
-    known = sorted((start.first, end.last) for start, end in periods if start and end)
-    if len(known) == len(entries) > 1:
-        return all(end <= start for (_, end), (start, _) in pairwise(known))
     apart = sum(map(len, slots)) == len(frozenset().union(*slots))
     return not (all(slots) and apart)
+
+
+def _bounds(entries: Sequence[JsonObject]) -> list[tuple[date, date]]:
+    """The first and the last day that each of several entries is for, where all of them say both."""
+    periods = [read_period(_repeat_of(entry), "boundsPeriod") for entry in entries]
+    known = [(start.first, end.last) for start, end in periods if start and end]
+    return known if len(known) == len(entries) > 1 else []
+
+
+def _are_apart(bounds: list[tuple[date, date]]) -> bool:
+    """Whether no two periods share more than a boundary day."""
+    return all(end <= start for (_, end), (start, _) in pairwise(sorted(bounds)))
+
+
+def _repeat_of(entry: JsonObject) -> JsonObject:
+    timing = read_object(entry, "timing")
+    return (read_object(timing, "repeat") if timing else None) or {}
 
 
 def _per_day(parts: list[_Part]) -> float | None:

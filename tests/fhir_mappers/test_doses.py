@@ -17,6 +17,7 @@ from tests.fhir_mappers.build import (
     concept,
     dose,
     facts,
+    period,
     request,
     rxnorm,
     statement,
@@ -272,3 +273,33 @@ def test_doses_at_different_times_of_one_day_add_up_in_sequence_too() -> None:
     morning = dose(100, frequency=1, period=1, periodUnit="d", when=["MORN"]) | {"sequence": 1}
     evening = dose(50, frequency=1, period=1, periodUnit="d", when=["EVE"]) | {"sequence": 2}
     assert per_day(morning, evening) == 150
+
+
+def bounded(value: float, start: str, end: str) -> Json:
+    return dose(value, frequency=1, period=1, periodUnit="d", boundsPeriod=period(start, end))
+
+
+TITRATED = [
+    bounded(25, "2025-01-01", "2025-01-08"),
+    bounded(50, "2025-01-08", "2025-01-15"),
+    bounded(75, "2025-01-15", "2025-06-01"),
+]
+
+
+@pytest.mark.parametrize("entries", [TITRATED, TITRATED[::-1], [each | {"sequence": 1} for each in TITRATED][:1]])
+def test_doses_of_days_that_do_not_overlap_are_not_taken_together(entries: list[Json]) -> None:
+    (trial,) = facts(statement(dosage=entries)).trials
+    assert trial.steps[0].amount == (75 if len(entries) > 1 else 25)
+
+
+def test_doses_of_the_same_days_add_up() -> None:
+    both = [bounded(25, "2025-01-01", "2025-06-01"), bounded(50, "2025-01-01", "2025-06-01")]
+    assert facts(statement(dosage=both)).trials[0].steps[0].amount == 75
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"), [("1-0-1", 80), ("TAKE 1 TABLET BY MOUTH EVERY DAY", 40), ("as your doctor said", None)]
+)
+def test_the_words_of_a_timing_are_read_like_those_of_the_dosage(text: str, amount: float | None) -> None:
+    (trial,) = facts(statement({"text": "Propranolol 40 mg"}, dosage=[{"timing": {"code": {"text": text}}}])).trials
+    assert trial.steps[0].amount == amount
