@@ -296,6 +296,10 @@ def taking(drug: Json, **more: Any) -> Json:
 def test_a_co_medication_is_known_by_code_display_or_text() -> None:
     assert "maoi" in groups(taking(concept(ATC, "N06AF03")))
     assert "maoi" in groups(taking(concept(ATC, "N06AG02")))
+    for maoi in (rxnorm("30121"), rxnorm("312347"), concept(ATC, "J01XX08"), concept(text="Nardil 15 mg")):
+        assert groups(taking(maoi)) == {"maoi", "mao_a_inhibitor"}
+    for strong in (rxnorm("197517"), concept(ATC, "J01FA09"), concept(ATC, "J02AC02"), concept(ATC, "V03AX03")):
+        assert "strong_cyp3a4_inhibitor" in groups(taking(strong))
     assert groups(taking(rxnorm("0", display="phenelzine 15 MG Oral Tablet"))) == {"maoi", "mao_a_inhibitor"}
     assert groups(taking(concept(text="Clarithromycin 500 mg"))) == {"strong_cyp3a4_inhibitor", "oatp1b3_inhibitor"}
     assert groups(taking(concept(text="nirmatrelvir / ritonavir"))) == {"strong_cyp3a4_inhibitor", "oatp_inhibitor"}
