@@ -215,8 +215,10 @@ class Chart:
         if "participant" in resource and kind_of(resource) == "Appointment":
             actors = [read_reference(read_object(each, "actor")) for each in read_objects(resource, "participant")]
             patients = [actor for actor in actors if actor and actor.startswith(("Patient/", "urn:"))]
-            known = [actor for actor in patients if self._is_us(actor)]
-            return bool(known) or not any(actor.startswith("Patient/") for actor in patients)
+            if any(map(self._is_us, patients)):
+                return True
+            if any(actor.startswith("Patient/") for actor in patients):
+                return False
         subject = resource.get("subject") or resource.get("patient")
         if subject is None:
             return True

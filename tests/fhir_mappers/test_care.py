@@ -327,6 +327,10 @@ def test_an_appointment_of_another_patient_is_ignored() -> None:
     assert not follow_ups(appointment(participant=[actor("Practitioner/1"), actor("Patient/other")]))
     assert follow_ups(appointment(participant=[actor("Practitioner/1"), actor("Patient/pat-1")]))
     assert follow_ups(appointment(participant=[actor("Practitioner/1")]))
+    assert follow_ups(appointment(participant=[actor("Practitioner/1")]) | {"subject": {"reference": "Patient/pat-1"}})
+    assert not follow_ups(
+        appointment(participant=[actor("Practitioner/1")]) | {"subject": {"reference": "Patient/other"}}
+    )
 
 
 def service_request(code: Json, status: str = "active", intent: str | None = "order", **more: object) -> Json:
