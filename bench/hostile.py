@@ -248,6 +248,21 @@ def administrations_times_trials(n: int) -> Rows:
     return {"medicationRequests": _numbered(n, course), "medicationAdministrations": _numbered(n, given)}
 
 
+def toxins_times_procedures(n: int) -> Rows:
+    """Courses of botulinum toxin that say nothing of what for, and procedures that might."""
+
+    def course(number: int) -> Json:
+        period = {"start": _day(number * 2), "end": _day(number * 2 + 90)}
+        toxin = _coded(RXNORM, "1712")
+        return _row("MedicationStatement", status="stopped", medicationCodeableConcept=toxin, effectivePeriod=period)
+
+    def procedure(number: int) -> Json:
+        injected = _coded("http://www.ama-assn.org/go/cpt", "64615")
+        return _row("Procedure", status="completed", code=injected, performedDateTime=_day(number))
+
+    return {"medicationStatements": _numbered(n, course), "procedures": _numbered(n, procedure)}
+
+
 def visits_times_referrals(n: int) -> Rows:
     """Hospital visits and referrals, each after many of the others."""
 
@@ -426,6 +441,7 @@ SHAPES: Mapping[str, Shape] = {
     "courses apart": Shape(apart_courses),
     "failed trials x allergies": Shape(failed_trials),
     "administrations x trials": Shape(administrations_times_trials),
+    "toxins x procedures": Shape(toxins_times_procedures),
     "visits x referrals": Shape(visits_times_referrals, "encounter-discharge"),
     "orders": Shape(orders, "order-sign"),
     "orders of long ids": Shape(orders_of_long_ids, "order-sign"),

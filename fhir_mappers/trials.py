@@ -42,7 +42,7 @@ def build_trials(courses: Iterable[Course], given: list[Given], guideline: Guide
     """All trials of a record, in a fixed order, administrations attached."""
     gap = int(guideline.number("course_gap_days"))
     renewal = int(guideline.number("renewal_gap_days"))
-    procedures = {each.when for each in given if each.is_procedure and not each.not_done}
+    procedures = _Points({each.when for each in given if each.is_procedure and not each.not_done})
     by_drug: dict[tuple[str, str, bool], list[Course]] = defaultdict(list)
     for course in courses:
         if not course.medicine.unspecific or _is_for_migraine(course, procedures):
@@ -392,11 +392,25 @@ def _boundaries(doses: list[_Dose]) -> dict[date, When | None]:
 # --- Administrations ------------------------------------------------------------------------------------------------
 
 
-def _is_for_migraine(course: Course, procedures: Iterable[When | None]) -> bool:
+def _is_for_migraine(course: Course, procedures: "_Points") -> bool:
     """Whether an unspecific toxin counts: for migraine, or with the migraine procedure within its dates."""
-    if course.reason.indication is Indication.MIGRAINE:
-        return True
-    return any(_covers(course.start, course.end, when) for when in procedures)
+    return course.reason.indication is Indication.MIGRAINE or procedures.any_within(course.start, course.end)
+
+
+class _Points:
+    """Points in time, of which it is asked whether one lies between two dates (see :func:`_covers`)."""
+
+    def __init__(self, points: Collection[When | None]) -> None:
+        dated = sorted((point for point in points if point), key=lambda point: point.last)
+        self._any = bool(points)
+        self._lasts = [point.last for point in dated]
+        self._earliest_from = list(accumulate((point.first for point in reversed(dated)), min))[::-1]
+
+    def any_within(self, start: When | None, end: When | None) -> bool:
+        if start is None and end is None:
+            return self._any
+        place = bisect_left(self._lasts, start.first) if start else 0
+        return place < len(self._lasts) and (end is None or self._earliest_from[place] <= end.last)
 
 
 def _covers(start: When | None, end: When | None, when: When | None) -> bool:

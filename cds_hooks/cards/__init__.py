@@ -18,7 +18,7 @@ from prodrome.cds_hooks.cards.patient_words import Sheet
 from prodrome.cds_hooks.cards.patient_words import days as days_in_words
 from prodrome.cds_hooks.cards.suggestions import DRAFTS, FOLLOW_UP
 from prodrome.cds_hooks.cards.template_check import CardsError
-from prodrome.cds_hooks.cards.trace import EXTENSION
+from prodrome.cds_hooks.cards.trace import EXTENSION, first_references
 
 __all__ = [
     "DRAFTS",
@@ -38,6 +38,7 @@ __all__ = [
     "class_words",
     "days_in_words",
     "findings_shown",
+    "first_references",
     "key",
     "load_templates",
     "override_reasons",

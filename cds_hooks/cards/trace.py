@@ -57,7 +57,7 @@ def trace(
             continue
         # Others have the references of their basis, which was told before.
         own = fact.refs if not fact.basis or fact.type == FINDING else ()
-        refs = _first(own) if own else ()
+        refs = first_references(own) if own else ()
         whole = whole and len(refs) == len(own)
         for ref in refs:
             shown[ref] = None
@@ -127,7 +127,7 @@ def _left_out(grounds: Sequence[Fact], told: int, shown: int) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _first(references: Sequence[str]) -> Sequence[str]:
+def first_references(references: Sequence[str]) -> Sequence[str]:
     """The first of some references, as many as are told."""
     if len(references) <= MOST_REFERENCES and sum(map(len, references)) <= LONGEST_REFERENCES:
         return references
@@ -143,7 +143,7 @@ def _site_codes(known: int, found: Sequence[SiteCode]) -> dict[str, Any]:
     for each in found:
         rows.setdefault((each.kind, f"{each.system}|{each.code}", each.means), []).append(each.ref)
     used = [
-        {"kind": kind, "code": code, "means": means, "refs": _first([ref for ref in refs if ref])}
+        {"kind": kind, "code": code, "means": means, "refs": first_references([ref for ref in refs if ref])}
         for (kind, code, means), refs in list(rows.items())[:MOST_SITE_CODES]
     ]
     return {"known": known} | ({"used": used} if used else {})

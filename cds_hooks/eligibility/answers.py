@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from prodrome.cds_hooks.cards import ClassWords, RowWords, Sheet, class_words, row_words
+from prodrome.cds_hooks.cards import ClassWords, RowWords, Sheet, class_words, first_references, row_words
 from prodrome.rules import ClassState, Criterion, Facts, Failed, HeadacheMonth, Judgement, RowAnswer, eligibility
 from prodrome.rules.guideline import Guideline
 
@@ -45,6 +45,12 @@ def _full(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in (None, "", [], ())}
 
 
+def _references(refs: Sequence[str]) -> dict[str, Any]:
+    """The first of the rows that something rests on, and how many more there are: a chart may have thousands."""
+    told = first_references(refs)
+    return {"references": list(told), "moreReferences": len(refs) - len(told) or None}
+
+
 def _class(state: ClassState, words: ClassWords) -> dict[str, Any]:
     return {
         "class": state.id,
@@ -57,7 +63,7 @@ def _class(state: ClassState, words: ClassWords) -> dict[str, Any]:
         "failed": [_failed(one) for one in state.failed],
         "contraindications": list(state.contraindications),
         "missing": list(state.missing),
-        "references": list(state.refs),
+        **_references(state.refs),
     }
 
 
@@ -69,7 +75,7 @@ def _failed(one: Failed) -> dict[str, Any]:
             "how": one.how,
             "certain": one.certain,
             "because": list(one.because),
-            "references": list(one.refs),
+            **_references(one.refs),
         }
     )
 
@@ -81,7 +87,7 @@ def _month(month: HeadacheMonth) -> dict[str, Any]:
             "migraineDays": month.migraine,
             "headacheDays": month.headache,
             "debilitatingDays": month.debilitating,
-            "references": list(month.refs),
+            **_references(month.refs),
         }
     )
 
@@ -121,7 +127,7 @@ def _criterion(criterion: Criterion, asked: str, shown: str) -> dict[str, Any]:
             "failed": [_failed(one) for one in criterion.failed],
             "months": [_month(month) for month in criterion.months],
             "missing": list(criterion.missing),
-            "references": list(criterion.refs),
+            **_references(criterion.refs),
         }
     )
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.code_systems import ICD10
-from prodrome.rules.facts import StopReason, Trial
+from prodrome.fhir_mappers.trials import _covers, _Points
+from prodrome.rules.facts import StopReason, Trial, When
 from tests.fhir_mappers.build import (
     BOTOX,
     CPT,
@@ -806,3 +807,18 @@ def test_where_a_statement_has_the_drug_a_dispensing_adds_nothing() -> None:
     trial = one(statement(status="active", end=None), dispense("2026-06-01"))
     assert (trial.running, len(trial.refs)) == (True, 1)
     assert len(facts(statement(), dispense("2026-06-01")).trials) == 2
+
+
+POINTS = st.builds(
+    lambda day, more: When(day, day + timedelta(days=more)),
+    st.dates(date(2025, 1, 1), date(2025, 3, 1)),
+    st.sampled_from([0, 0, 30]),
+)
+
+
+@given(st.lists(st.none() | POINTS, max_size=5), st.none() | POINTS, st.none() | POINTS)
+def test_points_within_two_dates_are_found_as_by_looking_at_each(
+    points: list[When | None], start: When | None, end: When | None
+) -> None:
+    each = any(_covers(start, end, point) for point in points)
+    assert _Points(set(points)).any_within(start, end) is each

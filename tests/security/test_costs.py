@@ -61,8 +61,9 @@ def test_a_body_made_to_cost_costs_little(app: Flask, name: str) -> None:
 
 
 @pytest.mark.withstands("CPU")
-def test_many_doses_in_sequence_cost_no_more_each(app: Flask) -> None:
-    shape = hostile.SHAPES["doses in sequence"]
+@pytest.mark.parametrize("name", ["doses in sequence", "toxins x procedures"])
+def test_a_row_costs_no_more_the_more_there_are(app: Flask, name: str) -> None:
+    shape = hostile.SHAPES[name]
     body = hostile.body(shape, 3_000_000)
     slow, began = slowness(), time.thread_time()
     assert hostile.ask(app, shape, body)[0] == 200

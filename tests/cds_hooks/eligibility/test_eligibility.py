@@ -77,7 +77,19 @@ def test_json_holds_every_class_and_body_with_what_shows_it() -> None:
         "topiramate": "lack of tolerability",
         "amitriptyline": "lack of efficacy",
     }
+    assert "moreReferences" not in failures
     assert found == json.loads(json.dumps(found))
+
+
+def test_json_names_the_first_of_thousands_of_rows_and_counts_the_others() -> None:
+    one, *others = THREE_FAILED
+    many = replace(one, refs=tuple(f"MedicationRequest/{number}" for number in range(4_000)))
+    facts = replace(RESISTANT, trials=(many, *others))
+    found = as_json(facts, judged(facts))
+    (failed,) = [failed for each in found["classes"] if each["class"] == "beta_blockers" for failed in each["failed"]]
+    assert failed["references"][0] == "MedicationRequest/0"
+    assert len(failed["references"]) + failed["moreReferences"] == 4_000
+    assert len(json.dumps(found)) < 200_000
 
 
 def test_the_table_says_the_same_in_lines_that_fit() -> None:
