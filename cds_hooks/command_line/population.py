@@ -2,9 +2,11 @@
 
 import argparse
 import csv
+import errno
 import os
 import tomllib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from prodrome.cds_hooks.population import (
     embedded,
     judge_population,
     measures,
+    of_the_others,
     open_export,
     parquet,
 )
@@ -50,13 +53,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", metavar="FOLDER", type=Path, help="where the results go")
     today_argument(command)
-    command.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
+    command.add_argument(
+        "--workers", type=_at_least(1), default=os.cpu_count() or 1, metavar="N", help="processes (all cores)"
+    )
     command.add_argument(
         "--with", dest="runs_on", choices=("processes", "spark"), default="processes", help="what takes the steps"
     )
-    command.add_argument(
-        "--master", metavar="URL", default="local[*]", help="the Spark cluster (local[*]: this machine)"
-    )
+    command.add_argument("--master", metavar="URL", help="the Spark cluster (local[*]: this machine)")
     engine_argument(command)
     command.add_argument("--every-patient", action="store_true", help="judge everybody, without the sieve")
     command.add_argument(
@@ -88,11 +91,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--allow-unplaced",
-        type=int,
+        type=_at_least(0),
         default=0,
         metavar="N",
         help="take a kind of resource for complete although up to N of its lines could be nobody's",
     )
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} on; came {text[:40]!r}")
+        return int(text)
+
+    return number
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -109,6 +121,8 @@ def run(asked: argparse.Namespace) -> int:
         return _compare(asked)
     if asked.out is None:
         raise UsageError("expected --out FOLDER: where the results go")
+    if asked.master and asked.runs_on != "spark":
+        raise UsageError("--master names a Spark cluster: expected --with spark beside it")
     if "parquet" in asked.format:
         parquet.ready()
     settings = load_settings(overrides={"today": asked.today, "engine": asked.engine})
@@ -122,7 +136,7 @@ def run(asked: argparse.Namespace) -> int:
         engine=settings.engine,
         every_patient=asked.every_patient,
         allow_unplaced=asked.allow_unplaced,
-        workers=max(1, asked.workers),
+        workers=asked.workers,
         orders=asked.orders == "active",
         other=_with_parameters(settings, asked.parameters) if asked.parameters else None,
         excluded=frozenset(asked.exclude),
@@ -130,11 +144,18 @@ def run(asked: argparse.Namespace) -> int:
     )
     writers = {"parquet": parquet.write, "fhir": measures.write}
     also = [write for name, write in writers.items() if name in asked.format]
-    engine: Engine = Spark(asked.master) if asked.runs_on == "spark" else embedded
+    engine: Engine = Spark(asked.master or "local[*]") if asked.runs_on == "spark" else embedded
     from prodrome.cds_hooks.command_line.progress import Telling  # rich costs every other command its start
 
-    with Telling() as progress:
-        done = judge_population(plan, progress, engine=engine, other_out=asked.out / OTHER, also=also)
+    try:
+        with Telling() as progress:
+            done = judge_population(plan, progress, engine=engine, other_out=asked.out / OTHER, also=also)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UsageError(
+            f"{asked.out}: {os.strerror(error.errno)}; what is done stays done, and the same command goes on"
+        ) from error
     for line in summary(done, asked.out):
         print(line)
     return 0
@@ -183,10 +204,8 @@ def summary(done: Population, out: Path) -> list[str]:
     lines.append(
         f"{counts['patients']} patients read, {counts['judged']} judged, {counts['withFindings']} with findings."
     )
-    if done.manifest["sieve"] == "on":
-        lines.append(
-            "The others have no diagnosis of migraine and no hospital visit for it: no rule can speak for them."
-        )
+    if others := of_the_others(done.manifest):
+        lines.append(others)
     elif done.against_sieve:
         lines.append(f"Everybody was judged: {', '.join(done.against_sieve)} may speak without migraine.")
     rows = [(rule, one) for rule, one in counts["rules"].items() if one["gap"] or one["met"] or one["notEvaluable"]]

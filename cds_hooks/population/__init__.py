@@ -6,7 +6,7 @@ from prodrome.cds_hooks.population.comparing import Change, compare, counted, su
 from prodrome.cds_hooks.population.export import Export, open_export
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.plan import RunPlan
-from prodrome.cds_hooks.population.results import OTHER, cell
+from prodrome.cds_hooks.population.results import OTHER, cell, of_the_others
 from prodrome.cds_hooks.population.running import Engine, Population, judge_population
 from prodrome.cds_hooks.population.shown import Results, Table
 from prodrome.cds_hooks.population.spark import Spark
@@ -29,6 +29,7 @@ __all__ = [
     "embedded",
     "judge_population",
     "measures",
+    "of_the_others",
     "open_export",
     "parquet",
     "summary",

@@ -51,7 +51,7 @@ class Difference:
                 if here.get(name) != there.get(name)
             },
             rulebook=(before["rulebook"], after["rulebook"]) if before["rulebook"] != after["rulebook"] else None,
-            data=tuple(name for name in (*_DATA, "codes") if before.get(name) != after.get(name)),
+            data=tuple(name for name in (*_DATA, "codes", "guideline") if before.get(name) != after.get(name)),
         )
 
     def because(self, read: frozenset[str] | None, *, other_rows: bool) -> tuple[str, ...]:

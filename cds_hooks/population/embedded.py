@@ -9,9 +9,11 @@ import json
 import multiprocessing
 import os
 import shutil
+import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from operator import itemgetter
@@ -136,6 +138,15 @@ def _enter(plan: RunPlan, state: Any) -> None:
     global _PLAN, _STATE
     _PLAN, _STATE = plan, state
     collect_seldom()
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
+
+
+def _end_with_the_run() -> None:
+    """End this process when the run is gone: one that was killed tells its workers nothing, and they wait for ever."""
+    run = multiprocessing.parent_process()
+    if run is not None:
+        run.join()
+        os._exit(1)
 
 
 def _enter_judging(plan: RunPlan, state: tuple[RunOutcome, _Sections, _Sections]) -> None:
@@ -174,7 +185,13 @@ def _each(
     done = whole - sum(weights[number] for number in waiting.values())
     progress(step, done, whole)
     for future in as_completed(waiting):
-        future.result()
+        try:
+            future.result()
+        except BrokenProcessPool:
+            raise ExportError(
+                "A process of the run was ended from outside, as where memory runs out. What is done stays done: the"
+                " same command goes on, and needs less memory with fewer --workers."
+            ) from None
         done += weights[waiting[future]]
         progress(step, done, whole)
     for number in tasks:
@@ -317,9 +334,9 @@ def _begin(plan: RunPlan) -> None:
         for unfinished in plan.work.rglob("*.unfinished"):
             unfinished.unlink()
         return
-    if plan.out.exists() and any(plan.out.iterdir()):
+    if plan.out.exists() and set(plan.out.iterdir()) - {plan.work}:
         raise ExportError(f"{plan.out} is not empty: expected a new folder, or one with a run that was stopped.")
-    plan.work.mkdir(parents=True)
+    plan.work.mkdir(parents=True, exist_ok=True)  # without a mark it is of a run that was stopped before it began
     _write(mark, json.dumps(mine).encode())
 
 

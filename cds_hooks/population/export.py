@@ -139,6 +139,7 @@ def _home(name: str, manifests: Mapping[str, object]) -> str | None:
 def _part(folder: Folder, manifest: Mapping[str, Any], names: Sequence[str]) -> Part:
     deleted = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "deleted")}
     errors = {Path(_split(_text(item, "url")).path).name for item in _objects(manifest, "error")}
+    untold = errors and not any(Path(name).name in errors or Path(name).parent.name == "error" for name in names)
     outcomes = {name for name in names if Path(name).name in errors or Path(name).parent.name == "error"}
     gone = {name for name in names if Path(name).name in deleted or Path(name).parent.name == "deleted"}
     outputs = _objects(manifest, "output")
@@ -152,7 +153,7 @@ def _part(folder: Folder, manifest: Mapping[str, Any], names: Sequence[str]) -> 
     return Part(
         files=frozenset(names) - outcomes - gone,
         asked=asked,
-        failed=frozenset(_failed(folder, outcomes)),
+        failed=frozenset(KINDS) if untold else frozenset((*_failed(folder, outcomes), *_lost(outputs, names))),
         counts=_counts(outputs),
         deleted=tuple(sorted(gone)),
         time=_text(manifest, "transactionTime"),
@@ -378,14 +379,25 @@ def _manifest(folder: Folder, file: str) -> dict[str, Any]:
 
 
 def _counts(outputs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many rows of each kind the manifest promises, where it says so of all its files."""
+    """How many rows of each kind the manifest promises at least: one in a file of which it does not say."""
     counts: dict[str, int] = {}
-    silent = {r4_name(_text(item, "type")) for item in outputs if not isinstance(item.get("count"), int)}
     for item in outputs:
-        kind = r4_name(_text(item, "type"))
-        if kind not in silent:
-            counts[kind] = counts.get(kind, 0) + int(item["count"])
+        kind, count = r4_name(_text(item, "type")), item.get("count")
+        counts[kind] = counts.get(kind, 0) + (count if isinstance(count, int) else 1)
     return counts
+
+
+def _lost(outputs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[str]:
+    """The kinds of which a file is not there, while others are under the names that the manifest gives them.
+
+    Where it counts the rows they tell by themselves; where no file has its name all were named otherwise.
+    """
+    there = {Path(name).name.removesuffix(".gz") for name in names}
+    named = [(item, Path(_split(_text(item, "url")).path).name.removesuffix(".gz")) for item in outputs]
+    if any(name in there for _, name in named):
+        for item, name in named:
+            if name not in there and not isinstance(item.get("count"), int):
+                yield r4_name(_text(item, "type"))
 
 
 def _objects(parent: Mapping[str, Any], name: str) -> Sequence[dict[str, Any]]:

@@ -84,9 +84,19 @@ class RunPlan:
             "orders": "active" if self.orders else "none",
             "excluded": sorted(self.excluded),
             "codes": hashlib.sha256(repr(replace(self.guideline.site, parameters={})).encode()).hexdigest(),
+            "guideline": _content(self.guideline),
             "allow_unplaced": self.allow_unplaced,
             "every_patient": self.every_patient,
         }
+
+
+def _content(guideline: Guideline) -> str:
+    """A hash of the files that a guideline is read from, and of those that the site has beside it."""
+    own = [file for file in (guideline.site.more_codes, guideline.site.eligibility) if file]
+    content = hashlib.sha256()
+    for file in (*sorted(one for one in guideline.folder.rglob("*") if one.is_file()), *own):
+        content.update(hashlib.sha256(file.read_bytes()).digest())
+    return content.hexdigest()
 
 
 def overridden(guideline: Guideline) -> dict[str, str]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from prodrome.fhir_mappers import DIAGNOSING
+
 TABLES: Mapping[str, tuple[str, ...]] = {
     "findings": ("patient", "rule", "indicator", "references", "order"),
     "unjudged": ("patient", "rule", "missing", "order"),
@@ -26,6 +28,19 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 COUNTS, MANIFEST = "counts.json", "manifest.json"
 OTHER = "other"
 """The folder of a result that holds what another set of parameters comes to."""
+
+
+def of_the_others(manifest: Mapping[str, Any]) -> str:
+    """What is known of those who were not judged, in a sentence; empty where everybody was."""
+    if manifest["sieve"] != "on":
+        return ""
+    lacking = [kind for kind in DIAGNOSING if manifest["completeness"].get(kind) != "complete"]
+    if lacking:
+        return (
+            "Of the others no diagnosis of migraine and no hospital visit for it came; there may be some, as not all"
+            f" of {' and '.join(lacking)} came."
+        )
+    return "The others have no diagnosis of migraine and no hospital visit for it: no rule can speak for them."
 
 
 @dataclass

@@ -13,7 +13,7 @@ import orjson
 from prodrome.cds_hooks.population import embedded
 from prodrome.cds_hooks.population.comparing import Change, Difference, Standing, compare, counted, manifest
 from prodrome.cds_hooks.population.folders import ExportError
-from prodrome.cds_hooks.population.results import COUNTS, OTHER
+from prodrome.cds_hooks.population.results import COUNTS, OTHER, of_the_others
 from prodrome.rules.engine import Rulebook
 
 Table = Literal["findings", "unjudged"]
@@ -48,6 +48,11 @@ class Results:
         except (OSError, ValueError):
             raise ExportError(f"{folder}: expected the results of `prodrome population`, found no {COUNTS}.") from None
         return cls(folder, said, counts)
+
+    @property
+    def of_the_others(self) -> str:
+        """What is known of those who were not judged."""
+        return of_the_others(self.manifest)
 
     @property
     def has_charts(self) -> bool:

@@ -142,5 +142,11 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 
 def plan(export: Path | str, out: Path, **more: Any) -> RunPlan:
     """A run over an export as a test wants it."""
-    asked = {"today": TODAY, "locale": "US", "engine": "reference", "every_patient": False, "workers": 1, **more}
-    return RunPlan(export=open_export(export), out=out, guideline=load_guideline(), **asked)
+    asked = {
+        "guideline": load_guideline(),
+        "today": TODAY,
+        "locale": "US",
+        "engine": "reference",
+        "every_patient": False,
+    }
+    return RunPlan(export=open_export(export), out=out, **{**asked, "workers": 1, **more})

@@ -1,8 +1,10 @@
 """What a run writes beside its tables: orders, eligibility, another set of parameters, FHIR, and comparisons."""
 
 import csv
+import errno
 import importlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
+from prodrome.cds_hooks.command_line import population
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.population import RunPlan, compare, judge_population, measures, parquet
 from prodrome.cds_hooks.population.results import TABLES
@@ -191,11 +194,35 @@ def test_the_command_judges_two_sets_and_compares_them(
         ["compare", "nowhere", "nowhere"],
         ["nowhere"],
         ["nowhere", "--out", "x", "--parameters", "missing.toml"],
+        ["nowhere", "--out", "x", "--master", "local[2]"],
     ],
 )
 def test_a_mistake_is_told_in_one_line(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["population", *asked]) == 2
     assert "expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [["--workers", "0"], ["--workers", "x"], ["--allow-unplaced", "-1"]])
+def test_a_number_that_means_nothing_is_refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["population", "nowhere", "--out", "x", *asked])
+    assert ended.value.code == 2
+    assert f"expected a whole number from {'1' if '--workers' in asked else '0'} on" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_told_with_the_folder_and_what_to_do(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(population, "judge_population", full)
+    assert main(["population", str(export), "--out", str(tmp_path / "out")]) == 2
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith(f"{tmp_path / 'out'}: No space left on device; what is done stays done, and the same command goes on")
+    )
 
 
 def test_a_plan_has_one_guideline_or_two(export: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import pytest
 
 from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.population import ExportError, judge_population
+from prodrome.cds_hooks.population import ExportError, judge_population, of_the_others
 from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.settings import Settings
 from prodrome.rules.engine import engine_in_force
+from prodrome.rules.guideline import load_guideline
 from tests.cds_hooks.population.exports import (
     TODAY,
     Charted,
@@ -29,6 +31,7 @@ from tests.cds_hooks.population.exports import (
     write_export,
     write_manifest,
 )
+from tests.faults.test_workers import until
 from tests.serving import filled
 
 ROOT = Path(__file__).parents[3]
@@ -253,6 +256,109 @@ def test_a_short_count_makes_a_kind_incomplete(tmp_path: Path) -> None:
     write_manifest(export, manifest)
     done = judge_population(plan(export, tmp_path / "out"))
     assert done.manifest["completeness"]["Encounter"] == "incomplete"
+
+
+def without_counts(export: Path, **members: object) -> None:
+    """Let the manifest not say how many rows a file has, which it need not (Bulk Data Access, 2.5)."""
+    manifest = json.loads((export / "manifest.json").read_text())
+    outputs = [{"type": one["type"], "url": one["url"]} for one in manifest["output"]]
+    write_manifest(export, {**manifest, "output": outputs, **members})
+
+
+def test_a_file_that_the_manifest_names_and_that_is_not_there_makes_its_kind_incomplete(tmp_path: Path) -> None:
+    """A referral in the file that was lost would have silenced REF-01: its absence is no conclusion."""
+    export = write_export(tmp_path / "in", CHARTS, a_file=40)
+    without_counts(export)
+    whole = judge_population(plan(export, tmp_path / "whole"))
+    assert set(whole.manifest["completeness"].values()) == {"complete"}
+    (export / "1.ServiceRequest.ndjson").unlink()
+    (export / "2.Condition.ndjson").unlink()
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.manifest["completeness"]["ServiceRequest"] == "missing"
+    assert done.manifest["completeness"]["Condition"] == "incomplete"
+    assert done.counts["rules"]["REF-01"]["gap"] == 0
+    assert done.counts["rules"]["REF-01"]["notEvaluable"] > 0
+
+
+def test_files_that_were_named_otherwise_are_those_of_the_manifest_while_each_kind_came(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS)
+    without_counts(export)
+    for number, file in enumerate(sorted(export.glob("*.ndjson"))):
+        file.rename(export / f"part-{number}.ndjson")
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert set(done.manifest["completeness"].values()) == {"complete"}
+    (export / "part-0.ndjson").unlink()
+    assert judge_population(plan(export, tmp_path / "less")).manifest["completeness"]["Appointment"] == "incomplete"
+
+
+def test_an_error_of_the_export_that_is_not_there_to_be_read_leaves_nothing_complete(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS[:3])
+    lost = {"error": [{"type": "OperationOutcome", "url": "https://ehr.example/bulk/errors.ndjson"}]}
+    without_counts(export, **lost)
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert "complete" not in done.manifest["completeness"].values()
+
+
+def test_what_is_said_of_those_who_were_not_judged_is_no_conclusion_from_what_did_not_come(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS)
+    done = judge_population(plan(export, tmp_path / "whole"))
+    assert of_the_others(done.manifest).startswith("The others have no diagnosis of migraine")
+    everybody = judge_population(plan(export, tmp_path / "everybody", every_patient=True))
+    assert of_the_others(everybody.manifest) == ""
+    with_line(export, "1.Condition.ndjson", b'{"resourceType":"Condition","sub')
+    cut = of_the_others(judge_population(plan(export, tmp_path / "cut")).manifest)
+    assert "there may be some, as not all of Condition came" in cut
+
+
+def test_a_run_does_not_go_on_with_other_files_of_the_guideline(tmp_path: Path) -> None:
+    """Half of the patients would be judged by the one, half by the other."""
+    table = tmp_path / "codes.csv"
+    table.write_text("set,system,code,display\nasthma,snomed,195967001,Asthma\n")
+    export = write_export(tmp_path / "in", CHARTS[:3])
+    begun = plan(export, tmp_path / "out", guideline=load_guideline().with_codes(table))
+    begun.work.mkdir(parents=True)
+    (begun.work / "run.json").write_text(json.dumps(begun.fingerprint()))
+    table.write_text("set,system,code,display\nasthma,snomed,195967001,Bronchial asthma\n")
+    with pytest.raises(ExportError, match="other guideline"):
+        judge_population(begun)
+
+
+def test_a_run_that_was_stopped_before_it_noted_what_it_does_begins_anew(tmp_path: Path) -> None:
+    begun = plan(write_export(tmp_path / "in", CHARTS[:3]), tmp_path / "out")
+    begun.work.mkdir(parents=True)
+    (begun.work / "run.json.1.unfinished").write_text("{")
+    assert judge_population(begun).counts["patients"] == 3
+
+
+def running(export: Path, out: Path) -> "subprocess.Popen[str]":
+    """The command, when its workers judge."""
+    asked = [sys.executable, "-c", "import sys; from prodrome.cds_hooks.command_line.cli import main; sys.exit(main())"]
+    asked += ["population", str(export), "--out", str(out), "--every-patient", "--workers", "2"]
+    process = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=out.parent)
+    until(lambda: (out / "work" / "judged").exists() and len(children(process.pid)) == 2)
+    return process
+
+
+def children(process: int) -> list[int]:
+    listed = subprocess.run(["ps", "--ppid", str(process), "-o", "pid="], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_workers_of_a_run_that_is_killed_end_with_it(tmp_path: Path, how: signal.Signals) -> None:
+    process = running(write_export(tmp_path / "in", healthy(4000)), tmp_path / "out")
+    process.send_signal(how)
+    process.communicate(timeout=20)  # which waits until nobody holds the ends of its output any more
+    assert process.returncode == -how
+
+
+def test_a_run_whose_worker_is_killed_says_so_in_one_sentence(tmp_path: Path) -> None:
+    process = running(write_export(tmp_path / "in", healthy(4000)), tmp_path / "out")
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "A process of the run was ended from outside" in said
+    assert "Traceback" not in said
 
 
 def test_a_full_folder_is_refused(tmp_path: Path) -> None:
