@@ -27,6 +27,15 @@ DEFAULT_FILE = Path("prodrome.toml")
 # Errors of pydantic that only follow from another error.
 _CONSEQUENCES = {"default_factory_not_called"}
 
+# What was expected, where pydantic says it in words of Python.
+_EXPECTED = {
+    "tuple_type": "expected a list",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "path_type": "expected a path",
+    "too_short": "expected at least {min_length}",
+}
+
 # Settings whose value no message repeats.
 _SECRETS = {"secret", "database_url", "key", "jwks", "backend"}
 
@@ -68,6 +77,10 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         details = error.errors(include_url=False)
         problems = [_problem(detail, origins) for detail in details if detail["type"] not in _CONSEQUENCES]
         raise SettingsError(problems) from None
+    for server in settings.fhir_servers:
+        if server.backend and not server.backend.can_sign():
+            expected = f"expected as key of its backend a private key (PEM) that signs {server.backend.algorithm}"
+            raise SettingsError([f"fhir_servers: {server.url}: {expected}"])
     try:
         load_guideline().with_parameters(settings.parameters)
     except GuidelineError as error:
@@ -168,7 +181,8 @@ def _problem(detail: ErrorDetails, origins: Mapping[str, str]) -> str:
     where = f"{path} ({origins.get(str(detail['loc'][0]), 'default')})"
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown setting{meant(detail['loc'][-1], _known(), named=0)}"
-    expected = detail["msg"].removeprefix("Value error, ")
+    told = _EXPECTED.get(detail["type"])
+    expected = told.format(**detail.get("ctx", {})) if told else detail["msg"].removeprefix("Value error, ")
     secret = detail["loc"] == ("fhir_servers",) or not _SECRETS.isdisjoint(detail["loc"])
     plain = isinstance(detail["input"], str | int | float)
     came = f"; came {excerpt(detail['input'])}" if plain and not secret else ""

@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -27,6 +28,7 @@ from prodrome.cds_hooks.settings.values import (
     known_locale,
     known_prefetch_key,
     listed,
+    long_enough,
     said,
 )
 from prodrome.rules.engine import meant
@@ -201,6 +203,7 @@ class Settings(BaseSettings):
         tuple[Algorithm, ...],
         NoDecode,
         BeforeValidator(listed),
+        Field(min_length=1),
         said("The algorithms a token may be signed with.", example='["ES384"]'),
     ] = ("ES384", "RS384")
     open_discovery: Annotated[
@@ -270,7 +273,7 @@ class Settings(BaseSettings):
         ),
     ] = IN_MEMORY
     secret: Annotated[
-        Annotated[SecretStr, Field(min_length=16)] | None,
+        Annotated[SecretStr, AfterValidator(long_enough)] | None,
         said("Keys the hashes by which users and patients are remembered.", example='"at least sixteen characters"'),
     ] = None
     override_days: Annotated[
@@ -283,7 +286,9 @@ class Settings(BaseSettings):
         ),
     ] = 0
     keep_days: Annotated[
-        int, Field(ge=1), said("How long shown cards and their feedback are kept.", unit="days", example="365")
+        int,
+        Field(ge=1, le=36500),
+        said("How long shown cards and their feedback are kept.", unit="days", example="365"),
     ] = 730
     keep_comments: Annotated[
         bool, said("Keep the free text of overrides, which may name patients.", example="true")
@@ -322,6 +327,27 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed in: :func:`load_settings` reads the file and the environment itself."""
         return (init_settings,)
+
+    @field_validator(
+        "port",
+        "proxies",
+        "workers",
+        "grace_seconds",
+        "token_lifetime_seconds",
+        "max_body_bytes",
+        "requests_per_minute",
+        "max_waiting",
+        "deadline_seconds",
+        "override_days",
+        "keep_days",
+        "live_minutes",
+        mode="before",
+    )
+    @classmethod
+    def _yes_is_no_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("expected a number")
+        return value
 
     @property
     def loopback(self) -> bool:
@@ -383,6 +409,9 @@ class Settings(BaseSettings):
         names = [issuer.iss for issuer in self.issuers]
         if len(names) != len(set(names)):
             raise ValueError("issuers: each iss may be named once")
+        urls = [server.url for server in self.fhir_servers]
+        if len(urls) != len(set(urls)):
+            raise ValueError("fhir_servers: each url may be named once")
         for server in self.fhir_servers:
             for iss in server.issuers:
                 if iss not in names:

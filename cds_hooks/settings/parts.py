@@ -39,7 +39,7 @@ class Issuer(_Part):
         ),
     ] = None
     algorithms: Annotated[
-        tuple[Algorithm, ...] | None,
+        Annotated[tuple[Algorithm, ...], Field(min_length=1)] | None,
         said("The algorithms its tokens may be signed with; by default those of the service.", example='["ES384"]'),
     ] = None
     audiences: Annotated[
@@ -76,6 +76,16 @@ class Backend(_Part):
             example='"https://fhir.example.org/token"',
         ),
     ] = None
+
+    def can_sign(self) -> bool:
+        """Whether the key is one that signs with the algorithm."""
+        import jwt  # heavy; few sites have a key of their own
+
+        try:
+            jwt.encode({}, self.key.get_secret_value(), algorithm=self.algorithm)
+        except (ValueError, TypeError, jwt.PyJWTError):
+            return False
+        return True
 
 
 class FhirServer(_Part):

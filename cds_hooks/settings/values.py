@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -31,20 +31,23 @@ def listed(value: object) -> object:
     """A list, or the text of one as a variable holds it: JSON, or items with commas between them."""
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith("["):
-        return json.loads(value)
+    if value.lstrip().startswith(("[", "{")):
+        return from_json(value)
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def from_json(value: object) -> object:
     """What a variable holds as JSON; anything else as it is."""
-    return json.loads(value) if isinstance(value, str) else value
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("expected JSON") from None
 
 
 def http_url(value: str) -> str:
     """An address of http or https, without a user name, a password or a fragment."""
     parts = urlsplit(value)
-    if not parts.hostname or parts.scheme not in ("http", "https"):
+    if not parts.hostname or parts.scheme not in ("http", "https") or not value.isprintable() or " " in value:
         raise ValueError("expected an http(s) address")
     if parts.username or parts.password or parts.fragment:
         raise ValueError("expected an address without a user name, password or fragment")
@@ -119,6 +122,13 @@ def public_keys(value: dict[str, object]) -> dict[str, object]:
             raise ValueError("expected public EC or RSA keys only")
         if not isinstance(key.get("kid"), str) or not key["kid"]:
             raise ValueError("expected a kid on every key")
+    return value
+
+
+def long_enough(value: SecretStr) -> SecretStr:
+    """A secret that nobody guesses."""
+    if len(value.get_secret_value()) < 16:
+        raise ValueError("expected at least sixteen characters")
     return value
 
 

@@ -5,6 +5,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from prodrome.cds_hooks.settings import Settings, SettingsError, describe, is_loopback, load_settings
 
@@ -126,12 +128,31 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("override_days", -1, "greater than or equal to 0; came -1"),
         ("locale", "DE", "expected one of US, UK, EU; came 'DE'"),
         ("prefetch_keys", {"PROBLEMS": "conditons"}, "did you mean 'conditions'?; came 'conditons'"),
+        ("port", True, "expected a number; came True"),
+        ("live_minutes", True, "expected a number; came True"),
+        ("canonical_base", "https://example.org/a b", "expected an http(s) address; came 'https://example.org/a b'"),
+        ("keep_days", 100_000_000, "came 100000000"),
+        ("algorithms", [], "expected at least 1"),
+        ("issuers", {}, "expected a list"),
+        ("issuers", ["https://ehr.example.org"], "expected a table; came 'https://ehr.example.org'"),
+        ("issuers", [{**ISSUER, "algorithms": []}], "expected at least 1"),
+        ("issuers", [{"iss": "https://ehr.example.org", "jwks": "x"}], "expected JSON"),
+        ("parameters", 3, "expected a table; came 3"),
+        ("population_results", 4, "expected a path; came 4"),
+        ("secret", "short", "expected at least sixteen characters"),
+        ("fhir_servers", ["https://a.example.org", "https://a.example.org/"], "each url may be named once"),
+        (
+            "fhir_servers",
+            [{"url": "https://a.example.org", "backend": {"client_id": "x", "kid": "1", "key": "no key"}}],
+            "expected as key of its backend a private key (PEM) that signs ES384",
+        ),
     ],
 )
 def test_an_impossible_value_is_named_with_what_was_expected_and_what_came(
     name: str, value: object, expected: str
 ) -> None:
-    assert any(found.startswith(name) and expected in found for found in problems(**{name: value}))
+    asked = {"database_url": "sqlite://", name: value} if name == "issuers" else {name: value}
+    assert any(found.startswith(name) and expected in found for found in problems(**asked))
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -267,10 +288,14 @@ def test_a_service_or_a_client_that_there_is_not_is_named() -> None:
 def test_secrets_are_hidden_wherever_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRODROME_SECRET", "hush-hush-hush-hush")
     monkeypatch.setenv("PRODROME_DATABASE_URL", "postgresql://prodrome:hush@db.example.org/prodrome")
-    key = {"client_id": "prodrome", "kid": "1", "key": "hush"}
+    pem = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key = {"client_id": "prodrome", "kid": "1", "key": pem.decode()}
     settings = load_settings(overrides={"fhir_servers": [{"url": "https://ehr.example.org/fhir", "backend": key}]})
     printed = "\n".join(map(str, describe(settings))) + repr(settings.secret) + repr(settings.fhir_servers)
     assert "hush" not in printed
+    assert "PRIVATE KEY" not in printed
     assert "(hidden)" in printed
     assert "postgresql://prodrome:***@db.example.org/prodrome" in printed
 
@@ -286,6 +311,7 @@ def test_secrets_are_hidden_wherever_settings_are_printed(monkeypatch: pytest.Mo
         ),
         ("fhir_servers", [{"url": "http://e.example.org", "backend": {"key": "hush", "client_id": "x", "kid": "1"}}]),
         ("fhir_servers", '[{"url": "https://e.example.org", "backend": {"key": "hush"}'),
+        ("fhir_servers", '{"backend": {"key": "hush"}, "url": "https://e.example.org"}'),
     ],
 )
 def test_no_error_repeats_a_secret(name: str, value: object) -> None:
