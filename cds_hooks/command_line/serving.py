@@ -59,7 +59,7 @@ def run(asked: argparse.Namespace) -> int:
         _warm_up(environment)
         if environment.store is not None:
             environment.store.database.engine.dispose()  # connections are of one process: each opens its own
-        url = settings.base_url or f"http://{settings.host}:{settings.port}"
+        url = settings.public_url
 
         def ended() -> None:
             end_traces()

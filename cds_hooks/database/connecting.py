@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from prodrome.cds_hooks.database.tables import Instant, metadata
 from prodrome.cds_hooks.logs import alarm, failure, log
@@ -56,6 +58,8 @@ LONGEST_PROBE_SECONDS = 2.0
 """How seldom at last, where it fails as soon as it is back."""
 _FLAPPING_SECONDS = 10.0
 _ADVISORY_LOCK = 5_297_361
+_OPENED = "file"
+"""Under which a connection of SQLite has the file that it opened, and which that was."""
 _MIGRATING = threading.Lock()  # alembic keeps its context in its module
 
 
@@ -93,6 +97,8 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error) as error:
             self.close()
             raise SettingsError([f"database_url: the database cannot be opened ({type(error).__name__})"]) from error
+        file = Path(str(self.engine.url.database))
+        self._file = file if self.engine.dialect.name == "sqlite" and file.exists() else None
 
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[Connection]:
@@ -158,6 +164,8 @@ class Database:
         watch.start()
 
     def _back(self) -> bool:
+        if self._file is not None and not self._file.exists():  # never made anew, where one may be put back
+            return False
         try:
             # It must be possible to write: a full disk, too, lets a transaction begin.
             with self._transaction(durable=True) as connection:
@@ -230,7 +238,7 @@ def _engine(address: str) -> Engine:
         hide_parameters=True,
         **pool,
     )
-    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "connect", partial(_connect_sqlite, None if memory else Path(str(url.database))))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -245,7 +253,17 @@ def _for_this_user_only(file: Path) -> None:
             path.chmod(0o600)
 
 
-def _connect_sqlite(connection: Any, _: object) -> None:
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Which file is in its place; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connect_sqlite(file: Path | None, connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_OPENED] = (file, _identity(file)) if file else None
     connection.isolation_level = None  # transactions are begun below, not by the driver
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -254,6 +272,10 @@ def _connect_sqlite(connection: Any, _: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
     driver: Any = connection.connection.driver_connection
+    opened = None if options.get("reading") else connection.info[_OPENED]
+    if opened and _identity(opened[0]) != opened[1]:
+        connection.engine.dispose()  # what is written to a file that was taken away is gone with it
+        raise sqlite3.OperationalError("the file of the database was taken away")
     driver.execute(f"PRAGMA synchronous={'FULL' if options.get('durable') else 'NORMAL'}")
     driver.execute("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
@@ -277,7 +299,8 @@ def _begin_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
-NEWEST = max(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+_REVISIONS = frozenset(file.stem.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+NEWEST = max(_REVISIONS)
 """The revision that the migrations lead to."""
 
 
@@ -297,8 +320,16 @@ def _migrate(connection: Connection) -> None:
         _REVISION.create(connection)
         connection.execute(_REVISION.insert(), {"version_num": NEWEST})
         return
-    if _REVISION.name in there and connection.scalars(select(_REVISION.c.version_num)).all() == [NEWEST]:
+    noted = connection.scalars(select(_REVISION.c.version_num)).all() if _REVISION.name in there else ()
+    if noted == [NEWEST]:
         return
+    if unknown := sorted(set(noted) - _REVISIONS):
+        raise SettingsError(
+            [
+                f"database_url: expected a schema up to {NEWEST}, found {unknown[0][:40]!r} of a newer version:"
+                " take the schema back with that version, or restore the backup made before the upgrade"
+            ]
+        )
     from alembic import command  # heavy, and few starts have anything to migrate
     from alembic.config import Config
 

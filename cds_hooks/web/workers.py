@@ -162,6 +162,8 @@ class _Parent:
 
     def _stop(self) -> None:
         """End the children: politely, then, after the grace period, at once."""
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # told again, it is ending all the same
+            signal.signal(name, signal.SIG_IGN)
         self._listener.close()
         self._signal(signal.SIGTERM)
         last = time.monotonic() + self._grace + 2

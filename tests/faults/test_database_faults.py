@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
-from prodrome.cds_hooks.database import Database, WriteBehind, feedback, shown_card
+from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
+from prodrome.cds_hooks.database.connecting import PROBE_SECONDS
 from prodrome.cds_hooks.feedback import MAX_ENTRIES, Showing, Shown, Store, read_feedback
-from prodrome.cds_hooks.settings import Settings
+from prodrome.cds_hooks.settings import Settings, SettingsError
 from tests import postgresql
 from tests.databases import eventually
 from tests.serving import Answer, Client, client_of, rules_in, service
@@ -276,6 +277,38 @@ def test_what_is_kept_of_a_call_and_of_a_reason_is_bounded(database_url: str) ->
     assert "Example" not in kept
     assert len(display) == 200
     store.close()
+
+
+def test_nothing_is_acknowledged_into_a_file_that_was_taken_away(tmp_path: Path) -> None:
+    """What is written to it is gone with it, though SQLite writes on; and none is made where it may be put back."""
+    file, elsewhere = tmp_path / "prodrome.db", tmp_path / "elsewhere.db"
+    database = Database(f"sqlite:///{file}")
+    with database.writing(durable=True):
+        pass
+    file.rename(elsewhere)
+    with pytest.raises(DatabaseAway), database.writing(durable=True):
+        pass
+    time.sleep(3 * PROBE_SECONDS)
+    assert database.away
+    assert not file.exists()
+    elsewhere.rename(file)
+    eventually(lambda: not database.away)
+    with database.writing(durable=True):
+        pass
+    file.write_bytes(file.read_bytes())
+    with database.writing(durable=True):  # the same file, however its bytes changed
+        pass
+    database.close()
+
+
+def test_a_schema_of_a_newer_version_is_told(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'prodrome.db'}"
+    database = Database(url)
+    with database.writing(durable=True) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(SettingsError, match="found '9999' of a newer version: take the schema back"):
+        Database(url)
 
 
 def test_database_files_are_for_their_user_only(tmp_path: Path) -> None:

@@ -130,6 +130,20 @@ def test_what_is_in_flight_at_sigterm_is_answered_and_the_exit_status_is_0(tmp_p
             service.call()
 
 
+def test_a_service_that_is_told_twice_to_stop_ends_well_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a supervisor tells the whole group, and then its first process."""
+    (tmp_path / "short-lived").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "short-lived"))
+    with serving(tmp_path) as service:
+        assert list((tmp_path / "short-lived").iterdir())
+        service.process.terminate()
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+    assert not list((tmp_path / "short-lived").iterdir())
+
+
 def test_sighup_is_not_death_and_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         service.process.send_signal(signal.SIGHUP)
