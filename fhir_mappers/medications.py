@@ -501,34 +501,6 @@ class Lexicon:
 
     def _in_text(self, text: str) -> str | None:
         """The drug a text names: its id, ``""`` for what is none of ours, ``None`` for nothing known."""
-        found, tokens, strange = self._names_in(text)
-        if not found:
-            return None
-        if "" in found:
-            return ""
-        return _combined(found, tokens, strange)
-
-    def parts(self, named: NamedMedicine) -> frozenset[str]:
-        """The drugs of the tables in a product that is none of them: a combination that no table has.
-
-        Aspirin is none of them: in a combination it is mostly there against clots, in a dose that no contraindication
-        here is about.
-        """
-        if self._form(named)[1] or not self.is_systemic(named):
-            return NO_GROUPS
-        parts: set[str] = set()
-        for text in {*named.concept.texts, *named.concept.displays, *named.beside}:
-            if self._drug_in[text] == "":
-                found, _, strange = self._names_in(text)
-                found.discard("")
-                parts |= found if len(found) > 1 or strange else set()
-        if named.mixture is not None and len(named.mixture.ingredients) > 1:
-            of_each = [self._recognise(NamedMedicine(each.concept)) for each in named.mixture.ingredients]
-            parts.update(medicine.drug.id for medicine in of_each if medicine)
-        return frozenset(parts - {"aspirin"})
-
-    def _names_in(self, text: str) -> tuple[set[str], list[str], bool]:
-        """The names of drugs in a text (``""``: of what is none of ours), its tokens, and whether more is in it."""
         text = unelided(fold(text))
         found: set[str] = set()
         if self.unspaced and _UNSPACED.search(text):
@@ -545,7 +517,11 @@ class Lexicon:
             found.add(drug)
             strange = strange or self._is_joined(tokens, index, index + length)
             index += length
-        return found, tokens, strange
+        if not found:
+            return None
+        if "" in found:
+            return ""
+        return _combined(found, tokens, strange)
 
     def _unspaced_in(self, text: str) -> tuple[set[str], str]:
         """The drugs named in a script without spaces, and the text without their names."""

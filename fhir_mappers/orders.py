@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from prodrome.fhir_mappers.chart import ANOTHER, Chart, stop_type
-from prodrome.fhir_mappers.courses import ACUTE, NO_DRUG, PREVENTIVE, tell_dose, use_of
+from prodrome.fhir_mappers.courses import NO_DRUG, tell_dose, use_of
 from prodrome.fhir_mappers.dates import read_when
 from prodrome.fhir_mappers.doses import read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
@@ -17,7 +17,7 @@ from prodrome.fhir_mappers.elements import (
     reference_key,
 )
 from prodrome.fhir_mappers.indications import read_reason
-from prodrome.fhir_mappers.medications import Lexicon, Medicine
+from prodrome.fhir_mappers.medications import Lexicon
 from prodrome.rules import DraftOrder, Indication, When, length
 
 BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-in-error"})
@@ -39,11 +39,12 @@ def read_orders(
     for place, ref, resource in chart.orders:
         is_selected = selected is None or not selected.isdisjoint(chart.names_of(resource))
         try:
-            found = _order(chart, lexicon, place, ref, resource, is_selected=is_selected)
+            order = _order(chart, lexicon, place, ref, resource, is_selected=is_selected)
         except Unreadable as error:
             chart.skip(KIND, ref, f"draft order, {error}", resource)
         else:
-            (orders if is_selected else beside).extend(found)
+            if order is not None:
+                (orders if is_selected else beside).append(order)
     return orders, beside
 
 
@@ -64,33 +65,29 @@ def _names(chart: Chart, selections: Sequence[str]) -> frozenset[str]:
 
 def _order(
     chart: Chart, lexicon: Lexicon, place: int, ref: str, resource: JsonObject, *, is_selected: bool
-) -> list[DraftOrder]:
-    """The order that a resource is, or of a combination that no table has, one for each drug of the tables in it."""
+) -> DraftOrder | None:
     ended = read_text(resource, "status") in BEING_ENDED or read_flag(resource, "doNotPerform") or stop_type(resource)
     if ended:
-        return []
+        return None
     if not chart.concerns_us(resource):
         chart.puzzled(KIND, "subject", ANOTHER, ref, "")
-        return []
+        return None
     said = lexicon.read(chart, resource)
     medicine = said.medicine
     if medicine is None:
-        parts = lexicon.parts(said.named)
-        if parts:
-            chart.understood(KIND, "ordered drug")
-        elif not said.groups:
+        if not said.groups:
             chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, said.written)
-        return [_part(chart, place, ref, resource, drug, said.named.label) for drug in sorted(parts)]
+        return None
     chart.understood(KIND, "ordered drug")
     entries = read_objects(resource, "dosageInstruction")
     dosing = read_dosing(entries, medicine, chart.guideline)
     use = use_of(medicine, dosing)
     reason = read_reason(chart, resource)
     if use is None or (medicine.unspecific and reason.indication is not Indication.MIGRAINE):
-        return []
+        return None
     if is_selected:
         tell_dose(chart, KIND, ref, entries, dosing, medicine, use)
-    order = DraftOrder(
+    return DraftOrder(
         place=place,
         ref=ref or f"{KIND}#{place + 1}",
         drug=medicine.drug.id,
@@ -103,26 +100,6 @@ def _order(
         indication=reason.indication,
         display=medicine.label,
         days=None if dosing.as_needed else _days(resource, chart.today),
-    )
-    return [order]
-
-
-def _part(chart: Chart, place: int, ref: str, resource: JsonObject, drug: str, label: str) -> DraftOrder:
-    """The order of one drug in a combination: what is ordered of it nobody can tell by the dose of the whole."""
-    of_table = chart.guideline.drugs[drug]
-    medicine = Medicine(of_table, coded=False)
-    dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)
-    return DraftOrder(
-        place=place,
-        ref=ref or f"{KIND}#{place + 1}",
-        drug=drug,
-        use=PREVENTIVE if of_table.preventive else ACUTE,
-        coded=False,
-        systemic=dosing.systemic,
-        route=dosing.route,
-        indication=read_reason(chart, resource).indication,
-        display=label,
-        is_part=True,
     )
 
 

@@ -295,8 +295,7 @@ class DraftOrder:
     """One order in hand. ``place`` is where it stands among the orders, and what tells it from the others.
 
     ``ref`` is its ``Type/id``, which two orders may share; ``use`` as in :class:`Trial`. ``systemic`` is False for eye
-    drops, gels and the like. ``days``: how long it is to be taken on end, where the order says so. ``is_part``: the
-    drug is one ingredient of the ordered product, a combination that no table has: what speaks against it counts.
+    drops, gels and the like. ``days``: how long it is to be taken on end, where the order says so.
     """
 
     place: int
@@ -311,12 +310,11 @@ class DraftOrder:
     indication: Indication = Indication.UNSTATED
     display: str = ""
     days: float | None = None
-    is_part: bool = False
 
     @property
     def name(self) -> str:
         """How the flat facts call it."""
-        return f"order-{self.place}-{self.drug}" if self.is_part else f"order-{self.place}"
+        return f"order-{self.place}"
 
 
 @dataclass(frozen=True)

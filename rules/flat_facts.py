@@ -449,16 +449,10 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             "use": order.use,
             "indication": order.indication.value,
             "only_for_migraine": drug.only_for_migraine,
-            "has_profile": bool(drug.preventive and drug.preventive.side_effects) and not order.is_part,
+            "has_profile": bool(drug.preventive and drug.preventive.side_effects),
             "lists_contraindications": bool(drug.contraindications),
             "only_for_headache": drug.only_for_headache,
         }
-        if order.is_part:
-            if drug.acute:
-                fields["suggested"] = drug.acute.suggest
-            yield "order", fields, (order.ref,)
-            yield from _order_contraindications(sheet, order, drug)
-            continue
         if order.use == "preventive" and drug.preventive:
             fields["statement_class"] = sheet.statement_class(drug)
         if order.use == "acute" and drug.acute:

@@ -329,38 +329,3 @@ def test_a_shampoo_is_no_co_medication() -> None:
 
 def test_orders_are_no_co_medication() -> None:
     assert not facts(orders=(draft(concept(text="clarithromycin")),)).co_medications
-
-
-# --- Combinations ---------------------------------------------------------------------------------------------------
-
-PARTS = [
-    ({"text": "Atenolol/Chlorthalidone 50/25"}, ["atenolol"]),
-    ({"text": "Metoprololsuccinat/Hydrochlorothiazid 95/12,5 mg"}, ["metoprolol"]),
-    ({"text": "Hydrocodone-Acetaminophen 5-325 MG Tablet"}, ["acetaminophen", "hydrocodone"]),
-    (rxnorm("1", "propranolol hydrochloride 40 MG / hydrochlorothiazide 25 MG Oral Tablet"), ["propranolol"]),
-    (concept(ATC, "C07BB02", display="Metoprolol and thiazides"), ["metoprolol"]),
-    ({"text": "Aspirin 25 mg / dipyridamole 200 mg"}, []),
-    ({"text": "Dorzolamide 20 mg/ml + timolol 5 mg/ml eye drops"}, []),
-    ({"text": "Chlorthalidone 25 mg"}, []),
-]
-
-
-@pytest.mark.parametrize(("drug", "parts"), PARTS)
-def test_a_combination_in_no_table_is_ordered_by_the_drugs_in_it(drug: Json, parts: list[str]) -> None:
-    read = facts(orders=(draft(drug),))
-    assert [(order.drug, order.is_part, order.single_dose) for order in read.orders] == [
-        (part, True, None) for part in parts
-    ]
-    assert len({order.name for order in read.orders}) == len(parts)
-    assert bool(read.not_understood) is not bool(parts)
-    assert not facts(statement(drug)).trials
-
-
-def test_a_combination_may_be_told_by_the_ingredients_of_its_medication() -> None:
-    made = {
-        "resourceType": "Medication",
-        "id": "m",
-        "ingredient": [{"itemCodeableConcept": PROPRANOLOL}, {"itemCodeableConcept": {"text": "Hydralazin"}}],
-    }
-    order = draft(medicationCodeableConcept=None, medicationReference={"reference": "#m"}, contained=[made])
-    assert [(each.drug, each.is_part) for each in facts(orders=(order,)).orders] == [("propranolol", True)]

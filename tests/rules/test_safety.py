@@ -403,14 +403,3 @@ def test_fifty_orders_are_judged_and_more_are_refused() -> None:
     assert judged(patient(orders=orders), "order-sign").of_type("order")
     with pytest.raises(LimitError, match="orders"):
         judged(patient(orders=[*orders, *orders]), "order-sign")
-
-
-def test_a_combination_is_judged_for_each_drug_in_it_and_for_nothing_else() -> None:
-    part = order("atenolol", "preventive", is_part=True)
-    assert rules_of(replace(patient(conditions=[MIGRAINE, has("asthma")]), orders=(part,)), "order-sign") == {"SAF-01"}
-    assert rules_of(replace(patient(conditions=[MIGRAINE]), orders=(part,)), "order-sign") == set()
-
-
-def test_a_combination_with_an_opioid_is_an_opioid_product() -> None:
-    parts = tuple(order(drug, "acute", is_part=True) for drug in ("acetaminophen", "hydrocodone"))
-    assert rules_of(replace(patient(), orders=parts), "order-sign") == {"ACU-03"}
