@@ -263,6 +263,17 @@ def toxins_times_procedures(n: int) -> Rows:
     return {"medicationStatements": _numbered(n, course), "procedures": _numbered(n, procedure)}
 
 
+def toxins_for_others_times_procedures(n: int) -> Rows:
+    """Undated courses of botulinum toxin for something else, and procedures that none of them takes."""
+    toxin = {"medicationCodeableConcept": _coded(RXNORM, "1712"), "reasonCode": [_coded(ICD10CM, "G24.3")]}
+
+    def course(number: int) -> Json:
+        period = ({"start": _day(number * 40)}, {"end": _day(number * 40)}, {})[number % 3]
+        return _row("MedicationStatement", status="stopped", effectivePeriod=period, **toxin)
+
+    return {**toxins_times_procedures(n), "medicationStatements": _numbered(n, course)}
+
+
 def visits_times_referrals(n: int) -> Rows:
     """Hospital visits and referrals, each after many of the others."""
 
@@ -442,6 +453,7 @@ SHAPES: Mapping[str, Shape] = {
     "failed trials x allergies": Shape(failed_trials),
     "administrations x trials": Shape(administrations_times_trials),
     "toxins x procedures": Shape(toxins_times_procedures),
+    "toxins for others x procedures": Shape(toxins_for_others_times_procedures),
     "visits x referrals": Shape(visits_times_referrals, "encounter-discharge"),
     "orders": Shape(orders, "order-sign"),
     "orders of long ids": Shape(orders_of_long_ids, "order-sign"),

@@ -424,9 +424,12 @@ def attach(drug: Drug, trials: list[Trial], given: list[Given], gap: int) -> lis
     """Put each administration into the trial it lies in; the others make trials of their own."""
     of_trial: dict[int, list[Given]] = defaultdict(list)
     rest: list[Given] = []
-    homes = _Homes(trials)
+    homes = _Homes(trials, range(len(trials)))
+    of_procedures = _Homes(
+        trials, [index for index, trial in enumerate(trials) if trial.indication is not Indication.OTHER]
+    )
     for each in given:
-        home = homes.of(each)
+        home = (of_procedures if each.is_procedure else homes).of(each.when)
         if home is not None:
             of_trial[home].append(each)
         elif not each.not_done:
@@ -447,29 +450,32 @@ def _latest(when: When | None) -> date:
     return when.last if when else date.min
 
 
-def _takes(trial: Trial, given: Given) -> bool:
-    if given.is_procedure and trial.indication is Indication.OTHER:
-        return False
-    return _covers(trial.start, trial.end, given.when)
-
-
 class _Homes:
-    """Trials, and which of them takes an administration: of several the one that began last."""
+    """Some of the trials, and which of them an administration lies in: of several the one that began last."""
 
-    def __init__(self, trials: list[Trial]) -> None:
+    def __init__(self, trials: list[Trial], some: Iterable[int]) -> None:
         self._trials = trials
-        self._order = sorted(range(len(trials)), key=lambda index: (_latest(trials[index].start), -index))
-        ends = (trials[index].end for index in self._order)
-        self._reach = list(accumulate((end.last if end else OPEN for end in ends), max))
+        self._order = sorted(some, key=lambda index: (_latest(trials[index].start), -index))
+        dates = [(trials[index].start, trials[index].end) for index in self._order]
+        self._reach = list(accumulate((end.last if end else OPEN for _, end in dates), max))
+        begins = (start.first if start else date.min for start, _ in reversed(dates))
+        self._begin = list(accumulate(begins, min))[::-1]  # this one, or any after it
+        self._undated = next((index for index in reversed(self._order) if _covers(*_dates(trials[index]), None)), None)
 
-    def of(self, given: Given) -> int | None:
+    def of(self, when: When | None) -> int | None:
         """The index of the trial."""
-        for place in range(len(self._order) - 1, -1, -1):
-            if given.when and given.when.first > self._reach[place]:
+        if when is None:
+            return self._undated
+        for place in range(bisect_right(self._begin, when.last) - 1, -1, -1):
+            if when.first > self._reach[place]:
                 return None  # this one and all before it ended earlier
-            if _takes(self._trials[self._order[place]], given):
+            if _covers(*_dates(self._trials[self._order[place]]), when):
                 return self._order[place]
         return None
+
+
+def _dates(trial: Trial) -> tuple[When | None, When | None]:
+    return trial.start, trial.end
 
 
 def _with_given(trial: Trial, given: list[Given], drug: Drug) -> Trial:

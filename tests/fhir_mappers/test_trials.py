@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.code_systems import ICD10
-from prodrome.fhir_mappers.trials import _covers, _Points
+from prodrome.fhir_mappers.trials import _covers, _Homes, _Points
 from prodrome.rules.facts import StopReason, Trial, When
 from tests.fhir_mappers.build import (
     BOTOX,
@@ -822,3 +822,14 @@ def test_points_within_two_dates_are_found_as_by_looking_at_each(
 ) -> None:
     each = any(_covers(start, end, point) for point in points)
     assert _Points(set(points)).any_within(start, end) is each
+
+
+@given(st.lists(st.tuples(st.none() | POINTS, st.none() | POINTS), max_size=6), st.none() | POINTS)
+def test_a_point_lies_in_the_trial_that_began_last_of_those_that_cover_it(
+    dates: list[tuple[When | None, When | None]], point: When | None
+) -> None:
+    trials = [Trial(drug="propranolol", use="preventive", coded=True, start=start, end=end) for start, end in dates]
+    covering = [index for index, (start, end) in enumerate(dates) if _covers(start, end, point)]
+    begun = [(start.last if start else date.min, -index) for index in covering for start in [dates[index][0]]]
+    expected = -max(begun)[1] if begun else None
+    assert _Homes(trials, range(len(trials))).of(point) == expected
