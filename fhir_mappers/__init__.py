@@ -91,6 +91,7 @@ def make_ready(guideline: Guideline) -> None:
     make_all(guideline)
     for system in (RXNORM, SNOMED):
         guideline.product("", system)
+        guideline.combined("", system)
 
 
 def read_facts(record: Record, guideline: Guideline, today: date, in_time: Callable[[], None] = lambda: None) -> Facts:

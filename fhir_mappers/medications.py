@@ -5,7 +5,7 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from prodrome.fhir_mappers.phrases import fold, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, per_guideline
-from prodrome.rules.guideline import RXNORM, Drug, Guideline
+from prodrome.rules.guideline import NDC, RXNORM, Drug, Guideline
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
@@ -61,7 +61,9 @@ _COMBINATIONS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"sumatriptan", "naproxen"}), "sumatriptan_naproxen"),
     (frozenset({"aspirin", "acetaminophen", "caffeine"}), "asa_apap_caffeine"),
     (frozenset({"ergotamine", "caffeine"}), "ergotamine"),
+    (frozenset({"rizatriptan", "meloxicam"}), "rizatriptan_meloxicam"),
 )
+_BESIDE = frozenset({"caffeine", "meloxicam"})  # those of their ingredients that are no drugs of ours
 _COMBINED_ANYHOW = "butalbital"
 
 
@@ -358,6 +360,40 @@ class Lexicon:
             systemic=medicine.systemic and not local and self.is_systemic(named),
         )
 
+    def parts(self, named: NamedMedicine) -> tuple[Drug, ...]:
+        """What a combination holds of the drugs that something may speak against, those that are never proposed first.
+
+        By its codes, else by the ingredients of its Medication, else by its words. Nothing of what acts only where it
+        is put; of a butalbital product what it holds besides.
+        """
+        if self._form(named)[1] or not self.is_systemic(named):
+            return ()
+        said = self._said[named.concept]
+        held = self._held_by_code(said)
+        if held is None and named.mixture is not None:
+            held = self._drugs_of(named.mixture.ingredients)[0] or None
+        if held is None:
+            held = {drug for text in (*said.texts, *named.beside) for drug in self._named_in(text)[0]}
+        found = [drug for drug in self.guideline.drugs.values() if drug.id in held and drug.id != _COMBINED_ANYHOW]
+        last_resort = [drug for drug in found if drug.is_last_resort]
+        return (*last_resort, *[drug for drug in found if drug.contraindications and not drug.is_last_resort])
+
+    def _held_by_code(self, said: Concept) -> Collection[str] | None:
+        """The drugs that codes say a medicine holds; ``None`` where the tables know none of them."""
+        by_system: dict[str, set[str]] = {}
+        besides: set[str] = set()
+        for system, code in said.codes:
+            product = self.guideline.product(code, system)
+            if product is not None and not (product.drug or system == NDC):  # the table of the NDC names no parts
+                return self.guideline.combined(code, system) if product.systemic else ()
+            if drug := product.drug if product else self.guideline.drug_of(system, code):
+                by_system.setdefault(system, set()).add(drug)
+                besides.update(self.guideline.combined(code, system))
+        everything = set().union(*by_system.values())
+        if not everything:
+            return None
+        return besides | (everything if everything in by_system.values() else set())
+
     def _with_unknown(self, said: Concept) -> Concept:
         return with_unknown(said, self._knows) if said.codes else said
 
@@ -466,6 +502,14 @@ class Lexicon:
 
     def _by_ingredients(self, ingredients: tuple[Ingredient, ...]) -> tuple[bool, Medicine | None]:
         """By the ingredients of a Medication, several of which are a combination; known where all are."""
+        drugs, coded, strange = self._drugs_of(ingredients)
+        if not drugs:
+            return False, None
+        combined = _combined(drugs, [], strange)
+        return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
+
+    def _drugs_of(self, ingredients: tuple[Ingredient, ...]) -> tuple[set[str], bool, bool]:
+        """The drugs among ingredients, whether each is told by a code, and whether one is in no table."""
         drugs: set[str] = set()
         coded = True
         strange = False
@@ -478,10 +522,7 @@ class Lexicon:
                 strange = True
             else:
                 drugs.add(medicine.drug.id)
-        if not drugs:
-            return False, None
-        combined = _combined(drugs, [], strange)
-        return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
+        return drugs, coded, strange
 
     def _by_text(self, texts: tuple[str, ...]) -> Medicine | None:
         return self._only_drug(self._told[texts].drugs)
@@ -501,6 +542,15 @@ class Lexicon:
 
     def _in_text(self, text: str) -> str | None:
         """The drug a text names: its id, ``""`` for what is none of ours, ``None`` for nothing known."""
+        found, tokens, strange = self._named_in(text)
+        if not found:
+            return None
+        if "" in found:
+            return ""
+        return _combined(found, tokens, strange)
+
+    def _named_in(self, text: str) -> tuple[set[str], list[str], bool]:
+        """Every drug a text names, its words, and whether it names one more that is in no table."""
         text = unelided(fold(text))
         found: set[str] = set()
         if self.unspaced and _UNSPACED.search(text):
@@ -517,11 +567,7 @@ class Lexicon:
             found.add(drug)
             strange = strange or self._is_joined(tokens, index, index + length)
             index += length
-        if not found:
-            return None
-        if "" in found:
-            return ""
-        return _combined(found, tokens, strange)
+        return found, tokens, strange
 
     def _unspaced_in(self, text: str) -> tuple[set[str], str]:
         """The drugs named in a script without spaces, and the text without their names."""
@@ -616,11 +662,11 @@ def _combined(found: set[str], tokens: list[str], strange: bool) -> str:
     """The drug that several names in one text make together, ``""`` where it is a combination we do not list."""
     if _COMBINED_ANYHOW in found:
         return _COMBINED_ANYHOW
-    parts = found | {"caffeine"} if "caffeine" in tokens else found
+    parts = found | _BESIDE.intersection(tokens)
     for ingredients, combination in _COMBINATIONS:
         if parts in (ingredients, ingredients | {combination}):
             return combination
-    if len(found) > 1 or strange or "caffeine" in parts:
+    if len(found) > 1 or strange or parts != found:
         return ""
     return next(iter(found))
 

@@ -17,8 +17,9 @@ from prodrome.fhir_mappers.elements import (
     reference_key,
 )
 from prodrome.fhir_mappers.indications import read_reason
-from prodrome.fhir_mappers.medications import Lexicon
+from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
 from prodrome.rules import DraftOrder, Indication, When, length
+from prodrome.rules.guideline import Drug
 
 BEING_ENDED = frozenset({"stopped", "completed", "ended", "cancelled", "entered-in-error"})
 """Statuses of an order whose signing ends it, or undoes it: nobody starts its drug."""
@@ -74,10 +75,11 @@ def _order(
         return None
     said = lexicon.read(chart, resource)
     medicine = said.medicine
+    parts = lexicon.parts(said.named) if medicine is None or medicine.drug.is_last_resort else ()
     if medicine is None:
         if not said.groups:
             chart.puzzled(KIND, "ordered drug", NO_DRUG, ref, said.written)
-        return None
+        return _combination(chart, place, ref, resource, said, parts) if parts else None
     chart.understood(KIND, "ordered drug")
     entries = read_objects(resource, "dosageInstruction")
     dosing = read_dosing(entries, medicine, chart.guideline)
@@ -100,6 +102,31 @@ def _order(
         indication=reason.indication,
         display=medicine.label,
         days=None if dosing.as_needed else _days(resource, chart.today),
+        parts=tuple(drug.id for drug in parts),
+    )
+
+
+def _combination(
+    chart: Chart, place: int, ref: str, resource: JsonObject, said: Recognition, parts: tuple[Drug, ...]
+) -> DraftOrder | None:
+    """The order of a combination that is no drug of the tables, by what it holds of those that are."""
+    main, *others = parts
+    medicine = Medicine(main, False)
+    dosing = read_dosing(read_objects(resource, "dosageInstruction"), medicine, chart.guideline)
+    use = use_of(medicine, dosing)
+    if use is None:
+        return None
+    return DraftOrder(
+        place=place,
+        ref=ref or f"{KIND}#{place + 1}",
+        drug=main.id,
+        use=use,
+        coded=False,
+        systemic=dosing.systemic,
+        indication=read_reason(chart, resource).indication,
+        display=said.named.label or said.named.concept.label,
+        parts=tuple(drug.id for drug in others),
+        listed=False,
     )
 
 

@@ -295,7 +295,9 @@ class DraftOrder:
     """One order in hand. ``place`` is where it stands among the orders, and what tells it from the others.
 
     ``ref`` is its ``Type/id``, which two orders may share; ``use`` as in :class:`Trial`. ``systemic`` is False for eye
-    drops, gels and the like. ``days``: how long it is to be taken on end, where the order says so.
+    drops, gels and the like. ``days``: how long it is to be taken on end, where the order says so. ``parts``: other
+    drugs of the tables that the product holds. ``listed`` is False for a combination that is no drug of the tables:
+    ``drug`` is then one of its parts, and nothing but what speaks against the parts is known of it.
     """
 
     place: int
@@ -310,6 +312,8 @@ class DraftOrder:
     indication: Indication = Indication.UNSTATED
     display: str = ""
     days: float | None = None
+    parts: tuple[str, ...] = ()
+    listed: bool = True
 
     @property
     def name(self) -> str:

@@ -443,6 +443,9 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
         drug = sheet.guideline.drugs[order.drug]
         if not order.systemic:
             continue
+        if not order.listed:
+            yield from _combination(sheet, order)
+            continue
         fields: dict[str, FlatValue] = {
             "order": order.name,
             "drug": drug.id,
@@ -462,9 +465,30 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
             yield from _single_dose(sheet, order.name, drug, order.single_dose, order.route, (order.ref,))
         yield "order", fields, (order.ref,)
         yield from _eligibility_limits(sheet, order, drug)
-        yield from _order_contraindications(sheet, order, drug)
+        yield from _order_contraindications(sheet, order)
         yield from _dose_limits(sheet, order, drug)
         yield from _not_together(sheet, order, drug)
+
+
+def _combination(sheet: _Sheet, order: DraftOrder) -> Iterator[_Measured]:
+    """The order of a combination that is no drug of the tables, by its parts: what speaks against each of them."""
+    parts = [sheet.guideline.drugs[id_] for id_ in (order.drug, *order.parts)]
+    fields: dict[str, FlatValue] = {
+        "order": order.name,
+        "drug": order.drug,
+        "indication": order.indication.value,
+        "only_for_migraine": False,
+        "only_for_headache": False,
+        "has_profile": False,
+        "lists_contraindications": any(part.contraindications for part in parts),
+    }
+    if parts[0].is_last_resort:
+        fields |= {"use": order.use, "suggested": False}
+    overused = next((part.acute.overuse_class for part in parts if part.acute and part.acute.overuse_class), None)
+    if overused:
+        fields["overuse_class"] = overused
+    yield "order", fields, (order.ref,)
+    yield from _order_contraindications(sheet, order)
 
 
 def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
@@ -475,7 +499,12 @@ def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterato
             yield "eligibility_limit", fields | {"kind": row.body.kind, "asks": asks}, (order.ref,)
 
 
-def _order_contraindications(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
+def _order_contraindications(sheet: _Sheet, order: DraftOrder) -> Iterator[_Measured]:
+    for id_ in (order.drug, *order.parts):
+        yield from _contraindications_of_part(sheet, order, sheet.guideline.drugs[id_])
+
+
+def _contraindications_of_part(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterator[_Measured]:
     fields: dict[str, FlatValue] = {"order": order.name, "drug": drug.id}
     for active in contraindications_of(drug, sheet.active):
         if _is_exempt(active.contraindication, drug, order.single_dose):

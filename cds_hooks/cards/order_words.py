@@ -6,9 +6,9 @@ from datetime import date
 from functools import cached_property
 
 from prodrome.cds_hooks.cards.finding_words import View
-from prodrome.cds_hooks.cards.markdown import Trusted
+from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import WhyNot, amount, number
-from prodrome.rules import DraftOrder, Excess, Judging, broken_limits, rows
+from prodrome.rules import STRENGTHS, DraftOrder, Excess, Judging, broken_limits, rows
 from prodrome.rules.guideline import SideEffects
 
 _HOW_MUCH: Mapping[str, tuple[str, str]] = {
@@ -59,11 +59,15 @@ class Order:
         self.view = view
         self.sheet = view.sheet
         self.ordered = view.sheet.drug(draft.drug)
+        self.holds = (self.ordered, *[view.sheet.drug(id_) for id_ in draft.parts])
 
     @property
     def drug(self) -> Trusted:
-        """The ordered drug's name."""
-        return Trusted(self.ordered.name)
+        """The ordered drug's name, or what of a combination the tables know."""
+        if self.draft.listed:
+            return Trusted(self.ordered.name)
+        names = [Trusted(drug.name) for drug in self.holds]
+        return Trusted(f"{names[0]} in a combination") if len(names) == 1 else joined(names, "with")
 
     @property
     def drug_class(self) -> Trusted:
@@ -133,8 +137,9 @@ class Order:
     @property
     def drug_sources(self) -> tuple[str, ...]:
         """The sources on the drug in the use that it is ordered for."""
-        use = self.ordered.acute if self.draft.use == "acute" else self.ordered.preventive
-        return use.sources if use else ()
+        acute = self.draft.use == "acute"
+        uses = [drug.acute or drug.preventive if acute else drug.preventive or drug.acute for drug in self.holds]
+        return tuple(dict.fromkeys(source for use in uses if use for source in use.sources))
 
     @property
     def limit_sources(self) -> tuple[str, ...]:
@@ -144,9 +149,15 @@ class Order:
         return tuple(dict.fromkeys(limit.row.source for limit in broken))
 
     @cached_property
+    def _reasons(self) -> tuple[WhyNot, ...]:
+        """Every active reason against what was ordered, the strongest first."""
+        found = dict.fromkeys(reason for drug in self.holds for reason in self.sheet.reasons(drug))
+        return tuple(sorted(found, key=lambda reason: STRENGTHS.index(reason.level)))
+
+    @cached_property
     def dangers(self) -> tuple[WhyNot, ...]:
         """What speaks against the order, the strongest first."""
-        return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level != "caution")
+        return tuple(reason for reason in self._reasons if reason.level != "caution")
 
     @property
     def main_dangers(self) -> tuple[Trusted, ...]:
@@ -157,7 +168,7 @@ class Order:
     @cached_property
     def cautions(self) -> tuple[WhyNot, ...]:
         """The active reasons that call for caution and do not bar it."""
-        return tuple(reason for reason in self.sheet.reasons(self.ordered) if reason.level == "caution")
+        return tuple(reason for reason in self._reasons if reason.level == "caution")
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
@@ -188,7 +199,7 @@ class Order:
     @property
     def not_evaluated(self) -> tuple[Trusted, ...]:
         """The contraindications of the drug that no data can show, in words."""
-        return self.sheet.not_evaluated(self.ordered)
+        return tuple(dict.fromkeys(words for drug in self.holds for words in self.sheet.not_evaluated(drug)))
 
     @property
     def open_instead(self) -> tuple[Trusted, ...]:

@@ -110,7 +110,7 @@ class History:
 def history(facts: Facts, judgement: Judgement, patient_id: str) -> History:
     """What the chart says of one patient's treatment of migraine, on the judgement's day."""
     sheet = Sheet(judgement, facts)
-    patient, order = facts.patient, next(iter(facts.orders), None)
+    patient, order = facts.patient, next((order for order in facts.orders if order.listed), None)
     drugs = judgement.guideline.drugs.values()
     courses = [_course(sheet, name) for name in sheet.migraine_trials]
     courses.sort(key=lambda course: (course.trial.start.first if course.trial.start else date.max, course.drug))

@@ -36,6 +36,7 @@ from prodrome.rules.guideline.readers import (
     read_classes,
     read_code_rows,
     read_codes,
+    read_combinations,
     read_contraindications,
     read_dose_limits,
     read_drugs,
@@ -139,6 +140,7 @@ class Guideline:
     site: Site
     _index: "_CodeIndex" = field(repr=False)
     _products: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
+    _combinations: Callable[[str], Mapping[str, tuple[str, ...]]] = field(repr=False)
     _allergies: Callable[[], Mapping[str, str]] = field(repr=False)
 
     def __reduce__(self) -> tuple[Callable[[Path, Site], "Guideline"], tuple[Path, Site]]:
@@ -337,6 +339,10 @@ class Guideline:
             systemic=form not in LOCAL_FORMS,
         )
 
+    def combined(self, code: str, system: str = RXNORM) -> tuple[str, ...]:
+        """The drugs that a code's combination holds: all of one that is no drug of ours, else what is in it besides."""
+        return self._combinations(system).get(code, ())
+
     def allergy_to(self, code: str) -> str | None:
         """The drug, or class of drugs, that a SNOMED CT code of an allergy is about."""
         return self._allergies().get(code)
@@ -474,6 +480,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         site=site,
         _index=_CodeIndex(code_sets, drugs, systems, site, functools.partial(read_ndc_sets, folder, tuple(code_sets))),
         _products=functools.partial(_products_of, folder, tuple(drugs), site.licensed),
+        _combinations=functools.partial(_combinations_of, folder, tuple(drugs), site.licensed),
         _allergies=functools.partial(read_allergy_codes, folder, licensed=site.licensed),
     )
 
@@ -502,6 +509,13 @@ def _products_of(folder: Path, drugs: tuple[str, ...], licensed: bool, system: s
     return read_products(folder, drugs, table) if table and (licensed or system != SNOMED) else {}
 
 
+def _combinations_of(
+    folder: Path, drugs: tuple[str, ...], licensed: bool, system: str
+) -> Mapping[str, tuple[str, ...]]:
+    table = _COMBINATION_TABLES.get(system)
+    return read_combinations(folder, drugs, table) if table and (licensed or system != SNOMED) else {}
+
+
 _Row = TypeVar("_Row")
 
 
@@ -510,6 +524,7 @@ def _of_ndc(rows: Mapping[str, _Row], code: str) -> _Row | None:
 
 
 _PRODUCT_TABLES = {RXNORM: "products.csv", SNOMED: "products_snomed.csv"}
+_COMBINATION_TABLES = {RXNORM: "combinations.csv", SNOMED: "combinations_snomed.csv"}
 
 
 class _CodeIndex:

@@ -95,6 +95,8 @@ DrugName = Literal[
     "nortriptyline",
     "propranolol",
     "protriptyline",
+    "rizatriptan",
+    "rizatriptan_meloxicam",
     "sumatriptan",
     "sumatriptan_naproxen",
 ]

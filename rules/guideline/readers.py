@@ -696,6 +696,21 @@ def read_products(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[s
 
 
 @functools.lru_cache(maxsize=8)
+def read_combinations(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[str, tuple[str, ...]]:
+    """Code of a combination -> the drugs in it, read at the first look-up and kept."""
+    found: dict[str, tuple[str, ...]] = {}
+    for held, codes in _rows(folder, table, 2):
+        parts = tuple(held.split())
+        for part in parts:
+            if part not in drugs:
+                raise GuidelineError(f"{table}: drug {part!r} is unknown{meant(part, drugs)}")
+        for code in codes.split():
+            if found.setdefault(code, parts) is not parts:
+                raise GuidelineError(f"{table}: {code} stands twice")
+    return found
+
+
+@functools.lru_cache(maxsize=8)
 def read_ndc_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     """National Drug Code of a product -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
     known = {"", *drugs}

@@ -220,6 +220,11 @@ class Drug:
         return drug in (self.id, self.counts_as)
 
     @property
+    def is_last_resort(self) -> bool:
+        """Whether it is an opioid or butalbital: recognised for attacks, never proposed."""
+        return self.acute is not None and not self.acute.suggest
+
+    @property
     def targets_cgrp(self) -> bool:
         """Whether it is an antibody or a gepant, which nobody takes but for migraine."""
         preventive = self.preventive is not None and self.preventive.ehf_class == "E5"

@@ -260,10 +260,16 @@ def test_rimegepant_is_preventive_or_acute_by_its_dosing(dosage: Json, use: str)
     assert facts(request(RIMEGEPANT, dosageInstruction=[dosage])).trials[0].use == use
 
 
-@pytest.mark.parametrize(("mg", "count"), [(75, 0), (325, 0), (326, 1), (900, 1)])
-def test_aspirin_up_to_325_mg_is_no_acute_treatment(mg: float, count: int) -> None:
-    aspirin = rxnorm("1191")
-    assert len(facts(statement(aspirin, dosage=[dose(mg)])).trials) == count
+@pytest.mark.parametrize(("mg", "purpose"), [(75, "other"), (325, "other"), (326, "migraine"), (900, "migraine")])
+def test_aspirin_up_to_325_mg_is_no_acute_treatment_whatever_its_reason(mg: float, purpose: str) -> None:
+    (trial,) = facts(statement(rxnorm("1191"), dosage=[dose(mg)])).trials
+    assert trial.indication == purpose
+
+
+def test_aspirin_for_the_heart_is_no_course_of_the_aspirin_for_attacks() -> None:
+    heart, attacks = (statement(rxnorm("1191"), "active", "2025-01-01", None, dosage=[dose(mg)]) for mg in (81, 900))
+    found = facts(heart, attacks).trials
+    assert sorted((trial.single_dose, trial.indication) for trial in found) == [(81, "other"), (900, "migraine")]
 
 
 def test_an_indication_in_text_is_named_but_not_coded() -> None:

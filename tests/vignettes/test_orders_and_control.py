@@ -11,6 +11,7 @@ from tests.fhir_mappers.build import (
     ICD10CM,
     INEFFECTIVE,
     MIGRAINE,
+    RXNORM,
     SIDE_EFFECT,
     SNOMED,
     SUMATRIPTAN,
@@ -24,6 +25,7 @@ from tests.fhir_mappers.build import (
 from tests.vignettes.test_charts import (
     ADULT,
     RESISTANT,
+    allergic,
     amitriptyline,
     answered,
     draft,
@@ -70,6 +72,10 @@ def daily(amount: float, times: int = 1) -> list[Json]:
 
 def takes(drug: Json, amount: float = 80, **more: Any) -> Json:
     return statement(drug, "active", "2025-06-01", None, **{"dosage": [dose(amount)]} | more)
+
+
+def both(*codes: str) -> Json:
+    return {"coding": [{"system": RXNORM, "code": code} for code in codes]}
 
 
 def has(code: str) -> Json:
@@ -302,6 +308,79 @@ LAST_RESORT = {
 @pytest.mark.parametrize(("chart", "order", "cards"), LAST_RESORT.values(), ids=LAST_RESORT)
 def test_an_opioid_or_butalbital(chart: list[Json], order: Json, cards: set[str]) -> None:
     assert answered([condition(), *chart], "order-sign", orders=[order]) == cards
+
+
+PREGNANCY, ULCER, ASTHMA, KIDNEYS = has("Z34.90"), has("K25.9"), has("J45.909"), has("N18.4")
+PERCOCET = concept(text="oxycodone-acetaminophen 5-325 mg tablet")
+COMBINED = {
+    "an ACE inhibitor with a diuretic, by code": ([PREGNANCY], rxnorm("197885"), None, {"SAF-01"}),
+    "in text": ([PREGNANCY], concept(text="lisinopril-hydrochlorothiazide 10-12.5 mg tablet"), None, {"SAF-01"}),
+    "by the codes of its parts": ([PREGNANCY], both("29046", "5487"), None, {"SAF-01"}),
+    "a beta blocker with a diuretic": ([ASTHMA], concept(text="atenolol/chlorthalidone 50/25"), None, {"SAF-01"}),
+    "an opioid with an NSAID": ([ULCER], concept(text="hydrocodone / ibuprofen 7.5-200 mg"), None, {"SAF-01"}),
+    "an NSAID with what is in no table": ([KIDNEYS], concept(text="naproxen/esomeprazole 500/20"), None, {"SAF-01"}),
+    "butalbital with aspirin": ([ULCER], concept(text="butalbital-aspirin-caffeine"), None, {"SAF-01"}),
+    "an allergy to a part": ([allergic(rxnorm("2670"))], rxnorm("993781"), None, {"SAF-01"}),
+    "as eye drops": ([ASTHMA], concept(text="dorzolamide/timolol eye drops"), None, set()),
+    "as a gel": ([ULCER], concept(text="ibuprofen / levomenthol gel"), None, set()),
+    "nothing against it": ([], rxnorm("197885"), None, set()),
+    "of nothing we know": ([ULCER], concept(text="amlodipine/atorvastatin 5/10"), None, set()),
+    "no trial, class or limit of its parts": (
+        [propranolol()],
+        concept(text="atenolol/chlorthalidone"),
+        MIGRAINE,
+        set(),
+    ),
+    "an opioid with acetaminophen, for migraine": ([], rxnorm("857002"), MIGRAINE, {"ACU-03"}),
+    "codeine with acetaminophen, for migraine": ([], rxnorm("993781"), MIGRAINE, {"ACU-03"}),
+    "oxycodone with acetaminophen, in text": ([], PERCOCET, MIGRAINE, {"ACU-03"}),
+    "for back pain": ([], PERCOCET, concept(ICD10CM, "M54.5"), set()),
+}
+
+
+@pytest.mark.parametrize(("chart", "drug", "why", "cards"), COMBINED.values(), ids=COMBINED)
+def test_a_combination_is_judged_by_what_it_holds(
+    chart: list[Json], drug: Json, why: Json | None, cards: set[str]
+) -> None:
+    order = draft(drug, reasonCode=[why] if why else None)
+    assert answered([condition(), *chart], "order-sign", orders=[order]) == cards
+
+
+def test_a_combination_holds_the_ingredients_of_its_medication() -> None:
+    parts = [{"itemCodeableConcept": rxnorm("29046")}, {"itemCodeableConcept": {"text": "Hydrochlorothiazide"}}]
+    order = draft({}, reasonCode=None)
+    order |= {"contained": [{"resourceType": "Medication", "id": "m", "ingredient": parts}]}
+    order = without(order, "medicationCodeableConcept", medicationReference={"reference": "#m"})
+    assert answered([PREGNANCY], "order-sign", orders=[order]) == {"SAF-01"}
+
+
+def test_a_combination_of_the_british_table_is_one_too() -> None:
+    co_codamol = draft(concept(SNOMED, "42009411000001103"))
+    assert answered([condition()], "order-sign", orders=[co_codamol], locale="UK") == {"ACU-03"}
+
+
+def test_the_silence_about_a_combination_needs_the_problem_list() -> None:
+    order = draft(rxnorm("197885"), reasonCode=None)
+    assert answered([condition()], "order-sign", orders=[order], cut=["Condition"]) == {"INCOMPLETE"}
+
+
+def test_a_refilled_combination_asks_for_the_overuse_of_its_class() -> None:
+    chart = [condition(), *[overuse(f"2026-{month}", opioid=10) for month in ("03", "04", "05")]]
+    assert answered(chart, "medication-refill", orders=[draft(rxnorm("993781"))]) == {"MOH-01"}
+
+
+def test_rizatriptan_with_meloxicam_is_rizatriptan() -> None:
+    symbravo, rizatriptan, sumatriptan = (
+        statement(drug, "active", "2025-06-01", None, dosage=[as_needed(amount)])
+        for drug, amount in ((rxnorm("2711789"), 10), (RIZATRIPTAN, 10), (SUMATRIPTAN, 50))
+    )
+    failed = [condition(), symbravo, response(symbravo, 4, 0)]
+    assert "DTT-04" not in answered([*failed, rizatriptan, response(rizatriptan, 4, 0)])
+    assert "DTT-04" in answered([*failed, sumatriptan, response(sumatriptan, 4, 0)])
+    order = draft(concept(text="Symbravo 20 mg/10 mg tablet"))
+    assert answered([condition(), ULCER], "order-sign", orders=[order]) == {"SAF-01"}
+    order = draft(rxnorm("2711795"), 1, "tablet")
+    assert answered([condition(), takes(PROPRANOLOL)], "order-sign", orders=[order]) == {"SAF-02"}
 
 
 def test_an_opioid_over_incomplete_medications_is_not_judged() -> None:

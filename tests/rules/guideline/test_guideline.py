@@ -13,9 +13,9 @@ from prodrome.rules.guideline.guideline import GUIDELINE_FOLDER, Guideline, load
 from prodrome.rules.guideline.types import GuidelineError
 
 SNOMED = "http://snomed.info/sct"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10 = "http://hl7.org/fhir/sid/icd-10"
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 NDC = "http://hl7.org/fhir/sid/ndc"
 YAML_FILES = ("sources", "parameters", "codes", "contraindications", "drugs")
@@ -44,9 +44,9 @@ def change(folder: Path, name: str, old: str, new: str) -> None:
 
 def test_every_drug_has_one_entry(guideline: Guideline) -> None:
     drugs = guideline.drugs.values()
-    assert len(drugs) == 76
+    assert len(drugs) == 77
     assert sum(drug.preventive is not None for drug in drugs) == 35
-    assert sum(drug.acute is not None for drug in drugs) == 37
+    assert sum(drug.acute is not None for drug in drugs) == 38
     assert [drug.id for drug in drugs if drug.preventive and drug.acute] == ["rimegepant"]
     assert sum(drug.procedural for drug in drugs) == 5
 
@@ -250,7 +250,7 @@ def test_acute_only_drugs_never_enter_a_preventive_class(guideline: Guideline) -
 def test_which_drugs_are_used_for_migraine_only(guideline: Guideline) -> None:
     only = {drug.id for drug in guideline.drugs.values() if drug.only_for_migraine}
     triptans = {drug.id for drug in guideline.acute_members["triptan"]}
-    assert len(triptans) == 8
+    assert len(triptans) == 9
     assert only == triptans | {
         "erenumab",
         "fremanezumab",
@@ -271,10 +271,38 @@ def test_drugs_that_are_not_sold_in_the_united_states(guideline: Guideline) -> N
     assert absent == {"flunarizine", "cinnarizine", "pizotifen", "domperidone"}
 
 
-def test_sumatriptan_with_naproxen_is_a_trial_of_sumatriptan(guideline: Guideline) -> None:
+def test_a_triptan_with_an_nsaid_is_a_trial_of_the_triptan(guideline: Guideline) -> None:
     assert {d.id: d.counts_as for d in guideline.drugs.values() if d.counts_as} == {
-        "sumatriptan_naproxen": "sumatriptan"
+        "sumatriptan_naproxen": "sumatriptan",
+        "rizatriptan_meloxicam": "rizatriptan",
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "parts"),
+    [
+        (RXNORM, "197885", ("lisinopril",)),
+        (RXNORM, "857002", ("acetaminophen", "hydrocodone")),
+        (RXNORM, "8787", ()),
+        (SNOMED, "42009411000001103", ("acetaminophen", "codeine")),
+    ],
+)
+def test_the_table_of_combinations_says_what_they_hold(
+    guideline: Guideline, system: str, code: str, parts: tuple[str, ...]
+) -> None:
+    assert guideline.combined(code, system) == parts
+
+
+@pytest.mark.parametrize(("system", "table"), [(RXNORM, "combinations.csv"), (SNOMED, "combinations_snomed.csv")])
+def test_a_combination_of_that_table_is_no_drug_but_butalbital(guideline: Guideline, system: str, table: str) -> None:
+    lines = (GUIDELINE_FOLDER / table).read_text(encoding="utf-8").splitlines()
+    codes = [code for line in lines if not line.startswith("#") for code in line.partition(",")[2].split()][1:]
+    assert len(codes) > 500
+    for code in codes:
+        product = guideline.product(code, system)
+        assert product is not None
+        assert product.systemic
+        assert product.drug in ("", "butalbital")
 
 
 def test_every_preventive_has_a_side_effect_profile_but_the_other_ones(guideline: Guideline) -> None:
