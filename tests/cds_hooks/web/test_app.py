@@ -99,6 +99,7 @@ def test_the_same_request_gets_the_same_bytes(client: Client) -> None:
     [
         ("get", "/nowhere", 404),
         ("post", "/cds-services/no-such-service", 404),
+        ("post", "/cds-services//prodrome-patient-view", 404),
         ("get", "/cds-services/prodrome-patient-view", 405),
         ("post", "/cds-services", 405),
         ("put", "/cds-services/prodrome-patient-view", 405),
