@@ -12,9 +12,17 @@ def settings_of(asked: argparse.Namespace) -> Settings:
     return load_settings(overrides={name: getattr(asked, name, None) for name in names})
 
 
+def day(text: str) -> date:
+    """A day of the calendar, as people write it at the command line."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day, as in 2026-06-15; came {text[:40]!r}") from None
+
+
 def today_argument(command: argparse.ArgumentParser) -> None:
     """The date to judge by."""
-    command.add_argument("--today", type=date.fromisoformat, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
+    command.add_argument("--today", type=day, metavar="DATE", help="the date to judge by (YYYY-MM-DD)")
 
 
 def engine_argument(command: argparse.ArgumentParser) -> None:

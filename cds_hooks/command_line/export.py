@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.testing import token_file, token_in
 from prodrome.cds_hooks.environment import Environment
-from prodrome.cds_hooks.fhir_client import bulk_data
+from prodrome.cds_hooks.fhir_client import Failure, bulk_data
 from prodrome.cds_hooks.protocol import services
 from prodrome.cds_hooks.settings import FhirServer, Settings, load_settings
 from prodrome.fhir_mappers import KINDS
@@ -55,7 +55,11 @@ def run(asked: argparse.Namespace) -> int:
         patients=not asked.system,
         since=since,
     )
-    done = bulk_data.export(ask, _allowing(settings, server), out, token=token_in(asked.token_file), progress=_tell)
+    allowed, token = _allowing(settings, server), token_in(asked.token_file)
+    try:
+        done = bulk_data.export(ask, allowed, out, token=token, progress=_tell)
+    except Failure as failure:
+        raise UsageError(f"{server}: the FHIR server {failure.text}") from failure
     for kind, rows in sorted(done.rows.items()):
         print(f"{kind:26}{rows:>10} rows")
     for note in done.notes:

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from datetime import date
 
+from prodrome.cds_hooks.command_line.arguments import day
 from prodrome.cds_hooks.database import Database
 from prodrome.cds_hooks.feedback import report
 from prodrome.cds_hooks.settings import load_settings
@@ -14,8 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_const", dest="write", const=report.report_as_json, help="as JSON")
     form.add_argument("--csv", action="store_const", dest="write", const=report.as_csv, help="as CSV")
-    parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or later")
-    parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="cards shown on this day or before")
+    parser.add_argument("--since", type=day, metavar="DATE", help="cards shown on this day or later")
+    parser.add_argument("--until", type=day, metavar="DATE", help="cards shown on this day or before")
     parser.set_defaults(write=report.as_table)
 
 

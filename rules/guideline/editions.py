@@ -65,7 +65,7 @@ def read_edition(path: Path) -> Edition:
     """The edition in a folder of a guideline, or a rulebook alone. Raises :class:`GuidelineError`."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     if not files:
-        raise GuidelineError(f"{path.name}: expected a folder with {RULEBOOK}, found no YAML file in it")
+        raise GuidelineError(f"{path}: expected a folder with {RULEBOOK}, found no YAML file in it")
     return _edition({file.name: read_entry(file, GuidelineError).data for file in files})
 
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from prodrome.cds_hooks.command_line.cli import main
+from prodrome.cds_hooks.fhir_client import Failure, bulk_data
 from prodrome.rules.guideline import load_guideline
 from tests.browser.conftest import fhir_server
 from tests.serving import client_of, service, serving
@@ -331,6 +332,26 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     assert expected in said
     assert "Traceback" not in said
     assert len([line for line in said.splitlines() if not line.startswith(" ")]) == 1
+
+
+def test_an_export_that_fails_says_which_server_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise Failure("cannot be reached", answered=False)
+
+    monkeypatch.setattr(bulk_data, "export", away)
+    assert main(("export", "http://127.0.0.1:1/fhir", "--out", str(tmp_path))) == 2
+    assert "http://127.0.0.1:1/fhir: the FHIR server cannot be reached" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("consult", "x.json", "--today"), ("feedback", "--since"), ("serve", "--today")])
+def test_a_day_that_is_none_is_told_with_what_was_expected(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main((*command, "2026-02-30"))
+    assert "expected a day, as in 2026-06-15; came '2026-02-30'" in capsys.readouterr().err
 
 
 def test_a_patient_that_the_server_does_not_have_is_said(capsys: pytest.CaptureFixture[str]) -> None:
