@@ -285,13 +285,14 @@ class Lexicon:
 
     def __init__(self, guideline: Guideline) -> None:
         self.guideline = guideline
-        self.names: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-        self.unspaced: list[tuple[str, str]] = []  # names in scripts without spaces, longest first
+        self.names: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+        self.unspaced: list[tuple[str, tuple[str, ...]]] = []  # names in scripts without spaces, longest first
         for name, drug in guideline.names.items():
+            drugs = (drug, *guideline.combination_names.get(name, ()))
             if _UNSPACED.search(name):
-                self.unspaced.append((name, drug))
+                self.unspaced.append((name, drugs))
             elif tokens := tuple(_TOKEN.findall(fold(name))):
-                self.names.setdefault(tokens[0], []).append((tokens, drug))
+                self.names.setdefault(tokens[0], []).append((tokens, drugs))
         for candidates in self.names.values():
             candidates.sort(key=lambda candidate: -len(candidate[0]))
         self.unspaced.sort(key=lambda entry: -len(entry[0]))
@@ -559,12 +560,12 @@ class Lexicon:
         strange = _TWO_STRENGTHS.search(text) is not None or _COMPOUND in text
         index = 0
         while index < len(tokens):
-            length, drug = self._name_at(tokens, index)
-            if drug is None:
+            length, drugs = self._name_at(tokens, index)
+            if not drugs:
                 strange = strange or tokens[index] in self.other_ingredients
                 index += 1
                 continue
-            found.add(drug)
+            found.update(drugs)
             strange = strange or self._is_joined(tokens, index, index + length)
             index += length
         return found, tokens, strange
@@ -572,24 +573,25 @@ class Lexicon:
     def _unspaced_in(self, text: str) -> tuple[set[str], str]:
         """The drugs named in a script without spaces, and the text without their names."""
         found: set[str] = set()
-        for name, drug in self.unspaced:
+        for name, drugs in self.unspaced:
             if name in text:
-                found.add(drug)
+                found.update(drugs)
                 text = text.replace(name, " ")
         return found, text
 
-    def _name_at(self, tokens: list[str], index: int) -> tuple[int, str | None]:
+    def _name_at(self, tokens: list[str], index: int) -> tuple[int, tuple[str, ...]]:
+        """How many tokens the name at a place has, and its drugs; none where there is no name."""
         token = tokens[index]
         if token not in self.names and (base := self._without_ending(token)):
             token = base
             tokens = [*tokens[:index], token, *tokens[index + 1 :]]
-        for name, drug in self.names.get(token, ()):
+        for name, drugs in self.names.get(token, ()):
             end = index + len(name)
             if tuple(tokens[index:end]) == name and (
                 name not in self.beside_dose or any(token[0].isdigit() for token in tokens[end : end + 2])
             ):
-                return len(name), drug
-        return 1, None
+                return len(name), drugs
+        return 1, ()
 
     def _without_ending(self, token: str) -> str | None:
         """A name without its Latin ending, or without the salt that some languages write in one word with it."""
@@ -611,7 +613,7 @@ class Lexicon:
             partners.append((tokens[before], before - 1))
         return any(
             not _is_neutral(tokens[at])
-            and self._name_at(tokens, at)[1] is None
+            and not self._name_at(tokens, at)[1]
             and not (join == "-" and self._is_maker(tokens[at]))
             for join, at in partners
         )

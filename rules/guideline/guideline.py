@@ -132,6 +132,7 @@ class Guideline:
     locales: Mapping[str, Locale]
     statements: Mapping[str, str]
     names: Mapping[str, str]
+    combination_names: Mapping[str, tuple[str, ...]]
     words: Mapping[str, tuple[str, ...]]
     other_ingredients: frozenset[str]
     names_beside_dose: frozenset[str]
@@ -436,7 +437,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     for entry in file.values():
         entry.done()
     _check_their_drugs(file["contraindications"], contraindications, drugs)
-    words_of_drugs, other_ingredients, beside_dose = read_names(folder, tuple(drugs))
+    named = read_names(folder, tuple(drugs))
     phrases = read_words(folder)
     addresses = {name: urls[0] for name, urls in systems.items()}
     there: dict[str, Collection[str]] = {
@@ -471,10 +472,11 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         sources=frozen(sources),
         locales=frozen(locales),
         statements=frozen(statements),
-        names=words_of_drugs,
+        names=named.drugs,
+        combination_names=named.holds,
         words=phrases,
-        other_ingredients=other_ingredients,
-        names_beside_dose=beside_dose,
+        other_ingredients=named.others,
+        names_beside_dose=named.beside_dose,
         versions=frozen({entry.where: entry.text("version") for entry in file.values()}),
         folder=folder,
         site=site,

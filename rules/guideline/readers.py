@@ -650,28 +650,46 @@ def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
     return rows[1:]
 
 
+class Names(NamedTuple):
+    """Words by which text names a medicine: each to its drug (``""``: none of ours), and what else they say.
+
+    ``holds``: words of combinations that are no drug of ours, to the drugs of ours in them. ``others``: ingredients
+    that are none. ``beside_dose``: names that count beside a dose only.
+    """
+
+    drugs: Mapping[str, str]
+    holds: Mapping[str, tuple[str, ...]]
+    others: frozenset[str]
+    beside_dose: frozenset[str]
+
+
 @functools.lru_cache(maxsize=8)
-def read_names(folder: Path, drugs: tuple[str, ...]) -> tuple[Mapping[str, str], frozenset[str], frozenset[str]]:
-    """Word -> drug (or ``""``), the words of other ingredients, and the names that count beside a dose only."""
+def read_names(folder: Path, drugs: tuple[str, ...]) -> Names:
+    """The table of names. Raises GuidelineError for a drug nobody knows, or a word that is no name."""
     names: dict[str, str] = {}
+    holds: dict[str, tuple[str, ...]] = {}
     others: set[str] = set()
     beside_dose: set[str] = set()
     for word, drug, kind in _rows(folder, "names.csv", 3):
-        if drug and drug not in drugs:
-            raise GuidelineError(f"names.csv: {word}: drug {drug!r} is unknown{meant(drug, drugs)}")
+        held = tuple(part for part in map(str.strip, drug.split("+")) if part)
+        for part in held:
+            if part not in drugs:
+                raise GuidelineError(f"names.csv: {word}: drug {part!r} is unknown{meant(part, drugs)}")
         if word != word.lower().strip() or word in names or word in others:
             raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
         if kind == "other":
             others.add(word)
         elif kind in ("ingredient", "brand", "beside a dose"):
-            names[word] = drug
+            names[word] = drug if "+" not in drug else ""
+            if "+" in drug:
+                holds[word] = held
             if kind == "beside a dose":
                 beside_dose.add(word)
         else:
             raise GuidelineError(
                 f"names.csv: {word}: kind should be ingredient, brand, beside a dose or other, found {kind!r}"
             )
-    return frozen(names), frozenset(others), frozenset(beside_dose)
+    return Names(frozen(names), frozen(holds), frozenset(others), frozenset(beside_dose))
 
 
 @functools.lru_cache(maxsize=8)

@@ -334,6 +334,10 @@ COMBINED = {
     "an opioid with acetaminophen, for migraine": ([], rxnorm("857002"), MIGRAINE, {"ACU-03"}),
     "codeine with acetaminophen, for migraine": ([], rxnorm("993781"), MIGRAINE, {"ACU-03"}),
     "oxycodone with acetaminophen, in text": ([], PERCOCET, MIGRAINE, {"ACU-03"}),
+    "oxycodone with acetaminophen, by a brand": ([], concept(text="Percocet 5-325 mg tablet"), MIGRAINE, {"ACU-03"}),
+    "an ACE inhibitor with a diuretic, by a brand": ([PREGNANCY], concept(text="Zestoretic 20/12.5"), None, {"SAF-01"}),
+    "in German": ([ASTHMA], concept(text="Metoprololsuccinat/Hydrochlorothiazid 95/12,5 mg"), None, {"SAF-01"}),
+    "as eye drops, by a brand": ([ASTHMA], concept(text="Cosopt"), None, set()),
     "for back pain": ([], PERCOCET, concept(ICD10CM, "M54.5"), set()),
 }
 

@@ -695,6 +695,27 @@ def test_names_in_text(guideline: Guideline, word: str, drug: str) -> None:
     assert guideline.names[word] == drug
 
 
+@pytest.mark.parametrize(
+    ("word", "holds"),
+    [
+        ("percocet", ("acetaminophen", "oxycodone")),
+        ("tylenol with codeine", ("acetaminophen", "codeine")),
+        ("tenoretic", ("atenolol",)),
+        ("zestoretic", ("lisinopril",)),
+        ("vimovo", ("naproxen",)),
+        ("co-codamol", ("acetaminophen", "codeine")),
+    ],
+)
+def test_names_of_combinations_say_what_they_hold(guideline: Guideline, word: str, holds: tuple[str, ...]) -> None:
+    assert guideline.names[word] == ""
+    assert guideline.combination_names[word] == holds
+
+
+def test_what_acts_at_the_eye_or_beside_a_procedure_is_held_by_no_name(guideline: Guideline) -> None:
+    held = {drug for drugs in guideline.combination_names.values() for drug in drugs}
+    assert held.isdisjoint({"timolol", "lidocaine", "bupivacaine", "dexamethasone"})
+
+
 def test_every_drug_has_a_name_in_text(guideline: Guideline) -> None:
     assert set(guideline.names.values()) - {""} == set(guideline.drugs)
 
