@@ -5,6 +5,7 @@ the file's reader gives.
 """
 
 import functools
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -106,7 +107,8 @@ class YamlEntry:
     def number(self, key: str, default: Any = _MISSING) -> Any:
         """A number, 0 or more."""
         value = self.get(key, default)
-        if value is not default and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+        number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        if value is not default and not number:
             raise self.wrong(key, "a number, 0 or more")
         return value
 
@@ -260,12 +262,13 @@ class _Wrong(Exception):
     """What is wrong with a file, before it is said of which."""
 
 
-_TEXT, _LIST, _FIELDS = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
+_TEXT, _FLAG, _LIST, _FIELDS = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "bool", "seq", "map"))
 
 
 class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):  # type: ignore[misc]
     """YAML in which a key stands once: the later would silently overwrite the earlier.
 
+    True and false alone are so, as in YAML 1.2: yes, no, on and off are texts.
     Texts, lists and fields, which nearly all of a file is, are read here: PyYAML keeps a state for each value.
     """
 
@@ -282,7 +285,10 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
             return str(super().resolve(kind, value, implicit))
         tag = self._tags.get(value)
         if tag is None:
-            tag = self._tags[value] = str(super().resolve(kind, value, implicit))
+            tag = str(super().resolve(kind, value, implicit))
+            if tag == _FLAG and value.lower() not in ("true", "false"):
+                tag = _TEXT
+            self._tags[value] = tag
         return tag
 
     def construct_document(self, node: yaml.Node) -> Any:

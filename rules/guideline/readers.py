@@ -445,8 +445,10 @@ def _preventive(
         titration=_titration(entry.entry("titration", None)),
         adequate_beside=tuple(_adequate_beside(one, groups) for one in entry.entries("adequate_beside", ())),
     )
-    if (use.min_adequate or 0) > (use.target or use.min_adequate or 0) or (use.target or 0) > (use.maximum or 1e9):
-        raise entry.wrong("dose", "ordered: min_adequate <= target <= maximum")
+    _rising(dose, "min_adequate", "min_adequate_chronic", "target", "maximum")
+    _positive(trial, "min_days", "interval_days")
+    if quarterly:
+        _positive(quarterly, "amount", "min_days", "min_administrations")
     if (use.per == "administration") != (use.interval_days is not None and use.min_administrations > 0):
         raise entry.wrong(
             "trial", "with interval_days and min_administrations where, and only where, doses are per administration"
@@ -457,8 +459,28 @@ def _preventive(
     return use
 
 
+def _positive(entry: YamlEntry, *names: str) -> None:
+    """Raises where one of the amounts is given as 0: no dose, no day and no limit of anything is so little."""
+    for name in names:
+        if entry.number(name, None) == 0:
+            raise entry.wrong(name, "above 0")
+
+
+def _rising(entry: YamlEntry, *names: str) -> None:
+    """Raises unless those of the amounts that are given are above 0, and none is below one before it."""
+    _positive(entry, *names)
+    before, least = "", 0.0
+    for name in names:
+        amount = entry.number(name, None)
+        if amount is not None:
+            if amount < least:
+                raise entry.wrong(name, f"{before} ({least:g}) or more")
+            before, least = name, amount
+
+
 def _adequate_beside(entry: YamlEntry, groups: Collection[str]) -> AdequateBeside:
     beside = AdequateBeside(entry.one_of("group", groups), entry.number("min_adequate"))
+    _positive(entry, "min_adequate")
     entry.done()
     return beside
 
@@ -478,6 +500,7 @@ def _titration(entry: YamlEntry | None) -> Titration | None:
     if entry is None:
         return None
     titration = Titration(entry.number("start"), entry.text("says"), entry.integer("weeks", None))
+    _positive(entry, "start")
     entry.done()
     return titration
 
@@ -494,10 +517,13 @@ def _acute(entry: YamlEntry, sources: Mapping[str, Source], classes: Mapping[str
                 repeat_hours=dose.number("repeat_hours", None),
             )
         )
+        _rising(dose, "min_full", "usual", "max_24h")
+        _positive(dose, "repeat_hours")
         dose.done()
     exceptions = []
     for exception in entry.entries("exceptions", ()):
         exceptions.append(DoseException(exception.one_of("when", EXCEPTIONS), exception.number("min_full")))
+        _positive(exception, "min_full")
         exception.done()
     use = AcuteUse(
         drug_class=entry.one_of("drug_class", classes),
@@ -547,6 +573,8 @@ def read_dose_limits(
         one = limits[-1]
         if (one.single, one.daily, one.weekly, one.doses, one.days) == (None,) * 5:
             raise entry.wrong("single", "given, or daily, weekly, doses or days")
+        _rising(entry, "single", "daily", "weekly")
+        _positive(entry, "doses", "days")
         entry.done()
     together = file.entry("not_together")
     classes = together.texts("classes", known={drug.acute.drug_class for drug in drugs.values() if drug.acute})

@@ -96,11 +96,16 @@ def test_nothing_else_reads_yaml_or_guesses_what_was_meant() -> None:
 
 
 def test_values_are_what_yaml_says_and_what_is_anchored_is_read_once() -> None:
-    text = 'a: &same [1, 2.5, "1", true, null, 2026-01-31]\nb: *same\n"3": [yes, x]\n3: {}\n'
+    text = 'a: &same [1, 2.5, "1", true, null, 2026-01-31]\nb: *same\n"3": [no more, x]\n3: {}\n'
     said = parse(text, Wrong)
     assert said == yaml.safe_load(text)
     assert isinstance(said, dict)
     assert said["a"] is said["b"]
+
+
+def test_only_true_and_false_are_so_and_yes_no_on_and_off_are_texts() -> None:
+    said = parse("[true, False, yes, No, ON, off]", Wrong)
+    assert said == [True, False, "yes", "No", "ON", "off"]
 
 
 @pytest.mark.timeout(20)
