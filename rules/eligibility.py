@@ -467,13 +467,23 @@ def _ruled_out(chart: _Chart, acute_class: str) -> Answer:
 def _beside(chart: _Chart, row: EligibilityRow, drug: str | None) -> Criterion:
     own = {drug} if drug else set(row.drugs)
     others = [
-        trial for trial in chart.facts.trials if trial.running and trial.drug in row.not_with and trial.drug not in own
+        trial
+        for trial in chart.facts.trials
+        if trial.running and trial.drug not in own
+        if trial.drug in row.not_with or _class_of(chart, trial) in row.not_with
     ]
     if others:
         refs = tuple(ref for trial in others for ref in trial.refs)
         return Criterion("beside", NOT_MET, drugs=tuple(dict.fromkeys(trial.drug for trial in others)), refs=refs)
     missing = chart.missing(*MEDICATION)
     return Criterion("beside", NOT_RECORDED if missing else MET, missing=missing)
+
+
+def _class_of(chart: _Chart, trial: Trial) -> str | None:
+    """The class of a drug as it is used: rimegepant prevents, or treats attacks."""
+    drug = chart.guideline.drugs[trial.drug]
+    use = drug.preventive if trial.use == "preventive" else drug.acute
+    return use.drug_class if use else None
 
 
 def _without(chart: _Chart, names: Sequence[str]) -> Criterion:

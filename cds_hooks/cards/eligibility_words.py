@@ -194,16 +194,17 @@ def _asked(row: EligibilityRow, kind: str, guideline: Guideline) -> str:
     if kind == "failures":
         return " or ".join(_failures_asked(one) for one in row.failed)
     if kind == "beside" and row.not_with:
-        classes = dict.fromkeys(_class_name(guideline, id_) for id_ in row.not_with)
-        return f"no {' or '.join(classes)} beside it"
+        return f"no {' or '.join(_name(guideline, id_) for id_ in row.not_with)} beside it"
     if kind == "conditions" and row.without:
         return f"none of: {', '.join(guideline.code_sets[name].title for name in row.without)}"
     return ""
 
 
-def _class_name(guideline: Guideline, id_: str) -> str:
-    use = guideline.drugs[id_].preventive
-    return guideline.drug_classes[use.drug_class] if use else guideline.drugs[id_].name
+def _name(guideline: Guideline, id_: str) -> str:
+    """What a drug or a class is called."""
+    if id_ in guideline.acute_classes:
+        return f"{guideline.acute_classes[id_].name} for attacks"
+    return guideline.drug_classes.get(id_) or guideline.drugs[id_].name
 
 
 def _days_asked(asked: DaysAsked) -> str:

@@ -308,7 +308,9 @@ def _class(id_: str, name: str, drugs: Iterable[Drug]) -> _Class:
     """A class of drugs, without products that count as another drug."""
     drugs = [drug for drug in drugs if not drug.counts_as]
     members = Members.of(Member(drug, Trusted(drug.name)) for drug in drugs)
-    reasons = frozenset(reason for drug in drugs for reason in (drug.id, *drug.contraindications, *drug.cautions))
+    reasons = frozenset(
+        reason for drug in drugs for reason in (drug.id, *drug.contains, *drug.contraindications, *drug.cautions)
+    )
     return _Class.of(id_, Trusted(name), members, reasons, _UNRANKED)
 
 

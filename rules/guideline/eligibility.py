@@ -79,8 +79,8 @@ class EligibilityRow:
     """What a body asks for before one of ``drugs`` (ids) is given for one of ``uses``.
 
     ``days`` and ``failed`` are alternatives, one of which must hold; ``months``: of how many the mean is asked.
-    ``migraine`` is ``None`` for either type; ``age_min`` in years. ``read``: in the source's own words, or in a page
-    about it.
+    ``migraine`` is ``None`` for either type; ``age_min`` in years. ``not_with`` are ids of drugs and classes.
+    ``read``: in the source's own words, or in a page about it.
     """
 
     id: str
@@ -262,7 +262,7 @@ def _row(entry: YamlEntry, id_: str, known: Known, bodies: Mapping[str, Body], l
         days=tuple(map(_days_asked, entry.entries("days", ()))),
         months=entry.integer("months", MONTHS),
         failed=tuple(_failures_asked(one, known, lists) for one in entry.entries("failed", ())),
-        not_with=known.members(entry, "not_with", entry.texts("not_with", ())),
+        not_with=entry.texts("not_with", (), known=[*known.drugs, *known.classes]),
         without=entry.texts("without", (), known=known.code_sets),
         asks=entry.texts("asks", ()),
         date=entry.text("date", ""),

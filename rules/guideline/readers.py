@@ -380,6 +380,7 @@ def read_drugs(
             acute=_acute(acute, sources, acute_classes) if acute else None,
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
+            contains=entry.texts("contains", (), known=entries),
             also_given_for=entry.one_of("also_given_for", code_sets, None),
             unavailable_in=entry.texts("unavailable_in", (), known=locales),
             contraindications=entry.texts("contraindications", (), known=contraindications),

@@ -194,9 +194,9 @@ class AcuteUse:
 class Drug:
     """One drug: how it is recognised, what it is used for, and who should not have it.
 
-    ``codes`` maps ``rxnorm``, ``atc`` and ``snomed`` to codes. ``counts_as``: a trial of it is a trial of that drug.
-    ``also_given_for`` names the code set of its other indications. ``procedural``: given with procedures and
-    infusions only, recognised but not judged.
+    ``codes`` maps ``rxnorm``, ``atc`` and ``snomed`` to codes. ``counts_as``: a trial of it is a trial of that drug;
+    ``contains`` are other drugs in it. ``also_given_for`` names the code set of its other indications.
+    ``procedural``: given with procedures and infusions only, recognised but not judged.
     """
 
     id: str
@@ -213,11 +213,12 @@ class Drug:
     sources: tuple[str, ...]
     procedural: bool = False
     only_for_headache: bool = False
+    contains: tuple[str, ...] = ()
     note: str = ""
 
     def holds(self, drug: str) -> bool:
-        """Whether it is ``drug``, or a product that counts as it: sumatriptan with naproxen holds sumatriptan."""
-        return drug in (self.id, self.counts_as)
+        """Whether it is ``drug``, or a product with it: sumatriptan with naproxen holds both."""
+        return drug in (self.id, self.counts_as, *self.contains)
 
     @property
     def is_last_resort(self) -> bool:

@@ -352,6 +352,17 @@ def test_another_drug_against_cgrp_must_not_run_beside() -> None:
     assert said(patient(completeness=without("MedicationStatement")), "E60", "beside") == "not recorded"
 
 
+def test_a_gepant_for_attacks_is_no_other_preventive_but_a_second_drug_against_cgrp() -> None:
+    def taken(drug: str, use: str) -> Facts:
+        return patient(trials=(Trial(drug, use, running=True, start=on("2026-01-01"), indication=Indication.MIGRAINE),))
+
+    assert said(taken("rimegepant", "acute"), "E60", "beside") == "met"
+    assert said(taken("rimegepant", "preventive"), "E60", "beside") == "not met"
+    assert said(taken("ubrogepant", "acute"), "E60", "beside") == "met"
+    assert said(taken("rimegepant", "acute"), "E63", "beside") == "not met"
+    assert said(taken("ubrogepant", "acute"), "E63", "beside") == "not met"
+
+
 def test_a_condition_that_excludes() -> None:
     stroke = Condition(frozenset({"stroke_tia"}), refs=("Condition/stroke",))
     assert said(patient(conditions=(MIGRAINE, stroke)), "E45", "conditions") == "not met"

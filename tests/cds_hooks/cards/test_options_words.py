@@ -111,6 +111,13 @@ def test_a_card_has_a_class_in_the_state_that_the_rules_give_it(facts: Facts) ->
         assert (choice.status == "open") <= bool(states[choice.id].left)
 
 
+def test_a_combination_is_ruled_out_by_an_allergy_to_what_it_contains() -> None:
+    facts = patient(allergies=(Allergy("acetaminophen", "allergy", refs=("AllergyIntolerance/a",)),))
+    choice = next(one for one in Options(Sheet(judged(facts), facts)).acutes if one.id == "combination")
+    assert choice.status == "barred"
+    assert [str(reason) for reason in choice.members.reasons] == ["allergy to it"]
+
+
 @given(patients())
 def test_no_class_that_failed_or_is_ruled_out_is_open(facts: Facts) -> None:
     judgement = judged(facts, engine="reference")
