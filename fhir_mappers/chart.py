@@ -91,6 +91,7 @@ class Chart:
         for place, value in enumerate(record.orders):
             self._add_order(place, value)
         self.patient_id = self._whose(record.patient_id)
+        self._foreign: set[int] = set()  # resources of other patients, by identity
         self.ordered = frozenset(reference for _, reference, _ in self.orders if reference)
         self.rows: dict[str, list[ChartRow]] = {kind: self._own(kind) for kind in self._named}
 
@@ -201,10 +202,12 @@ class Chart:
             try:
                 if (type(subject) is dict and subject.get("reference") == plain) or self.concerns_us(row[1]):
                     own.append(row)
-                elif kind in KINDS:
+                    continue
+                if kind in KINDS:
                     self.puzzled(kind, "subject", ANOTHER, row[0], "")
             except Unreadable as error:
                 self.skip(kind, row[0], str(error), row[1])
+            self._foreign.add(id(row[1]))
         own.sort(key=itemgetter(0))
         return own
 
@@ -259,7 +262,8 @@ class Chart:
     def resolve(self, reference: str | None, within: JsonObject) -> JsonObject | None:
         """The resource a reference key names: contained in ``within``, or anywhere in the record.
 
-        A contained one may be named without ``#``, where no other in the record has that name.
+        A contained one may be named without ``#``, where no other in the record has that name. What is another
+        patient's is nothing to ours.
         """
         if reference is None:
             return None
@@ -270,7 +274,9 @@ class Chart:
             target = self._contained(reference, within)
         if target is None and ("/" not in reference or reference.startswith("urn:")):
             target = self._barely_named(bare_id(reference) or "")
-        if target is not None and MODIFIER in target:
+        if target is None or id(target) in self._foreign:
+            return None
+        if MODIFIER in target:
             stop_type(target)
         return target
 

@@ -22,7 +22,8 @@ DIAGNOSIS_SYSTEMS = frozenset({ICD10CM, ICD10, ICD9CM, ICPC, ICPC2, SNOMED})
 _OWN = (RXNORM, ATC, SNOMED, NDC, ICD10CM, ICD10, ICD9CM, ICPC, ICPC2, LOINC, CPT, ACT_CODE, EDQM, DIARY)
 _CLASSIFICATIONS = frozenset({ICD10CM, ICD10})
 _SKS = re.compile(r"D(?=[A-Z]\d\d)")  # Denmark's: ICD-10 behind a D; no code of ICD-10 has two letters
-_EXPRESSION = re.compile(r"(\d{6,18})\s*[|:]")  # of SNOMED CT: a concept with its term, or refined
+# Of SNOMED CT: a concept with its term, or refined; a definition may stand before it.
+_EXPRESSION = re.compile(r"(?:(?:===|<<<)\s*)?(\d{6,18})\s*(?:[|:]|$)")
 _SCHEME = re.compile(r"^https?://")
 _EDITION = "snomed.info/sct/"
 _OIDS_OF_ICD10 = ("urn:oid:1.2.752.116.1.1.1.1.", "urn:oid:1.2.246.537.6.1.")  # Sweden's and Finland's, by edition

@@ -147,13 +147,13 @@ def _status_of(guideline: Guideline, status: JsonObject) -> frozenset[str]:
     ((name, value),) = status.items()
     if type(value) is str:
         text = read_text(status, name)
-        return frozenset({text} if text else ())
+        return frozenset({text.lower()} if text else ())
     value = read_object(status, name)
     if value is None:
         return _NO_STATUS
     codings = read_objects(value, "coding")
     codes = (read_text(item, "code") for item in codings)
-    found = frozenset(_STATUS.get(code, code) for code in codes if code)
+    found = frozenset(_STATUS.get(code, code.lower()) for code in codes if code)
     if not found.isdisjoint(_STATUSES):
         return found
     texts = [read_text(value, "text"), *(read_text(item, "display") for item in codings)]

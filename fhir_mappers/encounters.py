@@ -36,7 +36,7 @@ from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_speci
 from prodrome.rules import FollowUp, HospitalVisit, Indication, per_guideline
 from prodrome.rules.guideline import Guideline
 
-RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave"})
+RUNNING = frozenset({"in-progress", "arrived", "triaged", "onleave", "on-hold"})  # R5 says on-hold for onleave
 _COUNTED = RUNNING | {"finished", "unknown", "completed", "discharged", None}
 HOSPITAL, AMBULATORY, EMERGENCY = "hospital_class", "ambulatory_class", "emergency"  # code sets
 IN_PREGNANCY = "nervous_disease_in_pregnancy"  # code set
@@ -47,6 +47,7 @@ _visit_words = phrases_of(_VISIT)
 PRINCIPAL_USES = frozenset(
     {
         *("CC", "DD", "billing", "chief-complaint", "discharge-diagnosis"),
+        "final",  # R5
         *("treatment-diagnosis", "hospital-main-diagnosis", "principle-DRG"),  # Germany's
     }
 )

@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart, seconds, unique
-from prodrome.fhir_mappers.code_systems import LOINC
 from prodrome.fhir_mappers.codes import Code, read_concept, sets_of
 from prodrome.fhir_mappers.courses import ACUTE, use_of
 from prodrome.fhir_mappers.dates import last_of_month, months_before, read_moment, read_period, read_when
@@ -45,11 +44,11 @@ from prodrome.rules import OVERUSE_CLASSES, AcuteUseMonth, AttackRecord, Headach
 from prodrome.rules.guideline import Guideline
 
 VALID = frozenset({"final", "amended", "corrected"})
+AT_LEAST = frozenset({">", ">="})  # comparators: a pressure above 180 is as high as one of 180
 MMHG = frozenset({"mm[Hg]", "mmHg", "mm Hg", "mm(Hg)", "millimeter of mercury"})
 _LONGEST_THREE_MONTHS = 92  # days
 # Code sets of the answers to a pregnancy status.
 PREGNANT, NOT_PREGNANT = "reading.pregnant", "reading.not_pregnant"
-PREGNANCY_UNKNOWN: Code = (LOINC, "LA4489-6")
 
 
 class _Count(NamedTuple):
@@ -241,27 +240,30 @@ class _Reader:
     # --- Measurements ------------------------------------------------------------------------------------------------
 
     def pregnancy(self, ref: str, resource: JsonObject) -> None:
-        said = read_concept(resource, "valueCodeableConcept").codes
-        names = sets_of(self.chart.guideline, said)
+        said = read_concept(resource, "valueCodeableConcept")
+        names = sets_of(self.chart.guideline, said.codes)
         pregnant: bool | None = None
         if PREGNANT in names:
             pregnant = True
-        elif NOT_PREGNANT in names or any(code[0] == LOINC and code != PREGNANCY_UNKNOWN for code in said):
+        elif NOT_PREGNANT in names:
             pregnant = False
         if pregnant is not None:
             self.readings.append(Reading("pregnancy", _measured(resource), pregnant=pregnant, refs=unique([ref])))
+            self.chart.understood("Observation", "pregnancy status")
+        elif said.written:
+            self.chart.puzzled("Observation", "pregnancy status", "is not known", ref, said.written)
 
     def blood_pressure(self, ref: str, resource: JsonObject) -> None:
         values: dict[str, float] = {}
         for component in read_objects(resource, "component"):
             names = sets_of(self.chart.guideline, read_concept(component, "code").codes)
             for name in names & {SYSTOLIC, DIASTOLIC}:
-                if (value := _quantity(component, MMHG)) is not None:
+                if (value := _quantity(component, MMHG, AT_LEAST)) is not None:
                     values[name] = value
         self._add_pressure(values, _measured(resource), ref)
 
     def pressure_alone(self, name: str, ref: str, resource: JsonObject) -> None:
-        value, when = _quantity(resource, MMHG), _measured(resource)
+        value, when = _quantity(resource, MMHG, AT_LEAST), _measured(resource)
         if value is not None and when is not None:
             self.alone[when].append((name, value, ref))
         elif value is not None:
@@ -375,17 +377,29 @@ def _days(parent: JsonObject, most: int) -> float | None:
             return None
         if "d" not in (unit_of_time(read_text(quantity, name) or "") for name in ("code", "unit")):
             raise Unreadable("valueQuantity: not in days")
+        _refuse_bound(quantity)
         value = read_count(quantity, "value")
     if value is not None and value > most:
         raise Unreadable("value: more days than there are")
     return None if value is None else float(value)
 
 
-def _quantity(parent: JsonObject, units: frozenset[str] | None) -> float | None:
+def _quantity(parent: JsonObject, units: frozenset[str] | None, bounds: frozenset[str] = frozenset()) -> float | None:
+    """A measured value; ``bounds`` are the comparators with which the value is read as it stands."""
     quantity = read_object(parent, "valueQuantity")
     if quantity is None:
         return None
     said = {read_text(quantity, "code"), read_text(quantity, "unit")} - {None}
     if units is not None and said and said.isdisjoint(units):
         raise Unreadable("valueQuantity: not in the unit of the measurement")
-    return read_number(quantity, "value")
+    _refuse_bound(quantity, bounds)
+    value = read_number(quantity, "value")
+    if value is not None and value <= 0:
+        raise Unreadable("value: nothing that was measured")
+    return value
+
+
+def _refuse_bound(quantity: JsonObject, allowed: frozenset[str] = frozenset()) -> None:
+    """Raise Unreadable where a value is only a bound: "< 8" is not 8."""
+    if "comparator" in quantity and read_text(quantity, "comparator") not in (None, *allowed):
+        raise Unreadable("comparator: a bound, not a value")

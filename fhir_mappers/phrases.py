@@ -11,6 +11,7 @@ from prodrome.rules.guideline import Guideline
 
 REACH = 3  # words before a phrase in which a negation denies it
 NEGATION = "negation"  # of words.csv
+_QUALIFIED = ("invasi", "pharmac")  # "non-invasive stimulation" is stimulation all the same
 BEGINS = "*"  # behind a phrase of one word: every word that begins so
 SHORT = 100  # characters of a text that is remembered: the name of a thing, not what somebody wrote of a patient
 MOST_REMEMBERED = 4000
@@ -165,6 +166,8 @@ def _denies_another(
 def _is_denied(words: tuple[str, ...], start: int, own: set[int], negations: frozenset[tuple[str, ...]]) -> bool:
     """Whether a negation, which is no part of a phrase, stands up to three words before a place."""
     return any(
-        at not in own and (words[at : at + 1] in negations or words[at : at + 2] in negations)
+        at not in own
+        and (words[at : at + 1] in negations or words[at : at + 2] in negations)
+        and not words[at + 1].startswith(_QUALIFIED)
         for at in range(max(0, start - REACH), start)
     )

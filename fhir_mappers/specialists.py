@@ -34,8 +34,8 @@ def code_sets(guideline: Guideline) -> frozenset[str]:
 
 @per_guideline
 def _referral_sets(guideline: Guideline) -> frozenset[str]:
-    """Those that count as a referral to one."""
-    return frozenset(f"{name}_referral" for name in code_sets(guideline))
+    """Those that ask for one: a referral, or the specialty itself."""
+    return frozenset(name for own in code_sets(guideline) for name in (own, f"{own}_referral"))
 
 
 def is_specialist(concepts: Iterable[Concept], guideline: Guideline, wanted: frozenset[str]) -> bool:

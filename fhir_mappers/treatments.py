@@ -105,6 +105,7 @@ def _device(chart: Chart, reference: JsonObject, within: JsonObject) -> Concept:
         return Concept((), texts, ())
     types = [concept(each) for each in read_objects(device, "type")]
     names = [read_text(each, "name") for each in read_objects(device, "deviceName")]
+    names += [read_text(each, "value") for each in read_objects(device, "name")]  # R5
     return Concept(
         codes=tuple(code for said in types for code in said.codes),
         texts=texts + tuple(text for said in types for text in said.texts) + tuple(name for name in names if name),
@@ -124,8 +125,11 @@ def _last_used(chart: Chart, resource: JsonObject, stems: tuple[str, ...], statu
 
 
 def _device_used(chart: Chart, resource: JsonObject, status: str | None) -> When | None:
-    when = _last_used(chart, resource, ("timing",), status)
-    return when or read_when(resource, "recordedOn") or read_when(resource, "dateAsserted")
+    if when := _last_used(chart, resource, ("timing",), status):
+        return when
+    return _last_of(
+        chart, read_when(resource, "recordedOn") or read_when(resource, "dateAsserted"), None, status == "active"
+    )
 
 
 def _last_of(chart: Chart, start: When | None, end: When | None, goes_on: bool) -> When | None:

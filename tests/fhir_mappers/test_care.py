@@ -62,6 +62,7 @@ ENCOUNTER_STATUS = [
     ("arrived", True),
     ("triaged", True),
     ("onleave", True),
+    ("on-hold", True),  # R5's onleave
     ("finished", False),
     ("unknown", False),
     ("completed", False),
@@ -126,6 +127,11 @@ REASONS: list[tuple[str, Json, str]] = [
     ("discharge diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "DD")]}, "migraine"),
     ("billing diagnosis", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "billing")]}, "migraine"),
     ("comorbidity", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE, "CM")]}, "unstated"),
+    (
+        "R5 final diagnosis",
+        {"reasonCode": None, "diagnosis": [diagnosis(FRACTURE, "working"), diagnosis(MIGRAINE, "final")]},
+        "migraine",
+    ),
     ("no rank, no use", {"reasonCode": None, "diagnosis": [diagnosis(MIGRAINE)]}, "migraine"),
     ("a reason beats a diagnosis", {"reasonCode": [FRACTURE], "diagnosis": [diagnosis(MIGRAINE, rank=1)]}, "other"),
     (
@@ -384,6 +390,11 @@ def test_a_referral(row: Json, count: int) -> None:
     assert follow_ups(row) == [("referral", "2026-06-05")] * count
 
 
+def test_an_order_of_the_specialty_itself_is_a_referral_to_it() -> None:
+    assert follow_ups(service_request(NEUROLOGY)) == [("referral", "2026-06-05")]
+    assert not follow_ups(service_request(concept(SNOMED, "394882004")))  # pain management, off by default
+
+
 def test_a_referral_may_be_undated() -> None:
     assert follow_ups(service_request(concept(SNOMED, "308474002"), authoredOn=None)) == [("referral", None)]
 
@@ -451,6 +462,61 @@ def test_a_device_still_in_use_is_used_today() -> None:
     device = {"display": "Vagus nerve stimulator"}
     use = resource("DeviceUseStatement", status="active", device=device, timingPeriod=period("2024-01-01", None))
     assert treatments(use) == [("neurostimulation", "2026-06-15", "unstated")]
+
+
+@pytest.mark.parametrize("kind", ["DeviceUseStatement", "DeviceUsage"])
+def test_a_device_that_is_active_since_long_ago_is_used_today(kind: str) -> None:
+    device: Json = {"display": "Vagus nerve stimulator"}
+    device = {"reference": device} if kind == "DeviceUsage" else device
+
+    def used(status: str) -> list[str | None]:
+        rows = [
+            resource(kind, status=status, device=device, **{name: "2024-01-01"})
+            for name in ("dateAsserted", "recordedOn")
+        ]
+        return [when for _, when, _ in treatments(*rows)]
+
+    assert used("active") == ["2026-06-15", "2026-06-15"]
+    assert used("completed") == used("stopped") == ["2024-01-01", "2024-01-01"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"deviceName": [{"name": "External trigeminal nerve stimulator", "type": "user-friendly-name"}]},
+        {"name": [{"value": "External trigeminal nerve stimulator", "type": "user-friendly-name"}]},  # R5
+    ],
+)
+def test_a_device_is_known_by_the_name_of_its_resource(names: Json) -> None:
+    device = {"resourceType": "Device", "id": "d", **names}
+    use = resource("DeviceUseStatement", status="active", device={"reference": "#d"}, contained=[device])
+    usage = resource("DeviceUsage", status="active", device={"reference": {"reference": "#d"}}, contained=[device])
+    assert [kind for kind, _, _ in treatments(use, usage)] == ["neurostimulation"] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Non-invasive vagus nerve stimulation (nVNS)",
+        "Nicht-invasive Vagusnervstimulation",
+        "non invasive neuromodulation",
+        "Cefaly Dual",
+        "gammaCore Sapphire",
+        "Nerivio",
+        "Relivion MG",
+        "SAVI Dual",
+    ],
+)
+def test_neurostimulation_is_known_by_what_charts_call_it(text: str) -> None:
+    assert [kind for kind, _, _ in treatments(procedure({"text": text}))] == ["neurostimulation"]
+
+
+def test_what_is_denied_beside_an_adjective_is_denied() -> None:
+    assert not treatments(procedure({"text": "No vagus nerve stimulation"}))
+    assert not treatments(procedure({"text": "No non-invasive vagus nerve stimulation"}))
+    assert [kind for kind, _, _ in treatments(procedure({"text": "Non-pharmacologic therapy - acupuncture"}))] == [
+        "acupuncture"
+    ]
 
 
 def test_other_devices_and_procedures_are_passed_over() -> None:

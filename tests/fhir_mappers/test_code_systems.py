@@ -206,6 +206,15 @@ STOPS = [
     ("onvoldoende effect", StopReason.INEFFICACY),
     ("efectos adversos", StopReason.INTOLERANCE),
     ("senza effetti collaterali", StopReason.UNKNOWN),
+    ("Migraine not controlled", StopReason.INEFFICACY),
+    ("no significant improvement", StopReason.INEFFICACY),
+    ("insufficient effect", StopReason.INEFFICACY),
+    ("tried and failed", StopReason.INEFFICACY),
+    ("Non-response", StopReason.INEFFICACY),
+    ("did not tolerate", StopReason.INTOLERANCE),
+    ("good response", StopReason.UNKNOWN),
+    ("50 % response", StopReason.UNKNOWN),
+    ("no loss of effect", StopReason.UNKNOWN),
 ]
 
 

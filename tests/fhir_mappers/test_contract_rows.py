@@ -225,6 +225,9 @@ HOLDS: list[tuple[str, Json, bool]] = [
     ("refuted in text", {"verificationStatus": concept(text="Refuted")}, False),
     ("SNOMED CT known absent", {"verificationStatus": concept(SNOMED, "410516002", display="Known absent")}, False),
     ("STU3 refuted", {"verificationStatus": "refuted"}, False),
+    ("refuted in capitals", {"verificationStatus": concept(VERIFICATION, "REFUTED")}, False),
+    ("resolved in capitals", {"clinicalStatus": concept(CLINICAL, "RESOLVED")}, False),
+    ("STU3 resolved in capitals", {"clinicalStatus": "Resolved"}, False),
 ]
 
 

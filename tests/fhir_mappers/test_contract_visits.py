@@ -701,6 +701,16 @@ PROBLEMS: list[Row] = [
     ),
     ("ICD-9-CM migraine", (condition(concept(ICD9CM, "346.10")),), problems, ["migraine"]),
     ("ICD-9-CM, a variant that is no migraine here", (condition(concept(ICD9CM, "346.20")),), problems, []),
+    *[
+        (f"an expression of SNOMED CT: {code}", (condition(concept(SNOMED, code)),), problems, right)
+        for code, right in (
+            ("195967001 |Asthma|", ["asthma"]),
+            ("195967001:246112005=24484000", ["asthma"]),
+            ("=== 195967001 |Asthma|", ["asthma"]),
+            ("<<< 195967001", ["asthma"]),
+            ("243796009:246090004=195967001,408729009=410516002", []),  # known absent
+        )
+    ],
     ("ICPC-2", (condition(concept("http://hl7.org/fhir/sid/icpc-2", "R96")),), problems, ["asthma"]),
     (
         "ICPC of the Netherlands",

@@ -197,6 +197,7 @@ def test_more_attacks_relieved_than_treated_is_unreadable() -> None:
         (concept(SNOMED, "60001007"), False),
         (concept(LOINC, "LA4489-6"), None),  # unknown
         (concept(SNOMED, "261665006"), None),
+        (concept(LOINC, "LA33-6"), None),  # a yes, which no table knows, is no "not pregnant"
         ({"text": "pregnant"}, None),
     ],
 )
@@ -261,3 +262,32 @@ MONTH_ENDS = [
 @pytest.mark.parametrize(("end", "is_month"), MONTH_ENDS)
 def test_the_first_of_the_next_month_ends_a_month_where_it_says_no_time(end: str, is_month: bool) -> None:
     assert [str(month.month) for month in facts(diary(end=end)).headache_months] == ["2026-05-01"] * is_month
+
+
+@pytest.mark.parametrize("comparator", ["<", "<=", ">", ">="])
+def test_a_bound_is_no_count_of_days(comparator: str) -> None:
+    read = facts(diary(valueInteger=None, valueQuantity=quantity(8, "d") | {"comparator": comparator}))
+    assert not read.headache_months
+    assert read.skipped[0].why == "comparator: a bound, not a value"
+
+
+def test_a_pressure_above_a_bound_is_at_least_that_high_and_no_other_bound_is_a_reading() -> None:
+    def read(code: str, unit: str, comparator: str) -> list[float | None]:
+        value = quantity(180, unit) | {"comparator": comparator}
+        found = facts(observation(LOINC, code, effectiveDateTime="2026-06-01", valueQuantity=value))
+        return [reading.systolic or reading.rate for reading in found.readings]
+
+    assert read("8480-6", "mm[Hg]", ">=") == read("8480-6", "mm[Hg]", ">") == [180]
+    assert read("8480-6", "mm[Hg]", "<") == read("8867-4", "/min", "<") == read("8867-4", "/min", ">") == []
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_nothing_that_was_measured_is_no_reading(value: int) -> None:
+    read = facts(observation(LOINC, "8867-4", effectiveDateTime="2026-06-01", valueQuantity=quantity(value, "/min")))
+    assert not read.readings
+    assert read.skipped
+
+
+def test_an_answer_about_pregnancy_that_no_table_knows_is_told() -> None:
+    row = observation(LOINC, "82810-3", effectiveDateTime="2026-05-01", valueCodeableConcept=concept(LOINC, "LA33-6"))
+    assert [(each.kind, each.what) for each in facts(row).not_understood] == [("Observation", "pregnancy status")]

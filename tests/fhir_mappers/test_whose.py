@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from prodrome.fhir_mappers import BundleEntry, Record, read_facts
-from prodrome.rules.facts import Completeness, Facts
+from prodrome.rules.facts import Completeness, Facts, Indication
 from prodrome.rules.guideline.guideline import load_guideline
 from tests.fhir_mappers.build import (
     COMPLETE,
@@ -16,6 +16,7 @@ from tests.fhir_mappers.build import (
     Json,
     condition,
     diary,
+    encounter,
     facts,
     request,
     resource,
@@ -253,3 +254,12 @@ def test_an_address_that_belongs_to_another_resource_confuses_nothing() -> None:
     wrong = BundleEntry(diary(), "https://ehr.example.org/fhir/Condition/c1")
     read = _entries(wrong, BundleEntry(condition(id="c1"), None))
     assert len(read.conditions) == len(read.headache_months) == 1
+
+
+def test_what_is_another_patients_explains_no_visit_of_ours() -> None:
+    reason = {"reasonReference": [{"reference": "Condition/c"}]}
+    theirs = condition(id="c", subject={"reference": "Patient/pat-2"})
+    (visit,) = facts(encounter(why=None, **reason), theirs).hospital_visits
+    assert visit.reason is Indication.UNSTATED
+    (visit,) = facts(encounter(why=None, **reason), condition(id="c")).hospital_visits
+    assert visit.reason is Indication.MIGRAINE
