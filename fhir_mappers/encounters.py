@@ -1,6 +1,6 @@
 """Encounters: hospital visits and what they were for, and contacts with a specialist."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -94,6 +94,8 @@ def _read(
         start, end = _period(resource)
         running = goes_on and (end is None or end.last >= chart.today)
         reason = _reason(chart, resource, recorded_at.visit(ref))
+        if reason is Indication.UNSTATED and any(_leads_nowhere(chart, each, resource) for each in _referred(resource)):
+            chart.puzzled("Encounter", "reason", "is of a Condition that did not come", ref, "")
         visits.append(HospitalVisit(start, None if running else end, running, reason, (ref,) if ref else ()))
     elif AMBULATORY in classes and (is_specialist or is_with_specialist(chart, resource)):
         contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
@@ -304,6 +306,21 @@ def _reasons(chart: Chart, resource: JsonObject) -> list[Concept]:
         else:  # R5
             said += [_of_reference(chart, value, resource) for value in read_objects(reason, "value")]
     return [each for each in said if each is not None]
+
+
+def _referred(resource: JsonObject) -> Iterator[JsonObject]:
+    """The References by which a visit says what it was for."""
+    yield from read_objects(resource, "reasonReference")
+    for name, of in (("reason", "value"), ("diagnosis", "condition")):
+        for each in read_objects(resource, name):
+            for value in read_objects(each, of):
+                if (reference := concept_and_reference(value)[1]) is not None:
+                    yield reference
+
+
+def _leads_nowhere(chart: Chart, reference: JsonObject, within: JsonObject) -> bool:
+    key = read_reference(reference) or ""
+    return key.startswith(("Condition/", "urn:", "#")) and chart.resolve(key, within) is None
 
 
 def _of_reference(chart: Chart, value: JsonObject, within: JsonObject) -> Concept | None:

@@ -195,6 +195,26 @@ def test_a_visit_was_not_for_a_diagnosis_that_does_not_hold(why: Json, status: s
     assert reasons(problem, encounter(why=None, **why)) == [reason]
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        {"reasonReference": [{"reference": "Condition/none"}]},
+        {"diagnosis": [{"condition": {"reference": "Condition/none"}, "rank": 1}]},
+        {"reason": [{"value": [{"reference": {"reference": "Condition/none"}}]}]},
+        {"diagnosis": [{"condition": [{"reference": {"reference": "#none"}}]}]},
+    ],
+)
+def test_a_visit_whose_reason_did_not_come_is_told(why: Json) -> None:
+    def told(why: Json) -> list[tuple[str, str, str]]:
+        read = facts(encounter(why=None, **why), condition(id="c"))
+        return [(each.kind, each.what, each.why) for each in read.not_understood]
+
+    assert told(why) == [("Encounter", "reason", "is of a Condition that did not come")]
+    assert not told({"reasonReference": [{"reference": "Condition/c"}]})
+    assert not told({"reasonReference": [{"reference": "Procedure/none"}]})
+    assert not told({"reasonCode": [MIGRAINE], **why})
+
+
 def test_a_reason_that_does_not_hold_is_passed_over() -> None:
     refuted = condition(FRACTURE, id="c1", verificationStatus=concept(VERIFICATION, "refuted"))
     both = [{"reference": "Condition/c1"}, {"reference": "Condition/c2"}]

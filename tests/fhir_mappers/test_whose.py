@@ -257,7 +257,7 @@ def test_an_address_that_belongs_to_another_resource_confuses_nothing() -> None:
 
 
 def test_what_is_another_patients_explains_no_visit_of_ours() -> None:
-    reason = {"reasonReference": [{"reference": "Condition/c"}]}
+    reason: Json = {"reasonReference": [{"reference": "Condition/c"}]}
     theirs = condition(id="c", subject={"reference": "Patient/pat-2"})
     (visit,) = facts(encounter(why=None, **reason), theirs).hospital_visits
     assert visit.reason is Indication.UNSTATED
