@@ -5,18 +5,20 @@ deleted. Without a manifest every kind that has a row counts as exported, and al
 Exports of what changed since an earlier one are merged with it: of each resource the newest version counts.
 """
 
+import codecs
 import gzip
 import json
 import math
+import re
 import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import orjson
@@ -35,6 +37,8 @@ LONGEST_LINE = 64 * 1024 * 1024
 BEGINNING = 64 * 1024
 BATCH_BYTES = 256 * 1024
 """What is read at once: as much as the caches of a processor hold."""
+_LEADING = re.compile(rb'\{\s*"resourceType"\s*:\s*"[A-Za-z]+"')
+_BROKEN_ARCHIVE = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +227,10 @@ def changes(export: Export) -> Changes:
                 newest[key] = max(newest.get(key, (0.0, 0)), updated(resource, number))
         for file in part.deleted:
             for _, _, line in lines(export.folder, whole(file)):
-                for entry in _objects(_loaded(line), "entry"):
+                bundle = _loaded(line)
+                if not bundle:
+                    raise ExportError(f"{file}: a line cannot be read, and what it says was deleted is not known.")
+                for entry in _objects(bundle, "entry"):
                     asked = entry.get("request")
                     if isinstance(asked, dict) and asked.get("method") == "DELETE":
                         deleted["/".join(_text(asked, "url").split("/")[-2:])] = number
@@ -284,18 +291,60 @@ class Batch(NamedTuple):
         return accumulate((len(line) + 1 for line in self.lines), initial=self.offset)
 
 
+REST = b"{"
+"""A line that no row is, in place of all that a broken archive no longer holds: of any kind, and of anybody."""
+
+
 def batches(folder: Folder, piece: Piece) -> Iterator[Batch]:
-    """The lines that begin in a piece, some at a time. Raises ExportError for a broken archive."""
-    with _opened(folder, piece.file) as stream:
+    """The lines that begin in a piece, some at a time; after those of a broken archive a line in place of the rest."""
+    if _is_zipped(piece.file):
+        yield from _unzipped(folder, piece.file)
+        return
+    with folder.open(piece.file) as stream:
         start = piece.start
         if start:
             stream.seek(start - 1)
             start += _skip_line(stream, piece.end - start + 1) - 1  # which another piece has, or just its end
-        yield from _batched(piece.file, stream, start, sys.maxsize if _is_zipped(piece.file) else piece.end)
+        yield from _batched(piece.file, stream, start, piece.end)
+
+
+def _unzipped(folder: Folder, file: str) -> Iterator[Batch]:
+    """The lines of an archive. What is lost of it is of the kind that its lines begin with, where that is one."""
+    offset, heads = 0, set[bytes]()
+    with folder.open(file) as stream, _Archive(stream) as archive:
+        for batch in _batched(file, archive, 0, sys.maxsize):
+            *_, offset = batch.offsets()
+            for line in (batch.lines[0], batch.lines[-1]):
+                head = _LEADING.match(line)
+                heads.add(head.group() if head else REST)
+            yield batch
+        if archive.broken:
+            yield Batch(file, offset, [heads.pop() if len(heads) == 1 else REST])
+
+
+class _Archive(gzip.GzipFile):
+    """An archive that ends where it breaks."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(fileobj=stream, mode="rb")
+        self.broken = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._read(super().read1, -1 if size is None else size)  # all there is before it breaks
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._read(super().readline, -1 if size is None else size)
+
+    def _read(self, read: Callable[[int], bytes], size: int) -> bytes:
+        try:
+            return read(size)
+        except _BROKEN_ARCHIVE:
+            self.broken = True
+            return b""
 
 
 def task_batches(export: Export, task: Task) -> Iterator[Batch]:
-    """The lines of a task, some at a time. Raises ExportError for a broken archive."""
+    """The lines of a task, some at a time."""
     return chain.from_iterable(batches(export.folder, piece) for piece in task.pieces)
 
 
@@ -303,20 +352,7 @@ def _is_zipped(file: str) -> bool:
     return file.endswith(".gz")
 
 
-@contextmanager
-def _opened(folder: Folder, file: str) -> Iterator[BinaryIO]:
-    with folder.open(file) as stream:
-        if not _is_zipped(file):
-            yield stream
-            return
-        try:
-            with gzip.open(stream, "rb") as content:
-                yield cast(BinaryIO, content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ExportError(f"{file}: the archive is broken ({type(error).__name__}).") from None
-
-
-def _batched(file: str, stream: BinaryIO, offset: int, end: int) -> Iterator[Batch]:
+def _batched(file: str, stream: BinaryIO | _Archive, offset: int, end: int) -> Iterator[Batch]:
     while offset < end:
         content = stream.read(min(BATCH_BYTES, end - offset))
         if not content:
@@ -330,6 +366,8 @@ def _batched(file: str, stream: BinaryIO, offset: int, end: int) -> Iterator[Bat
                 last, skipped = last[:BEGINNING], len(last) - BEGINNING + _skip_line(stream)
             lines.append(last[:-1] if ends else last)
             skipped += ends - 1
+        if not offset and lines and lines[0].startswith(codecs.BOM_UTF8):
+            lines[0], offset = lines[0].removeprefix(codecs.BOM_UTF8), len(codecs.BOM_UTF8)
         yield Batch(file, offset, lines)
         offset += sum(map(len, lines)) + len(lines) + skipped
 
@@ -339,14 +377,14 @@ Line = tuple[str, int, bytes]
 
 
 def lines(folder: Folder, piece: Piece) -> Iterator[Line]:
-    """The non-empty lines that begin in a piece. Raises ExportError for a broken archive."""
+    """The non-empty lines that begin in a piece."""
     for batch in batches(folder, piece):
         for offset, line in zip(batch.offsets(), batch.lines, strict=False):
             if line and not line.isspace():
                 yield batch.file, offset, line
 
 
-def _skip_line(stream: BinaryIO, most: int | None = None) -> int:
+def _skip_line(stream: BinaryIO | _Archive, most: int | None = None) -> int:
     """Read to the end of a line, or a little more than *most* bytes of it; how many they were."""
     skipped = 0
     while part := stream.readline(1 << 20):
@@ -359,7 +397,7 @@ def _skip_line(stream: BinaryIO, most: int | None = None) -> int:
 def line_number(folder: Folder, file: str, offset: int) -> int:
     """The number, from 1, of the line that begins at a byte offset."""
     number = 1
-    with _opened(folder, file) as stream:
+    with folder.open(file) as content, _Archive(content) if _is_zipped(file) else nullcontext(content) as stream:
         while offset > 0 and (block := stream.read(min(offset, 1 << 20))):
             number += block.count(b"\n")
             offset -= len(block)

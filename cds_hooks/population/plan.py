@@ -14,6 +14,7 @@ import orjson
 from prodrome.cds_hooks.population import export as exports
 from prodrome.cds_hooks.population.export import Export, updated
 from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
+from prodrome.fhir_mappers import KINDS
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
 
@@ -116,11 +117,11 @@ class RunOutcome:
     unplaced: int = 0
 
     def incomplete(self) -> dict[str, list[str]]:
-        """The kinds of which a row of a patient could not be read, by patient."""
+        """The kinds of which a row of a patient could not be read, by patient; all, where it does not say its kind."""
         kinds: dict[str, list[str]] = {}
         for one in self.bad:
             if one.patient:
-                kinds.setdefault(one.patient, []).extend([one.kind] if one.kind else [])
+                kinds.setdefault(one.patient, []).extend([one.kind] if one.kind else KINDS)
         return kinds
 
 

@@ -14,6 +14,7 @@ from prodrome.cds_hooks.population import embedded
 from prodrome.cds_hooks.population.comparing import Change, Difference, Standing, compare, counted, manifest
 from prodrome.cds_hooks.population.folders import ExportError
 from prodrome.cds_hooks.population.results import COUNTS, OTHER, of_the_others
+from prodrome.rules import Completeness
 from prodrome.rules.engine import Rulebook
 
 Table = Literal["findings", "unjudged"]
@@ -109,3 +110,14 @@ class Results:
     def chart(self, patient: str) -> list[dict[str, Any]]:
         """The rows that a patient was judged by; none where the charts were not kept, or for another patient."""
         return embedded.chart(self.folder, patient, int(self.manifest["partitions"])) if self.has_charts else []
+
+    def completeness(self, patient: str) -> dict[str, str]:
+        """How complete each kind came for a patient, one of whose lines may not have been read."""
+        found = dict(self.manifest["completeness"])
+        with (self.folder / "errors.ndjson").open("rb") as stream:
+            for row in (orjson.loads(line) for line in stream if patient.encode() in line):
+                if row.get("file") and row["patient"] == patient:
+                    for kind in [row["resource"]] if row["resource"] else list(found):
+                        if found.get(kind) == Completeness.COMPLETE:
+                            found[kind] = Completeness.INCOMPLETE.value
+        return found

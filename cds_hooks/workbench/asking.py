@@ -35,6 +35,9 @@ _TOKEN_SECONDS = 300
 
 Document = dict[str, Any]
 
+YEARS = range(1900, 2200)
+"""Those of the days to judge by."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedAsk:
@@ -66,7 +69,12 @@ def named_example(name: str, number: str) -> NamedAsk | None:
 
 
 def on_day(environment: Environment, today: date, *, remember: bool, guideline: Guideline | None = None) -> Environment:
-    """The environment as of a day. Without *remember* the cards are not noted as shown."""
+    """The environment as of a day. Without *remember* the cards are not noted as shown.
+
+    Raises :class:`Invalid` for a day that the calendar has too little before or after to judge by.
+    """
+    if today.year not in YEARS:
+        raise Invalid(f"The day should be one of the years {YEARS[0]} to {YEARS[-1]}.", member="day")
     return replace(
         environment,
         clock=lambda: today,
@@ -153,12 +161,10 @@ def population_request(
     completeness: Mapping[str, str],
     environment: Environment,
 ) -> Document:
-    """A request at patient-view with the chart of a population's run; kinds that did not come are not in it."""
+    """A request at patient-view with the chart of a population's run, as complete as its kinds came."""
     service = environment.service_for("patient-view")
     document = request_document(service, patient_id, chart, environment)
-    for query in service.queries:
-        if completeness.get(query.kind) == Completeness.MISSING:
-            document["prefetch"][query.key] = None
+    _say_what_is_lacking(document["prefetch"], service, completeness)
     return document
 
 
@@ -322,17 +328,14 @@ def _entries(rows: Iterable[Mapping[str, Any]], mode: str) -> list[Document]:
     return [{"resource": row, "search": {"mode": mode}} for row in rows]
 
 
-_CUT = {
+CUT = {
     "resource": {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "incomplete"}]},
     "search": {"mode": "outcome"},
 }
 
 
 def as_fetched(document: Document, consultation: Consultation, environment: Environment) -> Document:
-    """The request as a client would have sent it that had prefetched what was fetched: no server, no token.
-
-    What did not come whole says so, and what did not come at all is left out.
-    """
+    """The request as a client would have sent it that had prefetched what was fetched: no server, no token."""
     service = environment.service_for(consultation.request.hook)
     record = consultation.record
     by_kind = {
@@ -342,11 +345,16 @@ def as_fetched(document: Document, consultation: Consultation, environment: Envi
         for kind, entries in record.resources.items()
     }
     filled = prefetch(service, by_kind)
-    for query in service.queries:
-        state = record.completeness.get(query.kind, Completeness.MISSING)
-        if state is Completeness.MISSING:
-            del filled[query.key]
-        elif state is Completeness.INCOMPLETE and isinstance(filled[query.key], dict):
-            filled[query.key].get("entry", []).append(_CUT)
+    _say_what_is_lacking(filled, service, record.completeness)
     kept = {name: value for name, value in document.items() if name not in ("fhirServer", "fhirAuthorization")}
     return {**kept, "prefetch": filled}
+
+
+def _say_what_is_lacking(filled: Document, service: Service, completeness: Mapping[str, str]) -> None:
+    """In a prefetch, what did not come whole says so, and what did not come at all is left out: null would be none."""
+    for query in service.queries:
+        state = completeness.get(query.kind, Completeness.MISSING)
+        if state == Completeness.MISSING:
+            del filled[query.key]
+        elif state == Completeness.INCOMPLETE and isinstance(filled[query.key], dict):
+            filled[query.key].get("entry", []).append(CUT)

@@ -20,7 +20,7 @@ Resource = dict[str, Any]
 
 
 def chart_with(document: Mapping[str, Any], added: Iterable[Resource], environment: Environment) -> dict[str, Any]:
-    """A request with more rows in its prefetch, each in the Bundle of its kind, at the end."""
+    """A request with more rows in its prefetch, each in the Bundle of its kind, at the end. Raises :class:`BadEdit`."""
     found: dict[str, Any] = dict(document)
     service = environment.service_for(str(document.get("hook")))
     for resource in added:
@@ -28,12 +28,23 @@ def chart_with(document: Mapping[str, Any], added: Iterable[Resource], environme
         key = next((query.key for query in service.queries if query.kind == resource["resourceType"]), None)
         if key is None:
             raise BadEdit(f"The service of {service.hook.name} asks for no {resource['resourceType']}.")
-        bundle = prefetch.get(key)
-        bundle = dict(bundle) if isinstance(bundle, dict) else {"resourceType": "Bundle", "type": "searchset"}
+        bundle = _bundle(prefetch, key)
         entries = [*(bundle.get("entry") or ()), {"resource": resource, "search": {"mode": "match"}}]
         prefetch[key] = {**bundle, "entry": entries, **_total(bundle, 1)}
         found["prefetch"] = prefetch
     return found
+
+
+def _bundle(prefetch: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What rows are added to. What did not come does not come whole by a row that is added. Raises :class:`BadEdit`."""
+    value = prefetch.get(key)
+    kind = value.get("resourceType") if isinstance(value, dict) else None
+    if value is None or kind == "OperationOutcome":
+        came = key in prefetch and value is None
+        return {"resourceType": "Bundle", "type": "searchset", "entry": [] if came else [asking.CUT]}
+    if isinstance(value, dict) and kind == "Bundle" and isinstance(value.get("entry") or [], list):
+        return value
+    raise BadEdit(f"What came as {key} is no Bundle: no row can be added to it.")
 
 
 def _total(bundle: Mapping[str, Any], more: int) -> dict[str, int]:

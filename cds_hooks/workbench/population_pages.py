@@ -82,7 +82,7 @@ class _PopulationPages:
         if results is None or not chart:
             raise NotFound("The chart of this patient was not kept: run `prodrome population` with --charts.")
         environment = asking.on_day(self.environment, date.fromisoformat(results.manifest["today"]), remember=False)
-        document = asking.population_request(patient, chart, results.manifest["completeness"], environment)
+        document = asking.population_request(patient, chart, results.completeness(patient), environment)
         return self.frame.kept(asking.opened("A patient of the population", "population", document, environment))
 
     def _results(self) -> "Results | None":

@@ -217,7 +217,7 @@ def population_patients(folder: Path, environment: Environment) -> list[Known]:
         quiet = asking.on_day(environment, today, remember=False)
         for patient in results.first_patients(MOST_PATIENTS):
             chart, locale = results.chart(patient), environment.settings.locale
-            document = asking.population_request(patient, chart, results.manifest["completeness"], quiet)
+            document = asking.population_request(patient, chart, results.completeness(patient), quiet)
             facts = asking.answer(document, quiet).facts
             found.append(Known("The population", patient, "patient-view", today, locale, facts, None))
     except ExportError as error:

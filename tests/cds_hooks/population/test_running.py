@@ -1,5 +1,7 @@
 """A population gets the answers that each of its patients gets online, whatever stops or disturbs the run."""
 
+import codecs
+import gzip
 import json
 import os
 import signal
@@ -397,3 +399,69 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(tmp_path: Pat
     told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=60 + 60 * int(kills), check=False)
     assert told.returncode == 0, told.stderr
     assert len(told.stdout.splitlines()) == int(kills)
+
+
+def test_a_byte_order_mark_costs_no_row(tmp_path: Path) -> None:
+    export, marked = write_export(tmp_path / "in", CHARTS), write_export(tmp_path / "marked", CHARTS)
+    for file in marked.glob("*.ndjson"):
+        file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    with_line(export, "1.Encounter.ndjson", b'{"resourceType":"Encounter"')
+    with_line(marked, "1.Encounter.ndjson", b'{"resourceType":"Encounter"')
+    one, other = judge_population(plan(export, tmp_path / "one")), judge_population(plan(marked, tmp_path / "other"))
+    assert other.counts == one.counts
+    assert rows(tmp_path / "other", "errors") == rows(tmp_path / "one", "errors")
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+@pytest.mark.parametrize("cut", [4, 8, 200])
+def test_a_cut_archive_leaves_its_kind_incomplete_for_everyone(tmp_path: Path, cut: int, manifest: bool) -> None:
+    export = write_export(tmp_path / "in", CHARTS, zipped=True, manifest=manifest)
+    file = export / "1.Encounter.ndjson.gz"
+    content = gzip.decompress(file.read_bytes())
+    file.write_bytes(file.read_bytes()[:-cut])
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert done.manifest["completeness"]["Encounter"] == "incomplete"
+    assert done.manifest["completeness"]["Condition"] == "complete"
+    assert done.counts["rules"]["REF-01"]["notEvaluable"] > 1
+    error = [row for row in rows(tmp_path / "out", "errors") if row.get("file")][-1]
+    assert (error["file"], error["resource"], error["patient"]) == (file.name, "Encounter", None)
+    assert 1 <= error["line"] <= len(content.splitlines()) + 1
+
+
+@pytest.mark.parametrize("content", [b"no archive", b"\x1f\x8b", b"\x1f\x8b\x08\x00" + b"\x00" * 6 + b"\xff" * 9])
+def test_what_is_no_archive_may_have_held_anything(tmp_path: Path, content: bytes) -> None:
+    export = write_export(tmp_path / "in", CHARTS, zipped=True)
+    (export / "2.Encounter.ndjson.gz").write_bytes(content)
+    done = judge_population(plan(export, tmp_path / "out"))
+    assert set(done.manifest["completeness"].values()) == {"incomplete"}
+    [error] = [row for row in rows(tmp_path / "out", "errors") if row.get("file")]
+    assert (error["file"], error["line"], error["resource"]) == ("2.Encounter.ndjson.gz", 1, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("1.ndjson.gz", gzip.compress(b'{"resourceType":"Bundle","entry":[]}\n')[:-8]),
+        ("1.ndjson", b'{"resourceType":"Bundle","entry":[{"requ'),
+    ],
+)
+def test_deletions_that_cannot_be_read_end_the_run(tmp_path: Path, name: str, content: bytes) -> None:
+    export = write_export(tmp_path / "in", CHARTS)
+    (export / "deleted").mkdir()
+    (export / "deleted" / name).write_bytes(content)
+    with pytest.raises(ExportError, match="what it says was deleted is not known"):
+        judge_population(plan(export, tmp_path / "out"))
+
+
+def test_a_row_of_a_patient_that_does_not_say_its_kind_may_be_of_any(tmp_path: Path) -> None:
+    chart = next(chart for chart in CHARTS if chart.id.startswith("P01"))
+    whole = judge_population(plan(write_export(tmp_path / "whole", CHARTS), tmp_path / "one"))
+    export = write_export(tmp_path / "in", CHARTS)
+    with_line(export, "1.Encounter.ndjson", f'"subject":{{"reference":"Patient/{chart.id}"}}}}'.encode())
+    done = judge_population(plan(export, tmp_path / "two"))
+    assert done.counts["unplaced"] == whole.counts["unplaced"]
+    before, after = (
+        {row["rule"] for row in rows(tmp_path / out, "unjudged") if row["patient"] == chart.id}
+        for out in ("one", "two")
+    )
+    assert after > before

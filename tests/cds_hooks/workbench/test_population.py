@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from prodrome.cds_hooks.population import judge_population
 from prodrome.cds_hooks.workbench.rule_editing import rule_text
 from prodrome.rules.guideline.guideline import load_guideline
-from tests.cds_hooks.population.exports import TODAY, examples, healthy, labelled, plan, write_export
+from tests.cds_hooks.population.exports import TODAY, examples, healthy, labelled, plan, with_line, write_export
 from tests.serving import service
 
 CHARTS = [chart for chart in [*labelled()[:12], *examples(), *healthy(2)] if not chart.absent]
@@ -74,6 +74,25 @@ def test_a_patient_whose_chart_was_not_kept_cannot_be_opened(client: FlaskClient
     answer = client.post("/population-patient", data={"token": token(client), "patient": "nobody"})
     assert answer.status_code == 404
     assert "--charts" in answer.text
+
+
+def test_a_patient_is_opened_as_complete_as_the_export_was(tmp_path: Path) -> None:
+    chart = next(chart for chart in CHARTS if chart.id.startswith("P01"))
+    export = write_export(tmp_path / "in", CHARTS)
+    with_line(export, "1.Encounter.ndjson", f'{{"resourceType":"Encounter","x":"Patient/{chart.id}"'.encode())
+    done = judge_population(
+        plan(export, tmp_path / "out", charts=True, excluded=frozenset({"Procedure", "AllergyIntolerance"}))
+    )
+    assert done.manifest["completeness"]["Procedure"] == "missing"
+    assert done.manifest["completeness"]["Encounter"] == "complete"
+    rows = [json.loads(line) for line in (tmp_path / "out" / "unjudged.ndjson").read_text().splitlines()]
+    expected = {row["rule"] for row in rows if row["patient"] == chart.id}
+    assert expected
+    mine = service(today=TODAY, population_results=tmp_path / "out").test_client()
+    answer = mine.post("/population-patient", data={"token": token(mine), "patient": chart.id})
+    extension = mine.get(f"{answer.location}/response.json").get_json()["extension"]
+    (said,) = extension.values()
+    assert {one["rule"] for one in said["unjudged"]} >= expected
 
 
 def test_what_other_parameters_change_is_counted_and_listed_with_its_reason(client: FlaskClient, results: Path) -> None:

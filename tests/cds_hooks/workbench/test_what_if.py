@@ -222,3 +222,29 @@ def test_units_stand_beside_the_numbers(client: FlaskClient) -> None:
     assert re.search(r'>Dose <span class="unit">mg</span>', page)
     assert re.search(r'>Value <span class="unit">days</span>', page)
     assert re.search(r'>min age <span class="unit">years</span>', page)
+
+
+DID_NOT_COME: dict[str, Any] = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
+
+
+@pytest.mark.parametrize(
+    ("came", "state"), [("absent", "incomplete"), (DID_NOT_COME, "incomplete"), (None, "complete")]
+)
+def test_an_added_row_makes_nothing_whole_that_did_not_come(came: Any, state: str) -> None:
+    document = request_of("resistant")
+    del document["prefetch"]["conditions"]
+    if came != "absent":
+        document["prefetch"]["conditions"] = came
+    row = added({"kind": "condition", "condition": "asthma"})
+    found = changes.tried(document, Changes(added=(row,)), TODAY, ENVIRONMENT.guideline, ENVIRONMENT)
+    assert found.record.completeness["Condition"] == state
+
+
+@pytest.mark.parametrize(
+    "came", [1, [1], "x", {}, {"resourceType": "Bundle", "entry": 5}, {"resourceType": "Condition"}]
+)
+def test_no_row_is_added_to_what_is_no_bundle(came: Any) -> None:
+    document = request_of("resistant")
+    document["prefetch"]["conditions"] = came
+    with pytest.raises(BadEdit, match="What came as conditions is no Bundle"):
+        changes.chart_with(document, [added({"kind": "condition", "condition": "asthma"})], ENVIRONMENT)
