@@ -92,7 +92,7 @@ def shown_between(since: date | None, until: date | None) -> list[ColumnElement[
     found: list[ColumnElement[bool]] = []
     if since is not None:
         found.append(shown_card.c.shown_at >= _midnight(since))
-    if until is not None:
+    if until is not None and until < date.max:
         found.append(shown_card.c.shown_at < _midnight(until + timedelta(days=1)))
     return found
 

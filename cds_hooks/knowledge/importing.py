@@ -69,7 +69,12 @@ def _named(value_set: dict[str, Any], guideline: Guideline) -> str:
 
 
 def _contained(contains: object) -> Iterator[dict[str, Any]]:
-    """The concepts of an expansion, those below others too, without those that only group others."""
+    """The concepts of an expansion, those below others too, without those that only group others.
+
+    Raises :class:`KnowledgeError` for what is no list of concepts: it would pass for an empty expansion.
+    """
+    if contains is not None and not (isinstance(contains, list) and all(isinstance(one, dict) for one in contains)):
+        raise KnowledgeError("expected a list of concepts in `contains` of the expansion")
     for one in _objects(contains):
         if not one.get("abstract") and "code" in one:
             yield one

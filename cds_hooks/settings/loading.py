@@ -81,6 +81,10 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         if server.backend and not server.backend.can_sign():
             expected = f"expected as key of its backend a private key (PEM) that signs {server.backend.algorithm}"
             raise SettingsError([f"fhir_servers: {server.url}: {expected}"])
+    for name in ("labelled_patients", "population_results"):
+        folder = getattr(settings, name)
+        if folder is not None and not folder.is_dir():
+            raise SettingsError([f"{name}: expected a folder, found none at {folder}"])
     try:
         load_guideline().with_parameters(settings.parameters)
     except GuidelineError as error:

@@ -143,7 +143,9 @@ class _CasePages:
             document = asking.with_choices(document, environment, hook, order)
             return asking.opened("A pasted request", "pasted", document, environment)
         name, _, number = form.get("example", "").rpartition("/")
-        return self._of_example(name, int(number) if number.isdecimal() else 0, hook, order, form.get("day", ""))
+        return self._of_example(
+            name, int(number) if number.isdecimal() and len(number) < 9 else 0, hook, order, form.get("day", "")
+        )
 
     def _of_example(self, name: str, number: int, hook: str | None, order: str | None, day: str) -> Case:
         named = _named(name, number)
@@ -309,11 +311,7 @@ def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:
             continue
         value = prefetch[query.key]
         there = by_kind.get(query.kind)
-        if there is None or value is None:
-            by_kind[query.kind] = there or value
-        else:
-            entries = [*there.get("entry", []), *value.get("entry", [])]
-            by_kind[query.kind] = {**there, "entry": entries, "total": len(entries)}
+        by_kind[query.kind] = there or value if there is None or value is None else _together(there, value)
     return {
         "id": f"W-{case.key[:8]}",
         "title": case.title,
@@ -328,3 +326,16 @@ def as_test_case(case: Case, environment: Environment) -> dict[str, Any]:
         "absent": sorted({query.kind for query in service.queries} - by_kind.keys()),
         "expected": {"cards": sorted(reading.card_rule(card) for card in consultation.response["cards"])},
     }
+
+
+def _together(*values: Any) -> dict[str, Any]:
+    """What came for several queries of a kind as one Bundle; not a whole one, where one of them is no Bundle."""
+    bundles = [
+        one
+        for one in values
+        if isinstance(one, dict) and one.get("resourceType") == "Bundle" and isinstance(one.get("entry") or [], list)
+    ]
+    entries = [entry for one in bundles for entry in one.get("entry") or ()]
+    lacking = [asking.CUT] if len(bundles) < len(values) else []
+    said = {name: value for one in reversed(bundles) for name, value in one.items()}
+    return {"resourceType": "Bundle", **said, "entry": [*entries, *lacking], "total": len(entries)}

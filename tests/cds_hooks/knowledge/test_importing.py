@@ -100,6 +100,10 @@ def test_a_set_can_be_named() -> None:
             {"resourceType": "ValueSet", "id": "asthma", "expansion": {"contains": [{"code": "1"}]}},
             "a system and a code",
         ),
+        *(
+            ({"resourceType": "ValueSet", "id": "asthma", "expansion": {"contains": wrong}}, "a list of concepts")
+            for wrong in ({"code": "1"}, "1", [["1"]], [{"code": "1", "system": SNOMED, "contains": {"code": "2"}}])
+        ),
     ],
 )
 def test_what_cannot_be_taken_in_is_refused(value_set: Any, says: str, tmp_path: Path) -> None:

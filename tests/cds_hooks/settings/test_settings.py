@@ -86,6 +86,17 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> N
     assert caught.value.problems == (rf"{name} (prodrome.toml): expected a path without a NUL in it; came 'a\x00b'",)
 
 
+@pytest.mark.parametrize("name", ["labelled_patients", "population_results"])
+def test_a_folder_that_is_not_there_is_named_at_start(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f'{name} = "{tmp_path}"\n')
+    load_settings()
+    for wrong in (tmp_path / "nowhere", tmp_path / "prodrome.toml"):
+        write(tmp_path, f'{name} = "{wrong}"\n')
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+        assert caught.value.problems == (f"{name}: expected a folder, found none at {wrong}",)
+
+
 def test_an_unknown_key_is_named_with_what_was_probably_meant(tmp_path: Path) -> None:
     write(tmp_path, "prot = 8080\n")
     with pytest.raises(SettingsError) as caught:

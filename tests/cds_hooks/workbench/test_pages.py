@@ -604,3 +604,38 @@ def test_the_legend_has_what_is_drawn_and_nothing_else(client: FlaskClient) -> N
     assert "hospital visit for migraine" in legend
     for absent in ("hospital visit for another reason", "specialist seen", "debilitating days", "no efficacy"):
         assert absent not in legend
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_that_the_calendar_has_too_little_around_is_refused(client: FlaskClient, day: str) -> None:
+    says = "The day should be one of the years 1900 to 2199."
+    case = opened(client)
+    refused = [
+        client.get(f"/examples/resistant/1?day={day}"),
+        post(client, "/open", source="example", example="resistant/1", day=day),
+        post(client, f"{case}/what-if", **{"asked:day": day}),
+    ]
+    assert [answer.status_code for answer in refused] == [400] * 3
+    assert all(says in answer.text for answer in refused)
+    assert post(client, f"{case}/what-if", **{"asked:day": "1900-01-01"}).status_code == 303
+
+
+def test_feedback_is_asked_for_to_the_end_of_the_calendar(client: FlaskClient) -> None:
+    for page in ("/feedback", "/feedback.csv"):
+        assert client.get(f"{page}?since=0001-01-01&until=9999-12-31").status_code == 200
+
+
+def test_an_example_of_any_number_is_looked_for(client: FlaskClient) -> None:
+    assert post(client, "/open", source="example", example=f"resistant/{'9' * 5000}").status_code == 404
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [1], {"resourceType": "Bundle", "entry": 5}, {"resourceType": "Binary"}])
+def test_a_test_case_does_not_make_whole_what_came_in_part(client: FlaskClient, wrong: Any) -> None:
+    """Where a kind is asked for by several queries, they stand together in it."""
+    document = client.get(f"{opened(client)}/request.json").get_json()
+    document["prefetch"]["measurements"] = wrong
+    answer = post(client, "/open", source="pasted", pasted=json.dumps(document))
+    taken = client.get(f"{answer.location}/test-case.json").get_json()["request_by_kind"]["prefetch"]["Observation"]
+    diary = document["prefetch"]["headacheDiary"]["entry"]
+    assert taken["entry"][: len(diary)] == diary
+    assert [one["resource"]["resourceType"] for one in taken["entry"][len(diary) :]] == ["OperationOutcome"]
