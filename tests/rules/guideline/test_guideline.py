@@ -836,6 +836,13 @@ def test_an_unknown_parameter_cannot_be_asked_for(guideline: Guideline) -> None:
         guideline.value("min_aeg")
 
 
+def test_erythromycin_is_known_beside_ergots_by_every_name_that_it_has_beside_gepants(guideline: Guideline) -> None:
+    words = guideline.co_medication_words
+    names = {word for word in words["moderate_cyp3a4_inhibitor"] if word.startswith(("ery", "eri"))}
+    assert "eritromicina" in names
+    assert names <= set(words["ergot_cyp3a4_inhibitor"])
+
+
 def test_statements_and_sources(guideline: Guideline) -> None:
     assert list(guideline.statements) == [f"S{number}" for number in range(1, 12)]
     assert guideline.sources["EHF2020"].url == "https://doi.org/10.1186/s10194-020-01130-5"
