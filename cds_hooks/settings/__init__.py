@@ -8,9 +8,10 @@ from prodrome.cds_hooks.settings.loading import load_settings, site_guideline
 from prodrome.cds_hooks.settings.model import Settings
 from prodrome.cds_hooks.settings.parts import Backend, FhirServer, Issuer
 from prodrome.cds_hooks.settings.showing import SettingInForce, SettingMeaning, describe, meanings
-from prodrome.cds_hooks.settings.values import is_loopback
+from prodrome.cds_hooks.settings.values import YEARS, is_loopback
 
 __all__ = [
+    "YEARS",
     "Backend",
     "FhirServer",
     "Issuer",

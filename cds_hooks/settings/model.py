@@ -1,7 +1,6 @@
 """What a site may set, with its description, unit, default and example, and what settings must hold together."""
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from prodrome.cds_hooks.settings.parts import Algorithm, FhirServers, Issuer
 from prodrome.cds_hooks.settings.values import (
     BaseUrl,
     FilePath,
+    JudgedDay,
     Origins,
     base_url_of,
     database_address,
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     ] = 8.0
     # What it judges by
     today: Annotated[
-        date | None, said("The date to judge by, for tests; by default the calendar's.", example="2026-06-15")
+        JudgedDay | None, said("The date to judge by, for tests; by default the calendar's.", example="2026-06-15")
     ] = None
     engine: Annotated[
         Literal["checked", "durable", "reference"],

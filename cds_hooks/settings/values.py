@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -139,7 +140,19 @@ def file_path(value: Path) -> Path:
     return value
 
 
+YEARS = range(1900, 2200)
+"""Those of the days to judge by: the calendar has room on either side of them."""
+
+
+def judged_day(value: date) -> date:
+    """A day to judge by."""
+    if value.year not in YEARS:
+        raise ValueError(f"expected a day of the years {YEARS[0]} to {YEARS[-1]}")
+    return value
+
+
 Url = Annotated[str, AfterValidator(secure_url)]
+JudgedDay = Annotated[date, AfterValidator(judged_day)]
 BaseUrl = Annotated[str, AfterValidator(secure_url), AfterValidator(base_url_of)]
 FilePath = Annotated[Path, AfterValidator(file_path)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(listed)]

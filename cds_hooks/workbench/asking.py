@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import HOOKS, Invalid, NotFound, Service, parse, read_request
-from prodrome.cds_hooks.settings import FhirServer
+from prodrome.cds_hooks.settings import YEARS, FhirServer
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
     EXAMPLE_PREFIX,
@@ -34,9 +34,6 @@ _USER = "Practitioner/workbench"
 _TOKEN_SECONDS = 300
 
 Document = dict[str, Any]
-
-YEARS = range(1900, 2200)
-"""Those of the days to judge by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,8 @@ def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("port", "eighty", "valid integer, unable to parse string as an integer; came 'eighty'"),
         ("engine", "clips", "'checked', 'durable' or 'reference'; came 'clips'"),
         ("today", "2026-13-01", "came '2026-13-01'"),
+        ("today", "0001-01-01", "expected a day of the years 1900 to 2199; came '0001-01-01'"),
+        ("today", "9999-12-31", "expected a day of the years 1900 to 2199; came '9999-12-31'"),
         ("locale", "usa", "expected one of US, UK, EU; came 'usa'"),
         ("locale", "FR", "expected one of US, UK, EU; came 'FR'"),
         ("base_url", "cds.example.org", "expected an http(s) address; came 'cds.example.org'"),
