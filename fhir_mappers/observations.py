@@ -401,5 +401,6 @@ def _quantity(parent: JsonObject, units: frozenset[str] | None, bounds: frozense
 
 def _refuse_bound(quantity: JsonObject, allowed: frozenset[str] = frozenset()) -> None:
     """Raise Unreadable where a value is only a bound: "< 8" is not 8."""
-    if "comparator" in quantity and read_text(quantity, "comparator") not in (None, *allowed):
+    comparator = read_text(quantity, "comparator")
+    if comparator is not None and comparator not in allowed:
         raise Unreadable("comparator: a bound, not a value")

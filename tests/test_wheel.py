@@ -43,15 +43,20 @@ def pip(*arguments: object) -> None:
     subprocess.run(command, check=True, env=environment)
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel, the other distributions, and the packages the suite runs on."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
+def copied(source: Path) -> Path:
+    """What a wheel is made of."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(ROOT / name, source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment with the wheel, the other distributions, and the packages the suite runs on."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = copied(folder / "source")
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source)
     venv.create(folder / "venv", symlinks=True)
     programs = folder / "venv" / "bin"
@@ -103,3 +108,10 @@ def test_the_others_are_imported_as_theirs_and_ours_from_the_wheel(installed: Pa
     *owners, ours = told.stdout.strip().split(";")
     assert owners == ["another rules", "another templates"]
     assert Path(ours).is_relative_to(installed.parent)
+
+
+def test_what_a_wheel_compiles_is_python_that_can_be_compiled(tmp_path: Path) -> None:
+    """As far as its C, which takes gcc minutes: ``make test-compiled`` goes all the way."""
+    command = [sys.executable, "setup.py", "--quiet", "--name"]
+    environment = {**os.environ, "PRODROME_COMPILE": "1", "PYTHONWARNINGS": "ignore"}
+    subprocess.run(command, check=True, cwd=copied(tmp_path), env=environment)
