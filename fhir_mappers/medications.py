@@ -21,7 +21,7 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from prodrome.fhir_mappers.phrases import fold, unelided
+from prodrome.fhir_mappers.phrases import ONE_OR_A_THOUSAND, fold, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, per_guideline
@@ -36,8 +36,7 @@ _STRENGTH = re.compile(
     r"(mg|mill?igram\w*|mi[ck]rogram\w*|mcg|ug|μg|g|units?|iu|unt)(?![a-z0-9])"
     r"(\s?/\s?(\d+[.,]?\d*)?\s?ml(?![a-z]))?"
 )
-# "1.000": a thousand in half of Europe, and one elsewhere.
-_ONE_OR_A_THOUSAND = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_UNSURE = re.compile(ONE_OR_A_THOUSAND)
 # "5 mg/12.5 mg": two ingredients, whatever is named.
 _TWO_STRENGTHS = re.compile(r"\d\s?(?:mg|mcg|g)\s?/\s?\d+(?:[.,]\d+)?\s?(?:mg|mcg|g)(?![a-z])")
 _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": the ending of an international name
@@ -693,7 +692,7 @@ def _strengths(text: str) -> _Strengths:
     single: set[float] = set()
     per_ml: set[float] = set()
     for amount, unit, per, said in _STRENGTH.findall(fold(text)):
-        if _ONE_OR_A_THOUSAND.fullmatch(amount):
+        if _UNSURE.fullmatch(amount):
             continue
         value, volume = _number(amount) * _milligrams(unit), _number(said or "0")
         if not per:

@@ -12,6 +12,8 @@ from prodrome.rules.guideline import Guideline
 REACH = 3  # words before a phrase in which a negation denies it
 NEGATION = "negation"  # of words.csv
 _QUALIFIED = ("invasi", "pharmac")  # "non-invasive stimulation" is stimulation all the same
+ONE_OR_A_THOUSAND = r"[1-9]\d{0,2}\.\d{3}"
+"""A pattern of "1.000": a thousand in half of Europe, and one elsewhere."""
 BEGINS = "*"  # behind a phrase of one word: every word that begins so
 SHORT = 100  # characters of a text that is remembered: the name of a thing, not what somebody wrote of a patient
 MOST_REMEMBERED = 4000

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.japanese_sigs import JAPANESE, in_english
-from prodrome.fhir_mappers.phrases import fold
+from prodrome.fhir_mappers.phrases import ONE_OR_A_THOUSAND, fold
 from prodrome.fhir_mappers.tables import read_table
 
 _LONGEST = 300  # characters of a text that is looked at; longer ones are instructions, not sigs
@@ -64,9 +64,8 @@ _FRACTIONS = (  # as one sign, and as that sign is taken apart
 )
 _FRACTION = re.compile(r"(?:(\d+)\s+(?:and\s+)?)?\b([13])/([24])\b")
 _DECIMAL = re.compile(r"(\d),(\d)(?!\d\d\b)")
-# "1.000 mg": a thousand in half of Europe, and one elsewhere.
-_ONE_OR_A_THOUSAND = re.compile(
-    r"\b[1-9]\d{0,2}\.\d{3} ?(?:m[ck]?g|ug|μg|g|gram\w*|mill?igram\w*|mi[ck]rogram\w*|units?|i?[ue])\b"
+_UNSURE = re.compile(
+    rf"\b{ONE_OR_A_THOUSAND} ?(?:m[ck]?g|ug|μg|g|gram\w*|mill?igram\w*|mi[ck]rogram\w*|units?|i?[ue])\b"
 )
 _DASHES = str.maketrans("\u2012\u2013\u2014\u2212", "----")
 _AND_HALF = re.compile(r"(\d+) 0\.5\b")
@@ -220,7 +219,7 @@ def _prepared(text: str) -> str:
     for sign, number in _FRACTIONS:
         text = text.replace(sign, number)
     text = fold(text).translate(_DASHES)
-    if _ONE_OR_A_THOUSAND.search(text):
+    if _UNSURE.search(text):
         raise NotRead
     if JAPANESE.search(text):
         text = in_english(text)

@@ -679,6 +679,12 @@ def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
     return rows[1:]
 
 
+def _check_known(where: str, named: tuple[str, ...], drugs: tuple[str, ...]) -> None:
+    for drug in named:
+        if drug not in drugs:
+            raise GuidelineError(f"{where}: drug {drug!r} is unknown{meant(drug, drugs)}")
+
+
 class Names(NamedTuple):
     """Words by which text names a medicine: each to its drug (``""``: none of ours), and what else they say.
 
@@ -701,9 +707,7 @@ def read_names(folder: Path, drugs: tuple[str, ...]) -> Names:
     beside_dose: set[str] = set()
     for word, drug, kind in _rows(folder, "names.csv", 3):
         held = tuple(part for part in map(str.strip, drug.split("+")) if part)
-        for part in held:
-            if part not in drugs:
-                raise GuidelineError(f"names.csv: {word}: drug {part!r} is unknown{meant(part, drugs)}")
+        _check_known(f"names.csv: {word}", held, drugs)
         if word != word.lower().strip() or word in names or word in others:
             raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
         if kind == "other":
@@ -748,9 +752,7 @@ def read_combinations(folder: Path, drugs: tuple[str, ...], table: str) -> Mappi
     found: dict[str, tuple[str, ...]] = {}
     for held, codes in _rows(folder, table, 2):
         parts = tuple(held.split())
-        for part in parts:
-            if part not in drugs:
-                raise GuidelineError(f"{table}: drug {part!r} is unknown{meant(part, drugs)}")
+        _check_known(table, parts, drugs)
         for code in codes.split():
             if found.setdefault(code, parts) is not parts:
                 raise GuidelineError(f"{table}: {code} stands twice")
