@@ -19,4 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the cards of tests/golden/ anew")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes that are no text by their argument.
+
+    An archive holds the second it was made in: two processes that collect it would name one test in two ways.
+    """
+    return argname if isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable()) else None
+
+
 pytest_plugins = ["tests.databases"]
