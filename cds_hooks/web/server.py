@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterable
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -43,12 +44,15 @@ def _is_ambiguous(headers: Iterable[tuple[bytes, bytes]], version: str) -> bool:
 class Protocol(HttpToolsProtocol):
     """HTTP/1.1 with a bound on the head of a request, in bytes and in time, and on what frames its body.
 
-    Trailers are dropped: what they say would come after the request was judged by its head.
+    Trailers are dropped: what they say would come after the request was judged by its head. An offer to speak another
+    protocol, which Java's HttpClient makes wherever there is no TLS, is passed over (RFC 9110, 7.8): the head is parsed
+    once more without it, since httptools parses no body after one.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the head of a request."""
         self._marks = 0
+        self._offer = False
         self._patience: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         self._begin_head()
@@ -66,7 +70,10 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is there: wait no longer. Raises _Ambiguous, which uvicorn answers with 400, hanging up after it."""
+        """The head is there: wait no longer. Raises _Ambiguous, which is answered with 400, hanging up after it."""
+        self._offer = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        if self._offer:
+            return
         self._in_head = False
         self._stop_waiting()
         if _is_ambiguous(self.headers, self.parser.get_http_version()):
@@ -86,13 +93,20 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Tell that the body is there."""
+        if self._offer:
+            return
         self.scope["extensions"] = {CAME: {}}
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; refuse with 431 a head larger than ``HEAD_BYTES``, and hang up on a body that is mostly frame."""
         marks = self._marks
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self._in_head and self._patience is None:
             self._await_head()
         if self._marks != marks:  # a head began or ended: what comes next is counted
@@ -107,6 +121,21 @@ class Protocol(HttpToolsProtocol):
                 self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
                 self.transport.write(b"connection: close\r\ncontent-length: 0\r\n\r\n")
                 self.transport.close()
+
+    def _parse(self, data: bytes) -> None:
+        parts: list[bytes | memoryview] = [data]
+        while parts:
+            part = parts.pop(0)
+            try:
+                self.parser.feed_data(part)
+            except httptools.HttpParserUpgrade as at:
+                if self._offer:
+                    parts[:0] = [self._head_without_offer(), memoryview(part)[at.args[0] :]]
+                    self.parser = httptools.HttpRequestParser(self)  # the other may be at its end
+
+    def _head_without_offer(self) -> bytes:
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return b"\r\n".join([first, *(b": ".join(field) for field in self.headers if field[0] != b"upgrade"), b"", b""])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""

@@ -282,6 +282,71 @@ def test_a_head_that_names_one_host_is_answered(head: str) -> None:
     assert app.asked == [("/a", b"")]
 
 
+H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAA")
+OFFERS = {
+    "h2c, as Java's HttpClient": H2C,
+    "TLS, as Apache's": ("Upgrade: TLS/1.2", "Connection: Upgrade"),
+    "a WebSocket": ("Connection: keep-alive, Upgrade", "Upgrade: websocket"),
+    "several": ("Connection: upgrade", "Upgrade: h2c", "UPGRADE: websocket, IRC/6.9"),
+}
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+@pytest.mark.parametrize("framing", ["Content-Length: 20", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("offer", OFFERS)
+def test_an_offer_to_speak_another_protocol_is_passed_over(offer: str, framing: str, pause: float) -> None:
+    app = Application()
+    body = chunks(10, 2) if "chunked" in framing else b"x" * 20
+    post = "\r\n".join(["POST /x HTTP/1.1", "Host: x", *OFFERS[offer], framing, "", ""]).encode()
+    get = "\r\n".join(["GET /y HTTP/1.1", "Host: x", *OFFERS[offer], "", ""]).encode()
+    last = b"GET /z HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    sent = post + body + get + post + body + last
+    parts = [sent] if not pause else [sent[:40], sent[40 : len(post)], sent[len(post) : len(post) + 7]]
+    with serving(app) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        for part in [*parts, sent[sum(map(len, parts)) :]]:
+            connection.sendall(part)
+            time.sleep(pause)
+        assert rest(connection).count(b"HTTP/1.1 200") == 4
+    assert app.asked == [("/x", b"x" * 20), ("/y", b""), ("/x", b"x" * 20), ("/z", b"")]
+
+
+def test_an_offer_of_a_client_that_closes_is_passed_over() -> None:
+    app = Application()
+    fields = ("Connection: close, Upgrade", "Upgrade: h2c", "Content-Length: 3")
+    with serving(app) as port, head(port, *fields) as connection:
+        connection.sendall(b"abc")
+        assert rest(connection).startswith(b"HTTP/1.1 200")
+    assert app.asked == [("/x", b"abc")]
+
+
+@pytest.mark.withstands("two requests in one")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ("Content-Length: 3", "Transfer-Encoding: chunked"),
+        ("Content-Length: 5", "Content-Length: 0"),
+        ("Transfer-Encoding: gzip, chunked",),
+        ("Host: evil.example.org",),
+    ],
+)
+def test_an_ambiguous_head_with_an_offer_is_refused(fields: tuple[str, ...]) -> None:
+    app = Application()
+    with serving(app) as port, head(port, *H2C, *fields) as connection:
+        connection.sendall(b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+        answered = rest(connection)
+    assert answered.startswith(b"HTTP/1.1 400")
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert app.asked == []
+
+
+def test_no_tunnel_is_opened() -> None:
+    app = Application()
+    with serving(app) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+        assert rest(connection).startswith(b"HTTP/1.1 400")
+    assert app.asked == []
+
+
 @pytest.mark.withstands("large bodies")
 def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
     app = Application()
