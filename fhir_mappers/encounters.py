@@ -29,7 +29,7 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from prodrome.fhir_mappers.indications import concept_and_reference, condition_concept, of_codes, of_words
+from prodrome.fhir_mappers.indications import STRENGTH, concept_and_reference, condition_concept, of_codes, of_words
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.specialists import code_sets, is_specialist, is_specialist_visit, names_specialist
@@ -258,23 +258,20 @@ def _reason(chart: Chart, resource: JsonObject, own: list[JsonObject]) -> Indica
     ``own`` are the Conditions that name this visit. A reason only in words, or only in local codes, is passed over;
     where nothing else says why, words that name migraine count as much as a code of headache.
     """
-    reasons = _reasons(chart, resource)
+    reasons = _concepts(chart, _reasons(resource), resource)
     coded = [said for said in reasons if any(system in DIAGNOSIS_SYSTEMS for system, _ in said.codes)]
     if coded:
         return _first_named(coded, chart)
-    principal = _principal_diagnoses(chart, resource)
+    principal = _concepts(chart, _diagnosed(_principal_diagnoses(resource)), resource)
     worded = [said for said in principal if not said.codes]
     diagnoses = [of_codes(said, chart.guideline) for said in principal if said.codes]
     if not diagnoses:
         diagnoses = [of_codes(said, chart.guideline) for said in _recorded_at(own)]
     if diagnoses:
-        return min(diagnoses, key=_STRENGTH.index)
+        return min(diagnoses, key=STRENGTH.__getitem__)
     texts = (text for said in (*reasons, *worded) for text in said.texts)
     named = any(of_words(text, chart.guideline) is Indication.MIGRAINE for text in texts)
     return Indication.HEADACHE if named else Indication.UNSTATED
-
-
-_STRENGTH = (Indication.MIGRAINE, Indication.HEADACHE, Indication.OTHER, Indication.UNSTATED)
 
 
 def _first_named(coded: list[Concept], chart: Chart) -> Indication:
@@ -296,26 +293,43 @@ def _recorded_at(own: list[JsonObject]) -> list[Concept]:
     return [read_concept(condition, "code") for condition in at_visit or own]
 
 
-def _reasons(chart: Chart, resource: JsonObject) -> list[Concept]:
-    said: list[Concept | None] = [concept(value) for value in read_objects(resource, "reasonCode")]
-    said += [condition_concept(chart, value, resource) for value in read_objects(resource, "reasonReference")]
-    said += [condition_concept(chart, value, resource) for value in read_objects(resource, "indication")]  # DSTU2
+_Said = tuple[Concept | None, JsonObject | None]  # a reason in codes or words, or a Reference to what it is
+
+
+def _reasons(resource: JsonObject) -> Iterator[_Said]:
+    """What a visit says that it was for, beside its diagnoses."""
+    for value in read_objects(resource, "reasonCode"):
+        yield concept(value), None
+    for name in ("reasonReference", "indication"):  # DSTU2
+        for value in read_objects(resource, name):
+            yield None, value
     for reason in read_objects(resource, "reason"):
         if "coding" in reason or "text" in reason:  # before R4
-            said.append(concept(reason))
+            yield concept(reason), None
         else:  # R5
-            said += [_of_reference(chart, value, resource) for value in read_objects(reason, "value")]
-    return [each for each in said if each is not None]
+            yield from map(concept_and_reference, read_objects(reason, "value"))
+
+
+def _diagnosed(diagnoses: Sequence[JsonObject]) -> Iterator[_Said]:
+    """What the diagnoses of a visit are: of R4 a reference each, of R5 concepts or references."""
+    for diagnosis in diagnoses:
+        yield from map(concept_and_reference, read_objects(diagnosis, "condition"))
+
+
+def _concepts(chart: Chart, said: Iterable[_Said], within: JsonObject) -> list[Concept]:
+    """The concepts among some reasons, and those of the Conditions that they refer to."""
+    found = [
+        words if words is not None or reference is None else condition_concept(chart, reference, within)
+        for words, reference in said
+    ]
+    return [each for each in found if each is not None and each is not NOTHING]
 
 
 def _referred(resource: JsonObject) -> Iterator[JsonObject]:
     """The References by which a visit says what it was for."""
-    yield from read_objects(resource, "reasonReference")
-    for name, of in (("reason", "value"), ("diagnosis", "condition")):
-        for each in read_objects(resource, name):
-            for value in read_objects(each, of):
-                if (reference := concept_and_reference(value)[1]) is not None:
-                    yield reference
+    for _, reference in (*_reasons(resource), *_diagnosed(read_objects(resource, "diagnosis"))):
+        if reference is not None:
+            yield reference
 
 
 def _leads_nowhere(chart: Chart, reference: JsonObject, within: JsonObject) -> bool:
@@ -323,14 +337,7 @@ def _leads_nowhere(chart: Chart, reference: JsonObject, within: JsonObject) -> b
     return key.startswith(("Condition/", "urn:", "#")) and chart.resolve(key, within) is None
 
 
-def _of_reference(chart: Chart, value: JsonObject, within: JsonObject) -> Concept | None:
-    said, reference = concept_and_reference(value)
-    if said is None and reference is not None:
-        return condition_concept(chart, reference, within)
-    return said
-
-
-def _principal_diagnoses(chart: Chart, resource: JsonObject) -> list[Concept]:
+def _principal_diagnoses(resource: JsonObject) -> list[JsonObject]:
     """The diagnoses of rank 1, else those without rank that are chief complaint, discharge or billing diagnosis."""
     first, unranked = [], []
     diagnoses = read_objects(resource, "diagnosis")
@@ -346,10 +353,4 @@ def _principal_diagnoses(chart: Chart, resource: JsonObject) -> list[Concept]:
             unranked.append(diagnosis)
     if any(principal for principal, _ in first):
         first = [each for each in first if each[0]]
-    chosen = [diagnosis for _, diagnosis in first] or unranked
-    return [
-        said
-        for diagnosis in chosen
-        for value in read_objects(diagnosis, "condition")
-        if (said := _of_reference(chart, value, resource) or NOTHING) is not NOTHING
-    ]
+    return [diagnosis for _, diagnosis in first] or unranked

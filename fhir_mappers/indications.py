@@ -17,7 +17,7 @@ from prodrome.rules.guideline import Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 
-_STRENGTH = {Indication.MIGRAINE: 0, Indication.HEADACHE: 1, Indication.OTHER: 2, Indication.UNSTATED: 3}
+STRENGTH = {Indication.MIGRAINE: 0, Indication.HEADACHE: 1, Indication.OTHER: 2, Indication.UNSTATED: 3}
 _named_in_text = phrases_of("diagnosis.migraine")
 
 
@@ -66,7 +66,7 @@ def strongest(reasons: Sequence[Reason]) -> Reason:
 
 
 def _rank(reason: Reason) -> tuple[int, bool]:
-    return _STRENGTH[reason.indication], not reason.coded
+    return STRENGTH[reason.indication], not reason.coded
 
 
 def read_reason(chart: Chart, resource: JsonObject) -> Reason:

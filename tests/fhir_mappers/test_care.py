@@ -199,6 +199,7 @@ def test_a_visit_was_not_for_a_diagnosis_that_does_not_hold(why: Json, status: s
     "why",
     [
         {"reasonReference": [{"reference": "Condition/none"}]},
+        {"indication": [{"reference": "Condition/none"}]},
         {"diagnosis": [{"condition": {"reference": "Condition/none"}, "rank": 1}]},
         {"reason": [{"value": [{"reference": {"reference": "Condition/none"}}]}]},
         {"diagnosis": [{"condition": [{"reference": {"reference": "#none"}}]}]},
