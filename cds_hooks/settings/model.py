@@ -10,7 +10,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
-    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,7 +19,9 @@ from prodrome.cds_hooks.settings.values import (
     BaseUrl,
     FilePath,
     JudgedDay,
+    Number,
     Origins,
+    Whole,
     base_url_of,
     database_address,
     http_url,
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
         said("The address to listen on. Where others can reach it, say who may call (issuers).", example='"0.0.0.0"'),
     ] = "127.0.0.1"
     port: Annotated[
-        int,
+        Whole,
         Field(ge=0, le=65535),
         said("The port to listen on; 0 takes any that is free and prints it.", example="8080"),
     ] = 8080
@@ -79,7 +80,7 @@ class Settings(BaseSettings):
         said("The address clients use. Tokens must be addressed to it.", example='"https://cds.example.org"'),
     ] = None
     proxies: Annotated[
-        int,
+        Whole,
         Field(ge=0, le=5),
         said(
             "How many reverse proxies stand in front, whose X-Forwarded headers are believed.",
@@ -88,11 +89,11 @@ class Settings(BaseSettings):
         ),
     ] = 0
     workers: Annotated[
-        Annotated[int, Field(ge=1, le=256)] | None,
+        Annotated[Whole, Field(ge=1, le=256)] | None,
         said("How many processes answer; by default one for each core.", unit="processes", example="4"),
     ] = None
     grace_seconds: Annotated[
-        float,
+        Number,
         Field(ge=1, le=600),
         said("How long what is in flight may take when the service is told to stop.", unit="seconds", example="20"),
     ] = 8.0
@@ -210,7 +211,7 @@ class Settings(BaseSettings):
         bool, said("Answer discovery, which tells nothing of a patient, without a token.", example="false")
     ] = True
     token_lifetime_seconds: Annotated[
-        int,
+        Whole,
         Field(ge=60, le=86400),
         said("The longest time between a token's iat and exp that is accepted.", unit="seconds", example="300"),
     ] = 3600
@@ -220,10 +221,10 @@ class Settings(BaseSettings):
     ] = ()
     # Limits
     max_body_bytes: Annotated[
-        int, Field(ge=1024), said("The largest body that is read.", unit="bytes", example="20000000")
+        Whole, Field(ge=1024), said("The largest body that is read.", unit="bytes", example="20000000")
     ] = 10_000_000
     requests_per_minute: Annotated[
-        int,
+        Whole,
         Field(ge=0),
         said(
             "How often one caller may ask, in one process; 0 sets no limit. By default no limit where "
@@ -233,7 +234,7 @@ class Settings(BaseSettings):
         ),
     ] = Field(default_factory=lambda said: 0 if _only_here(said) else 6000)
     max_waiting: Annotated[
-        int,
+        Whole,
         Field(ge=0),
         said(
             "How many calls may wait for their turn in one process; the surplus is told to come back.",
@@ -242,7 +243,7 @@ class Settings(BaseSettings):
         ),
     ] = 32
     deadline_seconds: Annotated[
-        float,
+        Number,
         Field(gt=0, le=60),
         said("How long a call may take, with everything that is fetched for it.", unit="seconds", example="3.0"),
     ] = 4.0
@@ -277,7 +278,7 @@ class Settings(BaseSettings):
         said("Keys the hashes by which users and patients are remembered.", example='"at least sixteen characters"'),
     ] = None
     override_days: Annotated[
-        int,
+        Whole,
         Field(ge=0, le=3650),
         said(
             "How long a card that a user overrode for a patient stays away; 0: not at all. Needs a secret.",
@@ -286,7 +287,7 @@ class Settings(BaseSettings):
         ),
     ] = 0
     keep_days: Annotated[
-        int,
+        Whole,
         Field(ge=1, le=36500),
         said("How long shown cards and their feedback are kept.", unit="days", example="365"),
     ] = 730
@@ -298,13 +299,14 @@ class Settings(BaseSettings):
         bool, said("Serve the workbench. By default only where just this machine can reach it.", example="true")
     ] = Field(default_factory=lambda said: _only_here(said))
     live_minutes: Annotated[
-        float,
+        Number,
+        Field(ge=0, le=60),
         said(
             "Keep the last calls with their charts in memory for so many minutes, for the workbench to show (0: never)."
             " It needs workers = 1: memory is of one process.",
             example="10",
         ),
-    ] = Field(default=0, ge=0, le=60)
+    ] = 0
     metrics: Annotated[bool, said("Answer /metrics: counts, never anything of a patient.", example="false")] = True
     traces: Annotated[
         bool,
@@ -327,27 +329,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed in: :func:`load_settings` reads the file and the environment itself."""
         return (init_settings,)
-
-    @field_validator(
-        "port",
-        "proxies",
-        "workers",
-        "grace_seconds",
-        "token_lifetime_seconds",
-        "max_body_bytes",
-        "requests_per_minute",
-        "max_waiting",
-        "deadline_seconds",
-        "override_days",
-        "keep_days",
-        "live_minutes",
-        mode="before",
-    )
-    @classmethod
-    def _yes_is_no_number(cls, value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("expected a number")
-        return value
 
     @property
     def loopback(self) -> bool:

@@ -133,6 +133,13 @@ def long_enough(value: SecretStr) -> SecretStr:
     return value
 
 
+def no_flag(value: object) -> object:
+    """What is not yes or no, which Python would take for 1 or 0."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
 def file_path(value: Path) -> Path:
     """A path that a file can have."""
     if "\0" in str(value):
@@ -151,6 +158,8 @@ def judged_day(value: date) -> date:
     return value
 
 
+Whole = Annotated[int, BeforeValidator(no_flag)]
+Number = Annotated[float, BeforeValidator(no_flag)]
 Url = Annotated[str, AfterValidator(secure_url)]
 JudgedDay = Annotated[date, AfterValidator(judged_day)]
 BaseUrl = Annotated[str, AfterValidator(secure_url), AfterValidator(base_url_of)]
