@@ -4,7 +4,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.web.app import create_app, front_of
 from prodrome.cds_hooks.web.listening import listen
 from prodrome.cds_hooks.web.server import Server
+from prodrome.cds_hooks.web.siblings import Place, Siblings
 
 TODAY = date(2026, 6, 15)
 """The day the labelled patients are judged on."""
@@ -45,11 +46,18 @@ def free_port() -> int:
 
 
 @contextmanager
+def alone() -> Iterator[Place]:
+    """The place of the only process of a service."""
+    with closing(Siblings(1)) as siblings:
+        yield Place(siblings, 0)
+
+
+@contextmanager
 def listening(app: Flask, port: int = 0) -> Iterator[str]:
     """The application on a port of this machine (0: a free one), served as the product serves it; its base address."""
-    with listen("127.0.0.1", port) as listener:
+    with listen("127.0.0.1", port) as listener, alone() as place:
         port = listener.getsockname()[1]
-        server = Server(front_of(app), grace_seconds=5)
+        server = Server(front_of(app, place), grace_seconds=5)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -304,7 +304,7 @@ def _trace(app: Flask) -> None:
     app.wsgi_app = traced  # type: ignore[method-assign]
 
 
-def front_of(app: Flask, place: Place | None = None) -> Front:
+def front_of(app: Flask, place: Place) -> Front:
     """What stands before the application in one process that serves it, which traces its calls from now on if asked.
 
     *place*: its place among the processes of the service.
@@ -319,13 +319,13 @@ def front_of(app: Flask, place: Place | None = None) -> Front:
 
     return Front(
         app,
+        place,
         max_body_bytes=settings.max_body_bytes,
         max_waiting=settings.max_waiting,
         patience_seconds=settings.deadline_seconds,
         verify=None if settings.open else app.extensions["prodrome.check"],
         fields=fields,
         metrics=app.extensions["prodrome.metrics"],
-        place=place,
     )
 
 

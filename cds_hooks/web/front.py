@@ -94,12 +94,13 @@ class Front:
     ``patience_seconds``: a call that waited longer than this is not begun. ``verify`` checks a token (the header, the
     path) and raises for one that is not good; the application finds its outcome (``wsgi.CHECKED``). ``fields`` are the
     header fields that every answer has, by the path and the origin of the request. ``place``: where it stands among
-    the processes of the service, if it is not alone.
+    the processes of the service.
     """
 
     def __init__(
         self,
         app: Application,
+        place: Place,
         *,
         max_body_bytes: int,
         max_waiting: int,
@@ -107,16 +108,15 @@ class Front:
         verify: Verify | None = None,
         fields: Fields = lambda path, origin: {},
         metrics: Metrics | None = None,
-        place: Place | None = None,
     ) -> None:
         self._app = app
+        self._place = place
         self._max_body = max_body_bytes
         self._most = THREADS + max_waiting
         self._patience = patience_seconds
         self._verify = verify
         self._fields = fields
         self._metrics = metrics
-        self._place = place
         self._jobs: Jobs[_Call | _Check] = Jobs()
         self._turn = Turn()
         self._in_hand = 0
@@ -244,7 +244,7 @@ class Front:
 
     def _freer(self, scope: Scope) -> "Callable[[_Request], Awaitable[Any]] | None":
         """What has a sibling that has less to do answer, where there is one that may answer such a request."""
-        if self._place is None or not scope["path"].startswith(CALLS):
+        if not scope["path"].startswith(CALLS):
             return None
         place = self._place.freer(self._in_hand)
         return None if place is None else partial(self._place.ask, place)
@@ -275,23 +275,19 @@ class Front:
 
     def _count(self, more: int) -> None:
         self._in_hand += more
-        if self._place is not None:
-            self._place.tell(self._in_hand)
+        self._place.tell(self._in_hand)
 
     def open(self) -> None:
         """Take what siblings hand over, from now on, in the running loop."""
-        if self._place is not None:
-            self._place.open(self._handed)
+        self._place.open(self._handed)
 
     def leave(self) -> None:
         """Take no more of them."""
-        if self._place is not None:
-            self._place.leave()
+        self._place.leave()
 
     async def finish(self, seconds: float) -> None:
         """Wait until those that were taken are answered, or for so many *seconds*."""
-        if self._place is not None:
-            await self._place.finish(seconds)
+        await self._place.finish(seconds)
 
     def _outcome(
         self, scope: Scope, headers: Mapping[str, str], status: int, text: str, retry_after: str | None = None

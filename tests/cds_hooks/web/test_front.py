@@ -19,6 +19,7 @@ from prodrome.cds_hooks.web.app import create_app, front_of
 from prodrome.cds_hooks.web.front import THREADS, Front
 from prodrome.cds_hooks.web.statuses import status_of
 from prodrome.cds_hooks.web.wsgi import CHECKED
+from tests.serving import alone
 
 LIMIT = 100_000
 
@@ -50,7 +51,7 @@ class Application:
 def serving(app: Application, **more: Any) -> Iterator[int]:
     """The front on a free port, before *app*."""
     said = {"max_body_bytes": LIMIT, "max_waiting": 2, "patience_seconds": 5.0, **more}
-    with listening(Front(app, **said)) as port:
+    with alone() as place, listening(Front(app, place, **said)) as port:
         try:
             yield port
         finally:
@@ -190,8 +191,11 @@ def test_what_comes_in_a_trailer_says_nothing() -> None:
         start("200 OK", [("Content-Length", "0")])
         return []
 
-    front = Front(app, max_body_bytes=LIMIT, max_waiting=2, patience_seconds=5)
-    with listening(front) as port, head(port, "Transfer-Encoding: chunked", "Connection: close") as connection:
+    with (
+        alone() as place,
+        listening(Front(app, place, max_body_bytes=LIMIT, max_waiting=2, patience_seconds=5)) as port,
+        head(port, "Transfer-Encoding: chunked", "Connection: close") as connection,
+    ):
         connection.sendall(b"1\r\nx\r\n0\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
         rest(connection)
     assert seen[0].keys().isdisjoint({"HTTP_AUTHORIZATION", "HTTP_X_FORWARDED_FOR"})
@@ -442,7 +446,7 @@ def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered() -> None:
 def test_the_surplus_is_answered_with_the_header_fields_of_any_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = "https://ehr.example.org"
     app = create_app(Settings(cors_origins=(origin,)))
-    with listening(front_of(app)) as port:
+    with alone() as place, listening(front_of(app, place)) as port:
 
         def discovered(**headers: str) -> httpx.Response:
             return httpx.get(f"http://127.0.0.1:{port}/cds-services", headers=headers, trust_env=False)

@@ -52,7 +52,7 @@ class Two:
 @contextmanager
 def front(app: Application, place: Place, verify: Verify | None = None) -> Iterator[int]:
     said: dict[str, Any] = {"max_body_bytes": MOST, "max_waiting": 8, "patience_seconds": 5, "verify": verify}
-    with listening(Front(app, place=place, **said)) as port:
+    with listening(Front(app, place, **said)) as port:
         try:
             yield port
         finally:
