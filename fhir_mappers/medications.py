@@ -55,14 +55,6 @@ TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
 LOCAL_USE = "local_use"  # code set: drugs by ATC that act where they are put
 GENERIC_TOXIN = "generic_botulinum_toxin"  # code set: any toxin of type A, cosmetic and dystonia products among them
 
-# Ingredients that make up a listed combination, together with which other words of the text.
-_COMBINATIONS: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset({"sumatriptan", "naproxen"}), "sumatriptan_naproxen"),
-    (frozenset({"aspirin", "acetaminophen", "caffeine"}), "asa_apap_caffeine"),
-    (frozenset({"ergotamine", "caffeine"}), "ergotamine"),
-    (frozenset({"rizatriptan", "meloxicam"}), "rizatriptan_meloxicam"),
-)
-_BESIDE = frozenset({"caffeine", "meloxicam"})  # those of their ingredients that are no drugs of ours
 _COMBINED_ANYHOW = "butalbital"
 
 
@@ -296,6 +288,9 @@ class Lexicon:
             candidates.sort(key=lambda candidate: -len(candidate[0]))
         self.unspaced.sort(key=lambda entry: -len(entry[0]))
         self.beside_dose = frozenset(tuple(_TOKEN.findall(fold(name))) for name in guideline.names_beside_dose)
+        mixed = {drug.id: drug.ingredients for drug in guideline.drugs.values() if drug.ingredients}
+        self.combinations = {parts: id_ for id_, made_of in mixed.items() for parts in (made_of, made_of | {id_})}
+        self.besides = frozenset(word for drug in guideline.drugs.values() for word in drug.besides)
         self.other_ingredients = frozenset(fold(word) for word in guideline.other_ingredients)
         self.groups: dict[str, set[str]] = {}
         for group, members in guideline.co_medication_words.items():
@@ -479,7 +474,7 @@ class Lexicon:
             by_system.setdefault(system, set()).add(medicine.drug.id)
         if drugs not in by_system.values():
             return None
-        combined = _combined(drugs, [], strange)
+        combined = self._combined(drugs, [], strange)
         return Medicine(self.guideline.drugs[combined], True) if combined else None
 
     def _is_another(self, system: str, display: str, drugs: set[str], found: list[tuple[str, Medicine]]) -> bool:
@@ -505,7 +500,7 @@ class Lexicon:
         drugs, coded, strange = self._drugs_of(ingredients)
         if not drugs:
             return False, None
-        combined = _combined(drugs, [], strange)
+        combined = self._combined(drugs, [], strange)
         return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
 
     def _drugs_of(self, ingredients: tuple[Ingredient, ...]) -> tuple[set[str], bool, bool]:
@@ -547,7 +542,16 @@ class Lexicon:
             return None
         if "" in found:
             return ""
-        return _combined(found, tokens, strange)
+        return self._combined(found, tokens, strange)
+
+    def _combined(self, found: set[str], tokens: list[str], strange: bool) -> str:
+        """The drug that several names in one text make together, ``""`` where it is a combination we do not list."""
+        if _COMBINED_ANYHOW in found:
+            return _COMBINED_ANYHOW
+        parts = found | self.besides.intersection(tokens)
+        if combination := self.combinations.get(frozenset(parts)):
+            return combination
+        return "" if len(found) > 1 or strange or parts != found else next(iter(found))
 
     def _named_in(self, text: str) -> tuple[set[str], list[str], bool]:
         """Every drug a text names, its words, and whether it names one more that is in no table."""
@@ -657,19 +661,6 @@ NO_GROUPS: frozenset[str] = frozenset()
 
 def _is_neutral(token: str) -> bool:
     return token in NEUTRAL or token[0].isdigit()
-
-
-def _combined(found: set[str], tokens: list[str], strange: bool) -> str:
-    """The drug that several names in one text make together, ``""`` where it is a combination we do not list."""
-    if _COMBINED_ANYHOW in found:
-        return _COMBINED_ANYHOW
-    parts = found | _BESIDE.intersection(tokens)
-    for ingredients, combination in _COMBINATIONS:
-        if parts in (ingredients, ingredients | {combination}):
-            return combination
-    if len(found) > 1 or strange or parts != found:
-        return ""
-    return next(iter(found))
 
 
 def _tokens(text: str) -> frozenset[str]:

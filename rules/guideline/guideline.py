@@ -438,6 +438,8 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         entry.done()
     _check_their_drugs(file["contraindications"], contraindications, drugs)
     named = read_names(folder, tuple(drugs))
+    for id_, entry in file["drugs"].named("drugs").items():
+        entry.all_known("besides", drugs[id_].besides, named.others)
     phrases = read_words(folder)
     addresses = {name: urls[0] for name, urls in systems.items()}
     there: dict[str, Collection[str]] = {

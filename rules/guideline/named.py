@@ -85,20 +85,13 @@ ContraindicationName = Literal[
     "uncontrolled_hypertension",
 ]
 DrugName = Literal[
-    "acetaminophen",
     "amitriptyline",
-    "asa_apap_caffeine",
     "aspirin",
     "butalbital",
-    "ergotamine",
-    "naproxen",
     "nortriptyline",
     "propranolol",
     "protriptyline",
-    "rizatriptan",
-    "rizatriptan_meloxicam",
     "sumatriptan",
-    "sumatriptan_naproxen",
 ]
 DrugClassName = Literal["ace_inhibitors", "beta_blockers", "botulinum_toxin", "cgrp_mab"]
 AcuteClassName = Literal["gepant", "nsaid", "triptan"]

@@ -381,6 +381,7 @@ def read_drugs(
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
             contains=entry.texts("contains", (), known=entries),
+            besides=entry.texts("besides", ()),
             also_given_for=entry.one_of("also_given_for", code_sets, None),
             unavailable_in=entry.texts("unavailable_in", (), known=locales),
             contraindications=entry.texts("contraindications", (), known=contraindications),

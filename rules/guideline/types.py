@@ -195,8 +195,8 @@ class Drug:
     """One drug: how it is recognised, what it is used for, and who should not have it.
 
     ``codes`` maps ``rxnorm``, ``atc`` and ``snomed`` to codes. ``counts_as``: a trial of it is a trial of that drug;
-    ``contains`` are other drugs in it. ``also_given_for`` names the code set of its other indications.
-    ``procedural``: given with procedures and infusions only, recognised but not judged.
+    ``contains`` are other drugs in it, ``besides`` its ingredients that are no drugs. ``also_given_for`` names the code
+    set of its other indications. ``procedural``: given with procedures and infusions only, recognised but not judged.
     """
 
     id: str
@@ -214,11 +214,18 @@ class Drug:
     procedural: bool = False
     only_for_headache: bool = False
     contains: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
     note: str = ""
 
     def holds(self, drug: str) -> bool:
         """Whether it is ``drug``, or a product with it: sumatriptan with naproxen holds both."""
         return drug in (self.id, self.counts_as, *self.contains)
+
+    @property
+    def ingredients(self) -> frozenset[str]:
+        """What a product of several ingredients is made of, by id or name; of any other drug nothing."""
+        held = [name for name in (self.counts_as, *self.contains) if name] or [self.id]
+        return frozenset((*held, *self.besides)) if self.contains or self.besides else frozenset()
 
     @property
     def is_last_resort(self) -> bool:
