@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urljoin
 
@@ -125,9 +126,9 @@ class Search:
 
     async def _pages(self, http: "httpx.AsyncClient", deadline: float) -> None:
         ways = list(self._ways())
-        for way in ways:
+        for way, following in zip_longest(ways, ways[1:]):
             try:
-                await self._follow(http, way, deadline, last=way is ways[-1])
+                await self._follow(http, way, deadline, following)
                 return
             except _Refused:
                 continue
@@ -135,22 +136,25 @@ class Search:
     def _ways(self) -> Iterator["_Way"]:
         """How to ask, each tried only after a server refused the one before.
 
-        Servers are known that take no POST, and that refuse a whole search for an _include they do not know or may
-        not serve; what would have been included is resolved by reference later.
+        Servers are known that take no POST, that refuse a whole search for an _include they do not know or may not
+        serve (what would have been included is resolved by reference later), or for pages larger than theirs.
         """
         if is_link(self.query):  # the next page of a Bundle that came in part
             yield _Way((self.query,))
             return
-        for query in dict.fromkeys((self.query, _INCLUDES.sub("", self.query))):
+        plain, post = _INCLUDES.sub("", self.query), self.target.server.prefer_post
+        for query in dict.fromkeys((self.query, plain)):
             paged = _paged(query)
-            if len(paged.partition("?")[2]) > LONG_QUERY or self.target.server.prefer_post:
+            if len(paged.partition("?")[2]) > LONG_QUERY or post:
                 yield _Way((paged,), post=True)
                 yield _Way(tuple(_shorter(paged)))
             else:
                 yield _Way((paged,))
+        if _paged(plain) != plain:
+            yield _Way(tuple(_shorter(plain)), post=post, after=_OF_A_PARAMETER)
 
-    async def _follow(self, http: "httpx.AsyncClient", way: "_Way", deadline: float, *, last: bool) -> None:
-        """Every page of every query of one way. Raises :class:`_Refused` for a refusal that is not the *last*."""
+    async def _follow(self, http: "httpx.AsyncClient", way: "_Way", deadline: float, following: "_Way | None") -> None:
+        """Every page of every query of one way. Raises :class:`_Refused` for a refusal that *following* may not get."""
         room = MAX_ANSWER_BYTES
         seen: set[str] = set()
         for query in way.queries:
@@ -162,10 +166,10 @@ class Search:
                     bundle, size = await ask(http, request, deadline, room)
                     _check(bundle)
                 except Failure as refusal:
-                    if last or len(seen) > 1 or not _may_be_the_way(refusal):
+                    if following is None or len(seen) > 1 or not following.helps(refusal):
                         raise
                     raise _Refused from None
-                if not last and len(seen) == 1 and _reports_errors(bundle):
+                if following and following.after is None and len(seen) == 1 and _reports_errors(bundle):
                     raise _Refused
                 self.answered = True
                 room -= size
@@ -239,10 +243,17 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way to ask: the queries that make up the whole, by POST or by GET."""
+    """One way to ask: the queries that make up the whole, by POST or by GET, and the refusals that it is for."""
 
     queries: tuple[str, ...]
     post: bool = False
+    after: frozenset[int] | None = None  # statuses; None for any
+
+    def helps(self, refusal: Failure) -> bool:
+        """Whether a server that refused the way before may take this one."""
+        if self.after is not None:
+            return refusal.status in self.after
+        return refusal.answered and refusal.status not in _NOT_THE_WAY
 
 
 class _Refused(Exception):
@@ -250,10 +261,7 @@ class _Refused(Exception):
 
 
 _NOT_THE_WAY = frozenset({401, 429, 503})  # statuses that no other way to ask would change
-
-
-def _may_be_the_way(refusal: Failure) -> bool:
-    return refusal.answered and refusal.status not in _NOT_THE_WAY
+_OF_A_PARAMETER = frozenset({400, 422, 501})
 
 
 def _check(bundle: object) -> None:
