@@ -14,7 +14,18 @@ from prodrome.cds_hooks.fhir_client import Fetched, FetchProgress, Resolved, com
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, NothingToJudge, Service
 from prodrome.cds_hooks.runtime import waiting
 from prodrome.cds_hooks.settings import Settings
-from prodrome.fhir_mappers import SHARED_KINDS, BundleEntry, Record, bare_id, collect, is_answer, next_links, worse
+from prodrome.fhir_mappers import (
+    SHARED_KINDS,
+    BundleEntry,
+    Record,
+    bare_id,
+    collect,
+    is_answer,
+    kind_of,
+    next_links,
+    reference_key,
+    worse,
+)
 from prodrome.rules import INCOMPLETE, MISSING
 
 
@@ -252,14 +263,14 @@ _CODED = ("clinicalStatus", "verificationStatus")
 def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Put what is being written into the chart in the place of its rows of the same id, or beside them.
 
-    Two new entries of one id, or of none, are two. Returns the references of these resources, and what to say of those
-    that name another patient.
+    Two new entries of one id, or of none, are two. Returns the references of these resources, and what to say of the
+    others.
     """
     declares = HOOKS[request.hook].declares
     if declares is None:
         return frozenset(), ()
     _, kind = declares
-    of_kind = [each for each in request.declared if isinstance(each, dict) and each.get("resourceType") == kind]
+    of_kind = [each for each in request.declared if isinstance(each, dict) and kind_of(each, kind) == kind]
     own = [each for each in of_kind if not _names_another(each, request.patient_id)]
     ids = [bare_id(resource.get("id")) for resource in own]
     new = {id_ for id_ in ids if id_}
@@ -271,13 +282,14 @@ def _declare(request: HookRequest, resources: dict[str, list[BundleEntry]]) -> t
     for resource, said in zip(own, ids, strict=True):
         id_ = said if said and f"{kind}/{said}" not in references else next(unused)
         words = {name: {"coding": [{"code": resource[name]}]} for name in _CODED if isinstance(resource.get(name), str)}
-        rows.append(BundleEntry({**resource, **words, "id": id_}))
+        rows.append(BundleEntry({**resource, **words, "resourceType": kind, "id": id_}))
         references.add(f"{kind}/{id_}")
-    if len(own) == len(of_kind):
-        return frozenset(references), ()
-    return frozenset(references), (
-        f"{len(of_kind) - len(own)} of the new entries name another patient and were set aside.",
+    others, unread = len(of_kind) - len(own), len(request.declared) - len(of_kind)
+    notes = (
+        f"{others} of the new entries name another patient and were set aside." if others else "",
+        f"{unread} of the new entries are no {kind} and were not read." if unread else "",
     )
+    return frozenset(references), tuple(filter(None, notes))
 
 
 def _id_of(resource: object) -> str | None:
@@ -289,9 +301,8 @@ def _names_another(order: object, patient_id: str) -> bool:
         return False
     subject = order.get("subject") or order.get("patient")
     reference = subject.get("reference") if isinstance(subject, dict) else None
-    if not isinstance(reference, str) or "Patient/" not in reference:
-        return False
-    return reference.partition("/_history/")[0].rpartition("Patient/")[2] != patient_id
+    kind, _, id_ = reference_key(reference).rpartition("/") if isinstance(reference, str) else ("", "", "")
+    return kind == "Patient" and id_ != patient_id
 
 
 def _nothing(problems: Mapping[str, str]) -> str:

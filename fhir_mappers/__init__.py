@@ -24,7 +24,7 @@ from prodrome.fhir_mappers.collecting import (
 )
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
-from prodrome.fhir_mappers.elements import bare_id
+from prodrome.fhir_mappers.elements import bare_id, reference_key
 from prodrome.fhir_mappers.encounters import read_encounters
 from prodrome.fhir_mappers.export_rows import DIAGNOSING, MigraineCodes, Orders, is_asked_for, is_since, whose
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
@@ -78,6 +78,7 @@ __all__ = [
     "next_links",
     "plain_code",
     "read_facts",
+    "reference_key",
     "shares",
     "total_of",
     "whose",

@@ -167,6 +167,8 @@ class Chart:
         elif kind != "MedicationRequest" and kind not in BESIDE_ORDERS:
             said = kind if kind in OLD_ORDERS else "an entry"
             self.skip(said, id_ or "", "draft order, of a kind that is not read", resource)
+        elif kind != "MedicationRequest" and "contained" in resource and _contains_an_order(resource["contained"]):
+            self.skip("an entry", id_ or "", "draft order, contained in another resource and not read", resource)
         for target in {key, reference_key(full_url or "")} - {""}:
             self._among_orders[target] = resource
         ids = {id_, bare_id(full_url)} - {None}
@@ -314,6 +316,12 @@ class Chart:
         for skipped in self.skipped.values():
             unread.setdefault(skipped.kind, set()).add(skipped.id)
         return {kind: _count(self.rows[kind], unread.get(kind)) for kind in KINDS if kind in self.rows}
+
+
+def _contains_an_order(contained: object) -> bool:
+    """Whether a resource among the orders, as a RequestGroup, has orders of medicines within itself."""
+    inside = contained if type(contained) is list else [contained]
+    return any(kind_of(each) in ("MedicationRequest", *OLD_ORDERS) for each in inside)
 
 
 def _count(rows: list[ChartRow], unread: set[str] | None) -> int:

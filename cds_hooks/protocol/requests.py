@@ -170,7 +170,7 @@ def read_request(document: Mapping[str, Any], hooks: frozenset[str], *, body: by
         context=context,
         orders=tuple(order for order, _ in orders),
         order_urls=tuple(url for _, url in orders),
-        declared=_declared(context, hook),
+        declared=_declared(context, hook, leniencies),
         selections=_selections(context, hook, leniencies),
         prefetch=_object(document, "prefetch"),
         fhir_server=_fhir_server(document, authorization),
@@ -305,14 +305,16 @@ def _is_plain_bundle(value: object) -> bool:
     )
 
 
-def _declared(context: Mapping[str, Any], hook: Hook) -> tuple[object, ...]:
+def _declared(context: Mapping[str, Any], hook: Hook, leniencies: list[str]) -> tuple[object, ...]:
     """The resources that are being written into the chart: one, one under ``resource``, or those of a Bundle."""
     if hook.declares is None:
         return ()
-    member, _ = hook.declares
+    member, kind = hook.declares
     value = context.get(member) or _dialect(context, member)
     if value is not None and not isinstance(value, dict | list):
         raise _must_be(f"context.{member}", "a resource or a Bundle", value)
+    if value and not _is_plain_bundle(value) and not (isinstance(value, dict) and value.get("resourceType") == kind):
+        leniencies.append(f"context.{member} that is no plain Bundle or resource")
     return tuple(resource for resource, _ in _unwrapped(value, None, 0))
 
 

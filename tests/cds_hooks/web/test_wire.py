@@ -179,6 +179,8 @@ AS_PLAIN: dict[str, Change] = {
     )[0],
     "the subject with an address": order_with(subject={"reference": f"{SERVER}/Patient/p1"}),
     "the subject with a version": order_with(subject={"reference": "Patient/p1/_history/4"}),
+    "the subject with a slash at its end": order_with(subject={"reference": "Patient/p1/"}),
+    "the subject with a fragment": order_with(subject={"reference": f"{SERVER}/Patient/p1#name"}),
     "the subject by identifier alone": order_with(subject={"identifier": {"value": "4711"}}),
     "no subject": order_with(subject=None),
     "the patient's id with its type": in_context(patientId="Patient/p1"),
@@ -343,6 +345,10 @@ NOT_READ: dict[str, Change] = {
         )
     ),
     "an order of nobody's kind": ordered(bundle({"resourceType": "DrugOrder", "id": "o1"})),
+    "an order in a group of orders": ordered(
+        bundle({"resourceType": "RequestGroup", "id": "g1", "contained": [ORDER]})
+    ),
+    "an order in a plan": ordered(bundle({"resourceType": "CarePlan", "id": "g1", "contained": ORDER})),
     "an order that is text": ordered({"resourceType": "Bundle", "entry": [{"resource": "MedicationRequest/o1"}]}),
     "an order with a modifier": order_with(modifierExtension=[{"url": "https://example.org/x", "valueBoolean": True}]),
     "a Medication that did not come": by_reference("Medication/m9"),
@@ -361,3 +367,51 @@ def test_what_was_not_read_is_said(client: FlaskClient, services: dict[str, Json
     answer = client.post(asked.path, json=asked.body)
     assert answer.status_code == 200, answer.get_json()
     assert any(len(said) > 2 for said in answer.get_json()["extension"].values()), answer.get_json()
+
+
+NEW_ENTRIES: dict[str, object] = {
+    "a Bundle": bundle(ASTHMA),
+    "a resource": ASTHMA,
+    "a list": [ASTHMA],
+    "a wrapped resource": {"resource": ASTHMA},
+    "a subject with a slash at its end": bundle(ASTHMA | {"subject": {"reference": "Patient/p1/"}}),
+    "no resourceType": bundle({name: value for name, value in ASTHMA.items() if name != "resourceType"}),
+    "beside another kind": bundle({"resourceType": "Encounter", "id": "e1"}, ASTHMA),
+}
+
+
+def adding(services: dict[str, Json], conditions: object) -> Asked:
+    """A request that adds problems to the list of a patient who takes propranolol."""
+    asked = Asked(services, "problem-list-item-create")
+    asked.body["context"] = {"patientId": "p1", "userId": "Practitioner/d1", "conditions": conditions}
+    asked.body["prefetch"] |= {"conditions": EMPTY, "medicationRequests": bundle(ORDER | {"status": "active"})}
+    return asked
+
+
+@pytest.mark.parametrize("name", NEW_ENTRIES)
+def test_a_new_problem_is_read_in_any_form(client: FlaskClient, services: dict[str, Json], name: str) -> None:
+    asked = adding(services, NEW_ENTRIES[name])
+    answer = client.post(asked.path, json=asked.body)
+    assert answer.status_code == 200, answer.get_json()
+    cards = answer.get_json()["cards"]
+    assert [(card["source"]["topic"]["code"], card["indicator"]) for card in cards] == [("SAF-03", "critical")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (["Condition/c1"], "1 of the new entries are no Condition and were not read."),
+        (bundle({"resourceType": "Problem", "id": "c1"}), "1 of the new entries are no Condition and were not read."),
+        (
+            bundle(ASTHMA | {"subject": {"reference": "Patient/p2"}}),
+            "1 of the new entries name another patient and were set aside.",
+        ),
+        ([ASTHMA], "The request was read leniently: context.conditions that is no plain Bundle or resource."),
+    ],
+)
+def test_what_was_not_read_of_new_problems_is_said(
+    client: FlaskClient, services: dict[str, Json], entries: object, said: str
+) -> None:
+    asked = adding(services, entries)
+    answer = client.post(asked.path, json=asked.body).get_json()
+    assert said in answer["extension"]["org.prodrome.judgement"]["notes"]
