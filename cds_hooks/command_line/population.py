@@ -37,6 +37,7 @@ from prodrome.rules.guideline import Guideline
 
 MOST_PUZZLES = 8
 """How many kinds of what was not understood the summary names."""
+MOST_UNREAD = 5
 FORMATS = ("ndjson", "csv", "parquet", "fhir")
 
 
@@ -123,6 +124,9 @@ def run(asked: argparse.Namespace) -> int:
         raise UsageError("expected --out FOLDER: where the results go")
     if asked.master and asked.runs_on != "spark":
         raise UsageError("--master names a Spark cluster: expected --with spark beside it")
+    for folder in asked.folders:
+        if "://" not in folder and asked.out.resolve().is_relative_to(Path(folder).resolve()):
+            raise UsageError(f"--out: expected a folder that is not in {folder}, of which all is read")
     if "parquet" in asked.format:
         parquet.ready()
     settings = load_settings(overrides={"today": asked.today, "engine": asked.engine})
@@ -218,6 +222,9 @@ def summary(done: Population, out: Path) -> list[str]:
     lacking = [kind for kind, state in done.manifest["completeness"].items() if state != "complete"]
     if lacking:
         lines += ["", f"Not in the export, or not whole: {', '.join(lacking)}."]
+    if unread := done.manifest["unread"]:
+        more = f" and {len(unread) - MOST_UNREAD} more" if len(unread) > MOST_UNREAD else ""
+        lines.append(f"Not read, as they are no NDJSON: {', '.join(unread[:MOST_UNREAD])}{more}.")
     if counts["unplaced"]:
         lines.append(f"{counts['unplaced']} lines could be nobody's: their kinds are not complete for anyone.")
     if counts["errors"]:

@@ -212,7 +212,7 @@ def _sieve_task(number: int, task: Task) -> None:
 def _finish_sieved(number: int, found: Sieved) -> None:
     content = {
         "candidates": sorted(found.candidates),
-        "patients": found.patients,
+        "patients": sorted(found.patients),
         "seen": found.seen,
         "bad": [list(one) for one in found.bad],
     }
@@ -222,7 +222,7 @@ def _finish_sieved(number: int, found: Sieved) -> None:
 def _as_sieved(content: Mapping[str, Any]) -> Sieved:
     """What the sieve found in a task, read again."""
     bad = [BadLine(*one) for one in content["bad"]]
-    return Sieved(set(content["candidates"]), content["patients"], content["seen"], bad)
+    return Sieved(set(content["candidates"]), set(content["patients"]), content["seen"], bad)
 
 
 def _place_task(number: int, task: Task) -> None:

@@ -28,8 +28,9 @@ from prodrome.cds_hooks.population.folders import ExportError, Folder, local
 from prodrome.fhir_mappers import KINDS, R4_NAMES
 from prodrome.rules import Completeness
 
-SUFFIXES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz", ".json.gz", ".json")
-MANIFEST = "manifest.json"
+SUFFIXES = (".ndjson", ".jsonl", ".json", ".gz")
+MANIFEST, BEGUN = "manifest.json", ".export.json"
+"""What a whole export has, and what `prodrome export` leaves beside the files of one that it has not finished."""
 TASK_BYTES = 32 * 1024 * 1024
 """What one task reads. Smaller: less memory; larger: less to write down."""
 LONGEST_LINE = 64 * 1024 * 1024
@@ -86,6 +87,8 @@ class Export:
     folder: Folder
     files: Mapping[str, int]  # path inside the folder -> bytes
     parts: tuple[Part, ...]
+    unread: tuple[str, ...] = ()
+    """Files that are none of rows by their names, nor by how they begin."""
 
     @property
     def bytes(self) -> int:
@@ -111,7 +114,10 @@ def open_export(*places: Path | str) -> Export:
     for name in found:
         if not name.isprintable():  # half characters stand for bytes that are no UTF-8
             raise ExportError(f"expected files with names that can be printed, found {name!a}.")
-    files = {name: size for name, size in found.items() if name.endswith(SUFFIXES) and Path(name).name != MANIFEST}
+        if Path(name).name == BEGUN and str(Path(name).with_name(MANIFEST)) not in found:
+            raise ExportError(f"{folder}: {name} is of an export that was not finished: run `prodrome export` again.")
+    others = {name: size for name, size in found.items() if Path(name).name not in (MANIFEST, BEGUN)}
+    files = {name: size for name, size in others.items() if _holds_rows(folder, name)}
     manifests = {str(Path(name).parent): _manifest(folder, name) for name in found if Path(name).name == MANIFEST}
     by_home: dict[str | None, list[str]] = {}
     for name in files:
@@ -123,8 +129,19 @@ def open_export(*places: Path | str) -> Export:
     parts = tuple(sorted(made, key=lambda part: (_instant(part.time), sorted(part.files))))
     rows = {name: size for name, size in files.items() if any(name in part.files for part in parts)}
     if not rows:
-        raise ExportError(f"{folder}: expected NDJSON files ({', '.join(SUFFIXES[:3])}), found none.")
-    return Export(folder, rows, parts)
+        raise ExportError(f"{folder}: expected NDJSON files ({', '.join(SUFFIXES)}), found none.")
+    unread = (
+        name for name, size in others.items() if size and name not in files and not Path(name).name.startswith(".")
+    )
+    return Export(folder, rows, parts, tuple(sorted(unread)))
+
+
+def _holds_rows(folder: Folder, name: str) -> bool:
+    """Whether a file is one of rows: by its name or, whatever that is, because it begins as a row does."""
+    if name.lower().endswith(SUFFIXES):
+        return True
+    with folder.open(name) as stream:
+        return stream.read(BEGINNING).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
 
 
 def _folder(places: Sequence[str]) -> Folder:
@@ -206,8 +223,12 @@ class Changes:
         return bool(self.newest or self.deleted)
 
     def deleted_patients(self) -> set[str]:
-        """The ids of the patients who are gone."""
-        return {key.removeprefix("Patient/") for key in self.deleted if key.startswith("Patient/")}
+        """The ids of the patients who are gone, and did not come again since."""
+        return {
+            key.removeprefix("Patient/")
+            for key, part in self.deleted.items()
+            if key.startswith("Patient/") and self.newest.get(key, (0.0, 0))[1] < part
+        }
 
     def supersede(self, resource: Mapping[str, Any], part: int) -> bool:
         """Whether a row of a part is no more: a later part has a newer one, or says that it was deleted."""
@@ -349,7 +370,7 @@ def task_batches(export: Export, task: Task) -> Iterator[Batch]:
 
 
 def _is_zipped(file: str) -> bool:
-    return file.endswith(".gz")
+    return file.lower().endswith(".gz")
 
 
 def _batched(file: str, stream: BinaryIO | _Archive, offset: int, end: int) -> Iterator[Batch]:

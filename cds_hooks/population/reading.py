@@ -4,6 +4,7 @@ Candidates are looked for first where the names of files let expect them; all ot
 so that they are read once. Candidates whom only those name are placed in a second round.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -29,7 +30,7 @@ class Reading:
         self.first = {} if plan.every_patient else {n: one for n, one in self.tasks.items() if self.sieve.expects(one)}
         """Those that are sieved before any is placed."""
         self._candidates: set[str] = set()
-        self._patients = 0
+        self._patients = array("Q")  # a million take 8 MB
         self._kinds: dict[int, frozenset[str]] = {}
         self._seen = tuple(Counter[str]() for _ in plan.export.parts)
         self._bad: dict[tuple[str, int], BadLine] = {}
@@ -37,7 +38,7 @@ class Reading:
     def add(self, number: int, found: Sieved) -> None:
         """Add what the sieve found in a task."""
         self._candidates |= found.candidates
-        self._patients += found.patients
+        self._patients.extend(found.patients)
         self._kinds[number] = frozenset(found.seen)
         self._seen[self.tasks[number].part].update(found.seen)
         self.add_bad(found.bad)
@@ -79,7 +80,7 @@ class Reading:
         bad = tuple(self._bad[key] for key in sorted(self._bad))
         unplaced = [one for one in bad if one.patient is None]
         return RunOutcome(
-            patients=self._patients,
+            patients=len(set(self._patients)),
             candidates=len(self.candidates),
             seen=dict(sum(self._seen, Counter[str]())),
             completeness=self._completeness(unplaced),

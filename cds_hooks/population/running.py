@@ -88,6 +88,7 @@ def judge_population(
             **plan.fingerprint(),
             "parameters": overridden(guideline),
             "export": str(plan.export.folder),
+            "unread": list(plan.export.unread),
             "partitions": plan.partitions,
             "hook": HOOK,
             "sieve": "off" if plan.every_patient else "on",

@@ -7,6 +7,7 @@ A row that cannot be read never stops a run: it makes its kind incomplete, for i
 be read from it, for everyone otherwise.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,10 +67,10 @@ class BadLine(NamedTuple):
 
 @dataclass
 class Sieved:
-    """What the sieve found in some lines; ``seen`` counts them by kind."""
+    """What the sieve found in some lines; ``patients`` are numbers that stand for them, ``seen`` counts by kind."""
 
     candidates: set[str] = field(default_factory=set)
-    patients: int = 0
+    patients: set[int] = field(default_factory=set)
     seen: dict[str, int] = field(default_factory=dict)
     bad: list[BadLine] = field(default_factory=list)
 
@@ -133,7 +134,7 @@ class Sieve:
         return not all(named and set(named).isdisjoint(self.kinds) for named in names)
 
     def __call__(self, batches: Iterable[Batch], part: int = 0) -> Sieved:
-        """The candidates among these lines, and how many patients there are."""
+        """The candidates among these lines, and which patients there are."""
         found = Sieved()
         read(batches, self.into(found, part))
         return found
@@ -170,7 +171,8 @@ class Sieve:
                     if resource is None:
                         bad.append(run.start + number)
                     elif number in doubtful and not (self.changed and self.changed.supersede(resource, part)):
-                        found.patients += kind_of(resource) == "Patient"
+                        if kind_of(resource) == "Patient":
+                            found.patients.add(_number_of(resource.get("id"), raw))
                         if is_candidate(resource):
                             found.candidates.update(whose(resource))
             unread = list(_set_aside(batch, bad))
@@ -178,6 +180,12 @@ class Sieve:
             found.candidates.update(one.patient for one in unread if one.patient and one.kind in unsure)
 
         return step
+
+
+def _number_of(id_: object, raw: bytes) -> int:
+    """A number of 8 bytes for a patient, by whom one that comes again is known; without an id, for the row."""
+    named = id_.encode("utf-8", "surrogatepass") if isinstance(id_, str) else raw
+    return int.from_bytes(hashlib.blake2b(named, digest_size=8).digest())
 
 
 def _may_name(codes: MigraineCodes, lines: Sequence[bytes]) -> Collection[int]:
@@ -212,7 +220,7 @@ class Place:
 
     def into(self, placed: Placed, part: int) -> Step:
         """What adds what is kept of a batch."""
-        candidates = self.candidates
+        candidates, gone = self.candidates, self.changed.deleted_patients()
         wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
 
         def step(batch: Batch, runs: Sequence[_Run]) -> None:
@@ -228,7 +236,7 @@ class Place:
                         bad.append(run.start + number)
                     elif self._is_charted(resource, part):
                         for patient in whose(resource):
-                            if candidates is None or patient in candidates:
+                            if (candidates is None or patient in candidates) and patient not in gone:
                                 placed.rows.append(ExportRow(patient, raw, refers_to(raw)))
             placed.bad += _set_aside(batch, bad)
 

@@ -16,8 +16,8 @@ CHARTS = [chart for chart in [*labelled(), *examples(), *healthy(2)] if not char
 TABLES = ("findings", "unjudged", "eligibility")
 
 
-def results(out: Path, *folders: Path) -> dict[str, Any]:
-    asked = {"locale": "US", "engine": "reference", "every_patient": False, "workers": 1}
+def results(out: Path, *folders: Path, every_patient: bool = False) -> dict[str, Any]:
+    asked = {"locale": "US", "engine": "reference", "every_patient": every_patient, "workers": 1}
     plan = RunPlan(export=open_export(*folders), out=out, guideline=load_guideline(), today=TODAY, **asked)  # type: ignore[arg-type]
     done = judge_population(plan)
     return {table: (out / f"{table}.ndjson").read_bytes() for table in TABLES} | {
@@ -100,6 +100,25 @@ def test_a_patient_who_was_deleted_is_on_no_list(tmp_path: Path) -> None:
     told = results(tmp_path / "out", base, later)
     assert told["patients"] == len(CHARTS) - 1
     assert not any(CHARTS[0].id.encode() in told[table] for table in TABLES)
+
+
+def test_a_patient_who_was_deleted_is_on_no_list_where_everybody_is_judged(tmp_path: Path) -> None:
+    """What is left of the chart is nobody's."""
+    base = write_export(tmp_path / "base", CHARTS)
+    later = since(tmp_path / "later", healthy(1), [f"Patient/{CHARTS[0].id}"])
+    told = results(tmp_path / "out", base, later, every_patient=True)
+    assert not any(CHARTS[0].id.encode() in told[table] for table in TABLES)
+
+
+@pytest.mark.parametrize("every_patient", [False, True])
+def test_a_patient_who_was_deleted_and_came_again_is_judged(tmp_path: Path, every_patient: bool) -> None:
+    whole = results(tmp_path / "one", write_export(tmp_path / "whole", CHARTS), every_patient=every_patient)
+    chart = CHARTS[0]
+    gone = [f"{one['resourceType']}/{one['id']}" for one in chart.resources]
+    base = write_export(tmp_path / "base", CHARTS)
+    later = since(tmp_path / "later", [], gone)
+    again = since(tmp_path / "again", [chart], time="2026-06-17T00:00:00Z")
+    assert results(tmp_path / "two", base, later, again, every_patient=every_patient) == whole
 
 
 def test_an_export_below_another_is_found(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from typing import Any, Literal
 
 import pytest
 
+from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
+from prodrome.cds_hooks.fhir_client.bulk_data import STATE
 from prodrome.cds_hooks.population import ExportError, judge_population, of_the_others
 from prodrome.cds_hooks.protocol import parse, read_request
 from prodrome.cds_hooks.settings import Settings
@@ -121,6 +123,62 @@ def test_the_names_of_the_files_change_no_finding(tmp_path: Path, every_patient:
     assert json.loads((tmp_path / "one" / "counts.json").read_bytes()) == json.loads(
         (tmp_path / "two" / "counts.json").read_bytes()
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["2.Encounter", "2.Encounter.txt", "2.ENCOUNTER.NDJSON", "2.Encounter.NDJSON.GZ", "2.gz"]
+)
+def test_a_file_of_rows_is_read_whatever_its_name(tmp_path: Path, name: str) -> None:
+    """Left out, it would make the others of its kind pass for all there is."""
+    judge_population(plan(write_export(tmp_path / "plain", CHARTS, manifest=False), tmp_path / "one"))
+    other = write_export(tmp_path / "other", CHARTS, manifest=False)
+    visits = other / "1.Encounter.ndjson"
+    first, *rest = visits.read_bytes().splitlines(keepends=True)
+    visits.write_bytes(first)
+    content = b"".join(rest)
+    (other / name).write_bytes(gzip.compress(content) if name.lower().endswith(".gz") else content)
+    judge_population(plan(other, tmp_path / "two"))
+    for table in ("findings", "unjudged", "eligibility"):
+        assert rows(tmp_path / "one", table) == rows(tmp_path / "two", table)
+
+
+def test_files_that_hold_no_rows_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = write_export(tmp_path / "in", CHARTS[:2])
+    (export / "README").write_text("Of our patients\n")
+    (export / "Encounter.zip").write_bytes(b"PK\x03\x04")
+    (export / "_SUCCESS").write_bytes(b"")
+    assert main(["population", str(export), "--out", str(tmp_path / "out"), "--today", str(TODAY)]) == 0
+    assert "Not read, as they are no NDJSON: Encounter.zip, README.\n" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "manifest.json").read_bytes())["unread"] == ["Encounter.zip", "README"]
+
+
+def test_a_patient_given_again_is_one_patient(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "in", CHARTS)
+    once = judge_population(plan(export, tmp_path / "one")).counts
+    assert once["patients"] == len(CHARTS)
+    for file in export.glob("*.ndjson"):
+        file.write_bytes(file.read_bytes() * 2)
+    (export / "again.Patient.ndjson").write_bytes((export / "1.Patient.ndjson").read_bytes())
+    twice = judge_population(plan(export, tmp_path / "two")).counts
+    for told in ("patients", "judged", "withFindings", "rules", "eligibility"):
+        assert twice[told] == once[told]
+
+
+def test_an_export_that_was_not_finished_is_none(tmp_path: Path) -> None:
+    """What of it did not come yet would pass for what is not there."""
+    export = write_export(tmp_path / "in", CHARTS[:2], manifest=False)
+    (export / STATE).write_text("{}")
+    with pytest.raises(ExportError, match="was not finished: run `prodrome export` again"):
+        plan(export, tmp_path / "out")
+    write_export(tmp_path / "in", CHARTS[:2])  # stopped after all had come
+    assert judge_population(plan(export, tmp_path / "out")).counts["patients"] == 2
+
+
+def test_results_do_not_go_into_the_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = write_export(tmp_path / "in", CHARTS[:2])
+    assert main(["population", str(export), "--out", str(export / "out")]) == 2
+    assert f"--out: expected a folder that is not in {export}, of which all is read" in capsys.readouterr().err
+    assert not (export / "out").exists()
 
 
 SPELLINGS: dict[str, Callable[[str], object]] = {
