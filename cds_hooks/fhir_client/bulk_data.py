@@ -277,7 +277,7 @@ class _Export:
             except httpx.RequestError:
                 if attempt == TRIES - 1:
                     raise Failure("broke off a file again and again", answered=False) from None
-                await asyncio.sleep(pause)
+                await self._again("broke off a file", pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     # What the export left out
@@ -344,7 +344,7 @@ class _Export:
             except httpx.RequestError:
                 if last:
                     raise Failure("cannot be reached", answered=False) from None
-                await asyncio.sleep(pause)
+                await self._again("cannot be reached", pause)
             else:
                 status = response.status_code
                 if status < 300:
@@ -360,8 +360,13 @@ class _Export:
                     continue
                 if last or not (status == 429 or status >= 500) or status == 501:
                     raise Failure(f"refuses a step of the export ({status})", status=status)
-                await asyncio.sleep(min(retry_after(wait) if wait else pause, LONGEST_PAUSE))
+                await self._again(f"answers {status}", min(retry_after(wait) if wait else pause, LONGEST_PAUSE))
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _again(self, why: str, seconds: float) -> None:
+        """Wait before a step is tried again, and say so: whoever typed an address that nobody answers need not wait."""
+        self._progress(f"the server {why}; asked again in {seconds:.0f} s")
+        await asyncio.sleep(seconds)
 
     async def _authorization(self, client: httpx.AsyncClient) -> dict[str, str]:
         if self._token:

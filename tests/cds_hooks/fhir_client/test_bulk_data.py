@@ -17,6 +17,7 @@ from prodrome.cds_hooks.fhir_client import Failure
 from prodrome.cds_hooks.fhir_client.bulk_data import MANIFEST, STATE, Ask, Exported, export, transaction_time
 from prodrome.cds_hooks.population import open_export
 from prodrome.cds_hooks.settings import FhirServer, Settings
+from tests.serving import free_port
 
 PATIENTS = [{"resourceType": "Patient", "id": f"p{number}"} for number in range(40)]
 ORDERS = [
@@ -176,6 +177,28 @@ def test_all_of_the_export_comes_whatever_happens_on_the_way(
     assert here.seen["deleted"] == 1
     read = open_export(tmp_path / "out")
     assert {"1.Patient.ndjson", "1.MedicationRequest.ndjson", "referred.Medication.ndjson"} == set(read.files)
+
+
+@pytest.mark.parametrize(("fault", "why"), [("busy", "answers 429"), ("cut", "broke off a file")])
+def test_whoever_waits_is_told_for_what(serve: Callable[..., Server], tmp_path: Path, fault: str, why: str) -> None:
+    url = serve(fault).url
+    assert f"the server {why}; asked again in 0 s" in told_while_exporting(url, tmp_path / "out")
+
+
+def test_whoever_named_a_server_that_is_not_there_learns_it_at_once(tmp_path: Path) -> None:
+    told = told_while_exporting(f"http://127.0.0.1:{free_port()}", tmp_path / "out")
+    assert told[0] == "the server cannot be reached; asked again in 0 s"
+    assert told[-1] == "cannot be reached"
+
+
+def told_while_exporting(url: str, out: Path) -> list[str]:
+    told: list[str] = []
+    settings = Settings(fhir_servers=(FhirServer(url=url, open=True),))
+    try:
+        export(Ask(server=url, kinds=KINDS), settings, out, token="secret", pause=0.01, progress=told.append)
+    except Failure as failure:
+        told.append(failure.text)
+    return told
 
 
 def test_a_cut_file_goes_on_where_it_was_left(serve: Callable[..., Server], tmp_path: Path) -> None:
