@@ -8,6 +8,7 @@ thread that tries again finds that it can be written.
 """
 
 import contextlib
+import mmap
 import os
 import sqlite3
 import threading
@@ -57,6 +58,8 @@ PROBE_SECONDS = 0.2
 LONGEST_PROBE_SECONDS = 2.0
 """How seldom at last, where it fails as soon as it is back."""
 _FLAPPING_SECONDS = 10.0
+_LATELY_SECONDS = 2 * LONGEST_PROBE_SECONDS
+"""So long after it was last found away, what waited meanwhile may not be written yet."""
 _ADVISORY_LOCK = 5_297_361
 _OPENED = "file"
 """Under which a connection of SQLite has the file that it opened, and which that was."""
@@ -86,6 +89,8 @@ class Database:
         self._pause = PROBE_SECONDS
         self._back_at = float("-inf")
         self._when_back: list[Callable[[], object]] = []
+        self._last_away = memoryview(mmap.mmap(-1, 8)).cast("d")  # of all processes that are forked from this one
+        self._last_away[0] = float("-inf")
         self.close = weakref.finalize(self, self.engine.dispose)
         if not self.in_memory:
             _leave_connections_to_the_parent(self.engine)
@@ -99,6 +104,8 @@ class Database:
             raise SettingsError([f"database_url: the database cannot be opened ({type(error).__name__})"]) from error
         file = Path(str(self.engine.url.database))
         self._file = file if self.engine.dialect.name == "sqlite" and file.exists() else None
+        if self._file is not None:
+            _keep_for_this_user_only(self._file)
 
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[Connection]:
@@ -131,6 +138,11 @@ class Database:
         """Whether the database failed and was not found well since."""
         return self._away
 
+    @property
+    def lately_away(self) -> bool:
+        """Whether the database is away, or was a moment ago, for this process or for one forked from the same."""
+        return time.monotonic() - self._last_away[0] < _LATELY_SECONDS
+
     def when_back(self, call: Callable[[], object]) -> None:
         """Have *call* called whenever the database was away and is back."""
         self._when_back.append(call)
@@ -157,13 +169,15 @@ class Database:
             if self._away:
                 return
             self._away = True
-            flapping = time.monotonic() - self._back_at < _FLAPPING_SECONDS
+            now = self._last_away[0] = time.monotonic()
+            flapping = now - self._back_at < _FLAPPING_SECONDS
             self._pause = min(2 * self._pause, LONGEST_PROBE_SECONDS) if flapping else PROBE_SECONDS
         alarm("the database is away", **failure(error))
         watch = threading.Thread(target=_watch, args=(weakref.ref(self), self._pause), daemon=True)
         watch.start()
 
     def _back(self) -> bool:
+        self._last_away[0] = time.monotonic()
         if self._file is not None and not self._file.exists():  # never made anew, where one may be put back
             return False
         try:
@@ -229,7 +243,7 @@ def _engine(address: str) -> Engine:
     memory = _in_memory(address)
     pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if memory else {}  # memory lives in one connection
     if not memory:
-        _for_this_user_only(Path(str(url.database)))
+        _make_for_this_user_only(Path(str(url.database)))
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -243,11 +257,15 @@ def _engine(address: str) -> Engine:
     return engine
 
 
-def _for_this_user_only(file: Path) -> None:
-    """Let nobody else read the database, nor its side files, which take over its mode."""
+def _make_for_this_user_only(file: Path) -> None:
+    """Make a database that nobody else can read, where there is none."""
     with contextlib.suppress(OSError):  # whatever stands in the way is told when the database is opened
+        # Never opened where it is there: closing it would end the locks that this process holds on it.
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    # Never opened where it is there: closing it would end the locks that this process holds on it.
+
+
+def _keep_for_this_user_only(file: Path) -> None:
+    """Let nobody else read a database, nor its side files. Only of what was found to be one: it may be a folder."""
     for path in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
         with contextlib.suppress(OSError):
             path.chmod(0o600)

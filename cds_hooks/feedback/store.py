@@ -200,6 +200,8 @@ class Store:
                     break
         finally:
             self._looking_again.release()
+        if unknown and self.database.lately_away:  # and another process may not have written yet what it showed
+            raise StoreUnavailable
         return unknown
 
     def _keep(self, wanted: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller) -> Sequence[int]:

@@ -1,6 +1,7 @@
 """Databases that fail while the service works: calls go on, nothing acknowledged is lost."""
 
 import contextlib
+import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from sqlalchemy import event, select, text
 
 from prodrome.cds_hooks.database import Database, DatabaseAway, WriteBehind, feedback, shown_card
 from prodrome.cds_hooks.database.connecting import PROBE_SECONDS
-from prodrome.cds_hooks.feedback import MAX_ENTRIES, Showing, Shown, Store, read_feedback
+from prodrome.cds_hooks.feedback import MAX_ENTRIES, Showing, Shown, Store, StoreUnavailable, read_feedback
 from prodrome.cds_hooks.settings import Settings, SettingsError
 from tests import postgresql
 from tests.databases import eventually
@@ -221,6 +222,47 @@ def test_a_card_that_another_process_still_writes_is_known(shared_database_url: 
     there.close()
 
 
+@pytest.mark.withstands("card shown meanwhile")
+def test_a_card_of_a_process_for_which_the_database_is_away_is_not_said_to_be_unknown(
+    shared_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one process of a service gets no connection any more: its cards are to be asked about again."""
+    store = Store(Settings(database_url=shared_database_url))
+    entry = {"card": "a", "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
+    said = read_feedback({"feedback": [entry]})
+    assert store.record(said).unknown == (0,)
+
+    def away(**_: bool) -> AbstractContextManager[Any]:
+        raise sqlite3.OperationalError
+
+    def show() -> None:
+        monkeypatch.setattr(store.database, "_transaction", away)
+        store.remember(VISIT, [Shown("a", "REF-01", "info")])
+        with pytest.raises(StoreUnavailable):
+            store.flush()
+        shown.set()
+        asked.wait(10)
+        monkeypatch.undo()
+        eventually(lambda: not store.unwritten)
+        store.close()
+
+    processes = multiprocessing.get_context("fork")
+    shown, asked = processes.Event(), processes.Event()
+    other = processes.Process(target=show)
+    other.start()
+    try:
+        assert shown.wait(10)
+        with pytest.raises(StoreUnavailable):
+            store.record(said)
+        asked.set()
+        other.join(10)
+        assert other.exitcode == 0
+        assert store.record(said).unknown == ()
+    finally:
+        other.kill()
+    store.close()
+
+
 # --- large batches --------------------------------------------------------------------------------------------------
 
 
@@ -323,3 +365,15 @@ def test_database_files_are_for_their_user_only(tmp_path: Path) -> None:
         "prodrome.db-shm": "0o600",
     }
     store.close()
+
+
+@pytest.mark.parametrize("content", [None, "no database, but somebody's text"], ids=["folder", "text"])
+def test_what_is_no_database_keeps_its_mode(tmp_path: Path, content: str | None) -> None:
+    """An address may be mistyped, and name what others need."""
+    place = tmp_path / "place"
+    place.mkdir() if content is None else place.write_text(content * 100)
+    mode = 0o755 if content is None else 0o644
+    place.chmod(mode)
+    with pytest.raises(SettingsError):
+        Database(f"sqlite:///{place}")
+    assert place.stat().st_mode & 0o777 == mode
