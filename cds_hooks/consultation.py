@@ -65,6 +65,14 @@ class Consultation:
         """The kinds of resource that did not come, or not whole."""
         return sorted([kind for kind, state in self.record.completeness.items() if state is not COMPLETE])
 
+    @property
+    def reservations(self) -> list[str]:
+        """What whoever reads the cards must know beside them, in sentences: what was set aside, what is lacking."""
+        said = list(self.response["extension"][_EXTENSION].get("notes", ()))
+        if self.missing:
+            said.append(f"Not all came of {', '.join(self.missing)}: what is lacking could change this.")
+        return said
+
 
 def consult(
     request: HookRequest,

@@ -8,6 +8,7 @@ from prodrome.cds_hooks.clock import clock
 from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
 from prodrome.cds_hooks.command_line.called import called
 from prodrome.cds_hooks.command_line.printing import json_argument, print_json
+from prodrome.cds_hooks.command_line.testing import token_in
 from prodrome.cds_hooks.testers import TesterError, check
 
 
@@ -32,9 +33,10 @@ def run(asked: argparse.Namespace) -> int:
         raise TesterError("--key, --issuer and --kid belong together.")
     if asked.token_file and not asked.fhir:
         raise TesterError("--token-file goes with --fhir: it is the token of that server.")
-    token = asked.token_file.read_text(encoding="utf-8").strip() if asked.token_file else None
+    token = token_in(asked.token_file)
     chart = check.PrefetchSource(asked.fhir.rstrip("/"), asked.patient, token) if asked.fhir else None
-    signer = check.Signer(asked.key.read_text(encoding="utf-8"), asked.issuer, asked.kid) if asked.key else None
+    key = asked.key.read_text(encoding="utf-8", errors="replace") if asked.key else None
+    signer = check.Signer(key, asked.issuer, asked.kid) if key is not None else None
     steps = check.check_service(
         asked.url,
         clock(settings_of(asked).today)(),

@@ -47,7 +47,7 @@ def run(asked: argparse.Namespace) -> int:
         print_json(consultation.response)
     else:
         print_table(card_rows(consultation) or [("No card", "", "")], ("Card", "Indicator", "Summary"))
-        print("\nThe whole answer: --json. What each rule rests on: --why.")
+        print("\n".join(["", *consultation.reservations, "The whole answer: --json. What each rule rests on: --why."]))
     return 0
 
 

@@ -1,6 +1,7 @@
 """The commands for integration testers: ``consult --fhir URL`` and ``sandbox URL``."""
 
 import argparse
+import re
 import sys
 import uuid
 from collections.abc import Collection, Mapping
@@ -35,6 +36,7 @@ from prodrome.rules import Completeness
 from prodrome.rules.engine import meant
 
 _USER = "Practitioner/prodrome-tester"
+_TOKEN = re.compile(rb"[!-~]+")
 FAR_AWAY_SECONDS = 3600
 
 
@@ -48,10 +50,12 @@ def consultation_of(asked: argparse.Namespace, settings: Settings) -> Consultati
     """The judgement on the chart of :func:`chart_arguments`. Raises :class:`UsageError` for mistakes."""
     if (asked.request is None) == (asked.fhir is None):
         raise UsageError("Give either a request file or --fhir URL.")
-    if asked.fhir is None:
-        for name in WITH_FHIR:
-            if getattr(asked, name) is not None:
-                raise UsageError(f"--{name.replace('_', '-')} goes with --fhir: {asked.request} says it all itself.")
+    said = [name for name in ("fhir", *WITH_FHIR) if getattr(asked, name) is not None]
+    for name in said:
+        if asked.fhir is None:
+            raise UsageError(f"--{name.replace('_', '-')} goes with --fhir: {asked.request} says it all itself.")
+        if getattr(asked, name) == "":  # as from a variable of a shell that was not set
+            raise UsageError(f"--{name.replace('_', '-')} is empty.")
     return consult_server(asked, settings) if asked.fhir else consult_file(asked, settings)
 
 
@@ -85,8 +89,13 @@ def token_file(command: argparse.ArgumentParser) -> None:
 
 
 def token_in(file: Path | None) -> str | None:
-    """The token a file holds."""
-    return file.read_text(encoding="utf-8").strip() or None if file else None
+    """The token a file holds; raises :class:`UsageError` where it holds none."""
+    if file is None:
+        return None
+    token = file.read_bytes().strip()
+    if not _TOKEN.fullmatch(token):
+        raise UsageError(f"{file}: expected an access token and nothing else")
+    return token.decode("ascii")
 
 
 def consult_file(asked: argparse.Namespace, settings: Settings) -> Consultation:
@@ -128,6 +137,8 @@ def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultatio
             print(f"{topic:10} {indicator:8} {summary}", file=sys.stderr)
         if not consultation.response["cards"]:
             print("No card.", file=sys.stderr)
+        for said in consultation.reservations:
+            print(said, file=sys.stderr)
     return consultation
 
 

@@ -19,8 +19,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import ValidationError
 
-from prodrome.cds_hooks.fhir_client import complete, resolve
+from prodrome.cds_hooks.fhir_client import NOT_THERE, complete, resolve
 from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookRequest, discovery_faults, response_faults
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers.errors import TesterError
@@ -241,10 +242,10 @@ def _call(
 
     def judged(response: httpx.Response) -> tuple[str, list[Fault]]:
         if response.status_code == 412:
-            return _refused(response), _error(response)
+            return _refused(response) + missing, _error(response)
         if response.status_code != 200:
             return _refused(response), [_fault("RSP-01", f"answers {response.status_code}, not 200"), *_error(response)]
-        said = _cards(_json(response)) + (f"; not prefetched: {', '.join(missing)}" if missing else "")
+        said = _cards(_json(response)) + missing
         return said, [*_is_json(response), *response_faults(_json(response), drafts=drafts)]
 
     return session.ask(f"{service['id']} ({service['hook']})", f"/cds-services/{service['id']}", judged, json=request)
@@ -262,8 +263,11 @@ def _cards(document: Any) -> str:
     return f"{len(cards)} cards" + (f": {', '.join(topics or names)}" if cards else "")
 
 
-def _request(service: Mapping[str, Any], chart: PrefetchSource | None, today: date) -> tuple[dict[str, Any], list[str]]:
-    """A request for a service with its prefetch, and the keys that could not be filled."""
+def _request(service: Mapping[str, Any], chart: PrefetchSource | None, today: date) -> tuple[dict[str, Any], str]:
+    """A request for a service with its prefetch, and which keys could not be filled and why, as a report goes on.
+
+    Raises :class:`TesterError` where the FHIR server does not answer, or does not have the patient.
+    """
     patient = chart.patient_id if chart else _NOBODY
     context = _context(str(service["hook"]), patient, today)
     templates = service.get("prefetch")
@@ -279,17 +283,28 @@ def _request(service: Mapping[str, Any], chart: PrefetchSource | None, today: da
     }
     if chart is None:
         request["prefetch"] = dict.fromkeys(templates)
-        return request, []
+        return request, ""
     queries = {key: resolve(template, context, today) for key, template in templates.items()}
     plan = {key: (_kind(query), query) for key, query in queries.items() if query}
-    server = FhirServer(url=chart.url, open=chart.token is None, private=True)
+    try:
+        server = FhirServer(url=chart.url, open=chart.token is None, private=True)
+    except ValidationError as error:
+        raise TesterError(f"--fhir: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
     token = chart.token and FhirAuthorization(chart.token, _TOKEN_SECONDS, "patient/*.read", "prodrome")
     asked = HookRequest(str(service["hook"]), "check", patient, fhir_server=chart.url, authorization=token or None)
     fetched = complete(plan, asked, Settings(fhir_servers=(server,)), time.monotonic() + _FETCH_SECONDS)
+    for answer in fetched.values():
+        if answer.kind == "Patient" and (answer.problem or "").startswith(NOT_THERE):
+            raise TesterError(f"{chart.url} has no patient of the id {patient}.")
+    if fetched and not any(answer.answered for answer in fetched.values()):  # nor would it answer further queries
+        raise TesterError(f"{chart.url}: the FHIR server {next(iter(fetched.values())).problem}")
     request["prefetch"] = {
         key: answer.value for key, answer in fetched.items() if answer.state is not Completeness.MISSING
     }
-    return request, [key for key in templates if key not in request["prefetch"]]
+    missing = [key for key in templates if key not in request["prefetch"]]
+    why = dict.fromkeys(f"the FHIR server {fetched[key].problem}" for key in missing if key in fetched)
+    said = f"; not prefetched: {', '.join(missing)}" + (f" ({'; '.join(why)})" if why else "")
+    return request, said if missing else ""
 
 
 def _kind(query: str) -> str:

@@ -17,7 +17,7 @@ from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.fhir_client import Failure, bulk_data
 from prodrome.rules.guideline import load_guideline
 from tests.browser.conftest import fhir_server
-from tests.serving import client_of, service, serving
+from tests.serving import client_of, listening, service, serving
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 RESISTANT = str(EXAMPLES / "patient-view-resistant.json")
@@ -321,6 +321,9 @@ def test_a_file_that_is_no_request_is_told_in_one_line(
         (("sandbox", "http://127.0.0.1:1"), "cannot be reached"),
         (("consult", "--fhir", "http://127.0.0.1:1/fhir", "--patient", "1"), "the FHIR server cannot be reached"),
         (("consult", "--fhir", "http://127.0.0.1:1/fhir"), "--patient is missing"),
+        (("consult", "--fhir", "", "--patient", "1"), "--fhir is empty"),
+        (("facts", "--fhir", "", "--patient", "1"), "--fhir is empty"),
+        (("consult", "--fhir", "http://127.0.0.1:1/fhir", "--patient", "1", "--problem", ""), "--problem is empty"),
         (("serve", "--port", "99999"), "port (command line)"),
     ],
 )
@@ -358,6 +361,44 @@ def test_a_patient_that_the_server_does_not_have_is_said(capsys: pytest.CaptureF
     with serving(fhir_server()) as url:
         assert main(("consult", "--fhir", url, "--patient", "nobody")) == 2
         assert f"{url} has no patient of the id nobody." in capsys.readouterr().err
+
+
+def test_a_check_names_the_fhir_server_or_patient_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the service under test is held to account for a prefetch that was never filled."""
+    with listening(service()) as checked, serving(fhir_server()) as url:
+        assert main(("check", checked, "--fhir", url, "--patient", "nobody")) == 2
+        assert f"{url} has no patient of the id nobody." in capsys.readouterr().err
+        assert main(("check", checked, "--fhir", "http://127.0.0.1:1/fhir", "--patient", "1")) == 2
+        assert "http://127.0.0.1:1/fhir: the FHIR server cannot be reached" in capsys.readouterr().err
+        assert main(("check", checked, "--fhir", "ftp://127.0.0.1", "--patient", "1")) == 2
+        assert "--fhir: expected an http(s) address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"one two", b"\x80\xff"], ids=["empty", "two words", "no text"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("consult", "--fhir", "http://127.0.0.1:1", "--patient", "1"),
+        ("sandbox", "http://127.0.0.1:1"),
+        ("export", "http://127.0.0.1:1", "--out", "nowhere"),
+        ("check", "http://127.0.0.1:1", "--fhir", "http://127.0.0.1:1", "--patient", "1"),
+    ],
+    ids=lambda command: str(command[0]),
+)
+def test_a_file_that_holds_no_token_is_told(
+    command: tuple[str, ...], content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    assert main((*command, "--token-file", str(file))) == 2
+    assert capsys.readouterr().err == f"{file}: expected an access token and nothing else\n"
+
+
+def test_a_key_that_is_no_text_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "key.der"
+    file.write_bytes(b"0\x82\xff")
+    assert main(("check", "http://127.0.0.1:1", "--key", str(file), "--issuer", "i", "--kid", "k")) == 2
+    assert "--key: expected a private key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from flask import request
 
 from prodrome.cds_hooks.command_line.called import called, from_here
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.command_line.serving import _to_try
 from prodrome.cds_hooks.settings import Issuer, Settings
+from tests.browser.conftest import fhir_server
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[3]
 RESISTANT = str(ROOT / "examples" / "patient-view-resistant.json")
@@ -54,6 +57,37 @@ def test_on_a_terminal_the_cards_are_a_table_and_the_answer_is_asked_for(
     assert "{" not in plain
     assert main(("consult", RESISTANT, *DAY, "--json")) == 0
     assert json.loads(capsys.readouterr().out)["cards"]
+
+
+def test_where_there_is_no_card_what_did_not_come_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without the conditions nobody knows of a migraine: that is no patient of whom there is nothing to say."""
+    asked = json.loads(Path(RESISTANT).read_bytes())
+    del asked["prefetch"]["conditions"]
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(asked))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(("consult", str(file), *DAY)) == 0
+    *_, table, lacking, _ = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).replace("\n\n", "\n").splitlines()
+    assert table.strip() == "No card"
+    assert re.fullmatch("Not all came of Condition(, .*)?: what is lacking could change this.", lacking)
+
+
+def test_of_a_kind_that_a_fhir_server_does_not_give_the_last_line_says_that_it_may_change_what_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = fhir_server()
+
+    @server.before_request
+    def refuse() -> tuple[str, int] | None:
+        return ("", 403) if request.path == "/Condition" else None
+
+    with serving(server) as url:
+        assert main(("consult", "--fhir", url, "--patient", "prodrome-resistant", *DAY)) == 0
+    *_, answer, lacking = capsys.readouterr().err.splitlines()
+    assert answer == "No card."
+    assert lacking == "Not all came of Condition: what is lacking could change this."
 
 
 def test_a_printed_command_runs_as_it_is_printed() -> None:
