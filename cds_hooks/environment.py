@@ -8,7 +8,7 @@ from datetime import date
 from prodrome.cds_hooks import cards
 from prodrome.cds_hooks.clock import Clock, clock
 from prodrome.cds_hooks.feedback import Store
-from prodrome.cds_hooks.protocol import NotFound, Service, services
+from prodrome.cds_hooks.protocol import NotFound, Service, served_as, services
 from prodrome.cds_hooks.settings import Settings, site_guideline
 from prodrome.rules.guideline import Guideline
 
@@ -41,8 +41,9 @@ class Environment:
             return self._services[today]
 
     def service_for(self, hook: str) -> Service:
-        """The service of a hook; :class:`Refused` where no rule speaks at it."""
+        """The service of a hook, or of the one that took its place; :class:`Refused` where no rule speaks at it."""
+        name = served_as(hook)
         for service in self.services().values():
-            if service.hook.name == hook:
+            if service.hook.name == name:
                 return service
         raise NotFound("No service answers this hook.", member="hook")

@@ -18,7 +18,7 @@ from prodrome.cds_hooks.command_line.printing import on_terminal
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
-from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Invalid, Refused, parse, read_request
+from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Invalid, Refused, parse, read_request, served_as
 from prodrome.cds_hooks.settings import FhirServer, Settings
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
@@ -116,7 +116,7 @@ def _expect_request(document: Mapping[str, object], hooks: Collection[str]) -> N
     kind, hook = document.get("resourceType"), document.get("hook")
     if hook is None and isinstance(kind, str):
         raise Invalid(f"expected a CDS Hooks request (hook, hookInstance, context), found a FHIR {kind[:40]}.")
-    if isinstance(hook, str) and hook not in hooks:
+    if isinstance(hook, str) and served_as(hook.strip()) not in hooks:
         raise Invalid(f"no service answers the hook {hook[:40]}{meant(hook, hooks)}", member="hook")
 
 

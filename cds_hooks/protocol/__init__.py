@@ -1,7 +1,7 @@
 """CDS Hooks 2.0.1 as messages: hooks, requests, services, and what an answer must be."""
 
 from prodrome.cds_hooks.protocol.checks import INDICATORS, MAX_SUMMARY, Fault, discovery_faults, response_faults
-from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
+from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook, served_as
 from prodrome.cds_hooks.protocol.numbers_as_written import with_numbers_as_written
 from prodrome.cds_hooks.protocol.operation_outcome import operation_outcome
 from prodrome.cds_hooks.protocol.refusals import (
@@ -54,6 +54,7 @@ __all__ = [
     "read_request",
     "requirements",
     "response_faults",
+    "served_as",
     "services",
     "with_numbers_as_written",
 ]

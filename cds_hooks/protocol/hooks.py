@@ -105,3 +105,9 @@ DEPRECATED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"medication-prescribe": ("order-select", "medications"), "order-review": ("order-sign", "orders")}
 )
 """Hooks of old: the hook that took their place, and the context member that held the orders."""
+
+
+def served_as(hook: str) -> str:
+    """The name under which we serve a hook: that of its successor for one of old."""
+    successor, _ = DEPRECATED.get(hook, (hook, ""))
+    return successor

@@ -90,6 +90,8 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
+        if not _is_utf8(body):
+            raise Invalid("The body is not valid JSON: it is not UTF-8.") from None
         raise Invalid(f"The body is not valid JSON (line {error.lineno}, column {error.colno}).") from None
     if not isinstance(document, dict):
         raise Invalid("The body is not a JSON object.")
@@ -102,6 +104,14 @@ def parse(body: bytes) -> dict[str, Any]:
     if body.count(b":") != members or (b"\\" in body and rb"\u003" in body):
         _refuse_duplicates(body)
     return document
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Object(dict[str, Any]):

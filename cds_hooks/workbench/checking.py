@@ -24,6 +24,7 @@ from prodrome.cds_hooks.protocol import (
 )
 from prodrome.cds_hooks.workbench.fhir_faults import fhir_faults
 from prodrome.cds_hooks.workbench.json_places import Place, Places
+from prodrome.fhir_mappers import bare_id
 from prodrome.rules.engine import meant, nearest
 
 USERS: Mapping[str, frozenset[str]] = {
@@ -207,10 +208,16 @@ def _orders(context: Mapping[str, Any], hook: Hook) -> Iterator[Fault]:
         held.add(f"{resource['resourceType']}/{resource.get('id')}")
         subject = resource.get("subject")
         reference = subject.get("reference") if isinstance(subject, dict) else None
-        if isinstance(reference, str) and "/" in reference and _bare(reference) != _bare(context.get("patientId")):
+        if isinstance(reference, str) and "/" in reference and bare_id(reference) != bare_id(context.get("patientId")):
             yield Fault(f"{here}.subject", "REQ-19", "is another patient than the context's")
-    for index, selection in enumerate(context.get("selections") or () if hook.selects else ()):
-        if selection not in held:
+    selections = context.get("selections") if hook.selects else None
+    if selections is not None and not isinstance(selections, list):
+        yield Fault("$.context.selections", "REQ-10", "must be a list of Type/id")
+        return
+    for index, selection in enumerate(selections or ()):
+        if not isinstance(selection, str):
+            yield Fault(f"$.context.selections[{index}]", "REQ-10", "must be Type/id")
+        elif selection not in held:
             yield Fault(f"$.context.selections[{index}]", "REQ-10", "is none of the orders in hand")
 
 
@@ -235,7 +242,7 @@ def _access(document: Mapping[str, Any], context: Mapping[str, Any]) -> Iterator
     expires = access.get("expires_in")
     if isinstance(expires, bool) or not isinstance(expires, int):
         yield Fault("$.fhirAuthorization.expires_in", "FRA-05", "must be a whole number of seconds")
-    if access.get("patient") and _bare(access["patient"]) != _bare(context.get("patientId")):
+    if access.get("patient") and bare_id(access["patient"]) != bare_id(context.get("patientId")):
         yield Fault("$.fhirAuthorization.patient", "FRA-08", "is another patient than the context's")
 
 
@@ -246,22 +253,19 @@ def _prefetch(document: Mapping[str, Any], context: Mapping[str, Any]) -> Iterat
     if not isinstance(prefetch, dict):
         yield Fault("$.prefetch", "REQ-11", "must be an object")
         return
+    patient_id = bare_id(context.get("patientId"))
     for number, value in enumerate(prefetch.values(), start=1):
         path = f"$.prefetch[key {number}]"
         if value is None:
             continue
         if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
             yield Fault(path, "REQ-11", "must be a FHIR resource or null")
-        elif value["resourceType"] == "Patient" and value.get("id") not in (None, _bare(context.get("patientId"))):
+        elif value["resourceType"] == "Patient" and bare_id(value.get("id")) not in (None, patient_id):
             yield Fault(path, "REQ-19", "is another patient than the context's")
         elif value["resourceType"] == "OperationOutcome":
             yield Fault(path, "PFD-06", "says that this data could not be prefetched")
         else:
             yield from _empty(value, path)
-
-
-def _bare(reference: object) -> str:
-    return str(reference).rpartition("/")[2]
 
 
 def _empty(value: object, path: str) -> Iterator[Fault]:

@@ -284,6 +284,19 @@ def test_codes_report_names_the_place_of_a_fault(capsys: pytest.CaptureFixture[s
     assert main(("codes", "report", str(tmp_path / "none.json"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("hook", "member"),
+    [("order-review", "orders"), ("medication-prescribe", "medications"), (" order-sign ", "draftOrders")],
+)
+def test_consult_reads_the_hooks_that_the_service_reads(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, hook: str, member: str
+) -> None:
+    document = json.loads((EXAMPLES / "order-sign-contraindicated.json").read_bytes())
+    document["context"][member] = document["context"].pop("draftOrders")
+    (tmp_path / "asked.json").write_text(json.dumps({**document, "hook": hook}))
+    assert "SAF-01" in said(capsys, "consult", str(tmp_path / "asked.json"), *DAY)
+
+
 HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"patientId": "1"}}
 
 
@@ -293,6 +306,8 @@ HOOK = {"hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea", "context": {"pat
         (b'{"hook": "patient-view",\n "context": {,}}', "line 2, column 14"),
         (b"", "is empty"),
         (b"\x80\x81\xff", "not valid JSON"),
+        ('{"hook": "é"}'.encode("latin-1"), "not UTF-8"),
+        ('{"hook": "x"}'.encode("utf-16"), "not UTF-8"),
         (b"[]", "not a JSON object"),
         (b'{"resourceType": "Bundle", "entry": []}', "found a FHIR Bundle"),
         (b'{"resourceType": "Patient"}', "found a FHIR Patient"),

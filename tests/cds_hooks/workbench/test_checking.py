@@ -57,6 +57,10 @@ def test_a_request_in_order_has_no_fault_and_is_answered() -> None:
         ({"context": []}, "REQ-10", "$.context"),
         ({"context__selections": None}, "REQ-10", "$.context.selections"),
         ({"context__selections": ["MedicationRequest/other"]}, "REQ-10", "$.context.selections[0]"),
+        ({"context__selections": 5}, "REQ-10", "$.context.selections"),
+        ({"context__selections": {"reference": "MedicationRequest/draft-1"}}, "REQ-10", "$.context.selections"),
+        ({"context__selections": [{"reference": "MedicationRequest/draft-1"}]}, "REQ-10", "$.context.selections[0]"),
+        ({"context__selections": [["MedicationRequest/draft-1"], 5, None]}, "REQ-10", "$.context.selections[2]"),
         ({"context__userId": "dr-1"}, "REQ-14", "$.context.userId"),
         ({"context__userId": "Patient/1"}, "REQ-14", "$.context.userId"),
         ({"context__patientId": "Patient/1"}, "REQ-15", "$.context.patientId"),
@@ -72,6 +76,16 @@ def test_a_request_in_order_has_no_fault_and_is_answered() -> None:
 )
 def test_each_fault_names_the_requirement_and_the_place(members: dict[str, Any], requirement: str, path: str) -> None:
     assert (requirement, path) in faults(broken(**members))
+
+
+@pytest.mark.parametrize("more", ["/", "/_history/2", "#name"])
+def test_a_patient_is_the_same_however_the_reference_is_written(more: str) -> None:
+    document = copy.deepcopy(GOOD)
+    subject = document["context"]["draftOrders"]["entry"][0]["resource"]["subject"]
+    subject["reference"] = f"https://ehr.example.org/fhir/{subject['reference']}{more}"
+    assert not [fault for fault in faults(document) if fault[0] == "REQ-19"]
+    subject["reference"] = f"Patient/other{more}"
+    assert [fault for fault in faults(document) if fault[0] == "REQ-19"]
 
 
 def test_what_is_no_json_is_said_to_be_none() -> None:

@@ -248,3 +248,12 @@ def test_no_row_is_added_to_what_is_no_bundle(came: Any) -> None:
     document["prefetch"]["conditions"] = came
     with pytest.raises(BadEdit, match="What came as conditions is no Bundle"):
         changes.chart_with(document, [added({"kind": "condition", "condition": "asthma"})], ENVIRONMENT)
+
+
+def test_a_row_is_added_to_a_request_of_an_old_hook() -> None:
+    document = request_of("triptan")
+    context = {**document["context"], "orders": document["context"]["draftOrders"]}
+    old = {**document, "hook": "order-review", "context": {k: v for k, v in context.items() if k != "draftOrders"}}
+    row = added({"kind": "condition", "condition": "asthma"})
+    with_row = changes.chart_with(old, [row], ENVIRONMENT)
+    assert row in [entry["resource"] for entry in with_row["prefetch"]["conditions"]["entry"]]
