@@ -97,7 +97,7 @@ class _Reader:
         if not isinstance(item, dict):
             self.fault("", "must be an object")
             return None
-        card = self.text(item, "card", "card", required=True)
+        card = _id(self.text(item, "card", "card", required=True))
         outcome = item.get("outcome")
         if outcome not in ("accepted", "overridden"):
             self.fault("outcome", "must be accepted or overridden")
@@ -125,7 +125,7 @@ class _Reader:
                 break
             member = f"acceptedSuggestions[{index}]"
             if isinstance(suggestion, dict):
-                ids.append(self.text(suggestion, "id", f"{member}.id", required=True))
+                ids.append(_id(self.text(suggestion, "id", f"{member}.id", required=True)))
             else:
                 self.fault(member, "must be an object")
         return tuple(dict.fromkeys(found for found in ids if found is not None))
@@ -195,6 +195,15 @@ class _Reader:
 
 _REASONS = frozenset({"overridereason", "overridereasons", "overridereasoncode", "reason"})
 _NOTHING: tuple[object, ...] = (None, {}, [], "")
+
+
+_UUID = re.compile(r"(?:urn:uuid:)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
+
+
+def _id(text: str | None) -> str | None:
+    """The id of a card or suggestion, a UUID as we wrote it: whoever holds it as one writes capitals or a URN, too."""
+    match = _UUID.fullmatch(text.strip()) if text else None
+    return match[1].lower() if match else text
 
 
 def _plain(name: str) -> str:

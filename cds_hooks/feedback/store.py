@@ -68,10 +68,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a batch: how many entries are kept, and the positions of those about cards not known."""
+    """What became of a batch: how many entries are kept, and the positions of those about cards not known.
+
+    ``unoffered`` are the positions of kept ones that name a suggestion which their card did not offer.
+    """
 
     taken: int
     unknown: tuple[int, ...] = ()
+    unoffered: tuple[int, ...] = ()
 
 
 _OVERRIDDEN = (
@@ -181,21 +185,24 @@ class Store:
         """
         try:
             self._shown.flush()
-            unknown = self._keep(range(len(entries)), entries, caller)
+            unoffered: list[int] = []
+            unknown = self._keep(range(len(entries)), entries, caller, unoffered)
             if unknown and not self.database.in_memory:
-                unknown = self._look_again(unknown, entries, caller)
+                unknown = self._look_again(unknown, entries, caller, unoffered)
         except DatabaseAway:
             raise StoreUnavailable from None
-        return Receipt(len(entries) - len(unknown), tuple(unknown))
+        return Receipt(len(entries) - len(unknown), tuple(unknown), tuple(sorted(unoffered)))
 
-    def _look_again(self, unknown: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller) -> Sequence[int]:
+    def _look_again(
+        self, unknown: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller, unoffered: list[int]
+    ) -> Sequence[int]:
         if not self._looking_again.acquire(blocking=False):
             raise StoreUnavailable
         try:
             for pause in _LOOK_AGAIN_SECONDS:
                 with waiting():
                     time.sleep(pause)
-                unknown = self._keep(unknown, entries, caller)
+                unknown = self._keep(unknown, entries, caller, unoffered)
                 if not unknown:
                     break
         finally:
@@ -204,8 +211,13 @@ class Store:
             raise StoreUnavailable
         return unknown
 
-    def _keep(self, wanted: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller) -> Sequence[int]:
-        """Keep the *wanted* of the entries, part by part; the positions of those whose card is not known."""
+    def _keep(
+        self, wanted: Sequence[int], entries: Sequence[FeedbackEntry], caller: Caller, unoffered: list[int]
+    ) -> Sequence[int]:
+        """Keep the *wanted* of the entries, part by part; the positions of those whose card is not known.
+
+        Adds to *unoffered* the positions of those that name a suggestion which their card did not offer.
+        """
         unknown: list[int] = []
         now = self._now()
         for start in range(0, len(wanted), _PART):
@@ -216,6 +228,8 @@ class Store:
                 if rows:
                     connection.execute(self.database.insert_once(feedback), rows)
             unknown += [index for index in part if entries[index].card not in known]
+            named = ((index, entries[index]) for index in part if entries[index].card in known)
+            unoffered += [index for index, entry in named if not set(entry.suggestions).issubset(known[entry.card])]
         return unknown
 
     def _note(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,10 +1,10 @@
 """``POST /cds-services/{id}/feedback`` (CDS Hooks 2.0.1, "Feedback").
 
 The specification says no status. Ours: 200 with an empty body when every entry is kept, and on disk. Entries about
-cards that are not known are not kept, and said so: the answer is still 200, since a client can do nothing about them
-and must not send the rest again, but its body is an OperationOutcome that names each of them. 400 where the batch is
-not feedback: then nothing of it is kept, and every fault is named; 413 where it has too many entries. 503 where it
-cannot be kept now: send it again.
+cards that are not known are not kept, nor are suggestions that a card did not offer, and said so: the answer is still
+200, since a client can do nothing about them and must not send the rest again, but its body is an OperationOutcome
+that names each of them. 400 where the batch is not feedback: then nothing of it is kept, and every fault is named; 413
+where it has too many entries. 503 where it cannot be kept now: send it again.
 """
 
 from collections.abc import Container
@@ -21,6 +21,9 @@ from prodrome.cds_hooks.web.bodies import json_body
 from prodrome.cds_hooks.web.wsgi import CHECKED
 
 MAX_FAULTS = 50
+
+_UNKNOWN = "is not kept: no card with this id was shown to this client"
+_UNOFFERED = "is kept without those that the card did not offer"
 
 
 class Context(Protocol):
@@ -54,10 +57,11 @@ def feedback_blueprint(context: Context, authenticator: Authenticator) -> Bluepr
         except StoreUnavailable:
             raise Unavailable("Feedback cannot be kept now. Send it again later.", retry_after=2) from None
         log("feedback", service=service, issuer=caller.issuer, cards=receipt.taken, skipped=len(receipt.unknown))
-        if not receipt.unknown:
+        not_kept = [(f"feedback[{i}]", _UNKNOWN) for i in receipt.unknown]
+        not_kept += [(f"feedback[{i}].acceptedSuggestions", _UNOFFERED) for i in receipt.unoffered]
+        if not not_kept:
             return Response(status=200, mimetype="application/json")
-        text = "is not kept: no card with this id was shown to this client"
-        return _outcome(200, [("warning", "not-found", f"feedback[{index}]", text) for index in receipt.unknown])
+        return _outcome(200, [("warning", "not-found", member, text) for member, text in not_kept])
 
     return routes
 

@@ -63,6 +63,20 @@ def test_an_accepted_suggestion_has_an_id(suggestion: object) -> None:
     assert member.startswith("feedback[0].acceptedSuggestions[0]")
 
 
+ID = "6a3c7f3e-1f5e-4b6e-9d55-0f1f6d1f7a10"
+
+
+@pytest.mark.parametrize("written", [ID, ID.upper(), f"urn:uuid:{ID}", f"URN:UUID:{ID.upper()}", f" {ID}\n"])
+def test_a_uuid_is_the_same_however_it_is_written(written: str) -> None:
+    found = read(card=written, outcome="accepted", acceptedSuggestions=[{"id": written}, {"id": ID}])
+    assert (found.card, found.suggestions) == (ID, (ID,))
+
+
+@pytest.mark.parametrize("written", ["C1", f"{ID}0", ID[:-1], f"x{ID}", "urn:uuid:c1"])
+def test_an_id_that_is_no_uuid_is_taken_as_it_is(written: str) -> None:
+    assert read(card=written).card == written
+
+
 @pytest.mark.parametrize("offset", ["+24:00", "-00:60", "+99:99"])
 def test_an_offset_that_no_clock_has_is_no_timestamp(offset: str) -> None:
     assert faults({"feedback": [entry(outcomeTimestamp=f"2026-06-15T10:00:00{offset}")]}) == [

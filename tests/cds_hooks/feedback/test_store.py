@@ -140,7 +140,7 @@ def test_a_card_may_be_answered_again_later_and_otherwise(store: Store) -> None:
 
 def test_only_suggestions_of_the_card_are_kept_with_it(store: Store) -> None:
     store.remember(VISIT, [CARD])
-    assert store.record([accepted(suggestions=("s2", "of another card"))]) == Receipt(1)
+    assert store.record([accepted(suggestions=("s2", "of another card"))]) == Receipt(1, unoffered=(0,))
     assert rows(store)[0].suggestions == ["s2"]
 
 

@@ -80,6 +80,15 @@ def test_unknown_cards_are_named_and_the_rest_is_kept(site: Site) -> None:
 
 
 @pytest.mark.requirement("FB-17")
+def test_suggestions_that_the_card_did_not_offer_are_named_and_the_entry_is_kept(site: Site) -> None:
+    other = {**ACCEPTED, "acceptedSuggestions": [{"id": "s1"}, {"id": "of another card"}]}
+    answer = site.post(ACCEPTED, other, {**other, "card": "unknown"})
+    assert answer.status_code == 200
+    assert members(answer) == ["feedback[2]", "feedback[1].acceptedSuggestions"]
+    assert site.kept() == 2
+
+
+@pytest.mark.requirement("FB-17")
 def test_a_batch_of_unknown_cards_is_answered_alike_and_keeps_nothing(site: Site) -> None:
     answer = site.post({**OVERRIDDEN, "card": "unknown"})
     assert answer.status_code == 200
