@@ -1,5 +1,6 @@
 """Rows of MedicationStatement and MedicationRequest: what each says about one course of one medicine."""
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -13,6 +14,7 @@ from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, 
 from prodrome.fhir_mappers.elements import (
     MODIFIER,
     JsonObject,
+    Unreadable,
     read_count,
     read_flag,
     read_object,
@@ -60,12 +62,13 @@ class Course(NamedTuple):
 
 
 class CourseRow(NamedTuple):
-    """A row that counts, of a medicine or a group that the tables have."""
+    """A row that counts, of a medicine or a group that the tables have. ``start`` is known of whatever has one."""
 
     ref: str
     said: Recognition
     running: bool
     course: Course | None
+    start: When | None
 
 
 _Said = tuple[str | None, Recognition | None]  # what state a row is in (``None``: it makes no trial), and its medicine
@@ -80,7 +83,89 @@ def read_courses(chart: Chart, lexicon: Lexicon) -> list[CourseRow]:
     if "MedicationDispense" in chart.rows:
         told = days_told((_name(row), _days(row.course)) for row in rows if row.course)
         chart.each("MedicationDispense", partial(_read_dispense, chart, lexicon, rows, told))
-    return rows
+    agreed = [(kind, *row) for kind in _PERIODS for row in chart.rows.get(kind, ()) if MODIFIER in row[1]]
+    return _ended(chart, lexicon, rows, agreed) if agreed else rows
+
+
+class _Ends:
+    """When agreements end a treatment, or a drug: of two that may, the first after what they end began."""
+
+    def __init__(self) -> None:
+        self._by_start: dict[When | None, When] = {}
+        self._days: list[date] = []
+        self._ends: dict[date, When] = {}
+
+    def add(self, start: When | None, end: When) -> None:
+        self._by_start.setdefault(start, end)
+        if end.last not in self._ends:
+            insort(self._days, end.last)
+            self._ends[end.last] = end
+
+    def of(self, start: When) -> When | None:
+        """The end of what began then; an agreement repeats the start of what it ends, if it says one."""
+        place = bisect_right(self._days, start.last)
+        return self._by_start.get(start) or (self._ends[self._days[place]] if place < len(self._days) else None)
+
+
+def _ended(
+    chart: Chart, lexicon: Lexicon, rows: list[CourseRow], agreed: list[tuple[str, str, JsonObject]]
+) -> list[CourseRow]:
+    """The rows, of which those that run until a Dutch agreement ended them end when it says.
+
+    It stops or suspends a treatment as a row of its own; the agreement that it ends stays as it was made, active and
+    open. Both may have the identifier of the treatment; else they are of one drug.
+    """
+    ends: dict[tuple[str, bool], _Ends] = {}  # of a treatment, or of a drug by those with and without one
+    for kind, _, resource in agreed:
+        try:
+            if not stop_type(resource):
+                continue
+            start, end, _ = _PERIODS[kind](resource)
+            drug, treatment = _drug(lexicon.read(chart, resource)), _treatment(resource)
+        except Unreadable:
+            continue  # disclosed when its row was read
+        if when := end or start:
+            for key in ((treatment, True), (drug, True)) if treatment else ((drug, False),):
+                ends.setdefault(key, _Ends()).add(start, when)
+    refs = {ref for _, ref, _ in agreed}
+    resources = {ref: resource for kind in _PERIODS for ref, resource in chart.rows.get(kind, ())}
+    return [
+        _ended_by(row, _treatment(resources.get(row.ref, {})), ends, chart.today)
+        if row.running and row.ref not in refs
+        else row
+        for row in rows
+    ]
+
+
+def _ended_by(row: CourseRow, treatment: str | None, ends: dict[tuple[str, bool], _Ends], today: date) -> CourseRow:
+    drug = _drug(row.said)
+    keys = ((treatment or drug, True), (drug, False))
+    found = [end for key in keys if row.start and key in ends and (end := ends[key].of(row.start))]
+    if not found:
+        return row
+    end = min(found, key=lambda end: end.last)
+    running = end.last >= today
+    course = row.course._replace(end=None if running else end, running=running) if row.course else None
+    return row._replace(running=running, course=course)
+
+
+def _drug(said: Recognition) -> str:
+    """What two rows of one medicine have in common."""
+    return said.medicine.drug.id if said.medicine else said.named.label.lower()
+
+
+_TREATMENT = "ext-PharmaceuticalTreatment.Identifier"
+
+
+def _treatment(resource: JsonObject) -> str | None:
+    """The identifier of the treatment that a Dutch agreement is part of."""
+    try:
+        for extension in read_objects(resource, "extension"):
+            if str(extension.get("url")).endswith(_TREATMENT):
+                return read_text(read_object(extension, "valueIdentifier") or {}, "value")
+    except Unreadable:
+        pass  # an odd one identifies nothing
+    return None
 
 
 def _is_known(chart: Chart, kind: str, ref: str, said: Recognition) -> bool:
@@ -252,7 +337,7 @@ class _Dates(NamedTuple):
 
 
 def _statement_period(resource: JsonObject) -> _Dates:
-    start, end = read_period(resource, "effectivePeriod")
+    start, end = _lasting(resource, "effectivePeriod")
     if start or end:
         return _Dates(start, end, is_open=end is None)
     asserted = read_when(resource, "effectiveDateTime") or read_when(resource, "dateAsserted")
@@ -280,10 +365,31 @@ _PERIOD_OF_USE = ("ext-TimeInterval.Period", "zib-Medication-PeriodOfUse")  # of
 
 def _period_of_use(resource: JsonObject) -> Period:
     """From when until when a Dutch agreement says that the drug is used: it stays active for ever."""
-    for extension in read_objects(resource, "extension"):
+    extensions = read_objects(resource, "extension")
+    for extension in extensions:
         if str(extension.get("url")).endswith(_PERIOD_OF_USE):
-            return read_period(extension, "valuePeriod")
+            return _lasting(extension, "valuePeriod", extensions)
     return None, None
+
+
+_DURATION = ("ext-TimeInterval.Duration", "zib-MedicationUse-Duration")  # of the Netherlands, new and old
+
+
+def _lasting(parent: JsonObject, name: str, beside: Sequence[JsonObject] = ()) -> Period:
+    """A Period; a Dutch one that says no end may say in an extension, in it or ``beside`` it, how long it is."""
+    start, end = read_period(parent, name)
+    if start and not end:
+        for extension in (*read_objects(read_object(parent, name) or {}, "extension"), *beside):
+            if str(extension.get("url")).endswith(_DURATION):
+                days = days_in(read_object(extension, "valueDuration"))
+                return start, later(start, days, days) if days else None
+    return start, end
+
+
+_PERIODS: dict[str, Callable[[JsonObject], _Dates]] = {
+    "MedicationStatement": _statement_period,
+    "MedicationRequest": _request_period,
+}
 
 
 def _supplied_until(authored: When, dispense: JsonObject) -> When | None:
@@ -306,7 +412,7 @@ def _row(
 ) -> CourseRow:
     running = _is_running(state, dates, chart.today)
     course = _course(chart, kind, ref, resource, said.medicine, state, dates, running) if said.medicine else None
-    return CourseRow(ref, said, running, course)
+    return CourseRow(ref, said, running, course, dates.start)
 
 
 def _course(

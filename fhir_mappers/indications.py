@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DIAGNOSIS_SYSTEMS
-from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, read_concepts, status_codes
+from prodrome.fhir_mappers.codes import NOTHING, Concept, concept, read_concept, read_concepts, sets_of, status_codes
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.conditions import NOT_SO
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_reference, read_text
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import Indication, per_guideline
-from prodrome.rules.guideline import Guideline
+from prodrome.rules.guideline import STOP_REASON, Guideline
 
 MIGRAINE, HEADACHE = "migraine", "headache"  # code sets
 
@@ -73,7 +73,7 @@ def read_reason(chart: Chart, resource: JsonObject) -> Reason:
     """The indication of a statement, request, administration, procedure or device use. Raises Unreadable."""
     if "reasonReference" not in resource and "reason" not in resource:  # by far the most
         return _reasons(chart.guideline).of(resource) if "reasonCode" in resource else UNSTATED
-    concepts = read_concepts(resource, "reasonCode")
+    concepts = _stated(chart.guideline, resource)
     references = list(read_objects(resource, "reasonReference"))
     for reason in read_objects(resource, "reason"):  # R5: each a concept or a reference
         said, reference = concept_and_reference(reason)
@@ -91,7 +91,17 @@ def _reasons(guideline: Guideline) -> ElementMemory[Reason]:
 
 def coded_reason(guideline: Guideline, resource: JsonObject) -> Reason:
     """The indication that ``reasonCode`` names. Raises Unreadable."""
-    return strongest([of_concept(said, guideline) for said in read_concepts(resource, "reasonCode")])
+    return strongest([of_concept(said, guideline) for said in _stated(guideline, resource)])
+
+
+def _stated(guideline: Guideline, resource: JsonObject) -> list[Concept]:
+    """The concepts of ``reasonCode`` but for those that say why a drug was changed or stopped: no drug is for that."""
+    return [said for said in read_concepts(resource, "reasonCode") if not _is_of_change(said, guideline)]
+
+
+def _is_of_change(said: Concept, guideline: Guideline) -> bool:
+    names = sets_of(guideline, said.codes)
+    return bool(names) and all(name.startswith(STOP_REASON) for name in names)
 
 
 def _referred(chart: Chart, reference: JsonObject, within: JsonObject) -> Reason | None:
