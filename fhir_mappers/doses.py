@@ -94,10 +94,13 @@ class _Elements(NamedTuple):
 def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Guideline) -> Dosing:
     """The dose that a list of Dosage entries makes. Raises Unreadable.
 
-    Entries add up, unless ``sequence`` or bounds that do not overlap put them in order: then the last one stands.
+    Entries add up, unless ``sequence`` or bounds that do not overlap put them in order: then the last one stands. Of
+    several, those of nothing ("1-0-0-1" as four entries) say when it is not taken.
     """
     if not entries:
         return _UNKNOWN
+    if len(entries) > 1:
+        entries = [entry for entry in entries if not _is_of_nothing(entry)] or entries
     remembered = _remembered(guideline)
     parts = []
     route: str | None = None
@@ -357,6 +360,12 @@ def _dose_of(entry: JsonObject) -> JsonObject | None:
         range_ = read_object(rates[0], "doseRange")
         dose = read_object(range_, "low") if range_ else None
     return dose
+
+
+def _is_of_nothing(entry: JsonObject) -> bool:
+    """Whether a Dosage is of 0 tablets."""
+    doses = [read_object(each, "doseQuantity") for each in (*read_objects(entry, "doseAndRate"), entry)]
+    return {read_number(dose, "value") for dose in doses if dose} == {0}
 
 
 def _preference(rate: JsonObject) -> int:

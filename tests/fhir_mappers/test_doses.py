@@ -148,6 +148,20 @@ def test_several_entries_add_up() -> None:
     assert per_day(dose(20) | {"sequence": 1}, dose(40) | {"sequence": 1}) == 60
 
 
+def test_an_entry_of_nothing_says_when_it_is_not_taken_and_no_more() -> None:
+    def four(*counts: float) -> list[Json]:
+        entries = zip(counts, ("08:00:00", "12:00:00", "18:00:00", "22:00:00"), strict=True)
+        scheme = "-".join(f"{count:g}" for count in counts)
+        return [
+            dose(count, "Tablette", frequency=1, period=1, periodUnit="d", timeOfDay=[at]) | {"text": scheme}
+            for count, at in entries
+        ]
+
+    assert per_day(*four(1, 0, 0, 2), medication=TABLET) == 120
+    assert per_day(*four(1, 0, 1, 0), medication=TABLET) == 80
+    assert per_day(*four(0, 0, 0, 0), medication=TABLET) is None
+
+
 def test_an_unknown_part_leaves_the_sum_unknown() -> None:
     assert per_day(dose(20), as_needed(10)) is None
 
@@ -256,6 +270,7 @@ def test_a_local_timing_code_is_read_by_its_words(code: Json) -> None:
     [
         {"value": 1},
         {"value": 1, "unit": "Comprimé", "system": "http://standardterms.edqm.eu", "code": "15054000"},
+        {"value": 1, "unit": "Gélule ou capsule molle", "system": "http://standardterms.edqm.eu", "code": "15012000"},
         {"value": 1, "unit": "Tablette", "system": "http://snomed.info/sct", "code": "732936001"},
         {"value": 1, "code": "TAB"},
         {"value": 1, "unit": "stuk"},
