@@ -32,9 +32,9 @@ _NAMED = tuple(
     (re.compile(rf"(?:^|[^a-z0-9])(?:{name})(?:[^a-z]|$)"), system)
     for name, system in (
         (r"icd-?10-?cm", ICD10CM),
-        (r"(?:icd|cim|cid|cie|mkn|rhk)-?10|kcd-?\d+", ICD10),
+        (r"(?:icd|cim|cid|cie|mkn|mkb|rhk|tlk|bno)-?10|kcd-?\d+|icd/release/10", ICD10),
         (r"icd-?9(?:-?cm)?", ICD9CM),
-        (r"icpc-?2", ICPC2),
+        (r"(?:icpc|ciap|cisp)-?2", ICPC2),
         (r"icpc(?:-?1)?", ICPC),
         (r"snomed|sct", SNOMED),
         (r"loinc", LOINC),
@@ -63,8 +63,8 @@ def _aliases() -> dict[str, str]:
 
 
 def _plain(address: str) -> str:
-    """An address as it is compared: without http(s)://, case, version, and a last slash or hash."""
-    return _SCHEME.sub("", address.strip().lower()).partition("|")[0].rstrip("/#")
+    """An address as it is compared: without http(s)://, case, version, a last slash or hash, and blanks in an OID."""
+    return _SCHEME.sub("", address.strip().lower().replace(": ", ":")).partition("|")[0].rstrip("/#")
 
 
 @lru_cache(maxsize=4096)

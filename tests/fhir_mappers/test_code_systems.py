@@ -48,7 +48,13 @@ ASTHMA = [
     ("http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9", "49390"),
     ("http://www.ihtsdo.org/snomed-ct", "195967001"),
     ("SNOMED CT", "195967001"),
+    ("urn: oid: 2.16.840.1.113883.6.96", "195967001"),
     ("https://example.org/fhir/CodeSystem/icpc-2e", "R96"),
+    ("urn:oid:1.2.208.176.2.31", "R96"),
+    ("urn:oid:1.2.208.176.2.4", "DJ459"),
+    ("http://www.saude.gov.br/fhir/r4/CodeSystem/BRCIAP2", "R96"),
+    ("http://id.who.int/icd/release/10/2019", "J45.9"),
+    ("http://example.si/CodeSystem/mkb-10-am", "J45.9"),
 ]
 
 
