@@ -5,7 +5,7 @@ A code of the tables makes it certain; text names it at low certainty. What the 
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from prodrome.fhir_mappers.phrases import ONE_OR_A_THOUSAND, fold, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, per_guideline
-from prodrome.rules.guideline import NDC, RXNORM, Drug, Guideline
+from prodrome.rules.guideline import ATC, NDC, RXNORM, SNOMED, Drug, Guideline
 
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
@@ -44,7 +44,8 @@ _LATIN = re.compile(r"([a-z]{6,})(?:um|i)")  # "propranololum", "metoprololi": t
 # "metoprololsuccinaat", "propranololhydrochlorid"
 _SALT = re.compile(rf"([a-z]{{6,}}?)(?:{'|'.join(sorted(SALTS, key=len, reverse=True))})")
 
-_ENDINGS = ("um", "i", *SALTS)  # of both
+_SALT_ENDINGS = tuple(SALTS)
+_ENDINGS = ("um", "i", *_SALT_ENDINGS)  # of both
 
 # "gél": a capsule in French. Without its accent it is a gel, and what a gel holds is said in percent or for a gram.
 _CAPSULE = re.compile(r"\bgél\b", re.IGNORECASE)
@@ -55,6 +56,9 @@ TOXIN_PRODUCT = re.compile(r"\b(?:botox|onabotulinum\w*)\b")
 LOCAL_USE = "local_use"  # code set: drugs by ATC that act where they are put
 GENERIC_TOXIN = "generic_botulinum_toxin"  # code set: any toxin of type A, cosmetic and dystonia products among them
 
+# An ingredient that is no drug, of combinations that are one: its other names, and its codes.
+_CAFFEINE = words("coffeine coffein koffein koffeine cafeine cafeina caffeina kofein kofeina")
+_CAFFEINE_CODES = frozenset({(RXNORM, "1886"), (SNOMED, "255641001"), (ATC, "N06BC01")})
 _COMBINED_ANYHOW = "butalbital"
 
 
@@ -403,16 +407,20 @@ class Lexicon:
         return is_local(fold(text), self._words_in[text])
 
     def _strength(self, named: NamedMedicine) -> tuple[float | None, float | None]:
-        """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree."""
-        if named.mixture is not None and len(named.mixture.ingredients) == 1:
-            only = named.mixture.ingredients[0]
-            if only.strength is not None or only.per_ml is not None:
-                return only.strength, only.per_ml
-        said = named.concept
+        """Strength per countable unit and per mL, in mg or units: of the only ingredient, else as the texts agree.
+
+        A product is named by the strength of its base: an ingredient that is a salt weighs more.
+        """
+        mixture, said = named.mixture, named.concept
+        only = mixture.ingredients[0] if mixture is not None and len(mixture.ingredients) == 1 else None
+        of_ingredient = (only.strength, only.per_ml) if only else (None, None)
+        if only and of_ingredient != (None, None) and not _is_salt(only.concept):
+            return of_ingredient
         singles, per_ml = zip(
             *[self._strengths_of[texts] for texts in (said.texts, said.displays, named.beside)], strict=True
         )
-        return _only(frozenset().union(*singles)), _only(frozenset().union(*per_ml))
+        worded = _only(frozenset().union(*singles)), _only(frozenset().union(*per_ml))
+        return of_ingredient if worded == (None, None) else worded
 
     def _form(self, named: NamedMedicine) -> tuple[str | None, bool]:
         """The route that the form of a Medication is for, by code, and whether it acts only where it is put."""
@@ -438,7 +446,7 @@ class Lexicon:
         The first of the two is whether the tables know any of the codes, as ours or as something else.
         """
         found: list[tuple[bool, str, Medicine]] = []
-        unknown: list[tuple[str, str]] = []
+        unknown: list[tuple[str, str, str]] = []
         for (system, code), display in zip(said.codes, said.displays, strict=True):
             if mapped := self.guideline.mapped_drug(system, code):
                 return True, Medicine(self.guideline.drugs[mapped], True)
@@ -455,7 +463,7 @@ class Lexicon:
             elif system in DRUG_SYSTEMS:
                 if LOCAL_USE in self.guideline.sets_of(system, code):
                     return True, None
-                unknown.append((system, display))
+                unknown.append((system, code, display))
         if not found:
             return False, None
         products = [medicine for is_product, _, medicine in found if is_product]
@@ -463,18 +471,25 @@ class Lexicon:
             return True, products[0] if len({medicine.drug.id for medicine in products}) == 1 else None
         return True, self._of_ingredients([(system, medicine) for _, system, medicine in found], unknown)
 
-    def _of_ingredients(self, found: list[tuple[str, Medicine]], unknown: list[tuple[str, str]]) -> Medicine | None:
+    def _of_ingredients(
+        self, found: list[tuple[str, Medicine]], unknown: list[tuple[str, str, str]]
+    ) -> Medicine | None:
         """What codes of ingredients make together. Codes of different systems that disagree make nothing."""
         drugs = {medicine.drug.id for _, medicine in found}
-        strange = any(self._is_another(system, display, drugs, found) for system, display in unknown)
-        if len(drugs) == 1 and not strange:
+        besides = [self._beside(Concept(((system, code),), (), (display,))) for system, code, display in unknown]
+        strange = any(
+            beside is None and self._is_another(system, display, drugs, found)
+            for (system, _, display), beside in zip(unknown, besides, strict=True)
+        )
+        beside = set(filter(None, besides))
+        if len(drugs) == 1 and not strange and not beside:
             return found[0][1]
         by_system: dict[str, set[str]] = {}
         for system, medicine in found:
             by_system.setdefault(system, set()).add(medicine.drug.id)
         if drugs not in by_system.values():
             return None
-        combined = self._combined(drugs, [], strange)
+        combined = self._combined(drugs, beside, strange)
         return Medicine(self.guideline.drugs[combined], True) if combined else None
 
     def _is_another(self, system: str, display: str, drugs: set[str], found: list[tuple[str, Medicine]]) -> bool:
@@ -497,15 +512,19 @@ class Lexicon:
 
     def _by_ingredients(self, ingredients: tuple[Ingredient, ...]) -> tuple[bool, Medicine | None]:
         """By the ingredients of a Medication, several of which are a combination; known where all are."""
-        drugs, coded, strange = self._drugs_of(ingredients)
+        drugs, coded, strange, beside = self._drugs_of(ingredients)
         if not drugs:
             return False, None
-        combined = self._combined(drugs, [], strange)
+        combined = self._combined(drugs, beside, strange)
         return True, Medicine(self.guideline.drugs[combined], coded) if combined else None
 
-    def _drugs_of(self, ingredients: tuple[Ingredient, ...]) -> tuple[set[str], bool, bool]:
-        """The drugs among ingredients, whether each is told by a code, and whether one is in no table."""
+    def _drugs_of(self, ingredients: tuple[Ingredient, ...]) -> tuple[set[str], bool, bool, set[str]]:
+        """The drugs among ingredients, whether each is told by a code, whether one is in no table, and what is beside.
+
+        Beside drugs: an ingredient that is none, of a combination that is one.
+        """
         drugs: set[str] = set()
+        besides: set[str] = set()
         coded = True
         strange = False
         for ingredient in ingredients:
@@ -513,11 +532,25 @@ class Lexicon:
             if medicine is None:
                 medicine = self._by_text(with_unknown(ingredient.concept, self._knows).texts)
                 coded = coded and medicine is None
-            if medicine is None:
-                strange = True
-            else:
+            if medicine is not None:
                 drugs.add(medicine.drug.id)
-        return drugs, coded, strange
+            elif beside := self._beside(ingredient.concept):
+                besides.add(beside)
+            else:
+                strange = True
+        return drugs, coded, strange, besides
+
+    def _beside(self, said: Concept) -> str | None:
+        """What an ingredient is that is no drug of ours, but part of a combination that is one."""
+        if not _CAFFEINE_CODES.isdisjoint(said.codes):
+            return "caffeine"
+        return next(
+            (name for text in (*said.texts, *said.displays) for name in self._besides(self._words_in[text])), None
+        )
+
+    def _besides(self, tokens: Iterable[str]) -> set[str]:
+        """Those of some words that name what is no drug of ours, but part of a combination that is one."""
+        return {"caffeine" if token in _CAFFEINE else token for token in tokens} & self.besides
 
     def _by_text(self, texts: tuple[str, ...]) -> Medicine | None:
         return self._only_drug(self._told[texts].drugs)
@@ -544,11 +577,11 @@ class Lexicon:
             return ""
         return self._combined(found, tokens, strange)
 
-    def _combined(self, found: set[str], tokens: list[str], strange: bool) -> str:
+    def _combined(self, found: set[str], tokens: Iterable[str], strange: bool) -> str:
         """The drug that several names in one text make together, ``""`` where it is a combination we do not list."""
         if _COMBINED_ANYHOW in found:
             return _COMBINED_ANYHOW
-        parts = found | self.besides.intersection(tokens)
+        parts = found | self._besides(tokens)
         if combination := self.combinations.get(frozenset(parts)):
             return combination
         return "" if len(found) > 1 or strange or parts != found else next(iter(found))
@@ -657,6 +690,10 @@ class Lexicon:
 
 
 NO_GROUPS: frozenset[str] = frozenset()
+
+
+def _is_salt(said: Concept) -> bool:
+    return any(fold(text).endswith(_SALT_ENDINGS) for text in (*said.texts, *said.displays))
 
 
 def _is_neutral(token: str) -> bool:

@@ -79,6 +79,8 @@ NAMES = [
     ("PROPRANOLOL 40 MG COMPRIMIDOS CON PELICULA", "propranolol"),
     ("METOPROLOL TABLET MET HYDROCHLOORTHIAZIDE 100/12,5", None),
     ("Metoprolol en chloortalidon 100/12,5", None),
+    ("Paracetamol, Kombinationen exkl. Psycholeptika", None),
+    ("paracetamol, combinations excl. psycholeptics", None),
     ("HEMIPRALON LP 80 mg gél LP", "propranolol"),
     ("Diclofénac 1 % gél", None),
     ("Diclofénac 10 mg/g gél", None),
@@ -131,6 +133,36 @@ def test_codes_of_two_ingredients_are_a_combination() -> None:
     assert recognised(concept(RXNORM, "29046", display="lisinopril")) == ("lisinopril", True)
 
 
+CAFFEINE = [
+    ingredient(RXNORM, "1886"),
+    ingredient(SNOMED, "255641001"),
+    ingredient(ATC, "N06BC01"),
+    ingredient("http://fhir.de/CodeSystem/ask", "00178", "Coffein"),
+    ingredient(text="Caféine anhydre"),
+]
+
+
+@pytest.mark.parametrize("caffeine", CAFFEINE, ids=lambda one: str(next(iter(one["itemCodeableConcept"].values()))))
+def test_caffeine_makes_a_combination_that_is_listed(caffeine: Json) -> None:
+    aspirin, acetaminophen = ingredient(SNOMED, "387458008"), ingredient(SNOMED, "387517004")
+    ergotamine = ingredient(RXNORM, "4025")
+    assert contained(ingredient=[aspirin, acetaminophen, caffeine]) == ("asa_apap_caffeine", True)
+    assert contained(ingredient=[ergotamine, caffeine]) == ("ergotamine", True)
+    assert contained(ingredient=[acetaminophen, caffeine]) is None
+
+
+def test_the_codes_of_a_listed_combination_with_caffeine_are_that_combination() -> None:
+    def of(*codes: str) -> tuple[str, bool] | None:
+        return recognised({"coding": [{"system": RXNORM, "code": code} for code in codes]})
+
+    assert of("1191", "161", "1886") == ("asa_apap_caffeine", True)
+    assert of("161", "1886") is None
+    meloxicam = {"system": RXNORM, "code": "41493", "display": "meloxicam"}
+    both = {"coding": [{"system": RXNORM, "code": "88014"}, meloxicam]}
+    assert recognised(both) == ("rizatriptan_meloxicam", True)
+    assert recognised({"text": "Acetylsalicylsäure/Paracetamol/Coffein 250/200/50 mg"}) == ("asa_apap_caffeine", False)
+
+
 def test_the_strength_of_an_ingredient_is_that_of_the_product() -> None:
     strength = {"numerator": {"value": 40, "unit": "mg"}, "denominator": {"value": 1, "unit": "Tablette"}}
     medication = {
@@ -146,6 +178,28 @@ def test_the_strength_of_an_ingredient_is_that_of_the_product() -> None:
         dosage=[dose(2, "tablet", frequency=1, period=1, periodUnit="d")],
     )
     assert facts(row).trials[0].steps[0].amount == 80
+
+
+def test_a_strength_of_a_salt_is_that_of_the_name_where_it_has_one() -> None:
+    def strength(salt: str, amount: float, name: str) -> float | None:
+        of_salt = {"numerator": {"value": amount, "unit": "mg"}, "denominator": {"value": 1, "unit": "Stück"}}
+        medication = {
+            "resourceType": "Medication",
+            "id": "m",
+            "code": concept("http://fhir.de/CodeSystem/ifa/pzn", "1", name),
+            "ingredient": [ingredient(text=salt, strength=of_salt)],
+        }
+        row = statement(
+            medicationCodeableConcept=None,
+            medicationReference={"reference": "#m"},
+            contained=[medication],
+            dosage=[dose(1, "Tablette", frequency=1, period=1, periodUnit="d")],
+        )
+        return facts(row).trials[0].steps[0].amount
+
+    assert strength("Venlafaxinhydrochlorid", 84.88, "Venlafaxin - 1 A Pharma 75mg 100 Tabl. N3") == 75
+    assert strength("Venlafaxin hydrochlorid", 84.88, "Venlafaxin - 1 A Pharma") == 84.88
+    assert strength("Venlafaxin", 75, "Venlafaxin 150 mg") == 75
 
 
 def test_an_item_reference_is_followed() -> None:
