@@ -151,7 +151,7 @@ def _named_in(text: str, lexicon: Lexicon) -> frozenset[str]:
     return frozenset()
 
 
-_ATC_GROUP = re.compile(r"[A-Z]\d\d[A-Z]{1,2}")
+_ATC_GROUP = re.compile(r"C07|[A-Z]\d\d[A-Z]{1,2}")  # of three characters one alone is a class: beta blockers
 _ATC_NSAIDS = "M01A"
 
 

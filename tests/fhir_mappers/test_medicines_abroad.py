@@ -256,9 +256,24 @@ def test_an_allergy_is_known_by_substance_finding_class_reaction_and_text() -> N
     assert allergies(code=concept(SNOMED, "372665008")) == {("nsaid", True)}
     assert allergies(reaction=[{"substance": concept(RXNORM, "7258")}]) == {("naproxen", True)}
     assert allergies(code={"text": "Ibuprofène"}) == {("ibuprofen", False)}
+    for text in (
+        "NSAID's",
+        "anti-inflamatórios não esteroides",
+        "ＮＳＡＩＤｓアレルギー",
+        "antinfiammatori non steroidei",
+    ):
+        assert allergies(code={"text": text}) == {("nsaid", False)}
+    assert ("lisinopril", False) in allergies(code={"text": "ACE-remmers"})
 
 
-@pytest.mark.parametrize("code", [concept(SNOMED, "33252009"), concept(SNOMED, "293962009"), {"text": "Betablocker"}])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(concept(SNOMED, "33252009"), concept(SNOMED, "293962009"), concept(ATC, "C07"), concept(ATC, "C07A")),
+        *({"text": text} for text in ("Betablocker", "bètablokkers", "Betablockare", "βブロッカー")),
+    ],
+    ids=str,
+)
 def test_an_allergy_to_a_class_is_one_to_each_of_its_drugs(code: Json) -> None:
     found = {drug for drug, _ in allergies(code=code)}
     assert {"propranolol", "metoprolol", "bisoprolol"} <= found
