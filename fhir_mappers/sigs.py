@@ -69,6 +69,9 @@ _UNSURE = re.compile(
 )
 _DASHES = str.maketrans("\u2012\u2013\u2014\u2212", "----")
 _AND_HALF = re.compile(r"(\d+) 0\.5\b")
+_PIECE_AND_HALF = re.compile(
+    r"\b(\d+) ([a-z]+\.?) (?:y medi[ao]|e mei[ao]|e mezz[ao]|et demie?)\b"
+)  # "1 comprimé et demi"
 _SCHEME = re.compile(r"\b(\d(?:\.5)?) ?- ?(\d(?:\.5)?) ?- ?(\d(?:\.5)?)(?: ?- ?(\d(?:\.5)?))?\b")
 _DUTCH = re.compile(r"^(\d)d(\d)t$")
 _NUMBER_AGAIN = re.compile(r"(\d+(?:\.\d+)?)\s*\((?:[a-z-]+|\1)\)")
@@ -226,6 +229,7 @@ def _prepared(text: str) -> str:
     text = _DECIMAL.sub(r"\1.\2", text)
     text = _FRACTION.sub(lambda m: f"{int(m[1] or 0) + int(m[2]) / int(m[3]):g}", text)
     text = _AND_HALF.sub(lambda m: f"{int(m[1]) + 0.5:g}", text)
+    text = _PIECE_AND_HALF.sub(r"\1.5 \2", text)
     text = _NUMBER_AGAIN.sub(r"\1", text)
     text = _RANGES.sub(r"\1 \2\3", text.replace("(s)", "s"))
     text = _NORDIC.sub(r"\1 \2 times daily", text)
