@@ -80,6 +80,7 @@ NAMES = [
     ("METOPROLOL TABLET MET HYDROCHLOORTHIAZIDE 100/12,5", None),
     ("Metoprolol en chloortalidon 100/12,5", None),
     ("Paracetamol, Kombinationen exkl. Psycholeptika", None),
+    ("Bisoprolol plus 10/25 - 1A Pharma® 100 Filmtbl. N3", None),
     ("paracetamol, combinations excl. psycholeptics", None),
     ("HEMIPRALON LP 80 mg gél LP", "propranolol"),
     ("Diclofénac 1 % gél", None),
