@@ -521,7 +521,7 @@ def _coded_frequency(timing: JsonObject) -> tuple[float | None, float | None]:
     codes = [read_text(each, "code") for each in codings] + [read_text(code, "text")]
     often = next((found for each in codes if each and (found := coded_frequency(each))), None)
     if often is None:
-        words = [read_text(code, "text"), *(read_text(each, "display") for each in codings)]
+        words = [*codes, *(read_text(each, "display") for each in codings)]
         often = next((found for each in words if each and (found := read_frequency(each))), None)
     if often is None:
         return None, None

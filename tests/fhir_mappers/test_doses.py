@@ -108,7 +108,21 @@ def test_timing_makes_a_dose_per_day(repeat: Json, times: float | None) -> None:
 
 @pytest.mark.parametrize(
     ("code", "times"),
-    [("QD", 1), ("BID", 2), ("TID", 3), ("QID", 4), ("QOD", 0.5), ("AM", 1), ("BED", 1), ("Q8H", 3), ("XYZ", None)],
+    [
+        *(
+            ("QD", 1),
+            ("BID", 2),
+            ("TID", 3),
+            ("QID", 4),
+            ("QOD", 0.5),
+            ("AM", 1),
+            ("BED", 1),
+            ("Q8H", 3),
+            ("XYZ", None),
+        ),
+        *(("BD", 2), ("TDS", 3), ("NOCTE", 1)),  # words of Britain, sent as codes
+        *(("QN", 1), ("TID&HS", 4)),  # of Taiwan's health insurance
+    ],
 )
 def test_a_timing_code_makes_a_dose_per_day(code: str, times: float | None) -> None:
     coded = {
