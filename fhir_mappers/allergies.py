@@ -12,7 +12,7 @@ from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine, lexicon_of
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import Allergy, per_guideline
-from prodrome.rules.guideline import ATC, SNOMED, Drug, Guideline
+from prodrome.rules.guideline import ATC, SNOMED, Guideline
 
 _ALLERGY_TYPES = frozenset({"allergy", "intolerance"})
 _NOT_SO = frozenset({"refuted", "entered-in-error"})
@@ -20,13 +20,6 @@ OVER = frozenset({"inactive", "resolved", "refuted"})
 _NSAID = "nsaid"
 NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the whole class
 CLASS = "class."  # of the phrases that name a class of drugs
-
-# The drugs of the classes that the tables of drugs do not know by that name.
-_BY_NAME = {
-    "salicylate": frozenset({"aspirin"}),
-    "tricyclic": frozenset({"amitriptyline", "nortriptyline", "protriptyline"}),
-}
-_BY_CLASS = {"beta_blocker": "beta_blockers", "ace_inhibitor": "ace_inhibitors"}  # as drugs.yaml names them
 
 
 _Named = tuple[tuple[bool, str], ...]  # whether a code names it, and the drug
@@ -172,16 +165,7 @@ def _members(guideline: Guideline, to: str) -> frozenset[str]:
     """The drugs that an allergy to a drug or to a class speaks against; NSAIDs stay one."""
     if to == _NSAID or to in guideline.drugs:
         return frozenset({to})
-    if to in _BY_NAME:
-        return _BY_NAME[to].intersection(guideline.drugs)
-    return frozenset(_of_class(guideline.drugs.values(), _BY_CLASS.get(to, to)))
-
-
-def _of_class(drugs: Iterable[Drug], name: str) -> Iterable[str]:
-    for drug in drugs:
-        preventive, acute = drug.preventive, drug.acute
-        if (preventive and preventive.drug_class == name) or (acute and acute.drug_class == name):
-            yield drug.id
+    return frozenset(guideline.allergy_classes.get(to, ()))
 
 
 def _type(resource: JsonObject) -> str | None:

@@ -118,6 +118,7 @@ class Guideline:
     drug_classes: Mapping[str, str]
     acute_classes: Mapping[str, AcuteClass]
     classes_of_single_drugs: frozenset[str]
+    allergy_classes: Mapping[str, tuple[str, ...]]
     options: Mapping[str, Option]
     dose_limits: tuple[DoseLimit, ...]
     evidence_order: EvidenceOrder
@@ -432,7 +433,10 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     own = read_file(site.eligibility, GuidelineError) if site.eligibility else None
-    eligibility = read_eligibility(file["eligibility"], Known(drugs, code_sets, sources, locales), own)
+    known = Known(drugs, code_sets, sources, locales)
+    eligibility = read_eligibility(file["eligibility"], known, own)
+    allergic = file["drugs"].entry("allergy_classes")
+    more_classes = {to: known.members(allergic, to, allergic.texts(to)) for to in map(str, allergic.data)}
     sources |= site_sources(own) if own else {}
     for entry in file.values():
         entry.done()
@@ -461,6 +465,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         drug_classes=frozen(drug_classes),
         acute_classes=frozen(acute_classes),
         classes_of_single_drugs=frozenset(single_drugs),
+        allergy_classes=frozen({**known.classes, **more_classes}),
         options=frozen(options),
         dose_limits=limits,
         evidence_order=order,

@@ -85,15 +85,12 @@ ContraindicationName = Literal[
     "uncontrolled_hypertension",
 ]
 DrugName = Literal[
-    "amitriptyline",
     "aspirin",
     "butalbital",
-    "nortriptyline",
     "propranolol",
-    "protriptyline",
     "sumatriptan",
 ]
-DrugClassName = Literal["ace_inhibitors", "beta_blockers", "botulinum_toxin", "cgrp_mab"]
+DrugClassName = Literal["botulinum_toxin", "cgrp_mab"]
 AcuteClassName = Literal["gepant", "nsaid", "triptan"]
 EhfClassName = Literal["E5"]
 WordsName = Literal[

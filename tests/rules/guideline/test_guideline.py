@@ -961,6 +961,7 @@ def test_a_copy_loads_like_the_original(guideline: Guideline, copy: Path) -> Non
         ("drugs.yaml", "route: subcutaneous, min_full: 3", "route: oral, min_full: 3", "one entry per route"),
         ("drugs.yaml", "when: propranolol", "when: propanolol", "did you mean 'propranolol'?"),
         ("drugs.yaml", "sources: [EIGEN2021_T4, BASH2019]", "sources: [EIGEN2021]", "sources names 'EIGEN2021'"),
+        ("drugs.yaml", "salicylate: [aspirin]", "salicylate: [aspirine]", "did you mean 'aspirin'?"),
         ("drugs.yaml", "besides: [caffeine]", "besides: [cafeine]", "did you mean 'caffeine'?"),
         ("drugs.yaml", "drugs: [lidocaine,", "drugs: [lidocain,", "did you mean 'lidocaine'?"),
         ("drugs.yaml", "  metoprolol:\n", "  propranolol:\n", "'propranolol' stands twice"),
