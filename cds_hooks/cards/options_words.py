@@ -139,21 +139,23 @@ class Options:
     def others(self, kind: str) -> tuple[Trusted, ...]:
         """Combinations, procedures, devices or non-drug treatments that are not on record, nor ruled out, in words.
 
-        A combination is named after the acute classes it joins (``triptan_nsaid``); it goes with either of them.
+        A combination goes with either of the acute classes that it joins.
         """
         done, drugs = self._on_record
-        ruled_out = {choice.id for choice in self.acutes if not choice.members.left} if kind == "combination" else set()
-        if kind == "device" and "neurostimulation" in done:
-            return ()
         return tuple(
             [
                 name
                 for option, name in self._shelf.others.get(kind, ())
                 if option.code_set not in done
                 and drugs.isdisjoint(option.drugs)
-                and not (ruled_out and ruled_out.intersection(option.id.split("_")))
+                and not (option.joins and self._acutes_gone.intersection(option.joins))
             ]
         )
+
+    @cached_property
+    def _acutes_gone(self) -> frozenset[str]:
+        """The acute classes of which nothing is left."""
+        return frozenset([choice.id for choice in self.acutes if not choice.members.left])
 
     @cached_property
     def _on_record(self) -> tuple[frozenset[str], frozenset[str]]:

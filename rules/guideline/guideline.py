@@ -428,7 +428,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     drugs = read_drugs(
         file["drugs"], sources, code_sets, contraindications, classes, drug_classes, acute_classes, words, locales
     )
-    options = read_options(file["drugs"], sources, code_sets, drugs)
+    options = read_options(file["drugs"], sources, code_sets, drugs, acute_classes)
     limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
     order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)

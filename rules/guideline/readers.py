@@ -645,7 +645,11 @@ def _firsts(entry: YamlEntry, sources: Mapping[str, Source], drugs: Mapping[str,
 
 
 def read_options(
-    file: YamlEntry, sources: Mapping[str, Source], code_sets: Mapping[str, CodeSet], drugs: Mapping[str, Drug]
+    file: YamlEntry,
+    sources: Mapping[str, Source],
+    code_sets: Mapping[str, CodeSet],
+    drugs: Mapping[str, Drug],
+    acute_classes: Collection[str],
 ) -> dict[str, Option]:
     """``drugs.yaml``: what is left beside single drugs, by id."""
     options = {}
@@ -657,6 +661,7 @@ def read_options(
             avoid=entry.text("avoid", None),
             code_set=entry.one_of("code_set", code_sets, None),
             drugs=entry.texts("drugs", (), known=drugs),
+            joins=entry.texts("joins", (), known=acute_classes),
             sources=entry.texts("sources", known=sources),
         )
         entry.done()

@@ -288,8 +288,8 @@ class DoseLimit:
 class Option:
     """A treatment that is no drug class: ``kind`` is combination, procedure, device or non_drug.
 
-    ``code_set`` names the code set that shows it was used, ``drugs`` what is given for it; ``avoid`` says who should
-    not have it.
+    ``code_set`` names the code set that shows it was used, ``drugs`` what is given for it, ``joins`` the acute classes
+    that it combines; ``avoid`` says who should not have it.
     """
 
     id: str
@@ -298,6 +298,7 @@ class Option:
     avoid: str | None
     code_set: str | None
     drugs: tuple[str, ...]
+    joins: tuple[str, ...]
     sources: tuple[str, ...]
 
 

@@ -854,6 +854,8 @@ def test_options_cover_what_is_not_a_drug_class(guideline: Guideline) -> None:
     kinds = {option.kind for option in guideline.options.values()}
     assert kinds == {"combination", "procedure", "device", "non_drug"}
     assert guideline.options["nerve_block"].drugs == ("lidocaine", "bupivacaine")
+    assert guideline.options["triptan_nsaid"].joins == ("triptan", "nsaid")
+    assert {o.code_set for o in guideline.options.values() if o.kind == "device"} == {"neurostimulation"}
     assert {o.code_set for o in guideline.options.values() if o.kind == "non_drug"} == {
         "acupuncture",
         "biofeedback",
