@@ -21,8 +21,8 @@ class Environment:
     guideline: Guideline
     clock: Clock
     store: Store | None = None
-    _services: dict[date, Mapping[str, Service]] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _services: dict[date, Mapping[str, Service]] = field(init=False, default_factory=dict, repr=False)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock, repr=False)
 
     @classmethod
     def of(cls, settings: Settings, *, store: Store | None = None) -> "Environment":

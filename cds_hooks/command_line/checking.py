@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 from prodrome.cds_hooks.clock import clock
-from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
+from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument, token_in
 from prodrome.cds_hooks.command_line.called import called
 from prodrome.cds_hooks.command_line.printing import json_argument, print_json
-from prodrome.cds_hooks.command_line.testing import token_in
 from prodrome.cds_hooks.testers import TesterError, check
 
 

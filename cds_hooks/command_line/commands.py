@@ -17,14 +17,14 @@ class Command:
     run: Callable[[argparse.Namespace], int]
 
 
-def _command(help: str, module: str, arguments: str = "add_arguments", run: str = "run") -> Command:
-    """A command of a module beside this one."""
+def _command(help: str, module: str) -> Command:
+    """A command of a module beside this one, which has its ``add_arguments`` and its ``run``."""
 
     def named(function: str) -> Callable[..., Any]:
         found: Callable[..., Any] = getattr(_loaded(module), function)
         return found
 
-    return Command(help, lambda parser: named(arguments)(parser), lambda asked: named(run)(asked))
+    return Command(help, lambda parser: named("add_arguments")(parser), lambda asked: named("run")(asked))
 
 
 def _loaded(module: str) -> object:
@@ -38,9 +38,7 @@ def _loaded(module: str) -> object:
 COMMANDS: Mapping[str, Command] = {
     "serve": _command("serve CDS Hooks over HTTP", "serving"),
     "consult": _command("answer one request, or judge a patient of a FHIR server", "consulting"),
-    "sandbox": _command(
-        "load the example patients into a sandbox FHIR server", "testing", "sandbox_arguments", "run_sandbox"
-    ),
+    "sandbox": _command("load the example patients into a sandbox FHIR server", "sandbox"),
     "check": _command("check any CDS Hooks service as a client sees it", "checking"),
     "codes": _command("what a code or word is taken for, and what in a site's data is not recognised", "codes"),
     "key": _command("make a key pair for a client under test", "keys"),
@@ -52,10 +50,7 @@ COMMANDS: Mapping[str, Command] = {
         "judge every patient of a bulk export (a folder of NDJSON files), or compare two results", "population"
     ),
     "facts": _command(
-        "write the facts of one chart as FHIR Observations, which the exported rules are run on",
-        "knowledge",
-        "facts_arguments",
-        "facts",
+        "write the facts of one chart as FHIR Observations, which the exported rules are run on", "facts"
     ),
     "export-knowledge": _command(
         "write the rules as a FHIR package (CQL, PlanDefinitions, ValueSets) for other engines", "knowledge"

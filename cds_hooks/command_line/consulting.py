@@ -4,8 +4,8 @@ import argparse
 
 from prodrome.cds_hooks import eligibility
 from prodrome.cds_hooks.command_line.arguments import engine_argument, settings_of, today_argument
+from prodrome.cds_hooks.command_line.charts import card_rows, chart_arguments, consultation_of
 from prodrome.cds_hooks.command_line.printing import on_terminal, print_json, print_table
-from prodrome.cds_hooks.command_line.testing import card_rows, chart_arguments, consultation_of
 from prodrome.cds_hooks.command_line.why import tree, understood
 from prodrome.cds_hooks.consultation import Consultation
 from prodrome.cds_hooks.eligibility import document, history, summary

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from prodrome.cds_hooks.command_line.arguments import token_file, token_in
 from prodrome.cds_hooks.command_line.errors import UsageError
-from prodrome.cds_hooks.command_line.testing import token_file, token_in
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Failure, bulk_data
 from prodrome.cds_hooks.protocol import services
-from prodrome.cds_hooks.settings import FhirServer, Settings, load_settings
+from prodrome.cds_hooks.settings import Settings, load_settings
+from prodrome.cds_hooks.testers import TesterError, named_server
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules.guideline import Guideline
 
@@ -103,10 +102,9 @@ def _allowing(settings: Settings, server: str) -> Settings:
     if any(server == one.url or server.startswith(f"{one.url}/") for one in settings.fhir_servers):
         return settings
     try:
-        named = FhirServer(url=server, open=server.startswith("http://"), private=True)
-    except ValidationError as error:
-        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{server}: {why}") from None
+        named = named_server(server, is_open=server.startswith("http://"))
+    except TesterError as error:
+        raise UsageError(f"{server}: {error}") from None
     return settings.model_copy(update={"fhir_servers": (*settings.fhir_servers, named)})
 
 

@@ -1,13 +1,10 @@
-"""``prodrome facts`` and ``prodrome export-knowledge``: the rules for another engine, and what it runs them on."""
+"""``prodrome export-knowledge``: the rules for another engine."""
 
 import argparse
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
-from prodrome.cds_hooks.command_line.printing import print_json
-from prodrome.cds_hooks.command_line.testing import chart_arguments, consultation_of
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.knowledge import Case, facts_bundle, is_expanded, knowledge, write
@@ -18,19 +15,6 @@ from prodrome.rules.engine import FINDING, UNJUDGED
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXAMPLES_DAY = date(2026, 6, 15)
 """The day the examples are about, so that the same rules give the same test cases on any day."""
-
-
-def facts_arguments(command: argparse.ArgumentParser) -> None:
-    """Whose facts."""
-    chart_arguments(command)
-    today_argument(command)
-
-
-def facts(asked: argparse.Namespace) -> int:
-    """Print the facts as a Bundle of Observations."""
-    consultation = consultation_of(asked, settings_of(asked))
-    print_json(facts_bundle(consultation.judgement, consultation.request.patient_id))
-    return 0
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

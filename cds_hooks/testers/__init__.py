@@ -3,13 +3,18 @@
 The module ``check``, which is a client and knows what a server's answers must be, is loaded by who imports it.
 """
 
+from pathlib import Path
+
 from prodrome.cds_hooks.testers.entries import draft_allergy, draft_problem, status
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.example_patients import EXAMPLE_PREFIX, Ask, Example, entry_of, examples, resources
 from prodrome.cds_hooks.testers.keys import KEY_SET, PRIVATE, new_key
 from prodrome.cds_hooks.testers.loading import LoadingError, load
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, BadOrder, dosage, draft_order, drug_named, medication
-from prodrome.cds_hooks.testers.sandbox import SANDBOX_SETTINGS
+from prodrome.cds_hooks.testers.servers import allowing, named_server, server_request
+
+SANDBOX_SETTINGS = Path(__file__).with_name("sandbox.toml")
+"""The settings that a try with the CDS Hooks sandbox starts from."""
 
 __all__ = [
     "DRAFT_ID",
@@ -22,6 +27,7 @@ __all__ = [
     "Example",
     "LoadingError",
     "TesterError",
+    "allowing",
     "check",
     "dosage",
     "draft_allergy",
@@ -32,7 +38,9 @@ __all__ = [
     "examples",
     "load",
     "medication",
+    "named_server",
     "new_key",
     "resources",
+    "server_request",
     "status",
 ]

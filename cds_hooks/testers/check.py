@@ -19,13 +19,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import ValidationError
 
 from prodrome.cds_hooks.fhir_client import NOT_THERE, complete, resolve
 from prodrome.cds_hooks.protocol import HOOKS, Fault, FhirAuthorization, HookRequest, discovery_faults, response_faults
-from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.testers.errors import TesterError
 from prodrome.cds_hooks.testers.orders import DRAFT_ID, draft_order
+from prodrome.cds_hooks.testers.servers import allowing
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import ICD10CM, load_guideline
 
@@ -287,12 +287,12 @@ def _request(service: Mapping[str, Any], chart: PrefetchSource | None, today: da
     queries = {key: resolve(template, context, today) for key, template in templates.items()}
     plan = {key: (_kind(query), query) for key, query in queries.items() if query}
     try:
-        server = FhirServer(url=chart.url, open=chart.token is None, private=True)
-    except ValidationError as error:
-        raise TesterError(f"--fhir: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        settings = allowing(Settings(), chart.url, chart.token)
+    except TesterError as error:
+        raise TesterError(f"--fhir: {error}") from None
     token = chart.token and FhirAuthorization(chart.token, _TOKEN_SECONDS, "patient/*.read", "prodrome")
     asked = HookRequest(str(service["hook"]), "check", patient, fhir_server=chart.url, authorization=token or None)
-    fetched = complete(plan, asked, Settings(fhir_servers=(server,)), time.monotonic() + _FETCH_SECONDS)
+    fetched = complete(plan, asked, settings, time.monotonic() + _FETCH_SECONDS)
     for answer in fetched.values():
         if answer.kind == "Patient" and (answer.problem or "").startswith(NOT_THERE):
             raise TesterError(f"{chart.url} has no patient of the id {patient}.")

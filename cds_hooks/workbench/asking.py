@@ -1,6 +1,5 @@
 """Requests made from what a person chose on the page, and their answers."""
 
-import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -8,18 +7,19 @@ from datetime import date
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
+from prodrome.cds_hooks import testers
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.protocol import HOOKS, Invalid, NotFound, Service, parse, read_request
-from prodrome.cds_hooks.settings import YEARS, FhirServer
+from prodrome.cds_hooks.settings import YEARS
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
     EXAMPLE_PREFIX,
     Ask,
     BadOrder,
     Example,
+    TesterError,
     draft_order,
     entry_of,
     examples,
@@ -31,7 +31,6 @@ from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline
 
 _USER = "Practitioner/workbench"
-_TOKEN_SECONDS = 300
 
 Document = dict[str, Any]
 
@@ -77,8 +76,6 @@ def on_day(environment: Environment, today: date, *, remember: bool, guideline: 
         clock=lambda: today,
         store=environment.store if remember else None,
         guideline=guideline or environment.guideline,
-        _services={},
-        _lock=threading.Lock(),
     )
 
 
@@ -169,22 +166,8 @@ def server_request(
     hook: str, url: str, patient_id: str, token: str | None, order: str | None, encounter: str | None, env: Environment
 ) -> Document:
     """A request without prefetch: all is to be fetched."""
-    service = env.service_for(hook)
-    document: Document = {
-        "hook": hook,
-        "hookInstance": str(uuid.uuid4()),
-        "fhirServer": url.rstrip("/"),
-        "context": _context(service, patient_id, encounter, order, env),
-    }
-    if token:
-        document["fhirAuthorization"] = {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": _TOKEN_SECONDS,
-            "scope": "patient/*.read",
-            "subject": "workbench",
-        }
-    return document
+    context = _context(env.service_for(hook), patient_id, encounter, order, env)
+    return testers.server_request(hook, url.rstrip("/"), context, token)
 
 
 def allowing(environment: Environment, url: str, token: str | None) -> Environment:
@@ -193,16 +176,12 @@ def allowing(environment: Environment, url: str, token: str | None) -> Environme
     Elsewhere the site's list stands. Raises :class:`Refused` for what is no address of a FHIR server.
     """
     settings = environment.settings
-    url = url.rstrip("/")
-    if not (settings.loopback and settings.open) or any(server.url == url for server in settings.fhir_servers):
+    if not (settings.loopback and settings.open):
         return environment
     try:
-        server = FhirServer(url=url, open=token is None, private=True)
-    except ValidationError as error:
-        expected = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise Invalid(f"Address of the FHIR server: {expected}.", member="server") from None
-    wider = settings.model_copy(update={"fhir_servers": (server, *settings.fhir_servers)})
-    return replace(environment, settings=wider, _services={}, _lock=threading.Lock())
+        return replace(environment, settings=testers.allowing(settings, url.rstrip("/"), token))
+    except TesterError as error:
+        raise Invalid(f"Address of the FHIR server: {error}.", member="server") from None
 
 
 def with_choices(document: Document, environment: Environment, hook: str | None, order: str | None) -> Document:

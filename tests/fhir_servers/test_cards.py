@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from prodrome.cds_hooks.command_line import testing
+from prodrome.cds_hooks.command_line import charts, sandbox
 from prodrome.cds_hooks.command_line.cli import main
 from prodrome.cds_hooks.consultation import consult
 from prodrome.cds_hooks.environment import Environment
@@ -85,9 +85,9 @@ def test_a_labelled_patient_gets_the_same_cards_with_any_part_of_the_prefetch(
 )
 def test_the_printed_command_shows_the_printed_cards(loaded: str, example: Example, ask: Ask) -> None:
     parser = argparse.ArgumentParser()
-    testing.server_arguments(parser)
-    asked = parser.parse_args(testing.arguments_of(example, ask, loaded)[1:])
-    consultation = testing.consult_server(asked, settings(deadline_seconds=30))
+    charts.server_arguments(parser)
+    asked = parser.parse_args(sandbox.arguments_of(example, ask, loaded)[1:])
+    consultation = charts.consult_server(asked, settings(deadline_seconds=30))
     assert rules_in(consultation.response) == sorted(ask.cards)
     assert consultation.problems == {}
 
@@ -143,7 +143,7 @@ def test_loading_twice_changes_nothing(loaded: str) -> None:
 
 
 def test_the_sandbox_command_prints_what_to_call(loaded: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert testing.sandbox(argparse.Namespace(url=loaded, token_file=None), settings()) == 0
+    assert sandbox.sandbox(argparse.Namespace(url=loaded, token_file=None), settings()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert (
         f"consult --fhir {loaded} --patient prodrome-triptan --hook order-sign --order sumatriptan:25mg"

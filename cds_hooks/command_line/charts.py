@@ -1,43 +1,35 @@
-"""The commands for integration testers: ``consult --fhir URL`` and ``sandbox URL``."""
+"""Whose chart a command is about, and the judgement on it: a request in a file, or a patient of a FHIR server."""
 
 import argparse
-import re
 import sys
-import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
-from prodrome.cds_hooks.command_line.arguments import settings_of, today_argument
-from prodrome.cds_hooks.command_line.called import called, pasted
+from prodrome.cds_hooks.command_line.arguments import token_file, token_in
 from prodrome.cds_hooks.command_line.errors import UsageError
 from prodrome.cds_hooks.command_line.printing import on_terminal
 from prodrome.cds_hooks.consultation import Consultation, consult
 from prodrome.cds_hooks.environment import Environment
 from prodrome.cds_hooks.fhir_client import Fetched
 from prodrome.cds_hooks.protocol import HOOKS, HookRequest, Invalid, Refused, parse, read_request, served_as
-from prodrome.cds_hooks.settings import FhirServer, Settings
+from prodrome.cds_hooks.settings import Settings
 from prodrome.cds_hooks.testers import (
     DRAFT_ID,
-    Ask,
     BadOrder,
-    Example,
-    LoadingError,
+    TesterError,
+    allowing,
     draft_allergy,
     draft_order,
     draft_problem,
-    examples,
-    load,
+    server_request,
 )
 from prodrome.rules import Completeness
 from prodrome.rules.engine import meant
 
 _USER = "Practitioner/prodrome-tester"
-_TOKEN = re.compile(rb"[!-~]+")
-FAR_AWAY_SECONDS = 3600
 
 
 def chart_arguments(command: argparse.ArgumentParser) -> None:
@@ -81,23 +73,6 @@ def server_arguments(command: argparse.ArgumentParser) -> None:
     token_file(command)
 
 
-def token_file(command: argparse.ArgumentParser) -> None:
-    """Where the access token is; never on the command line, which other users of the machine can read."""
-    command.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="a file with the access token of the FHIR server"
-    )
-
-
-def token_in(file: Path | None) -> str | None:
-    """The token a file holds; raises :class:`UsageError` where it holds none."""
-    if file is None:
-        return None
-    token = file.read_bytes().strip()
-    if not _TOKEN.fullmatch(token):
-        raise UsageError(f"{file}: expected an access token and nothing else")
-    return token.decode("ascii")
-
-
 def consult_file(asked: argparse.Namespace, settings: Settings) -> Consultation:
     """The answer to a request in a file, or on standard input; raises :class:`UsageError` for what is none."""
     environment = Environment.of(settings)
@@ -127,7 +102,11 @@ def consult_server(asked: argparse.Namespace, settings: Settings) -> Consultatio
     """
     url = asked.fhir.rstrip("/")
     token = token_in(asked.token_file)
-    environment = Environment.of(_allowing(settings, url, token))
+    try:
+        wider = allowing(settings, url, token)
+    except TesterError as error:
+        raise UsageError(f"--fhir: {error}") from None
+    environment = Environment.of(wider)
     request = _request(asked, url, token, environment)
     consultation = consult(request, environment, progress=_Telling(f"{request.hook} for a patient of {url}"))
     if consultation.patient_is_unknown:
@@ -149,18 +128,6 @@ def card_rows(consultation: Consultation) -> list[tuple[str, str, str]]:
     ]
 
 
-def _allowing(settings: Settings, url: str, token: str | None) -> Settings:
-    """The settings with this server allowed: whoever types its address means it."""
-    if any(server.url == url for server in settings.fhir_servers):
-        return settings
-    try:
-        server = FhirServer(url=url, open=token is None, private=True)
-    except ValidationError as error:
-        expected = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise UsageError(f"--fhir: {expected}") from None
-    return settings.model_copy(update={"fhir_servers": (server, *settings.fhir_servers)})
-
-
 def _request(asked: argparse.Namespace, url: str, token: str | None, environment: Environment) -> HookRequest:
     if not asked.patient:
         raise UsageError("--patient is missing: whose chart is to be judged?")
@@ -177,20 +144,7 @@ def _request(asked: argparse.Namespace, url: str, token: str | None, environment
         context[member] = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": order}]}
         context["selections"] = [f"MedicationRequest/{DRAFT_ID}"]
     context |= _entry(asked, hook, environment)
-    document: dict[str, Any] = {
-        "hook": hook,
-        "hookInstance": str(uuid.uuid4()),
-        "fhirServer": url,
-        "context": context,
-    }
-    if token:
-        document["fhirAuthorization"] = {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": FAR_AWAY_SECONDS,
-            "scope": "patient/*.read",
-            "subject": "prodrome",
-        }
+    document = server_request(hook, url, context, token)
     hooks = frozenset(service.hook.name for service in environment.services().values())
     return read_request(document, hooks, body=orjson.dumps(document))
 
@@ -248,59 +202,3 @@ class _Telling:
         if self._answered:
             print("\n".join(self._held), file=sys.stderr, flush=True)
             self._held.clear()
-
-
-def sandbox_arguments(command: argparse.ArgumentParser) -> None:
-    """Which server takes the example patients."""
-    command.add_argument("url", metavar="URL", help="the base address of a sandbox FHIR server (R4)")
-    token_file(command)
-    today_argument(command)
-
-
-def run_sandbox(asked: argparse.Namespace) -> int:
-    """Loads the example patients by the settings in force."""
-    return sandbox(asked, settings_of(asked))
-
-
-def sandbox(asked: argparse.Namespace, settings: Settings) -> int:
-    """Loads the example patients and prints which command shows which card."""
-    url = asked.url.rstrip("/")
-    environment = Environment.of(settings)
-    try:
-        written = load(
-            url,
-            environment.guideline,
-            environment.clock(),
-            token=token_in(asked.token_file),
-            progress=lambda said: print(f"  {said}", file=sys.stderr, flush=True),
-        )
-    except LoadingError as error:
-        raise UsageError(f"{url}: {error}") from error
-    known = examples()
-    print(
-        f"{len(known)} fictional patients in {written} resources are on {url}. Each command shows the cards before it:"
-    )
-    print()
-    for example in known:
-        print(f"# {example.title}")
-        for ask in example.asks:
-            print(f"{' '.join(ask.cards) or 'no card':30} {called()} {pasted(arguments_of(example, ask, url, asked))}")
-    return 0
-
-
-def arguments_of(example: Example, ask: Ask, url: str, asked: argparse.Namespace | None = None) -> list[str]:
-    """The command line that shows an ask."""
-    words = ["consult", "--fhir", url, "--patient", example.patient_id, "--hook", ask.hook]
-    if ask.order:
-        words += ["--order", ask.order]
-    if problem := example.problem_in(ask):
-        words += ["--problem", problem]
-    elif ask.entry:
-        words += ["--allergy", ask.entry]
-    if ask.hook.startswith("encounter-"):
-        words += ["--encounter", example.encounter_id or "prodrome-encounter"]
-    for name in ("token_file", "today"):
-        value = getattr(asked, name, None)
-        if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return words
