@@ -8,7 +8,7 @@ from functools import cached_property
 from prodrome.cds_hooks.cards.finding_words import View
 from prodrome.cds_hooks.cards.markdown import Trusted, joined
 from prodrome.cds_hooks.cards.patient_words import WhyNot, amount, number
-from prodrome.rules import STRENGTHS, DraftOrder, Excess, Judging, broken_limits, rows
+from prodrome.rules import STRENGTHS, Broken, DraftOrder, Excess, Judging, rows
 from prodrome.rules.guideline import SideEffects
 
 _HOW_MUCH: Mapping[str, tuple[str, str]] = {
@@ -144,9 +144,11 @@ class Order:
     @property
     def limit_sources(self) -> tuple[str, ...]:
         """The sources of the limits that the order breaks."""
-        sheet = self.sheet
-        broken = broken_limits(sheet.facts, sheet.guideline, self.draft, sheet.judgement.locale)
-        return tuple(dict.fromkeys(limit.row.source for limit in broken))
+        return tuple(dict.fromkeys(limit.row.source for limit in self._broken))
+
+    @cached_property
+    def _broken(self) -> tuple[Broken, ...]:
+        return self.sheet.broken(self.draft)
 
     @cached_property
     def _reasons(self) -> tuple[WhyNot, ...]:
@@ -173,10 +175,8 @@ class Order:
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """The limits that the order breaks, the narrowest first."""
-        sheet = self.sheet
-        broken = broken_limits(sheet.facts, sheet.guideline, self.draft, sheet.judgement.locale)
         found: list[tuple[float, Limit]] = []
-        for limit in broken:
+        for limit in self._broken:
             worst = limit.excesses[0]
             words = Limit(
                 self._amount(worst.ordered, worst), self._amount(worst.most, worst), self.sheet.evidence(limit.refs)

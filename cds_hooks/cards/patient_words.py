@@ -17,15 +17,18 @@ from prodrome.rules import (
     STRENGTHS,
     Active,
     Allergy,
+    Broken,
     CoMedication,
     Completeness,
     Condition,
+    DraftOrder,
     Facts,
     Judgement,
     Reading,
     Span,
     Strength,
     Trial,
+    broken_limits,
     last_months,
     rows,
     trial_name,
@@ -198,6 +201,10 @@ class Sheet:
         known = self.guideline.contraindications
         listed_ids = (*drug.contraindications, *drug.cautions)
         return tuple(Trusted(known[id_].label) for id_ in listed_ids if known[id_].strength == "not_evaluated")
+
+    def broken(self, order: DraftOrder) -> tuple[Broken, ...]:
+        """The limits of dose that an order goes beyond."""
+        return broken_limits(self.facts, self.guideline, order, self.judgement.locale)
 
     # Evidence
 

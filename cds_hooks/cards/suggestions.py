@@ -16,7 +16,7 @@ import orjson
 from prodrome.cds_hooks.cards.options_words import Options
 from prodrome.cds_hooks.cards.patient_words import Sheet, amount, number
 from prodrome.cds_hooks.protocol import HookRequest
-from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, broken_limits, full_dose, highest_single_dose, rows
+from prodrome.rules import MILLIGRAMS, DraftOrder, Finding, Judging, full_dose, highest_single_dose, rows
 from prodrome.rules.guideline import RXNORM, SNOMED, Drug
 
 MAX_REPLACEMENTS = 3
@@ -167,34 +167,31 @@ def other_class(asked: Asked) -> Iterator[Offer]:
 
 
 def full_single_dose(asked: Asked) -> Iterator[Offer]:
-    """The same order at the full single dose, where its dosage can be changed in one place without contradiction."""
-    order, draft = asked.order, asked.draft
-    if order is None or draft is None or order.single_dose is None or not _goes_back(draft, asked.dialect):
-        return
-    full = full_dose(asked.sheet.guideline, asked.sheet.drug(order.drug), order.single_dose, order.route)
-    changed = at_dose(draft, order.single_dose, full) if full else None
-    if full and changed:
-        name = asked.sheet.name(order.drug)
-        action = {
-            "type": "update",
-            "description": f"Change the single dose of {name} from {number(order.single_dose)} to {number(full)} mg",
-            "resource": changed,
-        }
-        yield Offer(f"Change to {number(full)} mg", (action,))
+    """The same order at the full single dose."""
+    order, sheet = asked.order, asked.sheet
+    if order and order.single_dose is not None:
+        full = full_dose(sheet.guideline, sheet.drug(order.drug), order.single_dose, order.route)
+        yield from _at_dose(asked, full, "mg")
 
 
 def highest_dose(asked: Asked) -> Iterator[Offer]:
-    """The same order at the highest dose allowed, where its dosage can be changed in one place."""
-    order, draft, sheet = asked.order, asked.draft, asked.sheet
-    if order is None or draft is None or order.single_dose is None or not _goes_back(draft, asked.dialect):
+    """The same order at the highest dose allowed."""
+    order = asked.order
+    if order:
+        use = asked.sheet.drug(order.drug).preventive
+        most = highest_single_dose(order, asked.sheet.broken(order), use if order.use == "preventive" else None)
+        yield from _at_dose(asked, most, use.unit if use else "mg")
+
+
+def _at_dose(asked: Asked, dose: float | None, unit: str) -> Iterator[Offer]:
+    """The same order at another single dose, where its dosage can be changed in one place without contradiction."""
+    order, draft = asked.order, asked.draft
+    if not dose or not order or order.single_dose is None or draft is None or not _goes_back(draft, asked.dialect):
         return
-    drug = sheet.drug(order.drug)
-    broken = broken_limits(sheet.facts, sheet.guideline, order, sheet.judgement.locale)
-    most = highest_single_dose(order, broken, drug.preventive if order.use == "preventive" else None)
-    changed = at_dose(draft, order.single_dose, most) if most else None
-    if most and changed:
-        told = f"{number(most)} {drug.preventive.unit if drug.preventive else 'mg'}"
-        description = f"Change the single dose of {sheet.name(order.drug)} from {number(order.single_dose)} to {told}"
+    changed = at_dose(draft, order.single_dose, dose)
+    if changed:
+        told, name = f"{number(dose)} {unit}", asked.sheet.name(order.drug)
+        description = f"Change the single dose of {name} from {number(order.single_dose)} to {told}"
         yield Offer(f"Change to {told}", ({"type": "update", "description": description, "resource": changed},))
 
 
