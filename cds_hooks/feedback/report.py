@@ -11,6 +11,12 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from prodrome.cds_hooks.database import Database, feedback, shown_card
 
+PLACE = (
+    func.row_number()
+    .over(partition_by=feedback.c.card, order_by=(feedback.c.outcome_at.desc(), feedback.c.id.desc()))
+    .label("place")
+)
+"""The place of an answer among those to its card, the last first: that one counts."""
 COLUMNS = ("rule", "shown", "accepted", "overridden", "unanswered", "first_shown", "last_shown", "reasons")
 
 
@@ -106,9 +112,7 @@ def _last_answers(shown_then: Sequence[ColumnElement[bool]]) -> Select[tuple[str
             feedback.c.reason_system.label("system"),
             feedback.c.reason_code.label("code"),
             feedback.c.reason_display.label("display"),
-            func.row_number()
-            .over(partition_by=feedback.c.card, order_by=(feedback.c.outcome_at.desc(), feedback.c.id.desc()))
-            .label("place"),
+            PLACE,
         )
         .join(shown_card, shown_card.c.uuid == feedback.c.card)
         .where(and_(True, *shown_then))

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from sqlalchemy import case, func, select
 
 from prodrome.cds_hooks.database import Database, feedback, shown_card
-from prodrome.cds_hooks.feedback.report import shown_between
+from prodrome.cds_hooks.feedback.report import PLACE, shown_between
 
 MOST_WEEKS = 260
 
@@ -51,10 +51,7 @@ def _by_day(
     within = shown_between(since, until)
     if rule is not None:
         within.append(shown_card.c.rule == rule)
-    place = func.row_number().over(
-        partition_by=feedback.c.card, order_by=(feedback.c.outcome_at.desc(), feedback.c.id.desc())
-    )
-    answers = select(feedback.c.card, feedback.c.outcome, place.label("place")).subquery()
+    answers = select(feedback.c.card, feedback.c.outcome, PLACE).subquery()
     with database.reading(unhurried=True) as connection:
         at = shown_card.c.shown_at
         day = func.date(func.timezone("UTC", at)) if connection.dialect.name == "postgresql" else func.date(at)
