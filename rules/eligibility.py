@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, contraindications_of, is_lastingly_barred
 from prodrome.rules.doses import days_at
-from prodrome.rules.fact_types import MEDICATION
+from prodrome.rules.fact_types import BODY_KINDS, MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
 from prodrome.rules.guideline.eligibility import Days, DaysAsked, EligibilityRow, FailuresAsked
@@ -148,8 +148,7 @@ def answers_for(facts: Facts, judgement: Judgement, drug: str, use: str) -> tupl
     """What the rows of the site's bodies about one drug come to: labels first, then funders, then guidelines."""
     chart = _Chart(facts, judgement)
     found = judgement.guideline.eligibility.rows_in(judgement.locale, drug, use)
-    order = ("label", "appraisal", "payer", "referral", "guideline")
-    return tuple(_answer(chart, row, drug) for row in sorted(found, key=lambda row: order.index(row.body.kind)))
+    return tuple(_answer(chart, row, drug) for row in sorted(found, key=lambda row: BODY_KINDS.index(row.body.kind)))
 
 
 class _Chart:

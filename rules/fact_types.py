@@ -44,8 +44,9 @@ FOLLOW_UPS = ("contact", "referral", "appointment")
 OveruseClass = Literal["triptan", "ergot", "opioid", "combination-analgesic", "simple-analgesic"]
 OVERUSE_CLASSES: tuple[OveruseClass, ...] = get_args(OveruseClass)
 """The classes of ICHD-3 8.2, as the headache diary counts their days."""
-BodyKind = Literal["guideline", "appraisal", "payer", "referral", "label"]
+BodyKind = Literal["label", "appraisal", "payer", "referral", "guideline"]
 BODY_KINDS: tuple[BodyKind, ...] = get_args(BodyKind)
+"""What kinds of body ask for something before a drug is given, in the order in which their rows are told."""
 EligibilityAsk = Literal["failures", "days", "type"]
 ELIGIBILITY_ASKS: tuple[EligibilityAsk, ...] = get_args(EligibilityAsk)
 EXCEPTIONS_BY_DRUGS = ("propranolol", "strong_cyp3a4_inhibitor")
