@@ -21,7 +21,7 @@ from prodrome.fhir_mappers.elements import (
     read_reference,
     read_text,
 )
-from prodrome.fhir_mappers.phrases import ONE_OR_A_THOUSAND, fold, unelided
+from prodrome.fhir_mappers.phrases import ONE_OR_A_THOUSAND, UNSPACED, fold, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory, Memory
 from prodrome.fhir_mappers.words import MAKERS, NEUTRAL, SALTS, SOUNDS_LIKE_A_DRUG, is_local, words
 from prodrome.rules import MILLIGRAMS, TOXIN_UNITS, per_guideline
@@ -30,7 +30,6 @@ from prodrome.rules.guideline import ATC, NDC, RXNORM, SNOMED, Drug, Guideline
 _JOINS = words("/ + - & and with plus und mit et avec y con e en met")
 _TOKEN = re.compile(r"[^\W_]+(?:[.'][^\W_]+)*|(?<=\S)-(?=\S)|[/+&]")
 _COMPOUND = "配合"  # Japanese: a product of several ingredients
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
 _STRENGTH = re.compile(
     r"([1-9]\d{0,2}(?:(?:,\d{3})+| 000)(?:\.\d+)?|\d+[.,]?\d*)\s?"
     r"(mg|mill?igram\w*|mi[ck]rogram\w*|mcg|ug|μg|g|units?|iu|unt)(?![a-z0-9])"
@@ -284,7 +283,7 @@ class Lexicon:
         self.unspaced: list[tuple[str, tuple[str, ...]]] = []  # names in scripts without spaces, longest first
         for name, drug in guideline.names.items():
             drugs = (drug, *guideline.combination_names.get(name, ()))
-            if _UNSPACED.search(name):
+            if UNSPACED.search(name):
                 self.unspaced.append((name, drugs))
             elif tokens := tuple(_TOKEN.findall(fold(name))):
                 self.names.setdefault(tokens[0], []).append((tokens, drugs))
@@ -590,7 +589,7 @@ class Lexicon:
         """Every drug a text names, its words, and whether it names one more that is in no table."""
         text = unelided(fold(text))
         found: set[str] = set()
-        if self.unspaced and _UNSPACED.search(text):
+        if self.unspaced and UNSPACED.search(text):
             found, text = self._unspaced_in(text)
         tokens = _TOKEN.findall(text)
         strange = _TWO_STRENGTHS.search(text) is not None or _COMPOUND in text

@@ -22,7 +22,7 @@ _CLAUSES = re.compile(r"[.,;:!?()\n]|\b(?:but|aber|mais|pero|ma|maar)\b")
 _WORDS = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 _ELIDED = re.compile(r"\b(?:l|d|qu|un|all|dall|dell|nell|sull)'(?=\w)")  # "l'emicrania", "pas d'effet"
 _LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "\u0131": "i", "\u2019": "'"})
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
+UNSPACED = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")  # scripts that write words without spaces
 _DENIED_BEHIND = re.compile(r"[のはが]?(?:なし|無し|ない|無い|否定)")
 
 
@@ -60,7 +60,7 @@ def phrases(named: Mapping[str, Iterable[str]], negations: Iterable[str] = ()) -
         for text in texts:
             if text.endswith(BEGINS):
                 beginnings.append((fold(text.removesuffix(BEGINS)), name))
-            elif _UNSPACED.search(text):
+            elif UNSPACED.search(text):
                 unspaced.append((fold(text), name))
             else:
                 words = _words(fold(text))
@@ -115,7 +115,7 @@ def found_in(text: str, wanted: Phrases) -> frozenset[str]:
 def _found_in(text: str, wanted: Phrases) -> frozenset[str]:
     text = fold(text)
     names: set[str] = set()
-    if wanted.unspaced and _UNSPACED.search(text):
+    if wanted.unspaced and UNSPACED.search(text):
         names |= _unspaced_in(text, wanted)
     words = _words(text)
     if not wanted.hints.isdisjoint(words) or _begins(text, wanted):

@@ -142,23 +142,6 @@ class Client:
         fetched = self.complete(plan, request, settings, deadline, issuer=issuer, progress=progress)
         return references.resolved(wanted, fetched)
 
-    def version(self, request: Request, settings: Allowing, deadline: float, *, issuer: str | None = None) -> str:
-        """The server's ``fhirVersion``, as in ``4.0.1``; asked once per server and hour. Raises :class:`Failure`."""
-        try:
-            target = _target(request, settings, issuer)
-        except NotAllowed as refusal:
-            raise Failure(str(refusal)) from None
-
-        async def asked() -> str:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                async with self._using(target) as session:
-                    return await self._version(session, deadline)
-
-        try:
-            return self._run(asked(), deadline)
-        except TimeoutError:
-            raise Failure("did not answer in time", answered=False) from None
-
     def close(self) -> None:
         """Closes the connections and ends the thread. The client starts again when it is used again."""
         with self._lock:

@@ -53,8 +53,8 @@ def judge_population(
     """Judge an export and write the results to ``plan.out``; a run that was stopped goes on.
 
     The steps are taken by plain processes on this machine, or by another ``engine``.
-    Where a rule may speak for a patient without migraine (:mod:`rules.necessity`), everybody is judged. What the other
-    guideline of the plan says goes to ``other_out``. ``also`` write further formats of a folder of results.
+    Where a rule may speak for a patient without migraine (:mod:`prodrome.rules.necessity`), everybody is judged. What
+    the other guideline of the plan says goes to ``other_out``. ``also`` write further formats of a folder of results.
     Raises :class:`ExportError`.
     """
     against = tuple(dict.fromkeys(id_ for one in plan.guidelines for id_ in against_the_sieve(one.rulebook)))

@@ -16,7 +16,6 @@ from tests.docs import rules_reference
 from tests.rules.patients import TODAY, patient
 
 ROOT = Path(__file__).parents[2]
-LOADS = re.compile(r"<(?:script|link|img|iframe)[^>]*?(?:src|href)=\"?(https?://[^\s\">]+)")
 
 
 def test_every_fact_and_field_is_explained_and_nothing_else() -> None:

@@ -432,7 +432,6 @@ def allergy(code: Json | None, **more: Any) -> Json:
     return resource("AllergyIntolerance", subject=None, patient={"reference": f"Patient/{ME}"}, code=code, **more)
 
 
-BETA = ["atenolol", "bisoprolol", "metoprolol", "nadolol", "nebivolol", "pindolol", "propranolol", "timolol"]
 ALLERGIC: list[Row] = [
     ("RxNorm ingredient", (allergy(rxnorm("7258")),), allergies, ["naproxen"]),
     ("RxNorm product", (allergy(rxnorm("856448")),), allergies, ["propranolol"]),

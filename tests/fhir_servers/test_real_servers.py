@@ -105,10 +105,6 @@ def test_a_refused_parameter_is_missing_and_an_ignored_one_is_no_harm(client: Cl
     assert (fetched.state, fetched.problem) == (Completeness.MISSING, "refuses the query (400)")
 
 
-def test_the_version_is_read_from_the_server(client: Client, server: str) -> None:
-    assert client.version(about(server, "x"), OPEN, time.monotonic() + 20) == "4.0.1"
-
-
 def test_the_token_goes_with_every_request_and_only_to_its_server(client: Client, hapi: str) -> None:
     load(hapi, small_chart("guarded", encounters=25))
     with proxy(hapi, token=TOKEN.access_token) as smart:
