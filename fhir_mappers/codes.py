@@ -3,6 +3,7 @@
 A code that a table knows is judged by the code alone. The display of any other code counts as text.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,6 +45,8 @@ class Concept(NamedTuple):
 
 
 MOST_WRITTEN = 3
+# A row of the International Patient Summary that stands for a list nobody has: "no-problem-info". It is no empty list.
+_NO_INFORMATION = re.compile(r"/absent-unknown[^|]*\|no-[a-z]+-info$")
 NOTHING = Concept((), (), ())
 
 
@@ -85,6 +88,8 @@ def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concep
         said = display[:LONGEST_TEXT] if display else ""
         located = locate(system) if system else None
         if located is not None and code:
+            if not located.known and _NO_INFORMATION.search(f"{system}|{code}"):
+                raise Unreadable("coding: says that nothing is known")
             codes.append((located.system, plain_code(located.system, code)))
             displays.append(said if located.known else "")
         if said and (located is None or not located.known or not code):
@@ -92,8 +97,16 @@ def _of_codings(codings: Sequence[JsonObject], texts: tuple[str, ...]) -> Concep
     return Concept(tuple(codes), tuple(words), tuple(displays))
 
 
+def in_words(said: Concept) -> Concept:
+    """The concept with its codes of local systems as its words, where it has no others: some charts code by name."""
+    if not said.codes or said.texts or any(said.displays):
+        return said
+    return said._replace(texts=tuple(code for system, code in said.codes if not locate(system).known))
+
+
 def with_unknown(said: Concept, known: Callable[[str, str], object]) -> Concept:
-    """The concept with the displays of the codes that are not ``known(system, code)`` counted as text."""
+    """The concept with the displays of the codes that are not ``known(system, code)`` counted as text; see in_words."""
+    said = in_words(said)
     unknown = [display for code, display in zip(said.codes, said.displays, strict=True) if display and not known(*code)]
     return said._replace(texts=(*said.texts, *unknown)) if unknown else said
 

@@ -160,7 +160,7 @@ def _kind(guideline: Guideline, visit: JsonObject) -> _Kind:
     for value in () if words else read_objects(visit, "class"):
         said = concept(value) if "coding" in value else coding({"system": ACT_CODE, **value})
         codes += said.codes
-        words += [*said.texts, *said.displays]
+        words += [*said.texts, *said.displays, *(code for _, code in said.codes)]  # a code may be a word
     by_type = frozenset().union(*(sets_of(guideline, said.codes) for said in kinds)) & _CLASSES
     names = sets_of(guideline, tuple(codes)) & _CLASSES or _worded(words, guideline) or by_type
     if not names:

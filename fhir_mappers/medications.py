@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.code_systems import DRUG_SYSTEMS, locate, plain_code
-from prodrome.fhir_mappers.codes import NOTHING, Code, Concept, concept, read_concept, sets_of, with_unknown
+from prodrome.fhir_mappers.codes import NOTHING, Code, Concept, concept, in_words, read_concept, sets_of, with_unknown
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
@@ -134,7 +134,7 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
     if own is NOTHING and reference is None and (medication := read_object(resource, "medication")) is not None:  # R5
         own, reference = read_concept(medication, "concept"), read_object(medication, "reference")
     if reference is None:
-        return NamedMedicine(own)
+        return NamedMedicine(in_words(own))
     display = read_text(reference, "display")
     said = (*own.texts, *((display,) if display else ()))
     key = read_reference(reference)
@@ -156,19 +156,30 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> NamedMedicine:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
     ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
+    return NamedMedicine(_code_of(medication), form, Mixture(ingredients) if ingredients else None)
+
+
+def _code_of(medication: JsonObject) -> Concept:
+    """What a Medication is: by its code and its identifiers, which are its name too where no words are."""
     code = read_concept(medication, "code")
-    if codes := _identified(medication):
+    if codes := _identified(medication, local=not (code.texts or any(code.displays))):
         code = code._replace(codes=(*code.codes, *codes), displays=(*code.displays, *("" for _ in codes)))
-    return NamedMedicine(code, form, Mixture(ingredients) if ingredients else None)
+    return in_words(code)
 
 
-def _identified(parent: JsonObject) -> tuple[Code, ...]:
-    """The product codes that stand as identifiers: a pharmacy's NDC is the number of its product."""
+def _identified(parent: JsonObject, *, local: bool = False) -> tuple[Code, ...]:
+    """The product codes that stand as identifiers: a pharmacy's NDC is the number of its product.
+
+    ``local``: those of systems that our tables do not read, too.
+    """
     identifiers = parent.get("identifier")
     found: list[Code] = []
     for each in identifiers if type(identifiers) is list else [identifiers]:
         system, value = (each.get("system"), each.get("value")) if type(each) is dict else (None, None)
-        if type(system) is type(value) is str and (located := locate(system)).system in DRUG_SYSTEMS:
+        if not type(system) is type(value) is str:
+            continue
+        located = locate(system)
+        if located.system in DRUG_SYSTEMS or (local and not located.known):
             found.append((located.system, plain_code(located.system, value)))
     return tuple(found)
 
@@ -211,6 +222,7 @@ def _ingredients(
                     if inner:
                         found += inner
                         continue
+                known = _code_of(target)
                 said = Concept(said.codes + known.codes, texts + known.texts, said.displays + known.displays)
             else:
                 said = said._replace(texts=texts)
@@ -319,7 +331,7 @@ class Lexicon:
 
     def of_concept(self, resource: JsonObject) -> Recognition:
         """The medicine of a resource that names it by its own concept, if at all. Raises Unreadable."""
-        return self._recognition(NamedMedicine(read_concept(resource, CONCEPT)))
+        return self._recognition(NamedMedicine(in_words(read_concept(resource, CONCEPT))))
 
     def _recognise_concept(self, said: JsonObject) -> Recognition:
         return self.of_concept({CONCEPT: said})

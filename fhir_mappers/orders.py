@@ -96,7 +96,7 @@ def _order(
         use=use,
         coded=medicine.coded,
         systemic=medicine.systemic and dosing.systemic,
-        per_day=dosing.per_day,
+        per_day=None if dosing.as_needed else dosing.per_day,
         single_dose=dosing.single,
         route=dosing.route or medicine.route,
         indication=reason.indication,

@@ -221,7 +221,7 @@ def _prepared(text: str) -> str:
     """
     for sign, number in _FRACTIONS:
         text = text.replace(sign, number)
-    text = fold(text).translate(_DASHES)
+    text = fold(text).translate(_DASHES).lstrip(" =")  # "= 1 tab, Oral": in front of it stands what was not sent
     if _UNSURE.search(text):
         raise NotRead
     if JAPANESE.search(text):

@@ -11,8 +11,8 @@ def words(text: str) -> frozenset[str]:
 
 NOT_SYSTEMIC = words("""
     ophthalmic ophth eye eyes intraocular conjunctival otic ear ears auricular vaginal dental
-    topical topically cutaneous transdermal gel emulgel cream patch patches plaster plasters ointment lotion shampoo
-    drop drops cosmetic mousse foam mouthwash gargle
+    topical topically externally cutaneous transdermal gel emulgel cream patch patches plaster plasters ointment lotion
+    shampoo drop drops cosmetic mousse foam mouthwash gargle
     augensalbe salbe creme pflaster collyre pommade emplatre collirio pomata unguento cerotto
     crema colirio pomada parche oogdruppels zalf pleister oordruppels ogondroppar kram salva plaster
     silmatipat voide laastari oyedraper krem salve silmatilgad salv plaaster krople masc

@@ -34,6 +34,11 @@ CODES = [
     (ICD10CM, "J45.20", "asthma"),
     (ICD10CM, "R51.9", "headache"),
     (ICD10CM, "I10", "other_use.beta_blockers"),
+    (ICD10CM, "I25.2", "cad_ihd"),
+    (SNOMED, "399211009", "cad_ihd"),  # history of myocardial infarction, as I25.2 is
+    (ICD10CM, "Z86.73", "stroke_tia"),
+    (SNOMED, "275526006", "stroke_tia"),  # history of a stroke and of a TIA, as Z86.73 is
+    (SNOMED, "161511000", "stroke_tia"),
 ]
 
 

@@ -540,6 +540,12 @@ FORMS: list[Row] = [
         [],
     ),
     (
+        "on the skin by a route without display",
+        (statement(concept(text="Diclofenac"), dosage=[{"route": concept(LOCAL, "Apply externally")}]),),
+        drugs,
+        [],
+    ),
+    (
         "on the skin by route in French",
         (statement(concept(text="Diclofenac"), dosage=[{"route": concept(text="voie cutanée")}]),),
         drugs,
@@ -611,7 +617,82 @@ ROLES: list[Row] = [
         ["acute", "preventive"],
     ),
 ]
-ALL = [*BY_CODE, *INGREDIENTS, *BY_TEXT, *ELSEWHERE, *FORMS, *ROLES]
+HOUSE = "http://mimic.example.org/CodeSystem/"
+
+
+def identified(*names: str, code: Json | None = None) -> Json:
+    """A statement of a Medication that has these identifiers of the house."""
+    identifiers = [{"system": f"{HOUSE}medication-{place}", "value": name} for place, name in enumerate(names)]
+    return contained(code, identifier=identifiers)
+
+
+NAMED_BY_CODE: list[Row] = [
+    ("a code of the house", (statement(concept(HOUSE + "name", "Propranolol LA")),), drugs, ["propranolol?"]),
+    (
+        "such a code of R5",
+        (statement(None, medication={"concept": concept(HOUSE + "name", "Propranolol")}),),
+        drugs,
+        ["propranolol?"],
+    ),
+    ("such a code of a Medication", (contained(concept(HOUSE + "name", "Propranolol")),), drugs, ["propranolol?"]),
+    ("an identifier", (identified("PROP40", "Propranolol"),), drugs, ["propranolol?"]),
+    (
+        "an identifier beside a code of the house",
+        (identified("PROP40", "Propranolol", code=concept(HOUSE + "formulary", "PROP40")),),
+        drugs,
+        ["propranolol?"],
+    ),
+    (
+        "an ingredient by its identifier",
+        (
+            statement(
+                None,
+                medicationReference={"reference": "#mix"},
+                contained=[
+                    {"resourceType": "Medication", "id": "mix", "ingredient": [{"itemReference": {"reference": "#m"}}]},
+                    {
+                        "resourceType": "Medication",
+                        "id": "m",
+                        "identifier": [{"system": HOUSE, "value": "Propranolol"}],
+                    },
+                ],
+            ),
+        ),
+        drugs,
+        ["propranolol?"],
+    ),
+    (
+        "words go before it",
+        (statement(concept(HOUSE + "name", "Propranolol", text="Topiramate")),),
+        drugs,
+        ["topiramate?"],
+    ),
+    (
+        "a display goes before it",
+        (statement(concept(HOUSE, "Propranolol", display="Topiramate")),),
+        drugs,
+        ["topiramate?"],
+    ),
+    (
+        "words go before an identifier",
+        (identified("Propranolol", code=concept(text="Topiramate")),),
+        drugs,
+        ["topiramate?"],
+    ),
+    ("a code of the tables goes before it", (identified("Propranolol", code=rxnorm("38404")),), drugs, ["topiramate"]),
+    ("a code that is no name", (statement(concept(HOUSE + "formulary", "PROP40")),), drugs, []),
+    (
+        "for the eye, by its route",
+        (
+            statement(
+                concept(HOUSE, "Timolol 0.5%"), dosage=[dose() | {"route": concept(HOUSE + "route", "BOTH EYES")}]
+            ),
+        ),
+        drugs,
+        [],
+    ),
+]
+ALL = [*BY_CODE, *INGREDIENTS, *BY_TEXT, *ELSEWHERE, *FORMS, *ROLES, *NAMED_BY_CODE]
 
 
 @pytest.mark.parametrize(("rows", "ask", "right"), [row[1:] for row in ALL], ids=[row[0] for row in ALL])

@@ -23,6 +23,7 @@ from tests.fhir_mappers.build import (
     encounter,
     facts,
     period,
+    procedure,
     request,
     resource,
     statement,
@@ -451,3 +452,30 @@ TOLERATED: list[Row] = [
 @pytest.mark.parametrize(("name", "rows", "ask", "right"), TOLERATED, ids=[row[0] for row in TOLERATED])
 def test_one_or_a_list_of_one_is_the_same(name: str, rows: tuple[Json, ...], ask: Ask, right: object) -> None:
     assert ask(facts(*rows)) == right, name
+
+
+ABSENT = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("Condition", condition(concept(ABSENT, "no-problem-info"))),
+        ("MedicationStatement", statement(concept(ABSENT, "no-medication-info"), status="unknown")),
+        ("AllergyIntolerance", allergy(code=concept(ABSENT, "no-allergy-info", display="No information"))),
+        ("Procedure", procedure(concept(ABSENT, "no-procedure-info"))),
+    ],
+)
+def test_a_row_that_says_that_nothing_is_known_leaves_its_kind_incomplete(kind: str, row: Json) -> None:
+    read = facts(row)
+    assert skipped(read) == [kind]
+    assert not complete(kind)(read)
+
+
+@pytest.mark.parametrize(
+    "row", [condition(concept(ABSENT, "no-known-problems")), allergy(code=concept(ABSENT, "no-known-allergies"))]
+)
+def test_a_row_that_says_that_there_is_nothing_is_read(row: Json) -> None:
+    read = facts(row)
+    assert not read.skipped
+    assert complete(row["resourceType"])(read)

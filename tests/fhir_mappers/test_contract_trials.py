@@ -640,6 +640,14 @@ def ended(*why: Json, **more: Any) -> Json:
 WHY: list[Row] = [
     ("ineffective, coded", (ended(concept(SNOMED, INEFFECTIVE)),), stops, ["inefficacy"]),
     ("side effect, coded", (ended(concept(SNOMED, SIDE_EFFECT)),), stops, ["intolerance"]),
+    ("a word of the house", (ended(concept(LOCAL, "lack-of-efficacy")),), stops, ["inefficacy?"]),
+    ("a word of the house that denies it", (ended(concept(LOCAL, "not-intolerant")),), stops, ["unknown"]),
+    (
+        "a display goes before it",
+        (ended(concept(LOCAL, "ineffective", display="Course completed")),),
+        stops,
+        ["unknown"],
+    ),
     ("no response", (ended(concept(SNOMED, "58848006")),), stops, ["inefficacy"]),
     (
         "an ICD-10-CM adverse effect",

@@ -44,6 +44,16 @@ def test_an_order_says_drug_dose_route_and_reason() -> None:
     assert order.display == "sumatriptan"
 
 
+@pytest.mark.parametrize("needed", [{"asNeededBoolean": True}, {"asNeededCodeableConcept": {"text": "migraine"}}])
+def test_what_is_taken_as_needed_has_no_scheduled_amount_of_a_day(needed: Json) -> None:
+    every_two_hours = dose(50, frequency=1, period=2, periodUnit="h")
+    scheduled, as_it_comes = (
+        facts(orders=(draft(dosageInstruction=[every_two_hours | more]),)).orders[0] for more in ({}, needed)
+    )
+    assert (scheduled.single_dose, scheduled.per_day) == (50, 600)
+    assert (as_it_comes.single_dose, as_it_comes.per_day) == (50, None)
+
+
 def test_entries_of_a_bundle_and_bare_resources_are_read_alike() -> None:
     wrapped = bundle(draft())["entry"]
     assert facts(orders=tuple(wrapped)).orders == facts(orders=(draft(),)).orders
