@@ -6,15 +6,14 @@ looked at. Every error is a :class:`GuidelineError` that names the file and the 
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, get_args
 
 from prodrome.rules.engine.strict_yaml import YamlEntry
 from prodrome.rules.fact_types import BODY_KINDS, BodyKind, EligibilityAsk
-from prodrome.rules.guideline.readers import read_source
-from prodrome.rules.guideline.types import Drug, GuidelineError, Source
+from prodrome.rules.guideline.readers import Known, read_source
+from prodrome.rules.guideline.types import GuidelineError, Source
 
 Use = Literal["preventive", "acute"]
 MigraineType = Literal["episodic", "chronic"]
@@ -140,35 +139,6 @@ class EligibilityTable:
         )
 
 
-@dataclass(frozen=True)
-class Known:
-    """What a row may name."""
-
-    drugs: Mapping[str, Drug]
-    code_sets: Collection[str]
-    sources: Mapping[str, Source]
-    locales: Collection[str]
-
-    def members(self, entry: YamlEntry, key: str, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """The drugs behind ids of drugs and classes."""
-        found: dict[str, None] = {}
-        for id_ in ids:
-            entry.known(key, id_, [*self.drugs, *self.classes])
-            found |= dict.fromkeys(self.classes.get(id_) or (id_,))
-        return tuple(found)
-
-    @cached_property
-    def classes(self) -> dict[str, tuple[str, ...]]:
-        """The drugs of each narrow class of preventives and each acute class."""
-        found: dict[str, list[str]] = {}
-        for drug in self.drugs.values():
-            if drug.preventive:
-                found.setdefault(drug.preventive.drug_class, []).append(drug.id)
-            if drug.acute:
-                found.setdefault(drug.acute.drug_class, []).append(drug.id)
-        return {id_: tuple(drugs) for id_, drugs in found.items()}
-
-
 def read_eligibility(file: YamlEntry, known: Known, site_file: YamlEntry | None = None) -> EligibilityTable:
     """The shipped table, with what a site's file adds. Raises GuidelineError."""
     bodies, lists = _bodies(file, {}), _lists(file, known, {})
@@ -182,7 +152,7 @@ def read_eligibility(file: YamlEntry, known: Known, site_file: YamlEntry | None 
     for id_ in own_sources:
         if id_ in known.sources:
             raise GuidelineError(f"{site_file.where}: sources: {id_} is taken; choose another id")
-    known = Known(known.drugs, known.code_sets, {**known.sources, **own_sources}, known.locales)
+    known = replace(known, sources={**known.sources, **own_sources})
     bodies |= _bodies(site_file, bodies)
     lists |= _lists(site_file, known, lists)
     rows += _rows(site_file, known, bodies, lists, rows)
@@ -262,7 +232,7 @@ def _row(entry: YamlEntry, id_: str, known: Known, bodies: Mapping[str, Body], l
         days=tuple(map(_days_asked, entry.entries("days", ()))),
         months=entry.integer("months", MONTHS),
         failed=tuple(_failures_asked(one, known, lists) for one in entry.entries("failed", ())),
-        not_with=entry.texts("not_with", (), known=[*known.drugs, *known.classes]),
+        not_with=entry.texts("not_with", (), known=[*known.drugs, *known.narrow]),
         without=entry.texts("without", (), known=known.code_sets),
         asks=entry.texts("asks", ()),
         date=entry.text("date", ""),
@@ -322,7 +292,7 @@ def _failures_asked(entry: YamlEntry, known: Known, lists: Lists) -> FailuresAsk
         least_days=entry.number("least_days", None),
         at_dose=entry.flag("at_dose", False),
         some=entry.integer("some", None),
-        ruled_out=entry.one_of("ruled_out", known.classes, None),
+        ruled_out=entry.one_of("ruled_out", known.narrow, None),
     )
     if not 1 <= asked.least <= sum(map(len, asked.groups.values())):
         raise entry.wrong("least", "from 1 to as many as the list holds")

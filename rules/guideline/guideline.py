@@ -25,35 +25,38 @@ from prodrome.rules.fact_types import (
     DrugId,
     EhfClassId,
 )
-from prodrome.rules.guideline.eligibility import EligibilityTable, Known, read_eligibility, site_sources
+from prodrome.rules.guideline.eligibility import EligibilityTable, read_eligibility, site_sources
 from prodrome.rules.guideline.named import NumericParameter, check_named
 from prodrome.rules.guideline.ndc import product_spellings
 from prodrome.rules.guideline.readers import (
+    Known,
     frozen,
     overridden,
     read_acute_classes,
-    read_allergy_codes,
     read_classes,
-    read_code_rows,
     read_codes,
-    read_combinations,
     read_contraindications,
     read_dose_limits,
     read_drugs,
     read_evidence_order,
-    read_expressions,
     read_locales,
+    read_options,
+    read_parameters,
+    read_sources,
+)
+from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
+from prodrome.rules.guideline.tables import (
+    read_allergy_codes,
+    read_code_rows,
+    read_combinations,
+    read_expressions,
     read_more_code_rows,
     read_names,
     read_ndc_products,
     read_ndc_sets,
-    read_options,
-    read_parameters,
     read_products,
-    read_sources,
     read_words,
 )
-from prodrome.rules.guideline.site import Site, mapped_drugs, mapped_sets
 from prodrome.rules.guideline.types import (
     LOCAL_FORMS,
     NDC,
@@ -424,16 +427,16 @@ def _assemble(folder: Path, site: Site) -> Guideline:
     values = {name: parameter.value for name, parameter in parameters.items()}
     for entry in file.values():
         entry.values = values
-    contraindications = read_contraindications(file["contraindications"], sources, code_sets, words, locales)
-    drugs = read_drugs(
-        file["drugs"], sources, code_sets, contraindications, classes, drug_classes, acute_classes, words, locales
-    )
-    options = read_options(file["drugs"], sources, code_sets, drugs, acute_classes)
-    limits, not_together = read_dose_limits(file["dose_limits"], sources, code_sets, drugs, words, locales)
-    order = read_evidence_order(file["evidence_order"], sources, code_sets, drugs, locales)
+    known = Known(sources, locales, code_sets, words, classes, drug_classes, acute_classes)
+    contraindications = read_contraindications(file["contraindications"], known)
+    known = replace(known, contraindications=contraindications)
+    drugs = read_drugs(file["drugs"], known)
+    known = replace(known, drugs=drugs)
+    options = read_options(file["drugs"], known)
+    limits, not_together = read_dose_limits(file["dose_limits"], known)
+    order = read_evidence_order(file["evidence_order"], known)
     single_drugs = file["drugs"].texts("classes_of_single_drugs", known=drug_classes)
     own = read_file(site.eligibility, GuidelineError) if site.eligibility else None
-    known = Known(drugs, code_sets, sources, locales)
     eligibility = read_eligibility(file["eligibility"], known, own)
     allergic = file["drugs"].entry("allergy_classes")
     more_classes = {to: known.members(allergic, to, allergic.texts(to)) for to in map(str, allergic.data)}
@@ -465,7 +468,7 @@ def _assemble(folder: Path, site: Site) -> Guideline:
         drug_classes=frozen(drug_classes),
         acute_classes=frozen(acute_classes),
         classes_of_single_drugs=frozenset(single_drugs),
-        allergy_classes=frozen({**known.classes, **more_classes}),
+        allergy_classes=frozen({**known.narrow, **more_classes}),
         options=frozen(options),
         dose_limits=limits,
         evidence_order=order,

@@ -1,16 +1,15 @@
 """The guideline's files, each read into the types of ``rules.guideline.types``. Every error is a GuidelineError."""
 
-import csv
-import functools
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from prodrome.rules.engine.strict_yaml import YamlEntry, excerpt, meant
 from prodrome.rules.fact_types import EXCEPTIONS, OVERUSE_CLASSES
+from prodrome.rules.guideline.tables import CodeRow
 from prodrome.rules.guideline.types import (
     ROUTES,
     WRITTEN_STRENGTHS,
@@ -50,6 +49,40 @@ V = TypeVar("V")
 def frozen(mapping: Mapping[K, V]) -> Mapping[K, V]:
     """A read-only copy."""
     return MappingProxyType(dict(mapping))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an entry may name, by id: of each kind what was read before it. ``groups`` are those of other drugs."""
+
+    sources: Mapping[str, Source]
+    locales: Mapping[str, Locale]
+    code_sets: Mapping[str, CodeSet]
+    groups: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, EhfClass]
+    drug_classes: Mapping[str, str]
+    acute_classes: Mapping[str, AcuteClass]
+    contraindications: Mapping[str, Contraindication] = field(default_factory=dict)
+    drugs: Mapping[str, Drug] = field(default_factory=dict)
+
+    def members(self, entry: YamlEntry, key: str, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """The drugs behind ids of drugs and classes."""
+        found: dict[str, None] = {}
+        for id_ in ids:
+            entry.known(key, id_, [*self.drugs, *self.narrow])
+            found |= dict.fromkeys(self.narrow.get(id_) or (id_,))
+        return tuple(found)
+
+    @cached_property
+    def narrow(self) -> dict[str, tuple[str, ...]]:
+        """The drugs of each narrow class of preventives and each acute class."""
+        found: dict[str, list[str]] = {}
+        for drug in self.drugs.values():
+            if drug.preventive:
+                found.setdefault(drug.preventive.drug_class, []).append(drug.id)
+            if drug.acute:
+                found.setdefault(drug.acute.drug_class, []).append(drug.id)
+        return {id_: tuple(drugs) for id_, drugs in found.items()}
 
 
 def read_sources(file: YamlEntry) -> tuple[dict[str, str], dict[str, Source]]:
@@ -153,15 +186,6 @@ def _parameter_value(parameter: Parameter, value: object, where: str, classes: C
     return value
 
 
-class CodeRow(NamedTuple):
-    """One row of a table of codes: the set it adds a code to, and the table's name."""
-
-    set: str
-    system: str
-    code: str
-    table: str
-
-
 def read_codes(
     file: YamlEntry, more: Sequence[CodeRow], *, licensed: bool
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, CodeSet], dict[str, tuple[str, ...]]]:
@@ -227,34 +251,7 @@ def _joined(code_set: CodeSet, others: Sequence[CodeSet]) -> CodeSet:
     return replace(code_set, exact=frozen(exact))
 
 
-@functools.lru_cache(maxsize=8)
-def read_code_rows(folder: Path, *, licensed: bool) -> tuple[CodeRow, ...]:
-    """The rows of codes.csv, and of codes_snomed.csv where its licence is at hand."""
-    tables = ("codes.csv", "codes_snomed.csv") if licensed else ("codes.csv",)
-    return tuple(
-        CodeRow(set_, system, code, table) for table in tables for set_, system, code, _ in _rows(folder, table, 4)
-    )
-
-
-def read_more_code_rows(table: Path) -> tuple[CodeRow, ...]:
-    """The rows of a site's own table of codes, of the same shape as codes.csv."""
-    return tuple(
-        CodeRow(set_, system, code, table.name) for set_, system, code, _ in _rows(table.parent, table.name, 4)
-    )
-
-
-def read_expressions(folder: Path) -> Mapping[str, str]:
-    """The expression (SNOMED CT ECL) that a terminology server expands to the codes of a set, by set."""
-    return MappingProxyType({row[0]: row[1] for row in _rows(folder, "expressions.csv", 2)})
-
-
-def read_contraindications(
-    file: YamlEntry,
-    sources: Mapping[str, Source],
-    code_sets: Mapping[str, CodeSet],
-    words: Mapping[str, tuple[str, ...]],
-    locales: Collection[str],
-) -> dict[str, Contraindication]:
+def read_contraindications(file: YamlEntry, known: Known) -> dict[str, Contraindication]:
     """``contraindications.yaml``, by id."""
     contraindications = {}
     ids = file.named("contraindications")
@@ -268,20 +265,20 @@ def read_contraindications(
             strength=entry.one_of("strength", WRITTEN_STRENGTHS),
             counts_for_class=entry.flag("counts_for_class"),
             by_drug=frozen(by_drug),
-            code_set=entry.one_of("code_set", code_sets, id_ if id_ in code_sets else None),
-            co_medications=entry.texts("co_medications", (), known=words),
+            code_set=entry.one_of("code_set", known.code_sets, id_ if id_ in known.code_sets else None),
+            co_medications=entry.texts("co_medications", (), known=known.groups),
             within_days=entry.integer("within_days", None),
             absolute_when=entry.text("absolute_when", None),
             note=entry.text("note", ""),
-            source=entry.one_of("source", sources),
-            by_locale=_strengths_by_locale(entry, locales),
-            only_in=entry.texts("only_in", (), known=locales),
+            source=entry.one_of("source", known.sources),
+            by_locale=_strengths_by_locale(entry, known.locales),
+            only_in=entry.texts("only_in", (), known=known.locales),
             undated_holds=entry.flag("undated_holds", False),
             who=_who(entry),
-            excluded_by=entry.texts("excluded_by", (), known=code_sets),
+            excluded_by=entry.texts("excluded_by", (), known=known.code_sets),
             superseded_by=entry.one_of("superseded_by", ids, None),
             shown_by=entry.texts("shown_by", ()),
-            beside=entry.one_of("beside", code_sets, None),
+            beside=entry.one_of("beside", known.code_sets, None),
             for_migraine=entry.texts("for_migraine", ()),
             exempt_up_to=_exempt(entry.entry("exempt_up_to", None)),
         )
@@ -343,17 +340,7 @@ def read_acute_classes(file: YamlEntry) -> dict[str, AcuteClass]:
     return classes
 
 
-def read_drugs(
-    file: YamlEntry,
-    sources: Mapping[str, Source],
-    code_sets: Mapping[str, CodeSet],
-    contraindications: Mapping[str, Contraindication],
-    classes: Mapping[str, EhfClass],
-    drug_classes: Mapping[str, str],
-    acute_classes: Mapping[str, AcuteClass],
-    groups: Collection[str],
-    locales: Collection[str],
-) -> dict[str, Drug]:
+def read_drugs(file: YamlEntry, known: Known) -> dict[str, Drug]:
     """``drugs.yaml``: the drugs, by id."""
     profiles = {id_: _side_effects(entry) for id_, entry in file.named("side_effects").items()}
     entries = file.named("drugs")
@@ -374,18 +361,16 @@ def read_drugs(
             id=id_,
             name=entry.text("name"),
             codes=frozen(by_system),
-            preventive=_preventive(preventive, sources, profiles, classes, drug_classes, groups)
-            if preventive
-            else None,
-            acute=_acute(acute, sources, acute_classes) if acute else None,
+            preventive=_preventive(preventive, known, profiles) if preventive else None,
+            acute=_acute(acute, known) if acute else None,
             only_for_migraine=entry.flag("only_for_migraine", False),
             counts_as=entry.one_of("counts_as", entries, None),
             contains=entry.texts("contains", (), known=entries),
             besides=entry.texts("besides", ()),
-            also_given_for=entry.one_of("also_given_for", code_sets, None),
-            unavailable_in=entry.texts("unavailable_in", (), known=locales),
-            contraindications=entry.texts("contraindications", (), known=contraindications),
-            cautions=entry.texts("cautions", (), known=contraindications),
+            also_given_for=entry.one_of("also_given_for", known.code_sets, None),
+            unavailable_in=entry.texts("unavailable_in", (), known=known.locales),
+            contraindications=entry.texts("contraindications", (), known=known.contraindications),
+            cautions=entry.texts("cautions", (), known=known.contraindications),
             sources=_sources_of(preventive, acute),
             procedural=entry.flag("procedural", False),
             only_for_headache=entry.flag("only_for_headache", False),
@@ -413,20 +398,13 @@ def _side_effects(entry: YamlEntry) -> SideEffects:
     return profile
 
 
-def _preventive(
-    entry: YamlEntry,
-    sources: Mapping[str, Source],
-    profiles: Mapping[str, SideEffects],
-    classes: Mapping[str, EhfClass],
-    drug_classes: Mapping[str, str],
-    groups: Collection[str],
-) -> PreventiveUse:
+def _preventive(entry: YamlEntry, known: Known, profiles: Mapping[str, SideEffects]) -> PreventiveUse:
     dose, trial = entry.entry("dose"), entry.entry("trial")
     quarterly = trial.entry("quarterly", None)
     profile = entry.one_of("side_effects", profiles, None)
     use = PreventiveUse(
-        ehf_class=entry.one_of("ehf_class", classes),
-        drug_class=entry.one_of("drug_class", drug_classes),
+        ehf_class=entry.one_of("ehf_class", known.classes),
+        drug_class=entry.one_of("drug_class", known.drug_classes),
         counts=entry.flag("counts"),
         unit=dose.one_of("unit", ("mg", "units")),
         per=dose.one_of("per", ("day", "administration")),
@@ -441,11 +419,11 @@ def _preventive(
         quarterly_min_days=quarterly.integer("min_days") if quarterly else None,
         quarterly_min_administrations=quarterly.integer("min_administrations") if quarterly else None,
         side_effects=profiles[profile] if profile else None,
-        sources=entry.texts("sources", (), known=sources),
+        sources=entry.texts("sources", (), known=known.sources),
         washout_months=entry.integer("washout_months", None),
         regimens=tuple(_regimen(one) for one in entry.entries("regimens", ())),
         titration=_titration(entry.entry("titration", None)),
-        adequate_beside=tuple(_adequate_beside(one, groups) for one in entry.entries("adequate_beside", ())),
+        adequate_beside=tuple(_adequate_beside(one, known.groups) for one in entry.entries("adequate_beside", ())),
     )
     _rising(dose, "min_adequate", "min_adequate_chronic", "target", "maximum")
     _positive(trial, "min_days", "interval_days")
@@ -507,7 +485,7 @@ def _titration(entry: YamlEntry | None) -> Titration | None:
     return titration
 
 
-def _acute(entry: YamlEntry, sources: Mapping[str, Source], classes: Mapping[str, AcuteClass]) -> AcuteUse:
+def _acute(entry: YamlEntry, known: Known) -> AcuteUse:
     doses = []
     for dose in entry.entries("doses", ()):
         doses.append(
@@ -528,12 +506,12 @@ def _acute(entry: YamlEntry, sources: Mapping[str, Source], classes: Mapping[str
         _positive(exception, "min_full")
         exception.done()
     use = AcuteUse(
-        drug_class=entry.one_of("drug_class", classes),
+        drug_class=entry.one_of("drug_class", known.acute_classes),
         overuse_class=entry.one_of("overuse_class", OVERUSE_CLASSES, None),
         doses=tuple(doses),
         exceptions=tuple(exceptions),
         suggest=entry.flag("suggest"),
-        sources=entry.texts("sources", (), known=sources),
+        sources=entry.texts("sources", (), known=known.sources),
         not_evaluated=entry.texts("not_evaluated", ()),
         emergency=entry.flag("emergency", False),
     )
@@ -543,21 +521,14 @@ def _acute(entry: YamlEntry, sources: Mapping[str, Source], classes: Mapping[str
     return use
 
 
-def read_dose_limits(
-    file: YamlEntry,
-    sources: Mapping[str, Source],
-    code_sets: Mapping[str, CodeSet],
-    drugs: Mapping[str, Drug],
-    groups: Collection[str],
-    locales: Collection[str],
-) -> tuple[tuple[DoseLimit, ...], tuple[str, ...]]:
+def read_dose_limits(file: YamlEntry, known: Known) -> tuple[tuple[DoseLimit, ...], tuple[str, ...]]:
     """The limits, and the acute classes of which no two drugs may be given together."""
     limits = []
     for entry in file.entries("limits"):
         limits.append(
             DoseLimit(
-                drug=entry.one_of("drug", drugs),
-                where=entry.texts("where", known=locales),
+                drug=entry.one_of("drug", known.drugs),
+                where=entry.texts("where", known=known.locales),
                 route=entry.one_of("route", ROUTES, None),
                 brand=entry.text("brand", None),
                 single=entry.number("single", None),
@@ -565,11 +536,11 @@ def read_dose_limits(
                 weekly=entry.number("weekly", None),
                 doses=entry.integer("doses", None),
                 days=entry.integer("days", None),
-                with_drug=entry.one_of("with_drug", drugs, None),
-                with_group=entry.one_of("with_group", groups, None),
-                conditions=entry.texts("conditions", (), known=code_sets),
+                with_drug=entry.one_of("with_drug", known.drugs, None),
+                with_group=entry.one_of("with_group", known.groups, None),
+                conditions=entry.texts("conditions", (), known=known.code_sets),
                 for_migraine=entry.flag("for_migraine", False),
-                source=entry.one_of("source", sources),
+                source=entry.one_of("source", known.sources),
             )
         )
         one = limits[-1]
@@ -579,45 +550,39 @@ def read_dose_limits(
         _positive(entry, "doses", "days")
         entry.done()
     together = file.entry("not_together")
-    classes = together.texts("classes", known={drug.acute.drug_class for drug in drugs.values() if drug.acute})
-    together.one_of("source", sources)
+    classes = together.texts("classes", known={drug.acute.drug_class for drug in known.drugs.values() if drug.acute})
+    together.one_of("source", known.sources)
     together.done()
     return tuple(limits), classes
 
 
-def read_evidence_order(
-    file: YamlEntry,
-    sources: Mapping[str, Source],
-    code_sets: Mapping[str, CodeSet],
-    drugs: Mapping[str, Drug],
-    locales: Collection[str],
-) -> EvidenceOrder:
+def read_evidence_order(file: YamlEntry, known: Known) -> EvidenceOrder:
     """Which drugs come first. Every locale has a body, and no body ranks a drug twice."""
     bodies = {}
     named = file.named("bodies")
-    for locale in locales:
+    for locale in known.locales:
         if locale not in named:
             raise GuidelineError(f"{file.where}: bodies: {locale} is missing")
     for locale, entry in named.items():
-        entry.known("locale", locale, locales)
+        entry.known("locale", locale, known.locales)
         bodies[locale] = Ranking(
             name=entry.text("name"),
-            source=entry.one_of("source", sources),
-            episodic=_ranks(entry, "episodic", drugs),
-            chronic=_ranks(entry, "chronic", drugs),
+            source=entry.one_of("source", known.sources),
+            episodic=_ranks(entry, "episodic", known.drugs),
+            chronic=_ranks(entry, "chronic", known.drugs),
         )
         entry.done()
     comorbidities = []
     for code_set, entry in file.named("comorbidities").items():
-        entry.known("comorbidities", code_set, code_sets)
-        prefer, avoid = entry.texts("prefer", (), known=drugs), entry.texts("avoid", (), known=drugs)
-        comorbidities.append(Comorbidity(code_set, prefer, avoid, entry.one_of("source", sources)))
+        entry.known("comorbidities", code_set, known.code_sets)
+        prefer, avoid = entry.texts("prefer", (), known=known.drugs), entry.texts("avoid", (), known=known.drugs)
+        comorbidities.append(Comorbidity(code_set, prefer, avoid, entry.one_of("source", known.sources)))
         entry.done()
     return EvidenceOrder(
         frozen(bodies),
         tuple(comorbidities),
-        _firsts(file.entry("pregnancy"), sources, drugs),
-        _firsts(file.entry("breastfeeding"), sources, drugs),
+        _firsts(file.entry("pregnancy"), known),
+        _firsts(file.entry("breastfeeding"), known),
     )
 
 
@@ -634,23 +599,17 @@ def _ranks(entry: YamlEntry, name: str, drugs: Mapping[str, Drug]) -> tuple[tupl
     return tuple(tuple(rank) for rank in ranks)
 
 
-def _firsts(entry: YamlEntry, sources: Mapping[str, Source], drugs: Mapping[str, Drug]) -> tuple[First, ...]:
+def _firsts(entry: YamlEntry, known: Known) -> tuple[First, ...]:
     firsts = []
     for first in entry.entries("first"):
-        firsts.append(First(first.one_of("drug", drugs), first.text("only", None)))
+        firsts.append(First(first.one_of("drug", known.drugs), first.text("only", None)))
         first.done()
-    entry.one_of("source", sources)
+    entry.one_of("source", known.sources)
     entry.done()
     return tuple(firsts)
 
 
-def read_options(
-    file: YamlEntry,
-    sources: Mapping[str, Source],
-    code_sets: Mapping[str, CodeSet],
-    drugs: Mapping[str, Drug],
-    acute_classes: Collection[str],
-) -> dict[str, Option]:
+def read_options(file: YamlEntry, known: Known) -> dict[str, Option]:
     """``drugs.yaml``: what is left beside single drugs, by id."""
     options = {}
     for id_, entry in file.named("options").items():
@@ -659,144 +618,10 @@ def read_options(
             kind=entry.one_of("kind", ("combination", "procedure", "device", "non_drug")),
             name=entry.text("name"),
             avoid=entry.text("avoid", None),
-            code_set=entry.one_of("code_set", code_sets, None),
-            drugs=entry.texts("drugs", (), known=drugs),
-            joins=entry.texts("joins", (), known=acute_classes),
-            sources=entry.texts("sources", known=sources),
+            code_set=entry.one_of("code_set", known.code_sets, None),
+            drugs=entry.texts("drugs", (), known=known.drugs),
+            joins=entry.texts("joins", (), known=known.acute_classes),
+            sources=entry.texts("sources", known=known.sources),
         )
         entry.done()
     return options
-
-
-def _rows(folder: Path, name: str, columns: int) -> list[list[str]]:
-    """The rows of a CSV table below its header; lines that start with # are comments."""
-    try:
-        with (folder / name).open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write the mark
-            rows = [row for row in csv.reader(stream) if row and not row[0].startswith("#")]
-    except OSError as error:
-        raise GuidelineError(f"{name}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise GuidelineError(f"{name}: expected UTF-8, found something else at byte {error.start}") from error
-    except csv.Error as error:
-        raise GuidelineError(f"{name}: not CSV: {error}") from error
-    for row in rows:
-        if len(row) != columns:
-            raise GuidelineError(f"{name}: {row[0]}: expected {columns} columns, found {len(row)}")
-    return rows[1:]
-
-
-def _check_known(where: str, named: tuple[str, ...], drugs: tuple[str, ...]) -> None:
-    for drug in named:
-        if drug not in drugs:
-            raise GuidelineError(f"{where}: drug {drug!r} is unknown{meant(drug, drugs)}")
-
-
-class Names(NamedTuple):
-    """Words by which text names a medicine: each to its drug (``""``: none of ours), and what else they say.
-
-    ``holds``: words of combinations that are no drug of ours, to the drugs of ours in them. ``others``: ingredients
-    that are none. ``beside_dose``: names that count beside a dose only.
-    """
-
-    drugs: Mapping[str, str]
-    holds: Mapping[str, tuple[str, ...]]
-    others: frozenset[str]
-    beside_dose: frozenset[str]
-
-
-@functools.lru_cache(maxsize=8)
-def read_names(folder: Path, drugs: tuple[str, ...]) -> Names:
-    """The table of names. Raises GuidelineError for a drug nobody knows, or a word that is no name."""
-    names: dict[str, str] = {}
-    holds: dict[str, tuple[str, ...]] = {}
-    others: set[str] = set()
-    beside_dose: set[str] = set()
-    for word, drug, kind in _rows(folder, "names.csv", 3):
-        held = tuple(part for part in map(str.strip, drug.split("+")) if part)
-        _check_known(f"names.csv: {word}", held, drugs)
-        if word != word.lower().strip() or word in names or word in others:
-            raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
-        if kind == "other":
-            others.add(word)
-        elif kind in ("ingredient", "brand", "beside a dose"):
-            names[word] = drug if "+" not in drug else ""
-            if "+" in drug:
-                holds[word] = held
-            if kind == "beside a dose":
-                beside_dose.add(word)
-        else:
-            raise GuidelineError(
-                f"names.csv: {word}: kind should be ingredient, brand, beside a dose or other, found {kind!r}"
-            )
-    return Names(frozen(names), frozen(holds), frozenset(others), frozenset(beside_dose))
-
-
-@functools.lru_cache(maxsize=8)
-def read_words(folder: Path) -> Mapping[str, tuple[str, ...]]:
-    """What phrases mean (``stop_reason.inefficacy``, ``specialist.neurology``...) -> the phrases."""
-    words: dict[str, list[str]] = {}
-    for means, phrase in _rows(folder, "words.csv", 2):
-        words.setdefault(means, []).append(phrase)
-    return frozen({means: tuple(phrases) for means, phrases in words.items()})
-
-
-@functools.lru_cache(maxsize=8)
-def read_products(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[str, tuple[str, ...]]:
-    """Code -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
-    known = {"", *drugs}
-    products: dict[str, tuple[str, ...]] = {}
-    for code, *row in _rows(folder, table, 6):
-        if row[0] not in known or code in products:
-            raise GuidelineError(f"{table}: {code}: drug {row[0]!r} is unknown, or the code is given twice")
-        products[code] = tuple(row)
-    return products
-
-
-@functools.lru_cache(maxsize=8)
-def read_combinations(folder: Path, drugs: tuple[str, ...], table: str) -> Mapping[str, tuple[str, ...]]:
-    """Code of a combination -> the drugs in it, read at the first look-up and kept."""
-    found: dict[str, tuple[str, ...]] = {}
-    for held, codes in _rows(folder, table, 2):
-        parts = tuple(held.split())
-        _check_known(table, parts, drugs)
-        for code in codes.split():
-            if found.setdefault(code, parts) is not parts:
-                raise GuidelineError(f"{table}: {code} stands twice")
-    return found
-
-
-@functools.lru_cache(maxsize=8)
-def read_ndc_products(folder: Path, drugs: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """National Drug Code of a product -> (drug, strength, per_ml, route, form), read at the first look-up and kept."""
-    known = {"", *drugs}
-    products: dict[str, tuple[str, ...]] = {}
-    for *row, codes in _rows(folder, _NDC_PRODUCTS, 6):
-        if row[0] not in known:
-            raise GuidelineError(f"{_NDC_PRODUCTS}: drug {row[0]!r} is unknown{meant(row[0], drugs)}")
-        product = tuple(row)
-        for code in codes.split():
-            if products.setdefault(code, product) is not product:
-                raise GuidelineError(f"{_NDC_PRODUCTS}: {code} stands twice")
-    return products
-
-
-_NDC_PRODUCTS = "products_ndc.csv"
-
-
-@functools.lru_cache(maxsize=8)
-def read_ndc_sets(folder: Path, sets: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
-    """National Drug Code of a product -> the code sets it is in, read at the first look-up and kept."""
-    found: dict[str, frozenset[str]] = {}
-    for name, codes in _rows(folder, "codes_ndc.csv", 2):
-        if name not in sets:
-            raise GuidelineError(f"codes_ndc.csv: set {name!r} is unknown{meant(name, sets)}")
-        for code in codes.split():
-            found[code] = found.get(code, frozenset()) | {name}
-    return found
-
-
-@functools.lru_cache(maxsize=8)
-def read_allergy_codes(folder: Path, *, licensed: bool) -> Mapping[str, str]:
-    """SNOMED CT code -> the drug or class that an allergy is to, read at the first look-up and kept."""
-    tables = ("allergies.csv", "allergies_snomed.csv") if licensed else ("allergies.csv",)
-    return frozen({code: to for table in tables for code, to, _ in _rows(folder, table, 3)})
