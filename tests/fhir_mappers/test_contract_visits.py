@@ -307,6 +307,8 @@ SPECIALISTS: list[Row] = [
             "neurologi",
             "Neurologian poliklinikka",
             "脳神経内科",
+            "神經科門診",
+            "신경과 외래",
             "Kopfschmerzambulanz",
             "Consulta de cefaleas",
             "Centro cefalee",
@@ -317,7 +319,15 @@ SPECIALISTS: list[Row] = [
     ],
     *[
         (f"in words: {word}", (seen(serviceType=concept(text=word)),), follow_ups, [])
-        for word in ("Neurochirurgie", "Neurochirurgia", "Allgemeinmedizin", "脳神経外科", "Neonatologie")
+        for word in (
+            "Neurochirurgie",
+            "Neurochirurgia",
+            "Allgemeinmedizin",
+            "脳神経外科",
+            "神經外科",
+            "신경외과",
+            "Neonatologie",
+        )
     ],
     (
         "a specialist contained",
