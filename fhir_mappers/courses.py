@@ -154,7 +154,7 @@ def _drug(said: Recognition) -> str:
     return said.medicine.drug.id if said.medicine else said.named.label.lower()
 
 
-_TREATMENT = "ext-PharmaceuticalTreatment.Identifier"
+_TREATMENT = ("ext-PharmaceuticalTreatment.Identifier", "zib-Medication-MedicationTreatment")  # new and old
 
 
 def _treatment(resource: JsonObject) -> str | None:

@@ -83,6 +83,30 @@ def test_a_dutch_agreement_ends_the_one_it_stops_which_stays_as_it_was_made(
     assert bool(groups & {"maoi", "mao_a_inhibitor"}) is taken, name
 
 
+def test_an_agreement_of_medication_process_9_0_says_the_same_in_its_older_extensions() -> None:
+    def older(since: str, treatment: str, *more: Json, **elements: Any) -> Json:
+        extensions = [
+            {"url": NICTIZ + "zib-Medication-PeriodOfUse", "valuePeriod": {"start": since}},
+            {"url": NICTIZ + "zib-Medication-MedicationTreatment", "valueIdentifier": {"value": treatment}},
+            *more,
+        ]
+        return request(MOCLOBEMIDE, **({"authoredOn": since, "extension": extensions} | elements))
+
+    def is_taken(*rows: Json) -> bool:
+        return bool(facts(*rows).co_medications)
+
+    weeks = {
+        "url": NICTIZ + "zib-MedicationUse-Duration",
+        "valueDuration": {"value": 10, "unit": "weken", "code": "wk"},
+    }
+    begun, other = older("2025-09-01", "1"), older("2025-09-01", "2")
+    old_type = concept("urn:oid:2.16.840.1.113883.2.4.3.11.60.20.77.5.2.1", "2")
+    stop_type_of_old = {"url": NICTIZ + "zib-Medication-StopType", "valueCodeableConcept": old_type}
+    stopped = older("2026-01-10", "1", modifierExtension=[stop_type_of_old])
+    assert (is_taken(begun), is_taken(older("2025-09-01", "1", weeks))) == (True, False)
+    assert (is_taken(begun, stopped), is_taken(other, stopped)) == (False, True)
+
+
 def test_a_dutch_agreement_that_was_changed_is_one_trial_that_runs() -> None:
     first = agreement("2025-01-01", drug=PROPRANOLOL)
     stop = agreement("2025-01-01", "2025-04-01", drug=PROPRANOLOL, stop="410546004")
