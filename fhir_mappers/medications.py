@@ -156,7 +156,10 @@ def read_named(chart: Chart, resource: JsonObject) -> NamedMedicine:
 def _medication(chart: Chart, medication: JsonObject, within: JsonObject | None = None) -> NamedMedicine:
     form = read_concept(medication, "form" if "form" in medication else "doseForm")  # R5
     ingredients = _ingredients(chart, medication, within or medication, _DEPTH, count(1))
-    return NamedMedicine(_code_of(medication), form, Mixture(ingredients) if ingredients else None)
+    code = _code_of(medication)
+    if ingredients and code == NOTHING and all(each.concept == NOTHING for each in ingredients):
+        raise Unreadable("ingredient: the Medication it refers to did not come")
+    return NamedMedicine(code, form, Mixture(ingredients) if ingredients else None)
 
 
 def _code_of(medication: JsonObject) -> Concept:

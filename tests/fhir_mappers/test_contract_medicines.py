@@ -18,7 +18,7 @@ from tests.fhir_mappers.build import (
     rxnorm,
     statement,
 )
-from tests.fhir_mappers.contract import Ask, Row, doses, drugs, singles, uses
+from tests.fhir_mappers.contract import Ask, Row, doses, drugs, singles, skipped, uses
 
 NDC = "http://hl7.org/fhir/sid/ndc"
 PZN = "http://fhir.de/CodeSystem/ifa/pzn"
@@ -698,3 +698,10 @@ ALL = [*BY_CODE, *INGREDIENTS, *BY_TEXT, *ELSEWHERE, *FORMS, *ROLES, *NAMED_BY_C
 @pytest.mark.parametrize(("rows", "ask", "right"), [row[1:] for row in ALL], ids=[row[0] for row in ALL])
 def test_a_medicine_is_recognised(rows: tuple[Json, ...], ask: Ask, right: object) -> None:
     assert ask(facts(*rows)) == right
+
+
+def test_a_medicine_whose_ingredients_did_not_come_is_unreadable() -> None:
+    elsewhere = {"itemReference": {"reference": "Medication/elsewhere"}}
+    read = facts(contained(None, elsewhere))
+    assert (drugs(read), skipped(read)) == ([], ["MedicationStatement"])
+    assert drugs(facts(contained(rxnorm("8787"), elsewhere))) == ["propranolol"]
