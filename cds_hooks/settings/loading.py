@@ -6,7 +6,8 @@ Later wins. Where each value came from is remembered.
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -50,20 +51,8 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
     if file is None and DEFAULT_FILE.exists():
         file = DEFAULT_FILE
     command_line = {name: value for name, value in (overrides or {}).items() if value is not None}
-    layers: list[tuple[str, Mapping[str, object]]] = []
-    if file is not None:
-        layers.append((file.name, _read(file)))
-    layers += [("environment", _environment()), ("command line", command_line)]
-
-    values: dict[str, object] = {}
-    origins: dict[str, str] = {}
-    for origin, layer in layers:
-        for name, value in layer.items():
-            before = values.get(name)
-            if isinstance(before, Mapping) and isinstance(value, Mapping):
-                value = {**before, **value}
-                origin = f"{origins[name]}, {origin}"
-            values[name], origins[name] = value, origin
+    layers = [(file.name, _read(file))] if file else []
+    values, origins = _merged([*layers, ("environment", _environment()), ("command line", command_line)])
     if "database_url" not in values and file is not None:
         values["database_url"] = f"sqlite:///{file.resolve().parent / 'prodrome.db'}"
         origins["database_url"] = f"default, beside {file.name}"
@@ -77,6 +66,27 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         details = error.errors(include_url=False)
         problems = [_problem(detail, origins) for detail in details if detail["type"] not in _CONSEQUENCES]
         raise SettingsError(problems) from None
+    _check_what_is_named(settings)
+    settings._origins = origins
+    return settings
+
+
+def _merged(layers: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[dict[str, object], dict[str, str]]:
+    """The values of several layers, the later over the earlier, and where each came from."""
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        for name, value in layer.items():
+            before = values.get(name)
+            if isinstance(before, Mapping) and isinstance(value, Mapping):
+                values[name], origins[name] = {**before, **value}, f"{origins[name]}, {origin}"
+            else:
+                values[name], origins[name] = value, origin
+    return values, origins
+
+
+def _check_what_is_named(settings: Settings) -> None:
+    """Raise SettingsError for keys, folders, parameters and codes that the settings name and that cannot be used."""
     for server in settings.fhir_servers:
         if server.backend and not server.backend.can_sign():
             expected = f"expected as key of its backend a private key (PEM) that signs {server.backend.algorithm}"
@@ -85,21 +95,22 @@ def load_settings(path: Path | None = None, *, overrides: Mapping[str, object] |
         folder = getattr(settings, name)
         if folder is not None and not folder.is_dir():
             raise SettingsError([f"{name}: expected a folder, found none at {folder}"])
-    try:
+    with _told("parameters: "):
         load_guideline().with_parameters(settings.parameters)
-    except GuidelineError as error:
-        raise SettingsError([f"parameters: {error}"]) from None
-    try:
+    with _told("more_codes: "):
         if settings.more_codes:
             load_guideline().with_codes(settings.more_codes)
-    except GuidelineError as error:
-        raise SettingsError([f"more_codes: {error}"]) from None
-    try:
+    with _told():
         site_guideline(settings)
+
+
+@contextmanager
+def _told(where: str = "") -> Iterator[None]:
+    """Have what the guideline says of a setting told as what is wrong with the settings."""
+    try:
+        yield
     except GuidelineError as error:
-        raise SettingsError([str(error)]) from None
-    settings._origins = origins
-    return settings
+        raise SettingsError([f"{where}{error}"]) from None
 
 
 def site_guideline(settings: Settings) -> Guideline:

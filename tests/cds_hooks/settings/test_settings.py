@@ -56,6 +56,16 @@ def test_what_is_said_later_wins_and_its_origin_is_told(tmp_path: Path, monkeypa
     assert line(settings, "today") == ("", "default")
 
 
+def test_what_is_said_in_part_in_two_places_comes_from_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "[parameters]\nmoh_months = 2\n")
+    monkeypatch.setenv("PRODROME_PARAMETERS__EPISODE_GAP_DAYS", "2")
+    monkeypatch.setenv("PRODROME_KEEP_DAYS", "10")
+    settings = load_settings()
+    assert settings.parameters == {"moh_months": 2, "episode_gap_days": 2}
+    assert line(settings, "parameters")[1] == "prodrome.toml, environment"
+    assert line(settings, "keep_days") == ("10", "environment")
+
+
 def test_the_file_may_be_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site.toml").write_text("today = 2026-06-15\n", encoding="utf-8")
     monkeypatch.setenv("PRODROME_SETTINGS", str(tmp_path / "site.toml"))
