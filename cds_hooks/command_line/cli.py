@@ -1,6 +1,7 @@
 """The command ``prodrome``."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -40,8 +41,18 @@ def parser(named: str | None = None) -> argparse.ArgumentParser:
     return whole
 
 
+def _make_printable() -> None:
+    """Have all that is printed go out as UTF-8, whatever the locale, and nowhere where an output was closed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  open as long as the process is
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # names of files may be no text
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 for success, 1 where the command found fault, 2 for a mistake."""
+    _make_printable()
     words = sys.argv[1:] if arguments is None else arguments
     completing = "_ARGCOMPLETE" in os.environ
     whole = parser(None if completing else next((word for word in words if not word.startswith("-")), ""))

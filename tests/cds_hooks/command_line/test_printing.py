@@ -22,6 +22,7 @@ from tests.serving import serving
 ROOT = Path(__file__).parents[3]
 RESISTANT = str(ROOT / "examples" / "patient-view-resistant.json")
 DAY = ("--today", "2026-06-15")
+PRODROME = (sys.executable, "-c", "import sys; from prodrome.cds_hooks.command_line.cli import main; sys.exit(main())")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,26 @@ def test_of_a_kind_that_a_fhir_server_does_not_give_the_last_line_says_that_it_m
     *_, answer, lacking = capsys.readouterr().err.splitlines()
     assert answer == "No card."
     assert lacking == "Not all came of Condition: what is lacking could change this."
+
+
+@pytest.mark.parametrize("closing", [">&-", ">&- 2>&- <&-"])
+def test_where_nobody_takes_what_is_printed_the_command_does_its_work(closing: str) -> None:
+    words = [*PRODROME, "consult", RESISTANT, *DAY]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closing}', "sh", *words], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_locale_without_the_signs_that_are_printed_stops_nothing() -> None:
+    """What is printed says that it is UTF-8, or is JSON, which has to be."""
+    locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [*PRODROME, "review"],
+        capture_output=True,
+        env=locale,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "\N{EN DASH}" in done.stdout.decode("utf-8")
 
 
 def test_a_printed_command_runs_as_it_is_printed() -> None:
