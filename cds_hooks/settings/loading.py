@@ -144,11 +144,13 @@ def _read(file: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SettingsError([f"{file.name}: there is no such file"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{file.name}: cannot be read ({type(error).__name__})"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{file.name}: not TOML: {error}"]) from None
+        raise SettingsError([f"{file}: there is no such file"]) from None
+    except OSError as error:
+        raise SettingsError([f"{file}: cannot be read ({error.strerror})"]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{file}: expected UTF-8, found something else at byte {error.start}"]) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError([f"{file}: not TOML: {error}"]) from None
 
 
 def _environment() -> Mapping[str, object]:

@@ -83,6 +83,25 @@ def test_text_that_is_not_toml_is_said_with_its_line(tmp_path: Path) -> None:
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, r"cannot be read \(Is a directory\)"),
+        ("ü".encode("latin-1"), "expected UTF-8, found something else at byte 0"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "not TOML: "),
+    ],
+    ids=["folder", "other encoding", "too deep"],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_folder(
+    tmp_path: Path, content: bytes | None, expected: str
+) -> None:
+    """Whose variable names another file than was meant sees which it was."""
+    file = tmp_path / "of-the-site"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"{file}: {expected}"):
+        load_settings(file)
+
+
 def test_the_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "prodrome.toml").write_bytes(codecs.BOM_UTF8 + b'locale = "UK"\n')
     assert load_settings().locale == "UK"
