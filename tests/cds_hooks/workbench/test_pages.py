@@ -137,6 +137,18 @@ def test_a_pasted_request_is_answered_as_over_the_wire(client: FlaskClient) -> N
     assert [card["summary"] for card in shown["cards"]] == [card["summary"] for card in wire["cards"]]
 
 
+def test_where_there_is_no_card_what_did_not_come_is_pointed_at(client: FlaskClient) -> None:
+    said = "what did not come</a> could change that"
+    document = client.get(f"{opened(client, 'seven-days')}/request.json").get_json()
+    for came in (True, False):
+        if not came:
+            del document["prefetch"]["conditions"]
+        case = post(client, "/open", source="pasted", pasted=json.dumps(document)).location
+        page = client.get(case).text
+        assert "no rule has something to say" in page
+        assert (said in page) is not came
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"hook": "patient-view"}', '{"hook": 1, "context": 2}'])
 def test_what_cannot_be_asked_is_explained_and_stays_in_the_form(client: FlaskClient, text: str) -> None:
     answer = post(client, "/open", source="pasted", pasted=text)
