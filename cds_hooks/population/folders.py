@@ -43,8 +43,13 @@ class LocalFolder:
         return True
 
     def sizes(self) -> dict[str, int]:
-        """The plain files: what a link leads to may be one, and is in no circle."""
-        found = {path for folder in self.below or (self.root,) for path in folder.rglob("*")}
+        """The plain files: what a link leads to may be one, and is in no circle. Raises OSError for a closed folder."""
+        found = {
+            Path(folder, name)
+            for top in self.below or (self.root,)
+            for folder, _, names in os.walk(top, onerror=_raise)
+            for name in names
+        }
         return {str(path.relative_to(self.root)): path.stat().st_size for path in sorted(found) if path.is_file()}
 
     def open(self, file: str) -> BinaryIO:
@@ -53,6 +58,11 @@ class LocalFolder:
 
     def __str__(self) -> str:
         return str(self.root)
+
+
+def _raise(error: OSError) -> None:
+    """Files in a folder that cannot be looked into would be left out, and nobody told."""
+    raise error
 
 
 def local(*folders: Path) -> LocalFolder:

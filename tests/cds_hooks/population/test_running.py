@@ -1,6 +1,7 @@
 """A population gets the answers that each of its patients gets online, whatever stops or disturbs the run."""
 
 import codecs
+import errno
 import gzip
 import json
 import os
@@ -172,6 +173,21 @@ def test_an_export_that_was_not_finished_is_none(tmp_path: Path) -> None:
         plan(export, tmp_path / "out")
     write_export(tmp_path / "in", CHARTS[:2])  # stopped after all had come
     assert judge_population(plan(export, tmp_path / "out")).counts["patients"] == 2
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = write_export(tmp_path / "in", CHARTS[:2], manifest=False)
+    closed = write_export(export / "closed", CHARTS[2:4], manifest=False)
+    look = os.scandir
+
+    def refusing(folder: str) -> object:
+        if Path(folder) == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(PermissionError, match="closed"):
+        plan(export, tmp_path / "out")
 
 
 def test_results_do_not_go_into_the_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
