@@ -34,8 +34,9 @@ def collect(parts: Iterable[tuple[str, object]]) -> tuple[dict[str, list[BundleE
     """Sort (kind asked for, value) pairs into resources by kind and the completeness of each kind asked for.
 
     ``null`` is complete and empty; an OperationOutcome, or what is no FHIR at all, is missing; a Bundle that goes on,
-    lacks some of its total or reports an error inside is incomplete. A kind asked for twice is as complete as the
-    worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their kind's completeness.
+    lacks some of its total, reports an error inside or holds other kinds alone is incomplete. A kind asked for twice is
+    as complete as the worse answer. Resources of other kinds (included ones, say) are kept, but say nothing of their
+    kind's completeness.
     """
     found: dict[str, list[list[BundleEntry]]] = {}  # by kind, the rows of each value
     completeness: dict[str, Completeness] = {}
@@ -152,6 +153,9 @@ def _collect_bundle(
         full_url = entry.get("fullUrl")
         rows.append(BundleEntry(resource, full_url if type(full_url) is str else None))
     total = total_of(bundle)
+    # Nothing comes along where nothing matched: rows of other kinds alone answer another question.
+    if total != 0 and not asked_for and any(found.values()):
+        state = worse(state, INCOMPLETE)
     # A total of all entries is that of the matches and of what came with them, however many of each there are.
     if total is not None and total != len(entries) - inner and lacks_some(total, *_counted(kind, entries)):
         state = worse(state, INCOMPLETE)
