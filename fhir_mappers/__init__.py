@@ -24,7 +24,7 @@ from prodrome.fhir_mappers.collecting import (
 )
 from prodrome.fhir_mappers.conditions import read_conditions
 from prodrome.fhir_mappers.courses import read_courses
-from prodrome.fhir_mappers.elements import bare_id, reference_key
+from prodrome.fhir_mappers.elements import bare_id, load_json, reference_key
 from prodrome.fhir_mappers.encounters import read_encounters
 from prodrome.fhir_mappers.export_rows import DIAGNOSING, MigraineCodes, Orders, is_asked_for, is_since, whose
 from prodrome.fhir_mappers.follow_ups import read_follow_ups
@@ -73,6 +73,7 @@ __all__ = [
     "is_since",
     "kind_of",
     "lacks_some",
+    "load_json",
     "locate",
     "make_ready",
     "next_links",

@@ -12,6 +12,26 @@ import orjson
 JsonObject = dict[str, Any]
 
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def load_json(body: bytes) -> Any:
+    """The JSON in *body*, which may begin with a byte order mark. Raises ``orjson.JSONDecodeError``.
+
+    Half a character, as is left where text was cut by its length, is valid (RFC 8259, 8.2) and nothing that can be
+    kept: U+FFFD takes its place.
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        if rb"\ud" not in text and rb"\uD" not in text:
+            raise
+    return orjson.loads(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text))
+
+
 class Unreadable(Exception):
     """An element that a fact needs has the wrong type or an impossible value.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from prodrome.cds_hooks.fhir_client.addresses import FhirServerError, NotAllowed
+from prodrome.fhir_mappers import load_json
 
 if TYPE_CHECKING:
     import httpx
@@ -199,7 +200,7 @@ def _parsed(body: bytes) -> Any:
     if body.count(b'"resourceType"') > MAX_RESOURCES or body.count(b"{") + body.count(b"[") > MAX_MEMBERS:
         raise Failure("sends more than can be taken")
     try:
-        return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        return load_json(body)
     except orjson.JSONDecodeError:
         raise Failure("sends an answer that is not valid JSON") from None
 

@@ -18,6 +18,7 @@ import orjson
 
 from prodrome.cds_hooks.protocol.hooks import DEPRECATED, HOOKS, Hook
 from prodrome.cds_hooks.protocol.refusals import Forbidden, Invalid, Missing, NothingToJudge, Refused
+from prodrome.fhir_mappers import load_json
 
 MAX_DEPTH = 64
 _BENEATH = reduce(lambda within, _: (within,), range(254 - MAX_DEPTH), object())
@@ -88,7 +89,7 @@ def parse(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise Invalid("The body is empty; expected a JSON object.")
     try:
-        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        document = load_json(body)
     except orjson.JSONDecodeError as error:
         if not _is_utf8(body):
             raise Invalid("The body is not valid JSON: it is not UTF-8.") from None

@@ -458,6 +458,12 @@ def test_an_include_may_be_refused_in_the_answer(refusal: httpx.Response) -> Non
     assert fetch({"MedicationRequest": [refusal, bundle()]}, WITH_INCLUDE).state is COMPLETE
 
 
+def test_a_text_that_was_cut_within_a_character_costs_nothing() -> None:
+    body = bundle(*encounters("a")).content.replace(b'"Patient/1"', rb'"Patient/1", "display": "cut \ud83d"')
+    fetched = fetch({"Encounter": [httpx.Response(200, content=body, headers=FHIR)]})
+    assert (fetched.state, fetched.count) == (COMPLETE, 1)
+
+
 @pytest.mark.parametrize("query", ["Encounter?patient=1", "Encounter?patient=1&_include=Encounter:participant"])
 @pytest.mark.parametrize("status", [400, 422, 501])
 def test_a_page_larger_than_the_server_allows_is_left_to_the_server(status: int, query: str) -> None:

@@ -255,6 +255,7 @@ AS_PLAIN: dict[str, Change] = {
     )[0],
     "members that nobody knows": saying(extension={"x": 1}, foo=[1]),
     "an extension that is null": saying(extension=None),
+    "a text that was cut within a character": order_with(note=[{"text": "once a day \ud83d"}]),
 }
 
 
