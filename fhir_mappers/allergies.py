@@ -22,7 +22,9 @@ NSAID_CODES = "nsaid_hypersensitivity"  # code set: a hypersensitivity to the wh
 CLASS = "class."  # of the phrases that name a class of drugs
 
 
-_Named = tuple[tuple[bool, str], ...]  # whether a code names it, and the drug
+_Drugs = frozenset[tuple[str, tuple[str, ...]]]  # each with all drugs of the product that was named, where it is in one
+_Named = tuple[tuple[bool, str, tuple[str, ...]], ...]  # the same, with whether a code names it
+_OTHERS = ("",)  # of a product: what the tables do not know
 
 
 class _Substance(NamedTuple):
@@ -62,7 +64,7 @@ def _read(
         words += [concept.written for concept in concepts]
     if found:
         refs = (ref,) if ref else ()
-        allergies.extend(Allergy(drug, _type(resource), coded, refs) for coded, drug in found)
+        allergies.extend(Allergy(drug, _type(resource), coded, refs, within) for coded, drug, within in found)
         chart.understood("AllergyIntolerance", "substance")
     else:
         chart.puzzled("AllergyIntolerance", "substance", "is in no table", ref, "; ".join(filter(None, words)))
@@ -86,7 +88,7 @@ def _substance(guideline: Guideline, allergy: JsonObject) -> _Substance:
 def _named_by(concepts: Iterable[Concept], lexicon: Lexicon) -> _Named:
     """The drugs that some concepts name, and whether a code does."""
     meant = [_meant(said, lexicon) for said in concepts]
-    return tuple((coded, drug) for coded, drugs in meant for drug in sorted(drugs))
+    return tuple((coded, drug, within) for coded, drugs in meant for drug, within in sorted(drugs))
 
 
 # "No known allergy to NSAIDs", in several languages; that somebody cannot tolerate a drug is no denial.
@@ -106,25 +108,43 @@ def _denies(said: Concept) -> bool:
     return any(_NO_ALLERGY.search(text) and not _BUT.search(text) for text in texts)
 
 
-def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, frozenset[str]]:
+def _meant(said: Concept, lexicon: Lexicon) -> tuple[bool, _Drugs]:
     """Whether a code says to what somebody is allergic, and to which drugs (or to NSAIDs)."""
     guideline = lexicon.guideline
     if NSAID_CODES in sets_of(guideline, said.codes):
-        return True, frozenset({_NSAID})
+        return True, _alone({_NSAID})
     named = {to for system, code in said.codes if system == SNOMED and (to := guideline.allergy_to(code))}
     if named:
-        return True, frozenset().union(*(_members(guideline, to) for to in named))
+        return True, _alone(frozenset().union(*(_members(guideline, to) for to in named)))
     if grouped := frozenset(drug for code in said.codes for drug in _of_atc_group(guideline, *code)):
-        return True, grouped
+        return True, _alone(grouped)
     if _denies(said):
         return False, frozenset()
     medicine = lexicon.recognise(NamedMedicine(said))
     if medicine and medicine.coded:
-        return True, frozenset({medicine.drug.id})
-    return False, frozenset().union(*(_worded(text, lexicon) for text in with_unknown(said, guideline.sets_of).texts))
+        return True, _held(said, lexicon)
+    texts = with_unknown(said, guideline.sets_of).texts
+    return False, frozenset().union(*(_worded(text, lexicon) for text in texts)) or _held(said, lexicon)
 
 
-def _worded(text: str, lexicon: Lexicon) -> frozenset[str]:
+def _alone(drugs: Iterable[str]) -> _Drugs:
+    return frozenset((drug, ()) for drug in drugs)
+
+
+def _held(said: Concept, lexicon: Lexicon) -> _Drugs:
+    """The drug that a concept names, and what a product holds of the tables' drugs, each within it."""
+    named = NamedMedicine(said)
+    medicine = lexicon.recognise(named)
+    parts = [drug.id for drug in lexicon.parts(named)] if medicine is None or medicine.drug.is_last_resort else []
+    if medicine is None:
+        whole = tuple(parts) if len(parts) > 1 else (*parts, *_OTHERS)
+        return frozenset((part, whole) for part in parts)
+    drug = medicine.drug
+    inner = {*parts, *drug.contains, drug.counts_as or drug.id} - {drug.id}
+    return frozenset({(drug.id, ()), *((part, (drug.id,)) for part in inner)})
+
+
+def _worded(text: str, lexicon: Lexicon) -> _Drugs:
     """The drugs of a text: of a class that it names, and those it names themselves.
 
     A class in brackets beside a drug says what the drug is: "Ibuprofen (NSAID)".
@@ -132,16 +152,15 @@ def _worded(text: str, lexicon: Lexicon) -> frozenset[str]:
     text = _BUT.split(fold(text))[0]
     named = _named_in(text, lexicon)
     classes = found_in(_BRACKETS.sub(" ", text) if named else text, _class_names(lexicon.guideline))
-    return named.union(*(_members(lexicon.guideline, to.removeprefix(CLASS)) for to in classes))
+    return named.union(*(_alone(_members(lexicon.guideline, to.removeprefix(CLASS))) for to in classes))
 
 
-def _named_in(text: str, lexicon: Lexicon) -> frozenset[str]:
-    """The drug that a text names, or each of several that it lists."""
-    for names in ([text], _LIST.split(text)):
-        found = [lexicon.recognise(NamedMedicine(Concept((), (name,), ()))) for name in names]
-        if any(found):
-            return frozenset(medicine.drug.id for medicine in found if medicine)
-    return frozenset()
+def _named_in(text: str, lexicon: Lexicon) -> _Drugs:
+    """The drug or product that a text names, or each of several that it lists."""
+    whole = Concept((), (text,), ())
+    if lexicon.recognise(NamedMedicine(whole)):
+        return _held(whole, lexicon)
+    return frozenset().union(*(_held(Concept((), (name,), ()), lexicon) for name in _LIST.split(text)))
 
 
 _ATC_GROUP = re.compile(r"C07|[A-Z]\d\d[A-Z]{1,2}")  # of three characters one alone is a class: beta blockers

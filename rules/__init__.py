@@ -5,7 +5,7 @@ The rooms inside: :mod:`prodrome.rules.engine` matches rules, :mod:`prodrome.rul
 
 from prodrome.rules import facts, rows
 from prodrome.rules.contraindications import ABSOLUTE, Active, contraindications_of, is_lastingly_barred
-from prodrome.rules.dose_limits import Broken, Excess, broken_limits, highest_single_dose
+from prodrome.rules.dose_limits import Broken, Excess, broken_limits, highest_single_dose, most_allowed
 from prodrome.rules.doses import ExceptionalDose, adequacy, at_full_dose, days_at, dose_exceptions, full_dose
 from prodrome.rules.eligibility import (
     ClassState,
@@ -94,6 +94,7 @@ __all__ = [
     "meaning_of",
     "month_back",
     "months_ago",
+    "most_allowed",
     "per_guideline",
     "preference",
     "rows",

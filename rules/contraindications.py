@@ -114,7 +114,7 @@ def _evidence(
     if contraindication.id == "nsaid_hypersensitivity":
         allergies = [a for a in facts.allergies if a.drug == _NSAID or is_nsaid(guideline.drugs.get(a.drug))]
         if not evidence:
-            grade = ABSOLUTE if any(a.kind == "allergy" for a in allergies) else RELATIVE
+            grade = ABSOLUTE if any(a.is_certain for a in allergies) else RELATIVE
         evidence += allergies
     if contraindication.absolute_when == "heart_rate_below_50":
         grade = ABSOLUTE if _slow_heart(facts, guideline, today) else RELATIVE

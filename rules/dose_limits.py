@@ -30,19 +30,43 @@ class Broken:
 def broken_limits(facts: Facts, guideline: Guideline, order: DraftOrder, locale: str) -> tuple[Broken, ...]:
     """The limits an order breaks in a locale, in the order of the table. What is not known breaks none."""
     found = []
-    routes = {row.route for row in guideline.dose_limits if row.drug == order.drug and row.route}
-    route = order.route or ("oral" if "oral" in routes else next(iter(routes)) if len(routes) == 1 else None)
-    for row in guideline.dose_limits:
-        if row.drug != order.drug or locale not in row.where or row.route not in (None, route):
-            continue
-        if row.brand and row.brand.casefold() not in order.display.casefold():
-            continue
+    for row in _of_drug(guideline, order.drug, order.route, order.display, locale):
         excesses = tuple(_excesses(row, order))
         if excesses:
             evidence = _evidence(row, facts)
             if evidence is not None:
                 found.append(Broken(row, excesses, evidence))
     return tuple(found)
+
+
+def most_allowed(
+    facts: Facts, guideline: Guideline, drug: str, route: str | None, display: str, locale: str
+) -> tuple[float | None, float | None]:
+    """The most of a drug for the patient in a locale, at once and in 24 hours; ``None`` where no limit holds."""
+    rows = [
+        row
+        for row in _of_drug(guideline, drug, route, display, locale)
+        if (row.single is not None or row.daily is not None) and _evidence(row, facts) is not None
+    ]
+    single = min((row.single for row in rows if row.single is not None), default=None)
+    return single, min((row.daily for row in rows if row.daily is not None), default=None)
+
+
+def _of_drug(guideline: Guideline, drug: str, route: str | None, display: str, locale: str) -> Iterator[DoseLimit]:
+    """The limits of a drug by a route in a locale.
+
+    A route that is not said is the only one, or by mouth where the drug is: ketorolac is an injection first.
+    """
+    of_drug = [row for row in guideline.dose_limits if row.drug == drug]
+    if route is None and of_drug:
+        acute = guideline.drugs[drug].acute
+        dosed = {dose.route for dose in acute.doses} if acute else set()
+        routes = dosed | {row.route for row in of_drug if row.route}
+        route = "oral" if "oral" in (dosed or routes) else next(iter(routes)) if len(routes) == 1 else None
+    for row in of_drug:
+        is_meant = not row.brand or row.brand.casefold() in display.casefold()
+        if is_meant and locale in row.where and row.route in (None, route):
+            yield row
 
 
 def _excesses(row: DoseLimit, order: DraftOrder) -> Iterator[Excess]:
@@ -53,8 +77,9 @@ def _excesses(row: DoseLimit, order: DraftOrder) -> Iterator[Excess]:
     if daily is not None:
         if row.daily is not None and daily > row.daily:
             yield Excess("daily", daily, row.daily)
-        if row.weekly is not None and daily * 7 > row.weekly:
-            yield Excess("weekly", daily * 7, row.weekly)
+        weekly = round(daily * 7, 5)  # a day's amount has 6 digits: six doses of 1 mg a week are 6 mg
+        if row.weekly is not None and weekly > row.weekly:
+            yield Excess("weekly", weekly, row.weekly)
         if row.doses is not None and single and round(daily / single, 6) > row.doses:
             yield Excess("doses", daily / single, row.doses)
         if row.days is not None and order.days is not None and order.days > row.days:

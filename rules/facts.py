@@ -218,13 +218,20 @@ class AttackRecord:
 class Allergy:
     """An active allergy or intolerance to a drug. ``kind`` is ``allergy``, ``intolerance`` or ``None`` (untyped).
 
-    Where it names NSAIDs as a class, ``drug`` is ``nsaid``.
+    Where it names NSAIDs as a class, ``drug`` is ``nsaid``. An allergy to a product of several drugs is one to each of
+    them; ``within`` are all of that product, for which of them it is meant nobody can say.
     """
 
     drug: str
     kind: str | None = None
     coded: bool = True
     refs: Refs = ()
+    within: tuple[str, ...] = ()
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is an allergy, to this drug and not to a product with it."""
+        return self.kind == "allergy" and not self.within
 
 
 @dataclass(frozen=True)

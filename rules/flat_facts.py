@@ -275,7 +275,8 @@ def _other_uses(sheet: _Sheet) -> Iterator[_Measured]:
 def _allergies(sheet: _Sheet) -> Iterator[_Measured]:
     recorded: dict[tuple[str, bool], dict[str, None]] = {}  # an allergy recorded twice is one
     for allergy in sheet.facts.allergies:
-        recorded.setdefault((allergy.drug, allergy.coded), {}).update(dict.fromkeys(allergy.refs))
+        if not allergy.within:  # of a product nobody knows which of its drugs failed
+            recorded.setdefault((allergy.drug, allergy.coded), {}).update(dict.fromkeys(allergy.refs))
     for (name, coded), refs in recorded.items():
         drug = sheet.guideline.drugs.get(name)
         if drug is None:  # to a whole class: a contraindication, no drug that failed
@@ -515,7 +516,8 @@ def _contraindications_of_part(sheet: _Sheet, order: DraftOrder, drug: Drug) -> 
             "for_migraine": drug.id in active.contraindication.for_migraine,
         }
         yield "order_contraindication", fields | reason, active.refs
-    allergies = [one for one in sheet.options.against(drug) if one.contraindication is None]
+    ordered = (order.drug, *order.parts) if order.parts else ()
+    allergies = [one for one in sheet.options.against(drug, ordered) if one.contraindication is None]
     for strength in (ABSOLUTE, RELATIVE):
         of_strength = [one for one in allergies if one.strength == strength]
         if of_strength:
@@ -548,11 +550,11 @@ def _declared(sheet: _Sheet) -> Iterator[_Measured]:
     for id_, found in sheet.active.items():
         if id_ not in active or (found.grade == ABSOLUTE and active[id_].grade != ABSOLUTE):
             yield "new_contraindication", {"contraindication": id_}, found.refs
-    old = {(one.drug, one.kind == "allergy") for one in known.allergies}
+    old = {(one.drug, one.is_certain) for one in known.allergies}
     fresh = [
         one
         for one in facts.allergies
-        if not declared.isdisjoint(one.refs) and old.isdisjoint({(one.drug, True), (one.drug, one.kind == "allergy")})
+        if not declared.isdisjoint(one.refs) and old.isdisjoint({(one.drug, True), (one.drug, one.is_certain)})
     ]
     if fresh:
         refs = tuple(ref for allergy in fresh for ref in allergy.refs)

@@ -12,11 +12,15 @@ from prodrome.rules.guideline.types import Contraindication, Drug
 
 @dataclass(frozen=True)
 class Against:
-    """What speaks against a drug, and how strongly: a contraindication, or ``None`` for an allergy or intolerance."""
+    """What speaks against a drug, and how strongly: a contraindication, or ``None`` for an allergy or intolerance.
+
+    ``in_product``: the allergy is to a product with it.
+    """
 
     contraindication: Contraindication | None
     strength: Strength
     refs: Refs
+    in_product: bool = False
 
     @property
     def id(self) -> str:
@@ -50,9 +54,10 @@ class DrugOptions:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
         return self.guideline.drugs[drug_id].counts_as or drug_id
 
-    def against(self, drug: Drug) -> tuple[Against, ...]:
-        """Every contraindication, allergy and intolerance that speaks against a drug now."""
-        return self._against.get(drug.id, ())
+    def against(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[Against, ...]:
+        """Every contraindication, allergy and intolerance that speaks against a drug now, in a product with others."""
+        found = self._against.get(drug.id, ())
+        return self._weighed(drug, beside) if found and beside else found
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
@@ -66,14 +71,16 @@ class DrugOptions:
         found += [drug for allergy in self.facts.allergies for drug in holding.get(allergy.drug, ())]
         return {drug.id: drug for drug in found}.values()
 
-    def _weighed(self, drug: Drug) -> tuple[Against, ...]:
+    def _weighed(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[Against, ...]:
         found = [
             Against(one.contraindication, one.strength(drug.id), one.refs)
             for one in contraindications_of(drug, self.active)
         ]
         for allergy in self.facts.allergies:
             if drug.holds(allergy.drug):
-                found.append(Against(None, ABSOLUTE if allergy.kind == "allergy" else RELATIVE, allergy.refs))
+                whole = all(drug.holds(one) or one in beside for one in allergy.within)
+                strength = ABSOLUTE if whole and allergy.kind == "allergy" else RELATIVE
+                found.append(Against(None, strength, allergy.refs, not whole))
         return tuple(found)
 
     def is_for_migraine(self, fact: Trial | AttackRecord) -> bool:

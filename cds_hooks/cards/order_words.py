@@ -33,7 +33,7 @@ class Profile:
     common: tuple[Trusted, ...]
     usually_lessen: tuple[Trusted, ...]
     stop_and_call: tuple[Trusted, ...]
-    onset_weeks: Trusted
+    onset_weeks: Trusted | None
     judge_weeks: int
     judge_on: date
     target: Trusted | None
@@ -110,7 +110,7 @@ class Order:
             common=_trusted(effects.common),
             usually_lessen=_trusted(effects.usually_lessen),
             stop_and_call=_trusted(effects.stop_and_call),
-            onset_weeks=Trusted(effects.onset_weeks),
+            onset_weeks=Trusted(effects.onset_weeks) if effects.onset_weeks else None,
             judge_weeks=judging.weeks,
             judge_on=judging.on,
             target=target,
@@ -153,7 +153,9 @@ class Order:
     @cached_property
     def _reasons(self) -> tuple[WhyNot, ...]:
         """Every active reason against what was ordered, the strongest first."""
-        found = dict.fromkeys(reason for drug in self.holds for reason in self.sheet.reasons(drug))
+        draft = self.draft
+        ordered = (draft.drug, *draft.parts) if draft.parts else ()
+        found = dict.fromkeys(reason for drug in self.holds for reason in self.sheet.reasons(drug, ordered))
         return tuple(sorted(found, key=lambda reason: STRENGTHS.index(reason.level)))
 
     @cached_property

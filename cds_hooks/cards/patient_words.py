@@ -152,17 +152,23 @@ class Sheet:
         """The contraindications that hold now, by id."""
         return self.judgement.active
 
-    def reasons(self, drug: Drug) -> tuple[WhyNot, ...]:
-        """Every active reason against a drug, the strongest first: contraindications, allergies and cautions."""
+    def reasons(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
+        """Every active reason against a drug, in a product with others, the strongest first.
+
+        Contraindications, allergies and cautions.
+        """
+        if beside:
+            return self._reasons_against(drug, beside)
         known = self._reasons.get(drug.id)
         if known is None:
             known = self._reasons[drug.id] = self._reasons_against(drug)
         return known
 
-    def _reasons_against(self, drug: Drug) -> tuple[WhyNot, ...]:
+    def _reasons_against(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
         found = []
-        for one in self.options.against(drug):
-            allergy = "allergy to it" if one.strength == ABSOLUTE else "intolerance to it"
+        for one in self.options.against(drug, beside):
+            kind = "allergy" if one.strength == ABSOLUTE else "intolerance"
+            allergy = "allergy or intolerance to a product with it" if one.in_product else f"{kind} to it"
             label = one.contraindication.label if one.contraindication else allergy
             found.append(self._why_not(label, one.strength, one.refs))
         for active in [self.active[id_] for id_ in drug.cautions if id_ in self.active]:

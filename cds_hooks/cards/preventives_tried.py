@@ -80,7 +80,7 @@ def failed_course(sheet: Sheet, name: str, drug_id: str) -> TriedCourse:
     refs = [
         ref
         for allergy in sheet.facts.allergies
-        if allergy.drug in sheet.guideline.drugs and sheet.base(allergy.drug) == drug_id
+        if not allergy.within and allergy.drug in sheet.guideline.drugs and sheet.base(allergy.drug) == drug_id
         for ref in allergy.refs
     ]
     outcome = sheet.evidence(refs) or (Trusted("allergy or intolerance on record"),)

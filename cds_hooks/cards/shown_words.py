@@ -15,7 +15,7 @@ from prodrome.cds_hooks.cards.markdown import Trusted
 from prodrome.cds_hooks.cards.order_words import Order
 from prodrome.cds_hooks.cards.patient_words import EXCEPTION_WORDS, Sheet, amount, days
 from prodrome.cds_hooks.protocol import KIND_WORDS
-from prodrome.rules import When, full_dose, length, rows
+from prodrome.rules import When, full_dose, length, most_allowed, rows
 from prodrome.rules.guideline import Drug
 
 
@@ -113,7 +113,8 @@ def low_doses(found: tuple[rows.LowDose, ...], view: View, order: Order | None) 
     doses: dict[Trusted, SingleDose] = {}
     for low_dose in found:
         said = order.draft if order else view.sheet.trial(low_dose.subject)
-        low = _single_dose(view.sheet, view.sheet.drug(said.drug), said.single_dose, said.route)
+        display = order.draft.display if order else ""
+        low = _single_dose(view.sheet, view.sheet.drug(said.drug), said.single_dose, said.route, display)
         if low:
             doses.setdefault(low.drug, low)
     return tuple(doses.values())
@@ -224,18 +225,24 @@ def _brief(sheet: Sheet, name: str) -> Brief:
     return Brief(done, taken, too_low, Trusted(flaw), told, Trusted(needed))
 
 
-def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None) -> SingleDose | None:
+def _single_dose(sheet: Sheet, drug: Drug, dose: float | None, route: str | None, display: str) -> SingleDose | None:
+    """A dose below the full one; beside it no more than the patient may take, at once and in 24 hours."""
     full = full_dose(sheet.guideline, drug, dose, route) if dose is not None else None
     if drug.acute is None or dose is None or full is None:
         return None
     row = drug.acute.dose(route or "oral")
+    locale = sheet.judgement.locale
+    single, daily = most_allowed(sheet.facts, sheet.guideline, drug.id, route, display, locale)
+    usual = row.usual if row and row.usual and full < row.usual <= (single or row.usual) else None
+    told = row.max_24h if row and locale in (row.max_24h_in or (locale,)) else None
+    most = min([number for number in (told, daily) if number is not None], default=None)
     return SingleDose(
         drug=sheet.name(drug.id),
         dose=dose,
         full=full,
-        usual=row.usual if row else None,
-        max_24h=row.max_24h if row else None,
-        repeat_hours=row.repeat_hours if row else None,
+        usual=usual,
+        max_24h=most if most is not None and most >= full else None,
+        repeat_hours=row.repeat_hours if row and (most is None or most >= 2 * full) else None,
         exceptions=tuple(dict.fromkeys(Trusted(EXCEPTION_WORDS[one.when]) for one in drug.acute.exceptions)),
         not_evaluated=tuple(Trusted(what) for what in drug.acute.not_evaluated),
     )

@@ -365,7 +365,8 @@ class _Drawing:
         for allergy in facts.allergies:
             kind = allergy.kind or "type not said"
             name = drugs[allergy.drug].name if allergy.drug in drugs else "NSAIDs"
-            self._entry("Allergies", name, [("Kind", kind)], allergy.refs)
+            told = f"{name}, in a product" if allergy.within else name
+            self._entry("Allergies", told, [("Kind", kind)], allergy.refs)
         for record in facts.attack_records:
             said = f"{record.relieved} of {record.treated} attacks relieved"
             dose = f"{record.single_dose:g} mg" if record.single_dose is not None else "not recorded"

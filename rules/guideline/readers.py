@@ -391,7 +391,7 @@ def _side_effects(entry: YamlEntry) -> SideEffects:
         common=entry.texts("common"),
         usually_lessen=entry.texts("usually_lessen"),
         stop_and_call=entry.texts("stop_and_call"),
-        onset_weeks=entry.text("onset_weeks"),
+        onset_weeks=entry.text("onset_weeks", None),
         judge_weeks=entry.integer("judge_weeks"),
     )
     entry.done()
@@ -494,6 +494,7 @@ def _acute(entry: YamlEntry, known: Known) -> AcuteUse:
                 min_full=dose.number("min_full", None),
                 usual=dose.number("usual", None),
                 max_24h=dose.number("max_24h", None),
+                max_24h_in=dose.texts("max_24h_in", (), known=known.locales),
                 repeat_hours=dose.number("repeat_hours", None),
             )
         )

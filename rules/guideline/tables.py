@@ -85,15 +85,16 @@ def read_names(folder: Path, drugs: tuple[str, ...]) -> Names:
     others: set[str] = set()
     beside_dose: set[str] = set()
     for word, drug, kind in _rows(folder, "names.csv", 3):
-        held = tuple(part for part in map(str.strip, drug.split("+")) if part)
-        _check_known(f"names.csv: {word}", held, drugs)
+        main, colon, parts = drug.partition(":") if ":" in drug else ("", "+" if "+" in drug else "", drug)
+        held = tuple(part for part in map(str.strip, parts.split("+")) if part)
+        _check_known(f"names.csv: {word}", (*held, *([main] if main else [])), drugs)
         if word != word.lower().strip() or word in names or word in others:
             raise GuidelineError(f"names.csv: {word}: should be in lower case and given once")
         if kind == "other":
             others.add(word)
         elif kind in ("ingredient", "brand", "beside a dose"):
-            names[word] = drug if "+" not in drug else ""
-            if "+" in drug:
+            names[word] = main if colon else drug
+            if colon:
                 holds[word] = held
             if kind == "beside a dose":
                 beside_dose.add(word)

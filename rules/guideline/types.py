@@ -77,7 +77,7 @@ class SideEffects:
     common: tuple[str, ...]
     usually_lessen: tuple[str, ...]
     stop_and_call: tuple[str, ...]
-    onset_weeks: str
+    onset_weeks: str | None
     judge_weeks: int
 
 
@@ -151,12 +151,16 @@ class PreventiveUse:
 
 @dataclass(frozen=True, slots=True)
 class AcuteDose:
-    """Doses of an acute drug by one route, in mg. ``min_full``: the lowest single dose that is a full dose."""
+    """Doses of an acute drug by one route, in mg. ``min_full``: the lowest single dose that is a full dose.
+
+    ``max_24h_in`` are the locales in which ``max_24h`` is the most; all, where it is empty.
+    """
 
     route: str
     min_full: float | None
     usual: float | None
     max_24h: float | None
+    max_24h_in: tuple[str, ...]
     repeat_hours: float | None
 
 

@@ -136,6 +136,22 @@ def test_an_allergy_is_to_an_ingredient_or_a_product_of_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        (concept(text="Percocet"), {("acetaminophen", ("acetaminophen", "oxycodone"))}),
+        (rxnorm("214183"), {("oxycodone", ("acetaminophen", "oxycodone"))}),  # acetaminophen with oxycodone
+        (concept(text="penicillin; Percocet, propranolol"), {("propranolol", ())}),
+        (concept(text="Treximet"), {("sumatriptan_naproxen", ()), ("naproxen", ("sumatriptan_naproxen",))}),
+        (concept(text="Fiorinal"), {("butalbital", ()), ("aspirin", ("butalbital",))}),
+        (concept(text="lisinopril/hydrochlorothiazide"), {("lisinopril", ("", "lisinopril"))}),
+    ],
+)
+def test_an_allergy_to_a_product_is_one_to_what_it_holds(code: Json, found: set[tuple[str, tuple[str, ...]]]) -> None:
+    read = facts(allergy(code)).allergies
+    assert found <= {(one.drug, tuple(sorted(one.within))) for one in read}
+
+
+@pytest.mark.parametrize(
     ("type_", "kind"),
     [
         ("allergy", "allergy"),

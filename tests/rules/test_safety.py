@@ -379,6 +379,38 @@ def test_allergies(allergy: str, kind: str | None, ordered: str, expected: str |
     assert level(ordered, "acute", allergies=allergies) == expected
 
 
+@pytest.mark.parametrize(
+    ("ordered", "expected"),
+    [
+        (("oxycodone", "acetaminophen"), "critical"),  # the product itself
+        (("oxycodone",), "warning"),
+        (("acetaminophen",), "warning"),
+        (("hydrocodone", "acetaminophen"), "warning"),
+        (("hydrocodone",), None),
+    ],
+)
+def test_an_allergy_to_a_product_is_absolute_for_it_and_relative_for_what_it_holds(
+    ordered: tuple[str, ...], expected: str | None
+) -> None:
+    product = ("oxycodone", "acetaminophen")
+    allergies = tuple(Allergy(drug, "allergy", False, ("AllergyIntolerance/a",), product) for drug in product)
+    draft = order(ordered[0], "acute", parts=ordered[1:], listed=len(ordered) == 1)
+    found = judged(patient(allergies=allergies, orders=(draft,)), "order-sign").findings
+    assert [one.indicator for one in found if one.rule.id == "SAF-01"] == ([expected] if expected else [])
+
+
+def test_an_allergy_to_a_product_with_an_nsaid_is_relative_for_others_and_no_failed_drug() -> None:
+    allergies = (
+        Allergy("sumatriptan_naproxen", "allergy", refs=("AllergyIntolerance/a",)),
+        Allergy("naproxen", "allergy", refs=("AllergyIntolerance/a",), within=("sumatriptan_naproxen",)),
+        Allergy("sumatriptan", "allergy", refs=("AllergyIntolerance/a",), within=("sumatriptan_naproxen",)),
+    )
+    assert level("ibuprofen", "acute", allergies=allergies) == "warning"
+    assert level("sumatriptan", "acute", allergies=allergies) == "warning"
+    assert level("sumatriptan_naproxen", "acute", allergies=allergies) == "critical"
+    assert [fact.fields["drug"] for fact in judged(patient(allergies=allergies)).of_type("allergy")] == ["sumatriptan"]
+
+
 def test_several_reasons_make_one_card_as_loud_as_the_worst() -> None:
     conditions = (MIGRAINE, has("asthma"), has("bradycardia_severe"))
     assert level("metoprolol", conditions=conditions) == "critical"

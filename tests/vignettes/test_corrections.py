@@ -274,6 +274,12 @@ CORRECTIONS: Mapping[int, Correction] = {
             "6 mg a week by injection": lambda: (
                 limits("dihydroergotamine", route="subcutaneous", single_dose=1, per_day=1) == {("weekly", 6)}
             ),
+            "six doses of 1 mg a week are no more": lambda: (
+                not limits("dihydroergotamine", route="subcutaneous", single_dose=1, per_day=round(6 / 7, 6))
+            ),
+            "nor are three of 1.45 mg": lambda: (
+                not limits("dihydroergotamine", route="nasal", single_dose=1.45, per_day=round(4.35 / 7, 6))
+            ),
         },
     ),
     10: Correction(
@@ -282,6 +288,12 @@ CORRECTIONS: Mapping[int, Correction] = {
         {
             "30 mg a day of the 10 mg spray": lambda: (
                 limits("sumatriptan", route="nasal", single_dose=10, per_day=40, display="Tosymra") == {("daily", 30)}
+            ),
+            "20 mg at once, 40 mg a day of the spray": lambda: (
+                limits(
+                    "sumatriptan", route="nasal", single_dose=22, per_day=66, display="sumatriptan 20 mg nasal spray"
+                )
+                == {("single", 20), ("daily", 40), ("daily", 44)}
             ),
             "44 mg a day of the powder": lambda: (
                 not limits("sumatriptan", route="nasal", single_dose=22, per_day=44, display="Onzetra Xsail")

@@ -460,6 +460,32 @@ def test_a_low_dose_is_shown_beside_the_full_one() -> None:
     assert "hepatic impairment" in said["detail"]
 
 
+KIDNEY_DISEASE = Condition(frozenset({"ckd"}), display="CKD stage 3", refs=("Condition/ckd",))
+FLUCONAZOLE = CoMedication("moderate_cyp3a4_inhibitor", refs=("MedicationStatement/fluconazole",))
+
+
+@pytest.mark.parametrize(
+    ("drug", "dose", "facts", "locale", "told"),
+    [
+        ("naratriptan", 1.0, {}, "US", "full single dose 2.5 mg, at most 5 mg in 24 hours, again after 4 hours"),
+        ("naratriptan", 1.0, {"conditions": (MIGRAINE, KIDNEY_DISEASE)}, "US", "at most 2.5 mg in 24 hours\n"),
+        ("ubrogepant", 25.0, {}, "US", "usually 100 mg, at most 200 mg in 24 hours"),
+        ("ubrogepant", 25.0, {"co_medications": (FLUCONAZOLE,)}, "US", "dose 50 mg, at most 50 mg in 24 hours\n"),
+        ("frovatriptan", 1.0, {}, "US", "at most 7.5 mg in 24 hours"),
+        ("frovatriptan", 1.0, {}, "UK", "at most 5 mg in 24 hours"),
+        ("rizatriptan", 5.0, {}, "US", "at most 30 mg in 24 hours"),
+        ("rizatriptan", 5.0, {}, "UK", "full single dose 10 mg, again after 2 hours"),
+        ("rizatriptan", 5.0, {}, "EU", "full single dose 10 mg, again after 2 hours"),
+    ],
+)
+def test_a_full_dose_stands_beside_the_most_that_this_patient_may_take_here(
+    drug: str, dose: float, facts: dict[str, Any], locale: str, told: str
+) -> None:
+    orders = (order(drug, "acute", single_dose=dose),)
+    said = card("ACU-01", patient(orders=orders, **facts), "order-select", locale=locale)
+    assert told in said["detail"]
+
+
 def test_at_patient_view_all_low_doses_are_one_card_without_suggestion() -> None:
     said = card("ACU-01", patient(trials=(taking("sumatriptan", 25), taking("eletriptan", 10))))
     assert said["summary"].startswith("eletriptan, sumatriptan: taken below the full acute dose")

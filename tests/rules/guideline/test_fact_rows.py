@@ -48,6 +48,11 @@ def said(drug: Drug, what: str) -> bool:
     return what in words
 
 
+def tells(drug: Drug, what: str) -> bool:
+    effects = drug.preventive.side_effects if drug.preventive else None
+    return effects is not None and what in (*effects.common, *effects.stop_and_call)
+
+
 def first(drug: Drug, what: str) -> bool:
     order = GUIDELINE.evidence_order
     return drug.id in {one.drug for one in (order.pregnancy if what == "pregnancy" else order.breastfeeding)}
@@ -72,6 +77,7 @@ HOLDS: Mapping[str, Callable[[Drug, str], bool]] = {
     "limit": limit,
     "against": against,
     "said": said,
+    "tells": tells,
     "first": first,
     "prefer": prefer,
     "avoid": avoid,
@@ -84,6 +90,7 @@ def test_no_row_is_forgotten() -> None:
     assert len([row for row in rows if row.startswith("D")]) == 144
     assert len([row for row in rows if row.startswith("P")]) == 49
     assert len([row for row in rows if row.startswith("K")]) == 23
+    assert len([row for row in rows if row.startswith("S")]) == 17
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['row']} {row['drugs']} {row['what']}" for row in ROWS])

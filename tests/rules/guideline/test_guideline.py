@@ -307,7 +307,7 @@ def test_a_combination_of_that_table_is_no_drug_but_butalbital(guideline: Guidel
 
 def test_every_preventive_has_a_side_effect_profile_but_the_other_ones(guideline: Guideline) -> None:
     without = {d.id for d in guideline.drugs.values() if d.preventive and d.preventive.side_effects is None}
-    assert without == {"gabapentin", "pizotifen", "memantine", "clonidine"}
+    assert without == {"gabapentin", "memantine", "clonidine"}
     judged = {
         d.preventive.side_effects.judge_weeks
         for d in guideline.counting_members["E5"]
@@ -588,7 +588,7 @@ def test_words_of_drugs_taken_beside(guideline: Guideline) -> None:
     assert set(words["maoi"]) >= {"phenelzine", "tranylcypromine", "isocarboxazid", "moclobemide", "linezolid"}
     assert "clarithromycin" in words["strong_cyp3a4_inhibitor"]
     groups = {group for c in guideline.contraindications.values() for group in c.co_medications}
-    assert groups == set(words)
+    assert groups | {limit.with_group for limit in guideline.dose_limits if limit.with_group} == set(words)
 
 
 # --- Products and names ---------------------------------------------------------------------------------------------
@@ -708,6 +708,17 @@ def test_names_in_text(guideline: Guideline, word: str, drug: str) -> None:
 )
 def test_names_of_combinations_say_what_they_hold(guideline: Guideline, word: str, holds: tuple[str, ...]) -> None:
     assert guideline.names[word] == ""
+    assert guideline.combination_names[word] == holds
+
+
+@pytest.mark.parametrize(
+    ("word", "holds"),
+    [("fiorinal", ("aspirin",)), ("fioricet", ("acetaminophen",)), ("ascomp", ("aspirin", "codeine"))],
+)
+def test_a_name_of_butalbital_says_what_it_holds_besides(
+    guideline: Guideline, word: str, holds: tuple[str, ...]
+) -> None:
+    assert guideline.names[word] == "butalbital"
     assert guideline.combination_names[word] == holds
 
 
