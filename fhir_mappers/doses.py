@@ -4,7 +4,7 @@ What the chart does not say is ``None``: an unknown dose is never guessed.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -43,6 +43,7 @@ _route_words = phrases_of(_ROUTE)
 class Dosing(NamedTuple):
     """What a row says about dose: mg (or units) per day, in one administration, and days between administrations.
 
+    ``scheduled`` is the part of a day's amount that is not taken as needed: "every 2 hours as needed" is no 12 tablets.
     ``from_text``: dose or frequency are written in words only.
     """
 
@@ -54,6 +55,7 @@ class Dosing(NamedTuple):
     route: str | None = None
     systemic: bool = True
     from_text: bool = False
+    scheduled: float | None = None
 
 
 _UNKNOWN = Dosing()
@@ -112,7 +114,9 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
         route = route or said.route
     if len(parts) == 1:
         amount, times, interval, _, from_text, as_needed = parts[0]
-        return Dosing(_per_day(parts), amount, interval, times, as_needed, route, systemic, from_text)
+        per_day = _per_day(parts)
+        scheduled = None if as_needed else per_day
+        return Dosing(per_day, amount, interval, times, as_needed, route, systemic, from_text, scheduled)
     parts = _in_force(parts, entries)
     single, interval = _one_administration(parts)
     amounts = [part.amount for part in parts if part.amount is not None]
@@ -126,6 +130,7 @@ def read_dosing(entries: Sequence[JsonObject], medicine: Medicine, guideline: Gu
         route=route,
         systemic=systemic,
         from_text=any(part.from_text for part in parts),
+        scheduled=_per_day(by_plan) if (by_plan := [part for part in parts if not part.as_needed]) else None,
     )
 
 
@@ -135,10 +140,7 @@ def _part(elements: _Elements, entry: JsonObject, medicine: Medicine) -> _Part:
     amount = amount_of(dose, medicine)
     if amount is not None and (times is not None or needed):
         return _Part(amount, times, interval, sequence, as_needed=needed)
-    texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
-    code = read_object(read_object(entry, "timing") or {}, "code")
-    if code is not None and (text := read_text(code, "text")):
-        texts.append(text)
+    texts = _texts(entry)
     written = next((sig for text in texts if (sig := read_sig(text))), None)
     if written is not None:
         often = (written.times, written.days)
@@ -268,6 +270,26 @@ def _in_force(parts: list[_Part], entries: Sequence[JsonObject]) -> list[_Part]:
         return parts
     last = max(orders)
     return [part for part in parts if part.sequence == last]
+
+
+def _texts(entry: JsonObject) -> list[str]:
+    """The words of a Dosage, those of its timing's code last."""
+    texts = [text for name in ("text", "patientInstruction") if (text := read_text(entry, name))]
+    code = read_object(read_object(entry, "timing") or {}, "code")
+    if code is not None and (text := read_text(code, "text")):
+        texts.append(text)
+    return texts
+
+
+_AS_NEEDED = re.compile(r"\b(?:prn|p\.r\.n|(?:as|if|when) (?:needed|required|necessary))\b")
+
+
+def is_bounded_by_words(entries: Iterable[JsonObject]) -> bool:
+    """Whether words beside a frequency say "as needed" or "at most": then it is a bound and no schedule."""
+    texts = [text for entry in entries for text in _texts(entry)]
+    if any(_AS_NEEDED.search(fold(text)) for text in texts):
+        return True
+    return any(sig.as_needed or sig.most is not None for text in texts if (sig := read_sig(text)))
 
 
 def _in_order(entries: Sequence[JsonObject]) -> bool:

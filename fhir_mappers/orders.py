@@ -6,7 +6,7 @@ from datetime import date
 from prodrome.fhir_mappers.chart import ANOTHER, Chart, stop_type
 from prodrome.fhir_mappers.courses import NO_DRUG, tell_dose, use_of
 from prodrome.fhir_mappers.dates import read_when
-from prodrome.fhir_mappers.doses import read_bounds, read_dosing
+from prodrome.fhir_mappers.doses import is_bounded_by_words, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     Unreadable,
@@ -96,7 +96,7 @@ def _order(
         use=use,
         coded=medicine.coded,
         systemic=medicine.systemic and dosing.systemic,
-        per_day=None if dosing.as_needed else dosing.per_day,
+        per_day=None if dosing.scheduled and is_bounded_by_words(entries) else dosing.scheduled,
         single_dose=dosing.single,
         route=dosing.route or medicine.route,
         indication=reason.indication,

@@ -31,6 +31,8 @@ _PART = 200
 _LOOK_AGAIN_SECONDS = (0.1, 0.2, 0.3)
 """Pauses before a card is said to be unknown: another process may not have written yet that it showed it."""
 _MOST_LOOKING_AGAIN = 2
+_CLOCK_SET_BACK = timedelta(days=1)
+"""What is said to have been overridden later than that from now was noted by a clock that ran ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ _OVERRIDDEN = (
         shown_card.c.finding.in_(bindparam("findings", expanding=True)),
         feedback.c.outcome == "overridden",
         feedback.c.outcome_at > bindparam("since"),
+        feedback.c.outcome_at <= bindparam("until"),
     )
 )
 
@@ -170,7 +173,9 @@ class Store:
         if not findings or not self.may_suppress(visit):
             return frozenset()
         hashes = {self._hash(visit, finding): finding for finding in findings}
-        wanted = {"findings": list(hashes), "since": self._now() - timedelta(days=self._override_days)}
+        now = self._now()
+        since, until = now - timedelta(days=self._override_days), now + _CLOCK_SET_BACK
+        wanted = {"findings": list(hashes), "since": since, "until": until}
         try:
             with self.database.reading() as connection:
                 return frozenset(hashes[finding] for (finding,) in connection.execute(_OVERRIDDEN, wanted))
@@ -238,7 +243,7 @@ class Store:
     def _forget_daily(self) -> None:
         """Forget cards, with their feedback, that were shown longer ago than the site keeps them."""
         now = self._now()
-        if now < self._forget_again:
+        if self._forget_again - timedelta(days=1) <= now < self._forget_again:  # earlier: the clock was set back
             return
         old = select(shown_card.c.uuid).where(shown_card.c.shown_at < now - timedelta(days=self._keep_days))
         gone = _PART

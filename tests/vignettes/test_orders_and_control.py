@@ -82,6 +82,9 @@ def has(code: str) -> Json:
     return condition(concept(ICD10CM, code))
 
 
+EVERY_2_HOURS = [dose(50, frequency=1, period=2, periodUnit="h")]
+UNDER_THE_SKIN, BY_MOUTH = {"route": concept(SNOMED, "34206005")}, {"route": concept(SNOMED, "26643006")}
+KETOROLAC = rxnorm("35827")
 LIMITS = {
     "sumatriptan at most": ([], draft(SUMATRIPTAN, 100), "US", set()),
     "sumatriptan 200 at once": ([], draft(SUMATRIPTAN, 200), "US", {"SAF-02"}),
@@ -228,6 +231,60 @@ LIMITS = {
     "twice of it for blood pressure in the UK": (
         [],
         draft(CANDESARTAN, dosageInstruction=daily(32), reasonCode=[HTN]),
+        "UK",
+        set(),
+    ),
+    "a triptan every 2 hours": ([], draft(SUMATRIPTAN, dosageInstruction=EVERY_2_HOURS), "US", {"SAF-02"}),
+    "as needed is no schedule": (
+        [],
+        draft(SUMATRIPTAN, dosageInstruction=[EVERY_2_HOURS[0] | {"asNeededBoolean": True}]),
+        "US",
+        set(),
+    ),
+    "nor in words beside it": (
+        [],
+        draft(SUMATRIPTAN, dosageInstruction=[EVERY_2_HOURS[0] | {"text": "Every 2 hours as needed for migraine"}]),
+        "US",
+        set(),
+    ),
+    "nor in words alone": (
+        [],
+        draft(
+            rxnorm("313161"), dosageInstruction=[{"text": "1 tablet every 2 hours as needed, max 2 tablets per day"}]
+        ),
+        "US",
+        set(),
+    ),
+    "too much at once, as needed": ([], draft(SUMATRIPTAN, dosageInstruction=[as_needed(200)]), "US", {"SAF-02"}),
+    "six doses of dihydroergotamine in a week": (
+        [],
+        draft(rxnorm("3418"), dosageInstruction=[UNDER_THE_SKIN | dose(1, frequency=6, period=1, periodUnit="wk")]),
+        "US",
+        set(),
+    ),
+    "seven of them": (
+        [],
+        draft(rxnorm("3418"), dosageInstruction=[UNDER_THE_SKIN | dose(1, frequency=7, period=1, periodUnit="wk")]),
+        "US",
+        {"SAF-02"},
+    ),
+    "ketorolac by mouth": (
+        [],
+        draft(KETOROLAC, dosageInstruction=[BY_MOUTH | dose(10, frequency=4, period=1, periodUnit="d")]),
+        "US",
+        set(),
+    ),
+    "too much of it at once": ([], draft(KETOROLAC, dosageInstruction=[BY_MOUTH | dose(30)]), "US", {"SAF-02"}),
+    "as much by injection, or nobody says how": ([], draft(KETOROLAC, 30), "US", set()),
+    "zolmitriptan beside a quinolone": (
+        [beside("ciprofloxacin 500 mg")],
+        draft(rxnorm("135775"), dosageInstruction=daily(5, 2)),
+        "UK",
+        {"SAF-02"},
+    ),
+    "half of it beside a quinolone": (
+        [beside("ciprofloxacin 500 mg")],
+        draft(rxnorm("135775"), dosageInstruction=daily(5)),
         "UK",
         set(),
     ),

@@ -238,6 +238,15 @@ def test_a_clock_that_runs_ahead_at_the_client_does_not_lengthen_the_days(store:
     assert store.suppressed(VISIT, ["REF-01"]) == frozenset()
 
 
+@pytest.mark.parametrize(("back", "suppressed"), [(timedelta(hours=1), True), (timedelta(days=365), False)])
+def test_a_clock_set_back_lengthens_the_days_by_one_at_most(
+    store: Store, clock: Clock, back: timedelta, suppressed: bool
+) -> None:
+    shown_and_overridden(store)
+    clock.now = NOW - back
+    assert store.suppressed(VISIT, ["REF-01"]) == ({"REF-01"} if suppressed else set())
+
+
 @pytest.mark.parametrize("said", [{"override_days": 0}, {"override_days": 0, "secret": None}])
 def test_nothing_is_suppressed_where_the_site_turned_it_off(open_store: Callable[..., Store], said: Any) -> None:
     store = open_store(**said)
