@@ -401,6 +401,7 @@ _FACTS: Mapping[str, FactType] = {
             "Observation",
             "MedicationStatement",
             "MedicationRequest",
+            "MedicationDispense",
         ),
         fields={
             "order": Field(str),
@@ -425,6 +426,7 @@ _FACTS: Mapping[str, FactType] = {
             "Observation",
             "MedicationStatement",
             "MedicationRequest",
+            "MedicationDispense",
         ),
         fields={
             "trial": Field(str),
@@ -435,7 +437,7 @@ _FACTS: Mapping[str, FactType] = {
     ),
     "above_limit": FactType(
         "The order goes beyond a limit of dose_limits.yaml: at once, a day, a week, in doses a day or in days.",
-        read_from=("Condition", "MedicationStatement", "MedicationRequest"),
+        read_from=("Condition", "MedicationStatement", "MedicationRequest", "MedicationDispense"),
         fields={
             "order": Field(str),
             "drug": Field(DrugId),

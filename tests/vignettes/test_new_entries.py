@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.fhir_mappers.build import ICD10CM, ME, SNOMED, SUMATRIPTAN, concept, condition, dose, rxnorm, statement
+from tests.fhir_mappers.build import (
+    ICD10CM,
+    ME,
+    SNOMED,
+    SUMATRIPTAN,
+    concept,
+    condition,
+    dose,
+    resource,
+    rxnorm,
+    statement,
+)
 from tests.serving import Client, ask, client_of, rules_in, service
 from tests.vignettes.test_charts import ADULT, allergic, heavy, propranolol, taken, without
 
@@ -57,6 +68,13 @@ def problem(code: str, **more: Any) -> Json:
 
 
 ON = takes(PROPRANOLOL)
+DISPENSED = resource(
+    "MedicationDispense",
+    status="completed",
+    medicationCodeableConcept=PROPRANOLOL,
+    whenHandedOver="2026-06-01",
+    daysSupply={"value": 30},
+)
 STOPPED = statement(PROPRANOLOL, "stopped", "2025-01-01", "2025-06-01", dosage=[dose(80)])
 DROPS = takes(concept(text="timolol 0.5 % eye drops"), dosage=None)
 ASPIRIN = takes(rxnorm("1191"), 81, reasonCode=None)
@@ -113,6 +131,8 @@ PROBLEMS = {
     "a pregnancy known, told again": ([taken(IBUPROFEN, 400), problem("Z34.90")], problem("O09.90"), None),
     "an ulcer on aspirin for the heart": ([ASPIRIN], problem("K25.9"), "critical"),
     "pregnancy on 81 mg of aspirin": ([ASPIRIN], problem("Z34.90"), None),
+    "asthma on what was dispensed": ([DISPENSED], problem("J45.909"), "critical"),
+    "asthma after what was dispensed": ([DISPENSED | {"daysSupply": {"value": 7}}], problem("J45.909"), None),
     "asthma by SNOMED CT": ([ON], condition(concept(SNOMED, "195967001")), "critical"),
 }
 
