@@ -13,7 +13,8 @@ import orjson
 
 from prodrome.cds_hooks.population import export as exports
 from prodrome.cds_hooks.population.export import Export, updated
-from prodrome.cds_hooks.population.steps import BadLine, Judge, refers_to
+from prodrome.cds_hooks.population.judging import Judge
+from prodrome.cds_hooks.population.steps import BadLine, refers_to
 from prodrome.fhir_mappers import KINDS
 from prodrome.rules import Completeness
 from prodrome.rules.guideline import Guideline

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from prodrome.cds_hooks.population import embedded, results
 from prodrome.cds_hooks.population.export import line_number
+from prodrome.cds_hooks.population.judging import HOOK
 from prodrome.cds_hooks.population.plan import RunOutcome, RunPlan, RunProgress, SaidRow, overridden
 from prodrome.cds_hooks.population.results import Tables
-from prodrome.cds_hooks.population.steps import HOOK
 from prodrome.rules import against_the_sieve
 from prodrome.rules.guideline import Guideline
 

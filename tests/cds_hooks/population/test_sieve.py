@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from prodrome.cds_hooks.population import judge_population
 from prodrome.cds_hooks.population.export import Batch
-from prodrome.cds_hooks.population.steps import Judge, Place, Sieve
+from prodrome.cds_hooks.population.judging import Judge
+from prodrome.cds_hooks.population.steps import Place, Sieve
 from prodrome.fhir_mappers import KINDS, whose
 from prodrome.rules import Completeness
 from prodrome.rules.engine.matching import Comparison, Pattern
