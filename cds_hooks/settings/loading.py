@@ -87,6 +87,12 @@ def _merged(layers: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[dict[st
 
 def _check_what_is_named(settings: Settings) -> None:
     """Raise SettingsError for keys, folders, parameters and codes that the settings name and that cannot be used."""
+    for issuer in settings.issuers:
+        if unreadable := issuer.unreadable_keys():
+            said = (
+                f"issuers: {issuer.iss}: expected public keys in its jwks; that of kid {excerpt(unreadable[0])} is none"
+            )
+            raise SettingsError([said])
     for server in settings.fhir_servers:
         if server.backend and not server.backend.can_sign():
             expected = f"expected as key of its backend a private key (PEM) that signs {server.backend.algorithm}"

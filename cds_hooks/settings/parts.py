@@ -58,6 +58,21 @@ class Issuer(_Part):
             raise ValueError(f"expected jwks or jku for issuer {self.iss}, so that its tokens can be checked")
         return self
 
+    def unreadable_keys(self) -> list[str]:
+        """The ids of its keys that are none, as where a number was copied in part: no token could ever be checked."""
+        if self.jwks is None:
+            return []
+        import jwt  # heavy; who has no issuers needs none of it
+
+        unreadable, keys = [], self.jwks["keys"]
+        assert isinstance(keys, list)  # else it was refused
+        for key in keys:
+            try:
+                jwt.PyJWK({name: value for name, value in key.items() if name != "alg"})  # whatever it is used for
+            except (ValueError, TypeError, KeyError, jwt.PyJWTError):
+                unreadable.append(key["kid"])
+        return unreadable
+
 
 class Backend(_Part):
     """How this service itself obtains tokens from a FHIR server: SMART Backend Services, ``private_key_jwt``."""

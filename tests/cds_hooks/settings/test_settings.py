@@ -10,7 +10,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from prodrome.cds_hooks.settings import Settings, SettingsError, describe, is_loopback, load_settings
 
-KEY_SET = {"keys": [{"kty": "EC", "crv": "P-384", "kid": "1", "x": "x", "y": "y"}]}
+KEY = {
+    "kty": "EC",
+    "crv": "P-384",
+    "kid": "1",
+    "x": "KDwdc2XOR4jyn46_I07f_q1v6Zf76l_6LVjMnfp7HFCLBVJvVbnrsgQPBbSPttDh",
+    "y": "lHXJkGHkG4i6Uu_bjBaQRxph2GfteZcp2cks0B29IlYw2E7eMqePnmRmTNrFEu-M",
+}
+KEY_SET = {"keys": [KEY]}
 ISSUER = {"iss": "https://ehr.example.org", "jku": ["https://ehr.example.org/jwks"]}
 
 
@@ -296,6 +303,14 @@ def test_the_public_sandbox_issuer_is_refused_unless_on_this_machine() -> None:
     assert not load_settings(overrides=said).open
     (problem,) = problems(**said, host="0.0.0.0", base_url="https://cds.example.org")
     assert "private key is public" in problem
+
+
+@pytest.mark.parametrize("wrong", [{"x": KEY["y"]}, {"x": "x"}, {"x": None}, {"crv": "P-99"}, {"kty": "RSA"}])
+def test_a_key_that_no_token_can_be_checked_with_stops_the_start(wrong: dict[str, object]) -> None:
+    keys = {"keys": [KEY, {**KEY, "kid": "two", **wrong}]}
+    (problem,) = problems(issuers=[{"iss": "https://ehr.example.org", "jwks": keys}], database_url="sqlite://")
+    assert "https://ehr.example.org" in problem
+    assert "kid 'two' is none" in problem
 
 
 def test_an_issuer_without_keys_is_an_error() -> None:
