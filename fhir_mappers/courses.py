@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.chart import SUSPENDED, Chart, stop_type
 from prodrome.fhir_mappers.codes import read_concepts
-from prodrome.fhir_mappers.dates import Period, read_period, read_when
+from prodrome.fhir_mappers.dates import Period, read_period, read_when, so_far
 from prodrome.fhir_mappers.dispenses import DaysByDrug, days_told, is_told, supply
 from prodrome.fhir_mappers.doses import ALTERNATE_DAYS, LONGEST_COURSE, Dosing, days_in, later, read_bounds, read_dosing
 from prodrome.fhir_mappers.elements import (
@@ -447,7 +447,7 @@ def _course(
         medicine=medicine,
         use=use,
         start=dates.start,
-        end=None if running else dates.end,
+        end=None if running else so_far(dates.end, chart.today),
         running=running,
         stopped=not running and (state == STOPPED or stop.reason is not StopReason.UNKNOWN),
         dosing=dosing,

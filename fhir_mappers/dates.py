@@ -63,6 +63,11 @@ def months_before(day: date, count: int) -> list[date]:
     return months
 
 
+def so_far(when: When | None, today: date) -> When | None:
+    """What a date may mean of something that has been: no day ahead, unless it names one."""
+    return When(when.first, today) if when and when.first <= today < when.last else when
+
+
 def read_when(parent: Mapping[str, Any], name: str) -> When | None:
     """A date element, ``None`` where absent or blank. Raises Unreadable for what is no date that a chart can hold."""
     text = parent.get(name)

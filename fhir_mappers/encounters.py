@@ -20,7 +20,7 @@ from prodrome.fhir_mappers.codes import (
     with_unknown,
 )
 from prodrome.fhir_mappers.conditions import NOT_SO
-from prodrome.fhir_mappers.dates import Period, read_period
+from prodrome.fhir_mappers.dates import Period, read_period, so_far
 from prodrome.fhir_mappers.elements import (
     JsonObject,
     read_number,
@@ -96,7 +96,8 @@ def _read(
         reason = _reason(chart, resource, recorded_at.visit(ref))
         if reason is Indication.UNSTATED and any(_leads_nowhere(chart, each, resource) for each in _referred(resource)):
             chart.puzzled("Encounter", "reason", "is of a Condition that did not come", ref, "")
-        visits.append(HospitalVisit(start, None if running else end, running, reason, (ref,) if ref else ()))
+        start, end = so_far(start, chart.today), None if running else so_far(end, chart.today)
+        visits.append(HospitalVisit(start, end, running, reason, (ref,) if ref else ()))
     elif AMBULATORY in classes and (is_specialist or is_with_specialist(chart, resource)):
         contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
 

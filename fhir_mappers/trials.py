@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from heapq import heappop, heappush
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 from prodrome.fhir_mappers.administrations import Given
@@ -32,6 +32,12 @@ class _Span(NamedTuple):
     lo: date
     hi: date
     course: Course
+
+    @property
+    def least_end(self) -> date:
+        """The earliest day it may have ended on: no course ends before it starts."""
+        assert self.course.start is not None
+        return max(self.hi, self.course.start.first)
 
     @property
     def dates(self) -> tuple[When | None, When | None]:
@@ -89,7 +95,9 @@ def merge_courses(courses: list[Course], gap: int, renewal: int) -> list[Trial]:
                 partial.append(course)
     groups = _chain(spans, gap)
     alone = _host(partial, groups)
-    return [_trial(group, guests) for group, guests in groups] + [_trial([], same) for same in alone]
+    besides = _besides(groups, gap)
+    trials = [_trial(group, guests, beside) for (group, guests), beside in zip(groups, besides, strict=True)]
+    return trials + [_trial([], same) for same in alone]
 
 
 def _renewed(courses: list[Course], most: int) -> tuple[list[Course], set[When]]:
@@ -133,11 +141,48 @@ def _chain(spans: list[_Span], gap: int) -> list[_Group]:
     for span in sorted(spans, key=lambda span: (span.lo, span.hi, span.course.ref)):
         if groups and (span.lo - until <= reach or span.dates == groups[-1][0][-1].dates):
             groups[-1][0].append(span)
-            until = max(until, span.hi)
+            until = max(until, span.least_end)
         else:
             groups.append(([span], []))
-            until = span.hi
+            until = span.least_end
     return groups
+
+
+def _besides(groups: list[_Group], gap: int) -> list[tuple[Step, ...]]:
+    """For each group the steps of others that may be one with it: partial dates leave open how far apart they are."""
+    besides: list[tuple[Step, ...]] = [()] * len(groups)
+    if len(groups) < 2:
+        return besides
+    extents = sorted((min(map(_first, spans)), max(map(_last, spans)), at) for at, (spans, _) in enumerate(groups))
+    clusters: list[list[int]] = []
+    until = date.min
+    reach = timedelta(days=gap)
+    for first, last, at in extents:
+        if clusters and first - until <= reach:
+            clusters[-1].append(at)
+            until = max(until, last)
+        else:
+            clusters.append([at])
+            until = last
+    for cluster in clusters:
+        for at in cluster:
+            others = (span.course for other in cluster if other != at for span in groups[other][0])
+            near = tuple(map(_step, islice(others, _MANY)))
+            besides[at] = near if len(near) < _MANY else (_ANY,)
+    return besides
+
+
+_MANY = 30  # courses of one drug with dates so coarse: nobody knows how long each was
+_ANY = Step(None, None, None)
+
+
+def _first(span: _Span) -> date:
+    assert span.course.start is not None
+    return span.course.start.first
+
+
+def _last(span: _Span) -> date:
+    return span.course.end.last if span.course.end else OPEN
 
 
 def _host(partial: list[Course], groups: list[_Group]) -> list[list[Course]]:
@@ -192,10 +237,10 @@ class _Hosts:
         return place if place < self.before(course) else None
 
 
-def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
+def _trial(spans: list[_Span], guests: list[Course], beside: tuple[Step, ...] = ()) -> Trial:
     """One trial of a group: its dated courses in order of time and those with one known date.
 
-    Where there is no dated one, the guests have the same one date, or none.
+    Where there is no dated one, the guests have the same one date, or none. ``beside`` are steps that may be of it.
     """
     courses = [span.course for span in spans] + guests
     in_turn = len(courses) == 1 or (not guests and _are_in_turn(spans))
@@ -216,6 +261,7 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
         start=first.start,
         end=end,
         steps=tuple(map(_step, courses)) if in_turn else _steps(spans, guests, end),
+        possible=() if running else _possible(spans, in_turn, beside),
         single_dose=min(doses, default=None),
         route=next((route for route in routes if route), None),
         interval_days=max(intervals, default=None),
@@ -229,21 +275,30 @@ def _trial(spans: list[_Span], guests: list[Course]) -> Trial:
     )
 
 
+def _possible(spans: list[_Span], in_turn: bool, beside: tuple[Step, ...]) -> tuple[Step, ...]:
+    """What a trial lasted at most, where its steps do not show it: those of courses in turn do."""
+    if not beside and (in_turn or all(_first(span) == span.lo and _last(span) == span.hi for span in spans)):
+        return ()
+    return (*dict.fromkeys(_step(span.course) for span in spans), *beside)
+
+
 def _are_in_turn(spans: list[_Span]) -> bool:
     """Whether courses follow each other without a day that two of them share: the last says how it ended."""
-    return all(span.lo < span.hi for span in spans) and all(one.hi < after.lo for one, after in pairwise(spans))
+    return all(span.lo < span.hi for span in spans) and all(
+        one.hi < after.lo and _last(one) < after.hi for one, after in pairwise(spans)
+    )
 
 
 def _deciding(spans: list[_Span], guests: list[Course]) -> list[Course]:
-    """The courses that say how a trial ended: those that share days with the one that ended last."""
+    """The courses that say how a trial ended: those that share days with the one that ended last, or may have."""
     if not spans:
         return guests
-    until = max(span.hi for span in spans)
-    last = [span for span in spans if span.hi == until]
+    until = max(span.least_end for span in spans)
+    last = [span for span in spans if span.least_end == until]
     since = min(span.lo for span in last)
     dates = {span.dates for span in last}
     deciding = [
-        span.course for span in spans if span.hi == until or span.hi > max(span.lo, since) or span.dates in dates
+        span.course for span in spans if _last(span) >= until or span.hi > max(span.lo, since) or span.dates in dates
     ]
     if not guests:
         return deciding
@@ -255,7 +310,11 @@ def _end(deciding: list[Course], stopped: list[Course]) -> When | None:
     """When a trial that does not run ended: where a stop contradicts a running row, the stop says when."""
     telling = stopped if any(course.running for course in deciding) else deciding
     ends = [course.end for course in telling if course.end]
-    return max(ends, key=lambda end: (end.first, end.last), default=None)
+    if len(ends) < 2:
+        return ends[0] if ends else None
+    last = max(ends, key=lambda end: (end.first, end.last))
+    until = max(end.last for end in ends)
+    return When(last.first, until) if last.last < until else last
 
 
 class _Dose(NamedTuple):

@@ -78,7 +78,7 @@ def adequacy(trial: Trial, use: PreventiveUse, *, chronic: bool, grace_days: flo
     the doses are given, a course that is shorter by so many days is long enough.
     """
     least_amount = _least_amount(use, chronic=chronic)
-    at_target = days_at(trial.steps, least_amount)
+    at_target = days_at_target(trial, least_amount)
     if use.per == "day":
         return _verdict((at_target, use.min_days)), False
     quarterly = _is_quarterly(trial, use)
@@ -158,6 +158,27 @@ def _least_amount(use: PreventiveUse, *, chronic: bool) -> float | None:
     if chronic and use.min_adequate_chronic is not None:
         return use.min_adequate_chronic
     return use.min_adequate
+
+
+def days_at_target(trial: Trial, least_amount: float | None) -> Span:
+    """Days of a trial at or above an amount, rows among them that only may be of it."""
+    sure = days_at(trial.steps, least_amount)
+    if not trial.possible:
+        return sure
+    return Span(sure.least, max(sure.most, _most_days(trial.possible, least_amount)))
+
+
+def _most_days(steps: Iterable[Step], least_amount: float | None) -> float:
+    """The most days on which one of some steps, that may overlap, was at or above an amount."""
+    total = 0.0
+    until = date.min
+    enough = (step for step in steps if days_at((step,), least_amount).most)
+    for step in sorted(enough, key=lambda step: step.start.first if step.start else date.min):
+        if step.start is None or step.end is None:
+            return math.inf
+        total += max(0, (step.end.last - max(step.start.first, until)).days)
+        until = max(until, step.end.last)
+    return total
 
 
 def days_at(steps: Iterable[Step], least_amount: float | None, *, until: When | None = None) -> Span:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from prodrome.rules import rows
 from prodrome.rules.contraindications import ABSOLUTE, contraindications_of, is_lastingly_barred
-from prodrome.rules.doses import days_at
+from prodrome.rules.doses import days_at_target
 from prodrome.rules.fact_types import BODY_KINDS, MEDICATION
 from prodrome.rules.facts import Completeness, Facts, HeadacheMonth, Refs, Trial
 from prodrome.rules.flat_facts import trial_name
@@ -407,7 +407,7 @@ def _long_enough(chart: _Chart, asked: FailuresAsked, name: str, trial: Trial) -
     span = length(trial.start, trial.end)
     if asked.at_dose:
         use = chart.guideline.drugs[trial.drug].preventive
-        span = days_at(trial.steps, use.min_adequate) if use else UNKNOWN
+        span = days_at_target(trial, use.min_adequate) if use else UNKNOWN
     return "yes" if span.least >= asked.least_days else "no" if span.most < asked.least_days else "unknown"
 
 

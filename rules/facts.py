@@ -49,8 +49,8 @@ Refs = tuple[str, ...]
 class When:
     """A point in time as the chart wrote it: every day it may mean, and the instant where the chart gave one.
 
-    ``2024-03`` is first=2024-03-01, last=2024-03-31. A full timestamp has first == last, the calendar date as
-    written in its own offset, and ``instant`` (aware).
+    ``2024-03`` is first=2024-03-01, last=2024-03-31, of what is over no later than today. A full timestamp has
+    first == last, the calendar date as written in its own offset, and ``instant`` (aware).
     """
 
     first: date
@@ -60,8 +60,8 @@ class When:
     def __str__(self) -> str:
         if self.first == self.last:
             return self.first.isoformat()
-        whole_year = (self.first.month, self.first.day, self.last.month, self.last.day) == (1, 1, 12, 31)
-        return f"{self.first:%Y}" if whole_year else f"{self.first:%Y-%m}"
+        month = f"{self.first:%Y-%m}"
+        return month if month == f"{self.last:%Y-%m}" else month[:4]
 
 
 class Completeness(StrEnum):
@@ -179,7 +179,8 @@ class Trial:
     recognised by text only. ``start``/``end`` span all steps; a running trial has no end. ``single_dose`` (mg) and
     ``route`` matter for acute drugs. ``interval_days`` is the recorded distance between administrations.
     ``not_done`` says that an administration was recorded as not done. ``indication_coded`` is False where only text
-    names the indication, ``dose_coded`` where only text says the dose or how often.
+    names the indication, ``dose_coded`` where only text says the dose or how often. ``possible`` are its rows and
+    those of courses that may be one with it, where partial dates leave open how long it was: no longer than these.
     """
 
     drug: str
@@ -189,6 +190,7 @@ class Trial:
     start: When | None = None
     end: When | None = None
     steps: tuple[Step, ...] = ()
+    possible: tuple[Step, ...] = ()
     single_dose: float | None = None
     route: str | None = None
     interval_days: float | None = None

@@ -85,6 +85,28 @@ def test_a_running_visit_that_ended_has_ended() -> None:
     assert str(visit.end) == "2026-05-01"
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "days"),
+    [
+        ("2026-06", "2026-06", ("2026-06-01", "2026-06-15")),
+        ("2026-06-10", "2026", ("2026-01-01", "2026-06-15")),
+        ("2026-05", "2026-05", ("2026-05-01", "2026-05-31")),
+        ("2026-06-20", "2026-06-20", ("2026-06-20", "2026-06-20")),  # the chart names a day ahead
+    ],
+)
+def test_a_visit_that_is_over_was_on_no_day_ahead(start: str, end: str, days: tuple[str, str]) -> None:
+    (visit,) = facts(encounter(period=period(start, end))).hospital_visits
+    assert visit.end is not None
+    assert (str(visit.end.first), str(visit.end.last)) == days
+    assert (str(visit.start), str(visit.end)) == (start, end), "said as written"
+
+
+def test_a_visit_that_goes_on_began_by_today() -> None:
+    (visit,) = facts(encounter(status="in-progress", period=period("2026-06", None))).hospital_visits
+    assert visit.start is not None
+    assert (str(visit.start), str(visit.start.last)) == ("2026-06", "2026-06-15")
+
+
 def test_r5_calls_the_period_actual() -> None:
     (visit,) = facts(encounter(period=None, actualPeriod=period("2026-05-02", "2026-05-03"))).hospital_visits
     assert (str(visit.start), str(visit.end)) == ("2026-05-02", "2026-05-03")

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from prodrome.fhir_mappers.code_systems import ICD10
 from prodrome.fhir_mappers.trials import _covers, _Homes, _Points
+from prodrome.rules.doses import days_at_target
 from prodrome.rules.facts import StopReason, Trial, When
+from prodrome.rules.spans import Span
+from prodrome.rules.spans import length as length_of
 from tests.fhir_mappers.build import (
     BOTOX,
     CPT,
@@ -266,6 +269,53 @@ def test_a_gap_between_partial_dates_counts_at_its_longest() -> None:
 
 def test_partial_dates_recorded_twice_are_one_trial() -> None:
     assert dates(one(statement(start="2024", end="2024"), statement(start="2024", end="2024"))) == ("2024", "2024")
+
+
+def test_no_course_ends_before_it_starts_however_coarse_its_end() -> None:
+    first = statement(start="2025-04-20", end="2025")
+    trial = one(first, statement(start="2025-04-24", end="2025-06-15", why=NO_EFFECT))
+    assert dates(trial) == ("2025-04-20", "2025"), "2025-06-15 or later"
+    assert days_at_target(trial, 80) == Span(52, 255), "2025-04-20 to 2025-12-31 at most"
+
+
+def test_a_course_without_a_sure_day_may_be_the_one_that_says_why_it_ended() -> None:
+    told = statement(start="2025-04-20", end="2025", why=NOT_TOLERATED)
+    assert one(told, statement(start="2025-04-24", end="2025-06-15")).stop.reason is StopReason.INTOLERANCE
+
+
+@pytest.mark.parametrize(("end", "most"), [("2025-04", 65 + 44), ("2025-03", 44)])
+def test_a_course_that_may_be_one_with_the_next_lengthens_it_at_most(end: str, most: int) -> None:
+    earlier = statement(start="2025-02-24", end=end)
+    later = facts(earlier, statement(start="2025-05-02", end="2025-06-15", why=NO_EFFECT)).trials[1]
+    assert days_at_target(later, 80) == Span(44, most)
+
+
+def test_too_low_a_dose_stays_too_low_whatever_days_are_left_open() -> None:
+    rows = [
+        statement(start=start, end=end, dosage=[dose(40)])
+        for start, end in (("2025-02", "2025-04"), ("2025-05", "2025-06"))
+    ]
+    assert {days_at_target(trial, 80) for trial in facts(*rows).trials} == {Span(0, 0)}
+
+
+def test_a_course_that_begins_last_ends_the_trial_however_coarse_its_end() -> None:
+    first = statement(start="2024-03-01", end="2025-02-28", dosage=[dose(40)])
+    trial = one(first, statement(start="2025-03-01", end="2025", why=NOT_TOLERATED))
+    assert trial.stop.reason is StopReason.INTOLERANCE
+    assert dates(trial) == ("2024-03-01", "2025")
+
+
+def test_a_trial_ended_no_later_than_any_of_its_courses_may_have() -> None:
+    end = one(statement(start="2025-04-01", end="2025-06"), statement(start="2025-06-05", end="2025-06-14")).end
+    assert end is not None
+    assert (str(end.first), str(end.last), str(end)) == ("2025-06-14", "2025-06-30", "2025-06")
+
+
+@pytest.mark.parametrize(("end", "most"), [("2026", 45), ("2026-06", 45), ("2026-05", 30), ("2026-06-20", 50)])
+def test_what_has_ended_did_so_by_today(end: str, most: int) -> None:
+    trial = one(statement(start="2026-05-01", end=end, status="stopped"))
+    assert length_of(trial.start, trial.end).most == most
+    assert dates(trial) == ("2026-05-01", end)
 
 
 def test_a_restart_after_a_stop_runs() -> None:
