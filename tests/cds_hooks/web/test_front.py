@@ -73,6 +73,22 @@ def listening(front: Front) -> Iterator[int]:
             thread.join(10)
 
 
+class Hands:
+    """Metrics of which only the calls in hand are asked for: those that were read and are not answered yet."""
+
+    calls_in_hand: Callable[[], int]
+
+    def shed(self) -> None:
+        """One more was told to come back."""
+
+    def tell_state(self) -> None:
+        """How things are."""
+
+    def hold(self, calls: int) -> None:
+        """Wait until so many are in hand."""
+        until(lambda: self.calls_in_hand() == calls)
+
+
 def ask(port: int, body: bytes | Iterator[bytes] = b"", path: str = "/", **headers: str) -> httpx.Response:
     return httpx.post(f"http://127.0.0.1:{port}{path}", content=body, headers=headers, timeout=10, trust_env=False)
 
@@ -424,12 +440,12 @@ def test_the_surplus_is_told_to_come_back_and_the_rest_is_answered() -> None:
     app = Application()
     app.open.clear()
     answers: list[httpx.Response] = []
-    with serving(app) as port:
+    hands: Any = Hands()
+    with serving(app, metrics=hands) as port:
         in_hand = [threading.Thread(target=lambda: answers.append(ask(port, b"x"))) for _ in range(THREADS + 2)]
         for thread in in_hand:
             thread.start()
-        until(lambda: bool(app.asked))
-        time.sleep(0.2)
+        hands.hold(THREADS + 2)
         began = time.monotonic()
         surplus = ask(port, b"x" * 50_000)
         assert time.monotonic() - began < 2
@@ -471,14 +487,15 @@ def test_the_surplus_is_answered_with_the_header_fields_of_any_answer(monkeypatc
 def test_a_call_whose_client_has_gone_is_not_begun() -> None:
     app = Application()
     app.open.clear()
-    with serving(app) as port:
+    hands: Any = Hands()
+    with serving(app, metrics=hands) as port:
         first = threading.Thread(target=ask, args=(port, b"first"))
         first.start()
         until(lambda: len(app.asked) == 1)
         with head(port, "Content-Length: 4") as connection:
             connection.sendall(b"gone")
-            time.sleep(0.2)
-        time.sleep(0.2)
+            hands.hold(2)
+        hands.hold(1)
         app.open.set()
         first.join(10)
         assert ask(port, b"last").status_code == 200
@@ -489,12 +506,14 @@ def test_a_call_that_waited_too_long_is_not_begun() -> None:
     app = Application()
     app.open.clear()
     answers: list[httpx.Response] = []
-    with serving(app, patience_seconds=0.1) as port:
+    hands: Any = Hands()
+    with serving(app, patience_seconds=0.5, metrics=hands) as port:
         threads = [threading.Thread(target=lambda: answers.append(ask(port, b"x"))) for _ in range(2)]
         for thread in threads:
             thread.start()
+        hands.hold(2)
         until(lambda: bool(app.asked))
-        time.sleep(0.3)
+        time.sleep(0.6)
         app.open.set()
         for thread in threads:
             thread.join(10)
