@@ -96,10 +96,15 @@ def _read(
         reason = _reason(chart, resource, recorded_at.visit(ref))
         if reason is Indication.UNSTATED and any(_leads_nowhere(chart, each, resource) for each in _referred(resource)):
             chart.puzzled("Encounter", "reason", "is of a Condition that did not come", ref, "")
-        start, end = so_far(start, chart.today), None if running else so_far(end, chart.today)
+        if start or end:
+            chart.understood("Encounter", "period")
+        else:
+            chart.puzzled("Encounter", "period", "says no day", ref, "")
+        start, end = so_far(start or end, chart.today), None if running else so_far(end, chart.today)
         visits.append(HospitalVisit(start, end, running, reason, (ref,) if ref else ()))
     elif AMBULATORY in classes and (is_specialist or is_with_specialist(chart, resource)):
-        contacts.append(FollowUp("contact", _period(resource)[0], (ref,) if ref else ()))
+        start, end = _period(resource)
+        contacts.append(FollowUp("contact", start or end, (ref,) if ref else ()))
 
 
 def _class_words(resource: JsonObject) -> str:

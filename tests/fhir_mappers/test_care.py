@@ -101,6 +101,20 @@ def test_a_visit_that_is_over_was_on_no_day_ahead(start: str, end: str, days: tu
     assert (str(visit.start), str(visit.end)) == (start, end), "said as written"
 
 
+@pytest.mark.parametrize("status", ["finished", "in-progress"])
+def test_a_visit_of_which_only_the_end_is_said_was_on_that_day(status: str) -> None:
+    (visit,) = facts(encounter(status=status, period=period(None, "2026-05-03"))).hospital_visits
+    assert (str(visit.start), str(visit.end), visit.running) == ("2026-05-03", "2026-05-03", False)
+    seen = encounter("AMB", serviceType=NEUROLOGY, period=period(None, "2026-05-03"))
+    assert follow_ups(seen) == [("contact", "2026-05-03")]
+
+
+@pytest.mark.parametrize("said", [None, period(None, None)])
+def test_a_hospital_visit_of_no_day_is_told(said: Json | None) -> None:
+    told = facts(encounter(period=said), encounter()).not_understood
+    assert [(each.kind, each.what, each.why) for each in told] == [("Encounter", "period", "says no day")]
+
+
 def test_a_visit_that_goes_on_began_by_today() -> None:
     (visit,) = facts(encounter(status="in-progress", period=period("2026-06", None))).hospital_visits
     assert visit.start is not None
