@@ -16,6 +16,7 @@ from prodrome.fhir_mappers import SHARED_KINDS, worse
 from prodrome.rules import Completeness
 
 _SHARED = frozenset(SHARED_KINDS)
+_SHELVES = 64  # a set takes ten times what its numbers do: one at a time
 
 
 class Reading:
@@ -30,7 +31,7 @@ class Reading:
         self.first = {} if plan.every_patient else {n: one for n, one in self.tasks.items() if self.sieve.expects(one)}
         """Those that are sieved before any is placed."""
         self._candidates: set[str] = set()
-        self._patients = array("Q")  # a million take 8 MB
+        self._patients = [array("Q") for _ in range(_SHELVES)]  # a million take 8 MB
         self._kinds: dict[int, frozenset[str]] = {}
         self._seen = tuple(Counter[str]() for _ in plan.export.parts)
         self._bad: dict[tuple[str, int], BadLine] = {}
@@ -38,7 +39,8 @@ class Reading:
     def add(self, number: int, found: Sieved) -> None:
         """Add what the sieve found in a task."""
         self._candidates |= found.candidates
-        self._patients.extend(found.patients)
+        for patient in found.patients:
+            self._patients[patient % _SHELVES].append(patient)
         self._kinds[number] = frozenset(found.seen)
         self._seen[self.tasks[number].part].update(found.seen)
         self.add_bad(found.bad)
@@ -80,7 +82,7 @@ class Reading:
         bad = tuple(self._bad[key] for key in sorted(self._bad))
         unplaced = [one for one in bad if one.patient is None]
         return RunOutcome(
-            patients=len(set(self._patients)),
+            patients=sum(len(set(shelf)) for shelf in self._patients),
             candidates=len(self.candidates),
             seen=dict(sum(self._seen, Counter[str]())),
             completeness=self._completeness(unplaced),
