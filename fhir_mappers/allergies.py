@@ -8,7 +8,8 @@ from typing import NamedTuple
 from prodrome.fhir_mappers.chart import Chart
 from prodrome.fhir_mappers.codes import Concept, read_concept, sets_of, status_codes, with_unknown
 from prodrome.fhir_mappers.elements import JsonObject, read_object, read_objects, read_text
-from prodrome.fhir_mappers.medications import Lexicon, NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.medications import Lexicon, lexicon_of
+from prodrome.fhir_mappers.named_medicines import NamedMedicine
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of, unelided
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.rules import Allergy, per_guideline

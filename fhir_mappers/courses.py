@@ -22,7 +22,8 @@ from prodrome.fhir_mappers.elements import (
     read_text,
 )
 from prodrome.fhir_mappers.indications import Reason, coded_reason, read_reason
-from prodrome.fhir_mappers.medications import CONCEPT, Lexicon, Medicine, Recognition, lexicon_of
+from prodrome.fhir_mappers.medications import Lexicon, Recognition, lexicon_of
+from prodrome.fhir_mappers.named_medicines import CONCEPT, Medicine
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.stop_reasons import NO_REASON, read_stop
 from prodrome.rules import Indication, Stop, StopReason, When, per_guideline

@@ -22,7 +22,7 @@ from prodrome.fhir_mappers.elements import (
     read_objects,
     read_text,
 )
-from prodrome.fhir_mappers.medications import Medicine
+from prodrome.fhir_mappers.named_medicines import Medicine
 from prodrome.fhir_mappers.phrases import fold, found_in, phrases_of
 from prodrome.fhir_mappers.remembering import ElementMemory
 from prodrome.fhir_mappers.sigs import coded_frequency, is_piece, read_frequency, read_sig

@@ -13,7 +13,8 @@ from prodrome.fhir_mappers.codes import coding
 from prodrome.fhir_mappers.collecting import kind_of
 from prodrome.fhir_mappers.dates import read_period, read_when
 from prodrome.fhir_mappers.elements import JsonObject, Unreadable
-from prodrome.fhir_mappers.medications import lexicon_of, read_named
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.named_medicines import read_named
 from prodrome.fhir_mappers.observations import is_of_interest
 from prodrome.rules.guideline import Guideline
 

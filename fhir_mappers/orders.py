@@ -17,7 +17,8 @@ from prodrome.fhir_mappers.elements import (
     reference_key,
 )
 from prodrome.fhir_mappers.indications import read_reason
-from prodrome.fhir_mappers.medications import Lexicon, Medicine, Recognition
+from prodrome.fhir_mappers.medications import Lexicon, Recognition
+from prodrome.fhir_mappers.named_medicines import Medicine
 from prodrome.rules import DraftOrder, Indication, When, length
 from prodrome.rules.guideline import Drug
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.codes import Concept
-from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.named_medicines import NamedMedicine
 from prodrome.fhir_mappers.phrases import found_in, phrases_of
 from prodrome.rules.guideline import NDC, Guideline
 

@@ -21,7 +21,8 @@ import pytest
 
 from prodrome.fhir_mappers import KINDS, Record, collect, read_facts
 from prodrome.fhir_mappers.codes import concept
-from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.named_medicines import NamedMedicine
 from prodrome.rules.guideline import load_guideline
 
 PACKAGES = (

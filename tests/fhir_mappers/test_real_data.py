@@ -16,7 +16,8 @@ import pytest
 
 from prodrome.fhir_mappers import KINDS, Record, Share, collect, read_facts, shares
 from prodrome.fhir_mappers.codes import concept
-from prodrome.fhir_mappers.medications import NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.named_medicines import NamedMedicine
 from prodrome.rules import judge
 from prodrome.rules.facts import Completeness, Facts
 from prodrome.rules.guideline.guideline import load_guideline

@@ -13,7 +13,8 @@ import pytest
 from prodrome.fhir_mappers.code_systems import locate, plain_code
 from prodrome.fhir_mappers.codes import concept
 from prodrome.fhir_mappers.doses import quantity_in
-from prodrome.fhir_mappers.medications import Medicine, NamedMedicine, lexicon_of
+from prodrome.fhir_mappers.medications import lexicon_of
+from prodrome.fhir_mappers.named_medicines import Medicine, NamedMedicine
 from prodrome.fhir_mappers.phrases import found_in, phrases
 from prodrome.fhir_mappers.sigs import coded_frequency, read_frequency, read_sig
 from prodrome.fhir_mappers.stop_reasons import read_stop
