@@ -27,6 +27,7 @@ from prodrome.rules.guideline import Guideline
 
 OLD_ORDERS = frozenset({"MedicationOrder", "MedicationPrescription"})
 """What the MedicationRequest was called before STU3."""
+_ORDERS = OLD_ORDERS | {"MedicationRequest"}
 
 BESIDE_ORDERS = words("""
     ServiceRequest DeviceRequest NutritionOrder VisionPrescription CommunicationRequest SupplyRequest Task Appointment
@@ -321,7 +322,7 @@ class Chart:
 def _contains_an_order(contained: object) -> bool:
     """Whether a resource among the orders, as a RequestGroup, has orders of medicines within itself."""
     inside = contained if type(contained) is list else [contained]
-    return any(kind_of(each) in ("MedicationRequest", *OLD_ORDERS) for each in inside)
+    return any(kind_of(each) in _ORDERS for each in inside)
 
 
 def _count(rows: list[ChartRow], unread: set[str] | None) -> int:
