@@ -12,8 +12,10 @@ import orjson
 JsonObject = dict[str, Any]
 
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+# Half a character in an escape, before which an even number of backslashes stands; two halves that belong together are
+# matched as well, and stay.
+_HALF = re.compile(
+    rb"(?<!\\)((?:\\\\)*+)(?:\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(\\u[dD][89a-fA-F][\da-fA-F]{2}))"
 )
 
 
@@ -29,7 +31,7 @@ def load_json(body: bytes) -> Any:
     except orjson.JSONDecodeError:
         if rb"\ud" not in text and rb"\uD" not in text:
             raise
-    return orjson.loads(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], text))
+    return orjson.loads(_HALF.sub(lambda found: found[1] + rb"\ufffd" if found[2] else found[0], text))
 
 
 class Unreadable(Exception):
