@@ -325,6 +325,11 @@ class DraftOrder:
     listed: bool = True
 
     @property
+    def drugs(self) -> tuple[str, ...]:
+        """The drug, and what else of the tables the product holds."""
+        return (self.drug, *self.parts)
+
+    @property
     def name(self) -> str:
         """How the flat facts call it."""
         return f"order-{self.place}"

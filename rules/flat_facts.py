@@ -473,7 +473,7 @@ def _orders(sheet: _Sheet) -> Iterator[_Measured]:
 
 def _combination(sheet: _Sheet, order: DraftOrder) -> Iterator[_Measured]:
     """The order of a combination that is no drug of the tables, by its parts: what speaks against each of them."""
-    parts = [sheet.guideline.drugs[id_] for id_ in (order.drug, *order.parts)]
+    parts = [sheet.guideline.drugs[id_] for id_ in order.drugs]
     fields: dict[str, FlatValue] = {
         "order": order.name,
         "drug": order.drug,
@@ -501,7 +501,7 @@ def _eligibility_limits(sheet: _Sheet, order: DraftOrder, drug: Drug) -> Iterato
 
 
 def _order_contraindications(sheet: _Sheet, order: DraftOrder) -> Iterator[_Measured]:
-    for id_ in (order.drug, *order.parts):
+    for id_ in order.drugs:
         yield from _contraindications_of_part(sheet, order, sheet.guideline.drugs[id_])
 
 
@@ -516,8 +516,7 @@ def _contraindications_of_part(sheet: _Sheet, order: DraftOrder, drug: Drug) -> 
             "for_migraine": drug.id in active.contraindication.for_migraine,
         }
         yield "order_contraindication", fields | reason, active.refs
-    ordered = (order.drug, *order.parts) if order.parts else ()
-    allergies = [one for one in sheet.options.against(drug, ordered) if one.contraindication is None]
+    allergies = [one for one in sheet.options.against(drug, order.drugs) if one.contraindication is None]
     for strength in (ABSOLUTE, RELATIVE):
         of_strength = [one for one in allergies if one.strength == strength]
         if of_strength:

@@ -54,10 +54,10 @@ class DrugOptions:
         """The drug a product counts as a trial of: sumatriptan with naproxen is sumatriptan."""
         return self.guideline.drugs[drug_id].counts_as or drug_id
 
-    def against(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[Against, ...]:
-        """Every contraindication, allergy and intolerance that speaks against a drug now, in a product with others."""
+    def against(self, drug: Drug, product: tuple[str, ...] = ()) -> tuple[Against, ...]:
+        """Every contraindication, allergy and intolerance that speaks against a drug now, in a product of several."""
         found = self._against.get(drug.id, ())
-        return self._weighed(drug, beside) if found and beside else found
+        return self._weighed(drug, product) if found and len(product) > 1 else found
 
     def barred(self, drug: Drug) -> bool:
         """Whether the drug has an absolute contraindication now; an active allergy to it is one."""
@@ -71,14 +71,14 @@ class DrugOptions:
         found += [drug for allergy in self.facts.allergies for drug in holding.get(allergy.drug, ())]
         return {drug.id: drug for drug in found}.values()
 
-    def _weighed(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[Against, ...]:
+    def _weighed(self, drug: Drug, product: tuple[str, ...] = ()) -> tuple[Against, ...]:
         found = [
             Against(one.contraindication, one.strength(drug.id), one.refs)
             for one in contraindications_of(drug, self.active)
         ]
         for allergy in self.facts.allergies:
             if drug.holds(allergy.drug):
-                whole = all(drug.holds(one) or one in beside for one in allergy.within)
+                whole = all(drug.holds(one) or one in product for one in allergy.within)
                 strength = ABSOLUTE if whole and allergy.kind == "allergy" else RELATIVE
                 found.append(Against(None, strength, allergy.refs, not whole))
         return tuple(found)

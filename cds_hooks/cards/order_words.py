@@ -59,7 +59,7 @@ class Order:
         self.view = view
         self.sheet = view.sheet
         self.ordered = view.sheet.drug(draft.drug)
-        self.holds = (self.ordered, *[view.sheet.drug(id_) for id_ in draft.parts])
+        self.holds = tuple(map(view.sheet.drug, draft.drugs))
 
     @property
     def drug(self) -> Trusted:
@@ -153,9 +153,8 @@ class Order:
     @cached_property
     def _reasons(self) -> tuple[WhyNot, ...]:
         """Every active reason against what was ordered, the strongest first."""
-        draft = self.draft
-        ordered = (draft.drug, *draft.parts) if draft.parts else ()
-        found = dict.fromkeys(reason for drug in self.holds for reason in self.sheet.reasons(drug, ordered))
+        product = self.draft.drugs
+        found = dict.fromkeys(reason for drug in self.holds for reason in self.sheet.reasons(drug, product))
         return tuple(sorted(found, key=lambda reason: STRENGTHS.index(reason.level)))
 
     @cached_property

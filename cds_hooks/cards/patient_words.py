@@ -152,21 +152,21 @@ class Sheet:
         """The contraindications that hold now, by id."""
         return self.judgement.active
 
-    def reasons(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
-        """Every active reason against a drug, in a product with others, the strongest first.
+    def reasons(self, drug: Drug, product: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
+        """Every active reason against a drug, in a product of several, the strongest first.
 
         Contraindications, allergies and cautions.
         """
-        if beside:
-            return self._reasons_against(drug, beside)
+        if len(product) > 1:
+            return self._reasons_against(drug, product)
         known = self._reasons.get(drug.id)
         if known is None:
             known = self._reasons[drug.id] = self._reasons_against(drug)
         return known
 
-    def _reasons_against(self, drug: Drug, beside: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
+    def _reasons_against(self, drug: Drug, product: tuple[str, ...] = ()) -> tuple[WhyNot, ...]:
         found = []
-        for one in self.options.against(drug, beside):
+        for one in self.options.against(drug, product):
             kind = "allergy" if one.strength == ABSOLUTE else "intolerance"
             allergy = "allergy or intolerance to a product with it" if one.in_product else f"{kind} to it"
             label = one.contraindication.label if one.contraindication else allergy
