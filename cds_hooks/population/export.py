@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -212,7 +213,7 @@ def updated(resource: Mapping[str, Any], part: int) -> Instant:
     return said or (math.inf if part else 0.0), part
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changes:
     """What exports after the first say of rows before them: the newest version of each, and what was deleted."""
 
@@ -222,13 +223,14 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.newest or self.deleted)
 
-    def deleted_patients(self) -> set[str]:
+    @cached_property
+    def deleted_patients(self) -> frozenset[str]:
         """The ids of the patients who are gone, and did not come again since."""
-        return {
+        return frozenset(
             key.removeprefix("Patient/")
             for key, part in self.deleted.items()
             if key.startswith("Patient/") and self.newest.get(key, (0.0, 0))[1] < part
-        }
+        )
 
     def supersede(self, resource: Mapping[str, Any], part: int) -> bool:
         """Whether a row of a part is no more: a later part has a newer one, or says that it was deleted."""

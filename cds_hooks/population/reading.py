@@ -25,7 +25,7 @@ class Reading:
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
         self._changed = exports.changes(plan.export)
-        self._gone = self._changed.deleted_patients()
+        self._gone = self._changed.deleted_patients
         self.sieve = Sieve(plan.guideline, plan.orders, self._changed)
         self.tasks = dict(enumerate(exports.tasks(plan.export, plan.task_bytes)))
         self.first = {} if plan.every_patient else {n: one for n, one in self.tasks.items() if self.sieve.expects(one)}

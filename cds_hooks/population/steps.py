@@ -210,7 +210,7 @@ class Place:
 
     def into(self, placed: Placed, part: int) -> Step:
         """What adds what is kept of a batch."""
-        candidates, gone = self.candidates, self.changed.deleted_patients()
+        candidates, gone = self.candidates, self.changed.deleted_patients
         wanted = None if candidates is None else frozenset(id_.encode() for id_ in candidates)
 
         def step(batch: Batch, runs: Sequence[_Run]) -> None:
