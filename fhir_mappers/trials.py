@@ -34,10 +34,20 @@ class _Span(NamedTuple):
     course: Course
 
     @property
+    def first(self) -> date:
+        """The earliest day it may have begun on."""
+        assert self.course.start is not None
+        return self.course.start.first
+
+    @property
+    def last(self) -> date:
+        """The latest day it may have ended on."""
+        return self.course.end.last if self.course.end else OPEN
+
+    @property
     def least_end(self) -> date:
         """The earliest day it may have ended on: no course ends before it starts."""
-        assert self.course.start is not None
-        return max(self.hi, self.course.start.first)
+        return max(self.hi, self.first)
 
     @property
     def dates(self) -> tuple[When | None, When | None]:
@@ -153,7 +163,10 @@ def _besides(groups: list[_Group], gap: int) -> list[tuple[Step, ...]]:
     besides: list[tuple[Step, ...]] = [()] * len(groups)
     if len(groups) < 2:
         return besides
-    extents = sorted((min(map(_first, spans)), max(map(_last, spans)), at) for at, (spans, _) in enumerate(groups))
+    extents = sorted(
+        (min(span.first for span in spans), max(span.last for span in spans), at)
+        for at, (spans, _) in enumerate(groups)
+    )
     clusters: list[list[int]] = []
     until = date.min
     reach = timedelta(days=gap)
@@ -174,15 +187,6 @@ def _besides(groups: list[_Group], gap: int) -> list[tuple[Step, ...]]:
 
 _MANY = 30  # courses of one drug with dates so coarse: nobody knows how long each was
 _ANY = Step(None, None, None)
-
-
-def _first(span: _Span) -> date:
-    assert span.course.start is not None
-    return span.course.start.first
-
-
-def _last(span: _Span) -> date:
-    return span.course.end.last if span.course.end else OPEN
 
 
 def _host(partial: list[Course], groups: list[_Group]) -> list[list[Course]]:
@@ -277,7 +281,7 @@ def _trial(spans: list[_Span], guests: list[Course], beside: tuple[Step, ...] = 
 
 def _possible(spans: list[_Span], in_turn: bool, beside: tuple[Step, ...]) -> tuple[Step, ...]:
     """What a trial lasted at most, where its steps do not show it: those of courses in turn do."""
-    if not beside and (in_turn or all(_first(span) == span.lo and _last(span) == span.hi for span in spans)):
+    if not beside and (in_turn or all(span.first == span.lo and span.last == span.hi for span in spans)):
         return ()
     return (*dict.fromkeys(_step(span.course) for span in spans), *beside)
 
@@ -285,7 +289,7 @@ def _possible(spans: list[_Span], in_turn: bool, beside: tuple[Step, ...]) -> tu
 def _are_in_turn(spans: list[_Span]) -> bool:
     """Whether courses follow each other without a day that two of them share: the last says how it ended."""
     return all(span.lo < span.hi for span in spans) and all(
-        one.hi < after.lo and _last(one) < after.hi for one, after in pairwise(spans)
+        one.hi < after.lo and one.last < after.hi for one, after in pairwise(spans)
     )
 
 
@@ -298,7 +302,7 @@ def _deciding(spans: list[_Span], guests: list[Course]) -> list[Course]:
     since = min(span.lo for span in last)
     dates = {span.dates for span in last}
     deciding = [
-        span.course for span in spans if _last(span) >= until or span.hi > max(span.lo, since) or span.dates in dates
+        span.course for span in spans if span.last >= until or span.hi > max(span.lo, since) or span.dates in dates
     ]
     if not guests:
         return deciding
